@@ -1,0 +1,14 @@
+# Warnings, hardening and sanitizers for all targets. `assert` stays on in every build type.
+add_compile_options(
+    -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wmissing-prototypes -Wstrict-prototypes
+    -Wformat=2 -Wpointer-arith -Wvla -fno-common)
+if(PINHOLE_WERROR)
+    add_compile_options(-Werror)
+endif()
+if(PINHOLE_SANITIZE)
+    add_compile_options(-fsanitize=${PINHOLE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${PINHOLE_SANITIZE})
+endif()
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
+set(CMAKE_C_FLAGS_DEBUG "-Og -g")
+add_compile_definitions(_GNU_SOURCE)

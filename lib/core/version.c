@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include <pinhole/version.h>
+
+const char *ph_version(void)
+{
+    return PH_VERSION_STRING;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Evidence: what a NAT did, from packets on both its sides alone. A packet is recognised on the
+ * other side by what a NAT leaves alone: outbound its destination, inbound its source, and its
+ * payload and IP identification.
+ */
+#pragma once
+
+#include "capture/pcapng.h"
+
+typedef struct PlEvidenceQuery {
+    const char *inside; /* interface names in the capture; equal when nothing lies between */
+    const char *outside;
+    const PhAddress
+        *host; /* only this inside host; NULL: all, leaving out ports that two hosts compete for */
+    /* Of the way's outside: the external addresses it could have (PhAddress), to tell hairpin and
+       unsolicited packets from others; may be NULL. */
+    const GArray *external;
+} PlEvidenceQuery;
+
+/*
+ * Sets class, external, mapping, filtering, port-allocation, pooling, hairpin, unsolicited, udp as
+ * far as the packets tell; NULL with a reason where they do not. An inside endpoint whose mapping
+ * an early packet from the same destination had poisoned counts for `unsolicited = accept` and not
+ * for its mapping. FALSE when the capture has no such interface.
+ */
+gboolean pl_evidence_judge(const PlCapture *capture, const PlEvidenceQuery *query,
+                           PlFindings *ret_findings, GError **error);

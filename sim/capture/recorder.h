@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Records live interfaces, through libpcap, into one pcapng file. A process of its own does the
+ * work, so that nothing is lost while the lab is busy; it ends with its parent.
+ */
+#pragma once
+
+#include "topology/topology.h"
+
+typedef struct PlRecorderPoint {
+    int netns_fd;          /* borrowed */
+    const char *interface; /* the system's name of it there */
+    const char *name;      /* its name in the file */
+    const char *description;
+} PlRecorderPoint;
+
+typedef struct PlRecorder PlRecorder;
+
+/*
+ * Returns once every interface is being captured. Writes to `fd` (borrowed, must outlive the
+ * recorder) from its current position, packets in order of time.
+ */
+PlRecorder *pl_recorder_start(const PlRecorderPoint *points, size_t n_points, int fd,
+                              const char *comment, GError **error);
+/* Everything that had passed an interface before this call is in the file when it returns TRUE.
+   Frees the recorder. Lost packets are an error. */
+gboolean pl_recorder_stop(PlRecorder *recorder, GError **error);
+/* Ends it without any wait or care; NULL is allowed. */
+void pl_recorder_kill(PlRecorder *recorder);

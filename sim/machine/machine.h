@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A host as a small machine: a network namespace with its own /etc/hosts, /etc/resolv.conf, /tmp
+ * and /run, in which programs run whose output is kept. Used by the engines that run real programs,
+ * inside a sandbox.
+ */
+#pragma once
+
+#include "scenario/engine.h"
+
+typedef struct PlMachine PlMachine;
+
+/*
+ * `netns_fd` is borrowed. `hosts` is the text of /etc/hosts. `keep` is a directory that programs
+ * must be able to see at its own path even if it lies below /tmp or /run (the topology file's), and
+ * in which they start.
+ */
+PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, const char *keep,
+                          GError **error);
+/* Kills what still runs in it. */
+void pl_machine_free(PlMachine *machine);
+
+/* Starts a program and waits until it is ready. Errors have the program's last lines in them. */
+gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError **error);
+gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
+                           PlProgramResult *ret_result, GError **error);
+/* Runs one more to its end; a non-zero exit status is an error. */
+gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_limit_ns,
+                        GError **error);
+void pl_machine_kill(PlMachine *machine);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Theory: what a judge must find, from the behaviours in the topology alone. */
+#pragma once
+
+#include "topology/topology.h"
+
+/*
+ * What a host must find of itself through all NATs between it and the internet: class, external,
+ * mapping, filtering, udp. Nothing else is set. A chain is as dependent as its most dependent NAT,
+ * on each axis by itself. A NAT with rules of the user's counts as what its file says it is.
+ */
+void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *ret_findings);
+
+/*
+ * What a NAT must show from close by, on every axis that its file decides. port-allocation `random`
+ * within a range of 4096 ports or fewer reads "block", since nobody can tell the two apart.
+ * udp-timeout is set only when it is short enough to be waited for (PL_ORACLE_TIMEOUT_MAX_NS),
+ * ports only when one subscriber has PL_ORACLE_PORTS_MAX or fewer, pooling only with more than one
+ * external address, forwards only where there are some.
+ */
+#define PL_ORACLE_TIMEOUT_MAX_NS (10 * G_GUINT64_CONSTANT(1000000000))
+#define PL_ORACLE_PORTS_MAX      64
+void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings);

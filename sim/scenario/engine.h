@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an engine does for a scenario. A scenario never learns which engine it runs on.
+ */
+#pragma once
+
+#include "prober/prober.h"
+#include "topology/topology.h"
+
+typedef struct PlLab PlLab; /* a topology that stands; each engine has its own */
+
+/* Where the prober stands: on a host's own addresses, or as the lab's presence on a network. */
+typedef struct PlVantage {
+    const PlNode *host; /* NULL: a presence */
+    const PlNetwork
+        *network; /* for a presence: with reserved[0..1] outside, reserved[2..3] inside */
+} PlVantage;
+
+/* How a program of a host went. */
+typedef struct PlProgramResult {
+    gboolean ended;
+    int exit_status; /* 128 + signal when a signal ended it */
+    char *output;    /* stdout and stderr together, as far as kept (the last MiB) */
+} PlProgramResult;
+
+typedef struct PlEngine {
+    const char *name;
+    const char *description;
+    gboolean sandboxed; /* the lab needs a sandbox (sim/machine) of its own, made before `up` */
+
+    /* Appends (g_strdup'ed) a sentence for each thing in the topology that the engine cannot
+       express, such as "engine kernel cannot express link alice delay". */
+    void (*refuse)(const PlTopology *topology, GPtrArray *reasons);
+
+    /* Builds it. PL_ERROR_UNSUPPORTED names what kernel or machine lacks. The topology is borrowed
+     * until `down`. */
+    PlLab *(*up)(const PlTopology *topology, uint64_t seed, GError **error);
+    void (*down)(PlLab *lab);
+
+    /* Runs a prober to its end. Sockets and presences are there only meanwhile. `inside` and
+       `outside` say where its two places are; the plan's addresses agree with them. */
+    gboolean (*probe)(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
+                      PlProber *prober, GError **error);
+
+    /* Every NAT as new: rules loaded again, connections forgotten. */
+    gboolean (*reset)(PlLab *lab, GError **error);
+
+    /* Records pl_capture_points() as pcapng into fd, which stays the caller's. */
+    gboolean (*record)(PlLab *lab, int fd, GError **error);
+    gboolean (*record_stop)(PlLab *lab, GError **error);
+
+    /* Starts a host's program and returns when it is ready, as the topology says. */
+    gboolean (*start)(PlLab *lab, const PlNode *host, GError **error);
+    /* Waits, within the program's time limit, for the end of one whose `ready` is `exit`; others
+     * are only looked at. */
+    gboolean (*result)(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error);
+
+    /* Waits until at_ns after the engine's clock stood at the last program's readiness, and does
+     * the step. */
+    gboolean (*step)(PlLab *lab, const PlStep *step, GError **error);
+} PlEngine;
+
+void pl_program_result_clear(PlProgramResult *result);

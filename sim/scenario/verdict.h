@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A verdict sets side by side what was expected, certified, claimed and observed. docs/verdict.md
+ * is its JSON form. */
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+#include "topology/topology.h"
+
+typedef enum {
+    PL_OUTCOME_PASS,
+    PL_OUTCOME_FAIL,
+    PL_OUTCOME_SKIP,
+} PlOutcome;
+
+/* One host or NAT. */
+typedef struct PlSubject {
+    char *name;
+    PlNodeKind kind;
+    PlFindings expected, certified, claimed, observed;
+    /* A host's program, when it has one. */
+    gboolean has_program;
+    int exit_status; /* -1: still running at the end */
+    char *output;
+} PlSubject;
+
+typedef struct PlVerdict {
+    char *topology; /* name */
+    char *title;
+    char *engine;
+    uint64_t seed;
+    uint64_t duration_ns;
+    GPtrArray *subjects; /* PlSubject, owned, in the topology's order */
+    PlOutcome outcome;
+    GPtrArray *reasons; /* char *, owned: why it failed or was skipped */
+    char *command;      /* repeats it */
+    char *capture;      /* path of the capture that was kept, or NULL */
+} PlVerdict;
+
+PlVerdict *pl_verdict_new(const PlTopology *topology, const char *engine, uint64_t seed);
+void pl_verdict_free(PlVerdict *verdict);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlVerdict, pl_verdict_free)
+
+/* Adds a reason; the worst outcome stays: fail over skip over pass. */
+void pl_verdict_reason(PlVerdict *verdict, PlOutcome outcome, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+/* The reason that an error gives: skip for PL_ERROR_UNSUPPORTED, else fail. */
+void pl_verdict_error(PlVerdict *verdict, const GError *error);
+
+PlSubject *pl_verdict_subject(PlVerdict *verdict, const char *name);
+
+/* Compares, and adds a reason for each difference. */
+void pl_verdict_judge(PlVerdict *verdict);
+
+/* "schema": 1. The node belongs to the caller. */
+JsonNode *pl_verdict_to_json(const PlVerdict *verdict);
+PlVerdict *pl_verdict_from_json(JsonNode *node, GError **error);
+
+const char *pl_outcome_name(PlOutcome outcome);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A topology: networks, and nodes attached to them. A node is a host (which may route) or a NAT
+ * (which may translate nothing and only filter). Made by pl_topology_load from a file that
+ * docs/topology-format.md describes, complete and consistent from then on: every address is chosen,
+ * every name resolved, every rule of the format kept. Immutable.
+ */
+#pragma once
+
+#include <glib.h>
+#include <pinhole/address.h>
+
+#include "topology/axes.h"
+
+/* What goes wrong in the lab, and with it the exit status. */
+#define PL_ERROR (pl_error_quark())
+typedef enum {
+    PL_ERROR_INPUT,       /* the user's files or arguments: exit 2 */
+    PL_ERROR_UNSUPPORTED, /* this engine, kernel or machine cannot do it: a skip, by name */
+    PL_ERROR_FAILED,      /* it should have worked, and did not: a failure */
+} PlErrorCode;
+GQuark pl_error_quark(void);
+
+typedef struct PlTopology PlTopology;
+typedef struct PlNetwork PlNetwork;
+typedef struct PlNode PlNode;
+typedef struct PlAttachment PlAttachment;
+
+typedef struct PlPrefix {
+    PhAddress address; /* the network's own address; port 0 */
+    unsigned length;   /* bits */
+} PlPrefix;
+
+struct PlNetwork {
+    char *name;
+    unsigned index; /* in PlTopology.networks */
+    PlPrefix subnet;
+    PlNode *upstream;       /* the NAT whose inside this is, or NULL */
+    GPtrArray *attachments; /* PlAttachment, borrowed, in file order */
+    /*
+     * Addresses that belong to the lab itself and that no node may have: the last four usable ones
+     * of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside one.
+     */
+    PhAddress reserved[4];
+};
+
+typedef enum {
+    PL_SIDE_HOST,
+    PL_SIDE_INSIDE,
+    PL_SIDE_OUTSIDE,
+} PlSide;
+
+/* Impairments of one attachment, both ways; all 0 when there is no [link]. */
+typedef struct PlLink {
+    uint64_t delay_ns, jitter_ns;
+    unsigned loss_ppm;
+    uint64_t rate_bps;
+    unsigned mtu_bytes; /* 0: 1500 */
+} PlLink;
+
+/* A node's interface on a network. */
+struct PlAttachment {
+    /* "alice" (only attachment of a host), "hub.isp-a" (one of several), "home-a.inside",
+     * "home-a.outside" */
+    char *label;
+    PlNode *node;
+    PlNetwork *network;
+    PlSide side;
+    GArray *addresses; /* PhAddress, at least one, port 0; on a NAT's outside these are its pool */
+    PlLink link;
+};
+
+typedef enum {
+    PL_READY_STARTED, /* as soon as it runs */
+    PL_READY_EXIT,    /* when it has ended */
+    PL_READY_LINE,    /* when a line of its output contains ready_text */
+    PL_READY_UDP,     /* when it has a UDP socket bound to ready_port */
+    PL_READY_TCP,     /* when it listens on TCP ready_port */
+} PlReady;
+
+/* The program of a host. */
+typedef struct PlProgram {
+    char **argv; /* NULL: the host runs nothing */
+    PlReady ready;
+    char *ready_text;
+    uint16_t ready_port;
+    uint64_t time_limit_ns; /* to get ready, or to end */
+} PlProgram;
+
+typedef enum {
+    PL_PROTOCOL_UDP = 17,
+    PL_PROTOCOL_TCP = 6,
+} PlProtocol;
+
+/* A static port forward: outside port on every external address, to an inside host. */
+typedef struct PlForward {
+    PlProtocol protocol;
+    uint16_t outside_port;
+    PhAddress inside;
+} PlForward;
+
+typedef enum {
+    PL_NODE_HOST,
+    PL_NODE_NAT,
+} PlNodeKind;
+
+struct PlNode {
+    PlNodeKind kind;
+    char *name;
+    unsigned index;         /* in PlTopology.nodes */
+    GPtrArray *attachments; /* PlAttachment, owned; a NAT has inside at [0] and outside at [1] */
+
+    /* A host. */
+    gboolean routes; /* forwards between its networks */
+    PlProgram program;
+    uint16_t probe_port; /* the local port the host is judged from; 0: any */
+
+    /* A NAT. */
+    PlBehaviour behaviour;
+    GArray *forwards; /* PlForward */
+    char *
+        rules; /* path of an nftables file that takes the place of the behaviour's rules, or NULL */
+};
+
+typedef enum {
+    PL_STEP_NAT_FLUSH,   /* nat NAME flush: all mappings are forgotten */
+    PL_STEP_NAT_REBOOT,  /* nat NAME reboot: the same, and it is down for an instant */
+    PL_STEP_NAT_ADDRESS, /* nat NAME address A: another external address, mappings forgotten */
+    PL_STEP_LINK_DOWN,   /* link LABEL down */
+    PL_STEP_LINK_UP,     /* link LABEL up */
+    PL_STEP_HOST_RUN,    /* host NAME run COMMAND... (waits for its end) */
+    PL_STEP_HOST_KILL,   /* host NAME kill: SIGKILL to its programs */
+} PlStepKind;
+
+typedef struct PlStep {
+    unsigned number; /* N of [step N] */
+    uint64_t at_ns;  /* after the last program got ready */
+    PlStepKind kind;
+    PlNode *node;             /* for NAT_* and HOST_* */
+    PlAttachment *attachment; /* for LINK_* */
+    PhAddress address;        /* for NAT_ADDRESS */
+    char **argv;              /* for HOST_RUN */
+    char *text;               /* as in the file, for reports */
+} PlStep;
+
+typedef enum {
+    PL_EXPECT_AXIS,   /* NODE.AXIS = WORD */
+    PL_EXPECT_EXIT,   /* HOST.exit = N: the program's exit status */
+    PL_EXPECT_OUTPUT, /* HOST.output = TEXT: some line of the program's output contains it */
+    PL_EXPECT_PATH,   /* A -> B = punched */
+} PlExpectKind;
+
+typedef struct PlExpect {
+    PlExpectKind kind;
+    PlNode *node, *peer; /* peer: PATH only */
+    PlAxis axis;         /* AXIS only */
+    char *value;
+    char *key; /* as in the file, for reports */
+} PlExpect;
+
+struct PlTopology {
+    char *name; /* the file's name without directory and ".ini" */
+    char *path; /* as it was given */
+    char *title;
+    char *about;         /* the paragraph that teaches; may be NULL */
+    GPtrArray *networks; /* PlNetwork, owned, in file order */
+    GPtrArray *nodes;    /* PlNode, owned: in file order */
+    GPtrArray *steps;    /* PlStep, owned, by (at, number) */
+    GPtrArray *expects;  /* PlExpect, owned, in file order */
+};
+
+/*
+ * Reads and checks a file. Errors are PL_ERROR_INPUT and read "FILE: [group] key: what is wrong
+ * (what was expected)". pl_topology_parse does the same with text in memory that is called `path`
+ * in errors; it touches no file (but `rules` paths are taken relative to path's directory).
+ */
+PlTopology *pl_topology_load(const char *path, GError **error);
+PlTopology *pl_topology_parse(const char *path, const char *text, gsize length, GError **error);
+void pl_topology_free(PlTopology *topology);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlTopology, pl_topology_free)
+
+/* The file that, read again, gives the same topology: canonical, complete, nothing left to a
+ * default. */
+char *pl_topology_print(const PlTopology *topology);
+
+PlNode *pl_topology_node(const PlTopology *topology, const char *name);
+PlNetwork *pl_topology_network(const PlTopology *topology, const char *name);
+PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *label);
+
+/* A NAT's two sides. */
+static inline PlAttachment *pl_nat_inside(const PlNode *nat)
+{
+    return g_ptr_array_index(nat->attachments, 0);
+}
+static inline PlAttachment *pl_nat_outside(const PlNode *nat)
+{
+    return g_ptr_array_index(nat->attachments, 1);
+}
+
+/*
+ * The NATs (firewalls among them) between a node and the outermost network, innermost first:
+ * borrowed nodes in a new array, empty for a host on the internet. For a NAT these are the ones
+ * outside of it.
+ */
+GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
+
+/* One entry of a routing table. */
+typedef struct PlRoute {
+    PlPrefix destination; /* length 0 is the default route */
+    PhAddress via;
+} PlRoute;
+
+/*
+ * The routes a node on `network` needs to reach every other network that it should: those its zone
+ * routes to (a zone is networks joined by hosts that route and NATs that do not translate), and the
+ * default route towards the upstream NAT of the zone. Networks `node` is attached to itself are
+ * left out; node is NULL for the lab's own presence. The array of PlRoute is in a fixed order and
+ * belongs to the caller.
+ */
+GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
+                           const PlNode *node);
+
+gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address);
+/* "192.0.2.0/24", to be freed. */
+char *pl_prefix_format(const PlPrefix *prefix);
