@@ -7,6 +7,9 @@ import pytest
 
 from conftest import ROOT
 
+# One worker runs them all, since they share one matrix.
+pytestmark = pytest.mark.xdist_group("captures")
+
 TOPOLOGIES = sorted((ROOT / "topologies").glob("*.ini"))
 
 
