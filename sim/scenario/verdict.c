@@ -72,13 +72,6 @@ PlVerdict *pl_verdict_new(const PlTopology *topology, const char *engine, uint64
 
         subject->has_program = node->program.argv != NULL;
     }
-    for (guint i = 0; i < topology->expects->len; i++) {
-        const PlExpect *expect = g_ptr_array_index(topology->expects, i);
-
-        if (expect->kind == PL_EXPECT_AXIS)
-            pl_findings_set(&pl_verdict_subject(verdict, expect->node->name)->expected,
-                            expect->axis, expect->value, NULL);
-    }
     return verdict;
 }
 

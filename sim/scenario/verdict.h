@@ -40,7 +40,7 @@ typedef struct PlVerdict {
     char *capture;      /* path of the capture that was kept, or NULL */
 } PlVerdict;
 
-/* Passing and empty, with a subject a node and what the file's [expect] says of it. */
+/* Passing and empty, with a subject a node. */
 PlVerdict *pl_verdict_new(const PlTopology *topology, const char *engine, uint64_t seed);
 void pl_verdict_free(PlVerdict *verdict);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlVerdict, pl_verdict_free)
