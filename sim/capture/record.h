@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the recorder's child does, and the words it has with its parent (see recorder.c). */
+#pragma once
+
+#include "capture/recorder.h"
+
+#define PL_RECORD_LIVE        'L'
+#define PL_RECORD_STOP        'S'
+#define PL_RECORD_DONE        'D'
+#define PL_RECORD_FAILED      'E' /* followed by text */
+#define PL_RECORD_UNSUPPORTED 'U' /* followed by text */
+#define PL_RECORD_MESSAGE_MAX 1024
+
+/* Records until it is told to stop, and says how it went. */
+void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
+               int socket);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The recorder's two ends: the process that asked for a recording, and the child that makes it
+ * (record.c). They talk over a socket pair, one message a packet:
+ *
+ *   parent                     child
+ *     |  <--- LIVE | ERROR text  |   every interface is being captured, or one cannot be
+ *     |       STOP --->          |
+ *     |  <--- DONE | ERROR text  |   everything is in the file, or something was lost
+ *
+ * The end of the stream, at either end, means that the other one is gone.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "capture/record.h"
+#include "capture/recorder.h"
+
+struct PlRecorder {
+    pid_t pid;
+    int socket;
+};
+
+/* Only async-signal-safe preparations and then the child's work; never returns. */
+G_NORETURN static void child_main(const PlRecorderPoint *points, size_t n_points, int fd,
+                                  const char *comment, int socket, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE);
+    prctl(PR_SET_NAME, "pinlab-record");
+    /* An interrupt from the terminal is the parent's to act on, who will say STOP. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
+    pl_record(points, n_points, fd, comment, socket);
+    _exit(EXIT_SUCCESS);
+}
+
+/* Waits for the message `expected`. */
+static gboolean receive(PlRecorder *recorder, char expected, GError **error)
+{
+    char message[PL_RECORD_MESSAGE_MAX];
+    ssize_t length;
+
+    do {
+        length = recv(recorder->socket, message, sizeof(message) - 1, 0);
+    } while (length < 0 && errno == EINTR);
+    if (length <= 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "the recorder ended unexpectedly");
+        return FALSE;
+    }
+    message[length] = '\0';
+    if (message[0] == expected)
+        return TRUE;
+    g_set_error_literal(
+        error, PL_ERROR,
+        message[0] == PL_RECORD_UNSUPPORTED ? PL_ERROR_UNSUPPORTED : PL_ERROR_FAILED, message + 1);
+    return FALSE;
+}
+
+PlRecorder *pl_recorder_start(const PlRecorderPoint *points, size_t n_points, int fd,
+                              const char *comment, GError **error)
+{
+    int sockets[2];
+    pid_t parent = getpid(), pid;
+    PlRecorder *recorder;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "socketpair: %s", g_strerror(errno));
+        return NULL;
+    }
+    pid = fork();
+    if (pid < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "fork: %s", g_strerror(errno));
+        close(sockets[0]);
+        close(sockets[1]);
+        return NULL;
+    }
+    if (pid == 0) {
+        close(sockets[0]);
+        child_main(points, n_points, fd, comment, sockets[1], parent);
+    }
+    close(sockets[1]);
+    recorder = g_new0(PlRecorder, 1);
+    recorder->pid = pid;
+    recorder->socket = sockets[0];
+    if (!receive(recorder, PL_RECORD_LIVE, error)) {
+        pl_recorder_kill(recorder);
+        return NULL;
+    }
+    return recorder;
+}
+
+gboolean pl_recorder_stop(PlRecorder *recorder, GError **error)
+{
+    char stop = PL_RECORD_STOP;
+    gboolean done;
+
+    /* A child that has given up already has left its reason in the socket: read it all the same. */
+    if (send(recorder->socket, &stop, 1, MSG_NOSIGNAL) < 0)
+        g_debug("recorder: %s", g_strerror(errno));
+    done = receive(recorder, PL_RECORD_DONE, error);
+    while (waitpid(recorder->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    close(recorder->socket);
+    g_free(recorder);
+    return done;
+}
+
+void pl_recorder_kill(PlRecorder *recorder)
+{
+    if (!recorder)
+        return;
+    kill(recorder->pid, SIGKILL);
+    /* The kernel takes a while to close the child's packet sockets; nobody waits for that here. */
+    waitpid(recorder->pid, NULL, WNOHANG);
+    close(recorder->socket);
+    g_free(recorder);
+}
