@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who has which address. Those that the file gives come first, wherever they stand in it; the rest
+ * is filled in file order, so that a file without addresses always gives the same ones.
+ */
+#include <string.h>
+
+#include "topology/build.h"
+
+static uint32_t first_of(const PlNetwork *network)
+{
+    return ph_address_ipv4_number(&network->subnet.address);
+}
+
+static uint32_t last_of(const PlNetwork *network)
+{
+    return first_of(network) | (UINT32_MAX >> network->subnet.length);
+}
+
+gboolean pl_build_read_address(const PlIni *ini, const char *group, const char *key,
+                               const char *text, PhAddress *ret_address, GError **error)
+{
+    PhAddress address;
+
+    if (strchr(text, ':'))
+        return pl_ini_fail(ini, group, key, error,
+                           "bad address \"%s\" (expected an IPv4 address without a port; IPv6 is "
+                           "not supported by this version)",
+                           text);
+    if (!ph_address_parse(text, &address))
+        return pl_ini_fail(ini, group, key, error,
+                           "bad address \"%s\" (expected an IPv4 address such as 192.0.2.1)", text);
+    *ret_address = address;
+    return TRUE;
+}
+
+gboolean pl_build_usable(const PlNetwork *network, const PlIni *ini, const char *group,
+                         const char *key, const PhAddress *address, GError **error)
+{
+    uint32_t number = ph_address_ipv4_number(address);
+    g_autofree char *subnet = pl_prefix_format(&network->subnet);
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    ph_address_format(address, text);
+    if (!pl_prefix_contains(&network->subnet, address))
+        return pl_ini_fail(ini, group, key, error, "%s is not on network %s (expected one of %s)",
+                           text, network->name, subnet);
+    if (number == first_of(network) || number == last_of(network))
+        return pl_ini_fail(ini, group, key, error,
+                           "%s is the network's own address or its broadcast address (expected a "
+                           "host's one of %s)",
+                           text, subnet);
+    if (number >= last_of(network) - 4)
+        return pl_ini_fail(ini, group, key, error,
+                           "%s is one of the last four of %s, which are the lab's own (expected a "
+                           "lower one)",
+                           text, subnet);
+    return TRUE;
+}
+
+/* Who has an address on a network, or will have: NULL when it is free. */
+static const PlNode *owner(const PlTopology *topology, const PlNetwork *network,
+                           const PhAddress *address)
+{
+    for (unsigned i = 0; i < network->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(network->attachments, i);
+
+        for (unsigned k = 0; k < attachment->addresses->len; k++)
+            if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
+                return attachment->node;
+    }
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+
+        if (step->kind == PL_STEP_NAT_ADDRESS && pl_nat_outside(step->node)->network == network &&
+            ph_address_equal_host(&step->address, address))
+            return step->node;
+    }
+    return NULL;
+}
+
+static gboolean give(const PlTopology *topology, const PlIni *ini, PlAttachment *attachment,
+                     const char *group, const char *key, const PhAddress *address, GError **error)
+{
+    const PlNode *other = owner(topology, attachment->network, address);
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    if (!pl_build_usable(attachment->network, ini, group, key, address, error))
+        return FALSE;
+    if (other && other != attachment->node)
+        return pl_ini_fail(ini, group, key, error, "%s belongs to %s (expected a free one)",
+                           ph_address_format(address, text), other->name);
+    for (unsigned k = 0; k < attachment->addresses->len; k++)
+        if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
+            return pl_ini_fail(ini, group, key, error, "%s stands twice (expected once)",
+                               ph_address_format(address, text));
+    if (attachment->addresses->len >= PL_NODE_ADDRESSES_MAX)
+        return pl_ini_fail(ini, group, key, error, "too many addresses (expected at most %d)",
+                           PL_NODE_ADDRESSES_MAX);
+    g_array_append_val(attachment->addresses, *address);
+    return TRUE;
+}
+
+/* An address goes to the attachment whose network it is of; a NAT's are those outside. */
+static PlAttachment *place(const PlNode *node, const PhAddress *address)
+{
+    if (node->kind == PL_NODE_NAT)
+        return pl_nat_outside(node);
+    for (unsigned i = 0; i < node->attachments->len; i++) {
+        PlAttachment *attachment = g_ptr_array_index(node->attachments, i);
+
+        if (pl_prefix_contains(&attachment->network->subnet, address))
+            return attachment;
+    }
+    return g_ptr_array_index(node->attachments, 0);
+}
+
+/* "A" or "A-B". */
+static gboolean read_range(const PlIni *ini, const char *group, const char *key, const char *item,
+                           uint32_t *ret_first, uint32_t *ret_last, GError **error)
+{
+    const char *hyphen = strchr(item, '-');
+    g_autofree char *left = hyphen ? g_strndup(item, (gsize)(hyphen - item)) : g_strdup(item);
+    g_autofree char *right = g_strdup(hyphen ? hyphen + 1 : item);
+    PhAddress first, last;
+
+    if (!pl_build_read_address(ini, group, key, g_strstrip(left), &first, error) ||
+        !pl_build_read_address(ini, group, key, g_strstrip(right), &last, error))
+        return FALSE;
+    *ret_first = ph_address_ipv4_number(&first);
+    *ret_last = ph_address_ipv4_number(&last);
+    if (*ret_first > *ret_last)
+        return pl_ini_fail(ini, group, key, error,
+                           "\"%s\" runs backwards (expected the lower address first)", item);
+    if (*ret_last - *ret_first >= PL_NODE_ADDRESSES_MAX)
+        return pl_ini_fail(ini, group, key, error, "\"%s\" is too many (expected at most %d)", item,
+                           PL_NODE_ADDRESSES_MAX);
+    return TRUE;
+}
+
+static gboolean give_listed(const PlTopology *topology, const PlIni *ini, const PlNode *node,
+                            const char *group, GError **error)
+{
+    const char *key = pl_ini_get(ini, group, "address") ? "address" : "addresses";
+    g_auto(GStrv) items = NULL;
+
+    if (pl_ini_get(ini, group, "address") && pl_ini_get(ini, group, "addresses"))
+        return pl_ini_fail(ini, group, "addresses", error,
+                           "there is address, too (expected one of the two)");
+    if (!pl_ini_list(ini, group, key, &items, error))
+        return FALSE;
+    for (unsigned i = 0; items && items[i]; i++) {
+        uint32_t first, last;
+
+        if (!read_range(ini, group, key, items[i], &first, &last, error))
+            return FALSE;
+        if (strcmp(key, "address") == 0 && (items[1] || first != last))
+            return pl_ini_fail(ini, group, key, error,
+                               "more than one (expected one, or addresses = A, B)");
+        for (uint64_t number = first; number <= last; number++) {
+            PhAddress address = ph_address_ipv4((uint32_t)number, 0);
+
+            if (!give(topology, ini, place(node, &address), group, key, &address, error))
+                return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean give_inside(const PlTopology *topology, const PlIni *ini, const PlNode *nat,
+                            const char *group, GError **error)
+{
+    PlAttachment *inside = pl_nat_inside(nat);
+    const char *text = pl_ini_get(ini, group, "inside-address");
+    PhAddress address = ph_address_ipv4(first_of(inside->network) + 1, 0);
+
+    return (!text || pl_build_read_address(ini, group, "inside-address", text, &address, error)) &&
+           give(topology, ini, inside, group, "inside-address", &address, error);
+}
+
+static gboolean give_lowest(const PlTopology *topology, const PlIni *ini, PlAttachment *attachment,
+                            GError **error)
+{
+    const PlNetwork *network = attachment->network;
+    g_autofree char *group = pl_build_group(attachment->node);
+
+    for (uint32_t number = first_of(network) + 2; number < last_of(network) - 4; number++) {
+        PhAddress address = ph_address_ipv4(number, 0);
+
+        if (!owner(topology, network, &address)) {
+            g_array_append_val(attachment->addresses, address);
+            return TRUE;
+        }
+    }
+    return pl_ini_fail(ini, group, NULL, error,
+                       "network %s has no address left for it (expected a larger subnet)",
+                       network->name);
+}
+
+/* A step may give a NAT an address that nobody else has. */
+static gboolean check_steps(const PlTopology *topology, const PlIni *ini, GError **error)
+{
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+        g_autofree char *group = g_strdup_printf("step %u", step->number);
+        const PlNode *other;
+        char text[PH_ADDRESS_TEXT_MAX];
+
+        if (step->kind != PL_STEP_NAT_ADDRESS)
+            continue;
+        if (pl_nat_outside(step->node)->addresses->len > 1)
+            return pl_ini_fail(ini, group, "do", error,
+                               "nat %s has several addresses (expected a NAT with one)",
+                               step->node->name);
+        other = owner(topology, pl_nat_outside(step->node)->network, &step->address);
+        if (other != step->node)
+            return pl_ini_fail(ini, group, "do", error, "%s belongs to %s (expected a free one)",
+                               ph_address_format(&step->address, text), other->name);
+    }
+    return TRUE;
+}
+
+gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+        g_autofree char *group = pl_build_group(node);
+
+        if (!give_listed(topology, ini, node, group, error) ||
+            (node->kind == PL_NODE_NAT && !give_inside(topology, ini, node, group, error)))
+            return FALSE;
+    }
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        for (unsigned k = 0; k < node->attachments->len; k++) {
+            PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
+
+            if (attachment->addresses->len == 0 && !give_lowest(topology, ini, attachment, error))
+                return FALSE;
+        }
+    }
+    return check_steps(topology, ini, error);
+}

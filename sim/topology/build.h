@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Private to this room: a topology while it is made from a file, one source file a stage:
+ *
+ *   parse.c      the groups, their names and keys; networks and nodes
+ *   attach.c     who is on which network
+ *   graph.c      nobody is cut off, nothing goes in circles, nothing overlaps
+ *   story.c      links, steps and expectations
+ *   addresses.c  who has which address
+ *   behaviour.c  what the NATs do
+ */
+#pragma once
+
+#include "topology/ini.h"
+#include "topology/topology.h"
+
+#define PL_NODES_MAX          200
+#define PL_NETWORKS_MAX       200
+#define PL_HOST_NETWORKS_MAX  16
+#define PL_NODE_ADDRESSES_MAX 256
+#define PL_FORWARDS_MAX       64
+#define PL_STEPS_MAX          1000
+#define PL_NAME_MAX           32
+
+/* topology.c */
+PlTopology *pl_topology_new(const char *path);
+PlNetwork *pl_topology_add_network(PlTopology *topology, const char *name, PlPrefix subnet);
+PlNode *pl_topology_add_node(PlTopology *topology, PlNodeKind kind, const char *name);
+PlAttachment *pl_topology_attach(PlNode *node, PlNetwork *network, PlSide side);
+
+/* The group that a node comes from, such as "nat home-a"; to be freed. */
+char *pl_build_group(const PlNode *node);
+
+/* The stages. Each fails with PL_ERROR_INPUT. */
+gboolean pl_build_attach(PlTopology *topology, const PlIni *ini, GError **error);
+gboolean pl_build_graph(const PlTopology *topology, const PlIni *ini, GError **error);
+gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error);
+gboolean pl_build_steps(PlTopology *topology, const PlIni *ini, GError **error);
+gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error);
+gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error);
+/* The axes of one NAT. */
+gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);
+/* What depends on addresses: pools, blocks, forwards. */
+gboolean pl_build_nats(PlTopology *topology, const PlIni *ini, GError **error);
+
+/* Reads an IPv4 address without a port, as `key` has it; fails otherwise. */
+gboolean pl_build_read_address(const PlIni *ini, const char *group, const char *key,
+                               const char *text, PhAddress *ret_address, GError **error);
+/* Reads "192.168.1.0/24". */
+gboolean pl_build_read_prefix(const PlIni *ini, const char *group, const char *key,
+                              const char *text, PlPrefix *ret_prefix, GError **error);
+/* Fails unless a node may have this address on this network (it may be somebody else's). */
+gboolean pl_build_usable(const PlNetwork *network, const PlIni *ini, const char *group,
+                         const char *key, const PhAddress *address, GError **error);
+/* `there is no host "x" (expected the name of ...; did you mean "y"?)` */
+gboolean pl_build_no_node(const PlTopology *topology, const PlIni *ini, const char *group,
+                          const char *key, const char *what, gboolean hosts, gboolean nats,
+                          const char *name, GError **error);
+
+/*
+ * How networks hang together. A segment is networks joined by hosts that route; a NAT or firewall
+ * leads from one segment to the next one outwards. A zone is segments joined by firewalls.
+ */
+typedef struct PlGraph {
+    unsigned n;
+    unsigned *segment; /* by network: the lowest network of its segment */
+    unsigned *zone;    /* by network: the lowest network of its zone */
+    PlNode **up;       /* by network: the NAT or firewall that leads out of its segment, or NULL */
+} PlGraph;
+
+void pl_graph_init(PlGraph *graph, const PlTopology *topology);
+void pl_graph_clear(PlGraph *graph);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PlGraph, pl_graph_clear)

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a topology's author expects of it: NODE.AXIS, HOST.exit, HOST.output and A -> B. */
+#include <string.h>
+
+#include "topology/build.h"
+#include "topology/units.h"
+#include "topology/words.h"
+
+/* What can be found out about a host: the rest only about the NATs before it. */
+static const PlAxis host_axes[] = {
+    PL_AXIS_CLASS, PL_AXIS_EXTERNAL, PL_AXIS_MAPPING, PL_AXIS_FILTERING,
+    PL_AXIS_UDP,   PL_AXIS_TCP,      PL_AXIS_ICMP,
+};
+
+static gboolean check_axis_known(const PlIni *ini, const char *key, PlExpect *expect,
+                                 const char *name, GError **error)
+{
+    const char *words[PL_AXIS_N + 2];
+    unsigned n = 0;
+    g_autofree char *expected = NULL;
+    gboolean host = expect->node->kind == PL_NODE_HOST;
+
+    for (unsigned i = 0; i < (host ? G_N_ELEMENTS(host_axes) : (unsigned)PL_AXIS_N); i++)
+        words[n++] = pl_axis_name(host ? host_axes[i] : (PlAxis)i);
+    if (host) {
+        words[n++] = "exit";
+        words[n++] = "output";
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (strcmp(words[i], name) != 0)
+            continue;
+        expect->kind = PL_EXPECT_AXIS;
+        if (strcmp(name, "exit") == 0)
+            expect->kind = PL_EXPECT_EXIT;
+        else if (strcmp(name, "output") == 0)
+            expect->kind = PL_EXPECT_OUTPUT;
+        else
+            pl_axis_from_name(name, &expect->axis);
+        return TRUE;
+    }
+    expected = pl_expected_words(name, words, n);
+    return pl_ini_fail(ini, "expect", key, error, "\"%s\" is nothing that a %s shows %s", name,
+                       host ? "host" : "NAT", expected);
+}
+
+static gboolean check_word(const PlIni *ini, const char *key, const char *const *words, unsigned n,
+                           GError **error)
+{
+    unsigned word;
+
+    return pl_ini_word(ini, "expect", key, words, n, &word, error);
+}
+
+static gboolean check_external(const PlIni *ini, const char *key, GError **error)
+{
+    g_auto(GStrv) items = NULL;
+    PhAddress address;
+
+    if (!pl_ini_list(ini, "expect", key, &items, error))
+        return FALSE;
+    for (unsigned i = 0; items[i]; i++)
+        if (!pl_build_read_address(ini, "expect", key, items[i], &address, error))
+            return FALSE;
+    return TRUE;
+}
+
+#define CHECK_WORD(words) check_word(ini, key, words, G_N_ELEMENTS(words), error)
+
+static gboolean check_axis_value(const PlIni *ini, const char *key, const PlExpect *expect,
+                                 GError **error)
+{
+    static const char *const ok_word[] = {"ok"};
+    uint16_t first, last;
+    uint64_t number = 0;
+
+    switch (expect->axis) {
+    case PL_AXIS_CLASS:
+        return CHECK_WORD(pl_class_words);
+    case PL_AXIS_EXTERNAL:
+        return check_external(ini, key, error);
+    case PL_AXIS_MAPPING:
+        return CHECK_WORD(pl_mapping_words);
+    case PL_AXIS_FILTERING:
+        return CHECK_WORD(pl_filtering_words);
+    case PL_AXIS_PORT_ALLOCATION:
+        return CHECK_WORD(pl_port_allocation_words);
+    case PL_AXIS_PORT_RANGE:
+        return pl_port_range_parse(expect->value, &first, &last) ||
+               pl_ini_fail(ini, "expect", key, error,
+                           "bad range \"%s\" (expected FIRST-LAST, such as 20000-29999)",
+                           expect->value);
+    case PL_AXIS_PORTS:
+        return strcmp(expect->value, "unlimited") == 0 ||
+               pl_number_parse(expect->value, 1, 65535, &number) ||
+               pl_ini_fail(ini, "expect", key, error,
+                           "bad number \"%s\" (expected 1 to 65535, or unlimited)", expect->value);
+    case PL_AXIS_POOLING:
+        return CHECK_WORD(pl_pooling_words);
+    case PL_AXIS_HAIRPIN:
+        return CHECK_WORD(pl_hairpin_words);
+    case PL_AXIS_UDP_TIMEOUT:
+        return pl_ini_duration(ini, "expect", key, 1, 24 * 3600 * PL_NS_PER_S, &number, error);
+    case PL_AXIS_UNSOLICITED:
+        return CHECK_WORD(pl_unsolicited_words);
+    case PL_AXIS_UDP:
+    case PL_AXIS_TCP:
+    case PL_AXIS_ICMP:
+        return CHECK_WORD(pl_pass_words);
+    case PL_AXIS_FORWARDS:
+        return CHECK_WORD(ok_word);
+    case PL_AXIS_N:
+        break;
+    }
+    g_assert_not_reached();
+}
+
+static gboolean check_program(const PlIni *ini, const char *key, const PlExpect *expect,
+                              GError **error)
+{
+    uint64_t status;
+
+    if (!expect->node->program.argv)
+        return pl_ini_fail(ini, "expect", key, error,
+                           "host %s runs nothing (expected a host with run)", expect->node->name);
+    if (expect->kind == PL_EXPECT_EXIT && !pl_number_parse(expect->value, 0, 255, &status))
+        return pl_ini_fail(ini, "expect", key, error, "bad exit status \"%s\" (expected 0 to 255)",
+                           expect->value);
+    return TRUE;
+}
+
+/* direct, punched, relayed, relayed(HOST), none, none(REASON) */
+static gboolean check_path(const PlTopology *topology, const PlIni *ini, const char *key,
+                           const PlExpect *expect, GError **error)
+{
+    const char *value = expect->value, *open = strchr(value, '(');
+    gsize length = strlen(value);
+    g_autofree char *word = open ? g_strndup(value, (gsize)(open - value)) : g_strdup(value);
+    g_autofree char *inner = NULL;
+    const PlNode *via;
+
+    if (open && value[length - 1] == ')')
+        inner = g_strndup(open + 1, (gsize)(value + length - 1 - (open + 1)));
+    if ((strcmp(word, "direct") == 0 || strcmp(word, "punched") == 0) && !open)
+        return TRUE;
+    if ((strcmp(word, "relayed") != 0 && strcmp(word, "none") != 0) ||
+        (open && (!inner || !*inner)))
+        return pl_ini_fail(ini, "expect", key, error,
+                           "bad path \"%s\" (expected direct, punched, relayed, relayed(HOST), "
+                           "none or none(REASON))",
+                           value);
+    if (!inner || strcmp(word, "none") == 0)
+        return TRUE;
+    via = pl_topology_node(topology, inner);
+    if (!via || via->kind != PL_NODE_HOST)
+        return pl_build_no_node(topology, ini, "expect", key, "host", TRUE, FALSE, inner, error);
+    if (via == expect->node || via == expect->peer)
+        return pl_ini_fail(ini, "expect", key, error,
+                           "relayed by one of its ends (expected a third host)");
+    return TRUE;
+}
+
+static gboolean read_path(const PlTopology *topology, const PlIni *ini, const char *key,
+                          const char *arrow, PlExpect *expect, GError **error)
+{
+    g_autofree char *from = g_strstrip(g_strndup(key, (gsize)(arrow - key)));
+    g_autofree char *to = g_strstrip(g_strdup(arrow + 2));
+
+    expect->kind = PL_EXPECT_PATH;
+    expect->node = pl_topology_node(topology, from);
+    expect->peer = pl_topology_node(topology, to);
+    if (!expect->node || expect->node->kind != PL_NODE_HOST)
+        return pl_build_no_node(topology, ini, "expect", key, "host", TRUE, FALSE, from, error);
+    if (!expect->peer || expect->peer->kind != PL_NODE_HOST)
+        return pl_build_no_node(topology, ini, "expect", key, "host", TRUE, FALSE, to, error);
+    if (expect->node == expect->peer)
+        return pl_ini_fail(ini, "expect", key, error,
+                           "a path from a host to itself (expected two hosts)");
+    return check_path(topology, ini, key, expect, error);
+}
+
+static gboolean read_finding(const PlTopology *topology, const PlIni *ini, const char *key,
+                             PlExpect *expect, GError **error)
+{
+    const char *dot = strchr(key, '.');
+    g_autofree char *name = dot ? g_strndup(key, (gsize)(dot - key)) : NULL;
+
+    if (!dot)
+        return pl_ini_fail(ini, "expect", key, error,
+                           "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output or "
+                           "HOST -> HOST)");
+    expect->node = pl_topology_node(topology, name);
+    if (!expect->node)
+        return pl_build_no_node(topology, ini, "expect", key, "node", TRUE, TRUE, name, error);
+    if (!check_axis_known(ini, key, expect, dot + 1, error))
+        return FALSE;
+    return expect->kind == PL_EXPECT_AXIS ? check_axis_value(ini, key, expect, error)
+                                          : check_program(ini, key, expect, error);
+}
+
+/* Two spellings of one path, "a -> b" and "a->b", are one key to a reader. */
+static gboolean is_doubled(const PlTopology *topology, const PlExpect *expect)
+{
+    for (unsigned i = 0; i + 1 < topology->expects->len; i++) {
+        const PlExpect *other = g_ptr_array_index(topology->expects, i);
+
+        if (expect->kind == PL_EXPECT_PATH && other->kind == PL_EXPECT_PATH &&
+            expect->node == other->node && expect->peer == other->peer)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error)
+{
+    g_autofree const char **keys = pl_ini_keys(ini, "expect");
+
+    for (unsigned i = 0; keys[i]; i++) {
+        const char *arrow = strstr(keys[i], "->"), *value;
+        PlExpect *expect;
+
+        if (!pl_ini_need(ini, "expect", keys[i], "what should be found", &value, error))
+            return FALSE;
+        expect = g_new0(PlExpect, 1);
+        g_ptr_array_add(topology->expects, expect);
+        expect->key = g_strdup(keys[i]);
+        expect->value = g_strdup(value);
+        if (arrow ? !read_path(topology, ini, keys[i], arrow, expect, error)
+                  : !read_finding(topology, ini, keys[i], expect, error))
+            return FALSE;
+        if (is_doubled(topology, expect))
+            return pl_ini_fail(ini, "expect", keys[i], error,
+                               "this path stands twice (expected once)");
+    }
+    return TRUE;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The way out of the topology, and the routing tables. */
+#include <string.h>
+
+#include "topology/build.h"
+
+static PlAttachment *attachment_at(const GPtrArray *attachments, unsigned i)
+{
+    return g_ptr_array_index(attachments, i);
+}
+
+static unsigned depth_of(const PlGraph *graph, const PlNetwork *network)
+{
+    unsigned depth = 0;
+
+    for (const PlNode *up = graph->up[network->index]; up;
+         up = graph->up[pl_nat_outside(up)->network->index])
+        depth++;
+    return depth;
+}
+
+/* Of several attachments the one that is nearest to the internet, the first among equals. */
+static const PlNetwork *outermost(const PlGraph *graph, const PlNode *node)
+{
+    const PlNetwork *best = attachment_at(node->attachments, 0)->network;
+
+    for (unsigned i = 1; i < node->attachments->len; i++) {
+        const PlNetwork *network = attachment_at(node->attachments, i)->network;
+
+        if (depth_of(graph, network) < depth_of(graph, best))
+            best = network;
+    }
+    return best;
+}
+
+GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node)
+{
+    GPtrArray *chain = g_ptr_array_new();
+    g_auto(PlGraph) graph = {0};
+    const PlNetwork *network;
+
+    pl_graph_init(&graph, topology);
+    network = node->kind == PL_NODE_NAT ? pl_nat_outside(node)->network : outermost(&graph, node);
+    for (PlNode *up = graph.up[network->index]; up;
+         up = graph.up[pl_nat_outside(up)->network->index])
+        g_ptr_array_add(chain, up);
+    return chain;
+}
+
+/* How a network is reached, as a search in breadth finds it. */
+typedef struct Reach {
+    gboolean reached;
+    const PlNetwork *start; /* the network that the way begins on */
+    PhAddress via;          /* who is next there; of no family for the start itself */
+} Reach;
+
+static gboolean forwards_all(const PlNode *node)
+{
+    return node->kind == PL_NODE_HOST ? node->routes : node->behaviour.mapping == PL_MAPPING_NONE;
+}
+
+static void search(const PlNode *node, Reach *reach, GPtrArray *queue)
+{
+    for (unsigned at = 0; at < queue->len; at++) {
+        const PlNetwork *here = g_ptr_array_index(queue, at);
+        const Reach *way = &reach[here->index];
+
+        for (unsigned i = 0; i < here->attachments->len; i++) {
+            const PlAttachment *next = attachment_at(here->attachments, i);
+
+            if (next->node == node || !forwards_all(next->node))
+                continue;
+            for (unsigned k = 0; k < next->node->attachments->len; k++) {
+                PlNetwork *there = attachment_at(next->node->attachments, k)->network;
+
+                if (reach[there->index].reached)
+                    continue;
+                reach[there->index] =
+                    (Reach){.reached = TRUE,
+                            .start = way->start,
+                            .via = here == way->start ? g_array_index(next->addresses, PhAddress, 0)
+                                                      : way->via};
+                g_ptr_array_add(queue, there);
+            }
+        }
+    }
+}
+
+static void begin(Reach *reach, GPtrArray *queue, const PlNetwork *network)
+{
+    reach[network->index] = (Reach){.reached = TRUE, .start = network};
+    g_ptr_array_add(queue, (gpointer)network);
+}
+
+/* The default route leads to the nearest NAT or firewall outwards, if that is by way of `network`.
+ */
+static void add_default(GArray *routes, const PlGraph *graph, const Reach *reach,
+                        const PlNetwork *network, const PlNode *node)
+{
+    const PlNetwork *home = node ? outermost(graph, node) : network;
+    const PlNode *up = graph->up[home->index];
+    const PlNetwork *gate;
+    PlRoute route = {.destination.address = ph_address_ipv4(0, 0)};
+
+    if (!up || up == node)
+        return;
+    gate = pl_nat_inside(up)->network;
+    if (reach[gate->index].start != network)
+        return;
+    route.via = gate == network ? g_array_index(pl_nat_inside(up)->addresses, PhAddress, 0)
+                                : reach[gate->index].via;
+    g_array_append_val(routes, route);
+}
+
+GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network, const PlNode *node)
+{
+    GArray *routes = g_array_new(FALSE, TRUE, sizeof(PlRoute));
+    g_autofree Reach *reach = g_new0(Reach, topology->networks->len);
+    g_autoptr(GPtrArray) queue = g_ptr_array_new();
+    g_auto(PlGraph) graph = {0};
+
+    pl_graph_init(&graph, topology);
+    /* From all of a node's networks at once: each destination is then reached by one of them. */
+    for (unsigned i = 0; node && i < node->attachments->len; i++)
+        begin(reach, queue, attachment_at(node->attachments, i)->network);
+    if (!node)
+        begin(reach, queue, network);
+    search(node, reach, queue);
+    for (unsigned i = 0; i < topology->networks->len; i++) {
+        const PlNetwork *there = g_ptr_array_index(topology->networks, i);
+        PlRoute route = {.destination = there->subnet, .via = reach[i].via};
+
+        if (reach[i].reached && reach[i].start == network && there != reach[i].start)
+            g_array_append_val(routes, route);
+    }
+    add_default(routes, &graph, reach, network, node);
+    return routes;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What happens in a topology: its links' impairments, its steps, its expectations. */
+#include <string.h>
+
+#include "topology/build.h"
+#include "topology/units.h"
+#include "topology/words.h"
+
+static gboolean read_link(const PlIni *ini, const char *group, PlLink *link, GError **error)
+{
+    const char *loss = pl_ini_get(ini, group, "loss"), *rate = pl_ini_get(ini, group, "rate");
+
+    if (!pl_ini_duration(ini, group, "delay", 0, 60 * PL_NS_PER_S, &link->delay_ns, error) ||
+        !pl_ini_duration(ini, group, "jitter", 0, 60 * PL_NS_PER_S, &link->jitter_ns, error) ||
+        !pl_ini_number(ini, group, "mtu", 576, 9000, &link->mtu_bytes, error))
+        return FALSE;
+    if (link->jitter_ns > link->delay_ns)
+        return pl_ini_fail(ini, group, "jitter", error,
+                           "more than the delay that it varies (expected at most the delay)");
+    if (loss && !pl_percent_parse(loss, &link->loss_ppm))
+        return pl_ini_fail(ini, group, "loss", error,
+                           "bad share \"%s\" (expected 0%% to 100%%, such as 1%% or 0.25%%)", loss);
+    if (rate && (!pl_rate_parse(rate, &link->rate_bps) || link->rate_bps < 1000))
+        return pl_ini_fail(ini, group, "rate", error,
+                           "bad rate \"%s\" (expected 1kbit to 100gbit, with unit bit, kbit, mbit "
+                           "or gbit)",
+                           rate);
+    return TRUE;
+}
+
+/* Fails because no attachment has this label. */
+static gboolean no_label(const PlTopology *topology, const PlIni *ini, const char *group,
+                         const char *key, const char *label, GError **error)
+{
+    g_autoptr(GPtrArray) labels = g_ptr_array_new();
+    const PlNode *node = pl_topology_node(topology, label);
+    const char *near;
+
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *other = g_ptr_array_index(topology->nodes, i);
+
+        for (unsigned k = 0; k < other->attachments->len; k++)
+            g_ptr_array_add(labels,
+                            ((PlAttachment *)g_ptr_array_index(other->attachments, k))->label);
+    }
+    /* Its owner without the side is the likeliest slip. */
+    near = node ? ((PlAttachment *)g_ptr_array_index(node->attachments, 0))->label
+                : pl_nearest(label, (const char *const *)labels->pdata, labels->len);
+    return pl_ini_fail(ini, group, key, error,
+                       "there is no link \"%s\" (expected HOST, HOST.NETWORK for a host on several "
+                       "networks, NAT.inside or NAT.outside%s%s%s)",
+                       label, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error)
+{
+    const char *const *groups = pl_ini_groups(ini);
+
+    for (unsigned i = 0; groups[i]; i++) {
+        PlAttachment *attachment;
+
+        if (!g_str_has_prefix(groups[i], "link "))
+            continue;
+        attachment = pl_topology_attachment(topology, groups[i] + 5);
+        if (!attachment)
+            return no_label(topology, ini, groups[i], NULL, groups[i] + 5, error);
+        if (!read_link(ini, groups[i], &attachment->link, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* The next word of *text, which moves on behind it; "" at the end. */
+static char *next_word(const char **text)
+{
+    const char *start = *text + strspn(*text, " \t");
+    gsize length = strcspn(start, " \t");
+
+    *text = start + length;
+    *text += strspn(*text, " \t");
+    return g_strndup(start, length);
+}
+
+static gboolean read_nat_step(const PlTopology *topology, const PlIni *ini, const char *group,
+                              PlStep *step, const char *name, const char *what, const char *rest,
+                              GError **error)
+{
+    step->node = pl_topology_node(topology, name);
+    if (!step->node || step->node->kind != PL_NODE_NAT)
+        return pl_build_no_node(topology, ini, group, "do", "NAT", FALSE, TRUE, name, error);
+    if (strcmp(what, "flush") == 0 && !*rest) {
+        step->kind = PL_STEP_NAT_FLUSH;
+    } else if (strcmp(what, "reboot") == 0 && !*rest) {
+        step->kind = PL_STEP_NAT_REBOOT;
+    } else if (strcmp(what, "address") == 0) {
+        step->kind = PL_STEP_NAT_ADDRESS;
+        if (step->node->behaviour.mapping == PL_MAPPING_NONE)
+            return pl_ini_fail(ini, group, "do", error,
+                               "nat %s translates nothing (expected a NAT with a mapping)", name);
+        return pl_build_read_address(ini, group, "do", rest, &step->address, error) &&
+               pl_build_usable(pl_nat_outside(step->node)->network, ini, group, "do",
+                               &step->address, error);
+    } else {
+        return pl_ini_fail(ini, group, "do", error,
+                           "bad step \"%s\" (expected nat NAME flush, nat NAME reboot or nat NAME "
+                           "address ADDRESS)",
+                           step->text);
+    }
+    return TRUE;
+}
+
+static gboolean read_host_step(const PlTopology *topology, const PlIni *ini, const char *group,
+                               PlStep *step, const char *name, const char *what, const char *rest,
+                               GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    step->node = pl_topology_node(topology, name);
+    if (!step->node || step->node->kind != PL_NODE_HOST)
+        return pl_build_no_node(topology, ini, group, "do", "host", TRUE, FALSE, name, error);
+    if (strcmp(what, "kill") == 0 && !*rest) {
+        step->kind = PL_STEP_HOST_KILL;
+        return step->node->program.argv ||
+               pl_ini_fail(ini, group, "do", error,
+                           "host %s runs nothing (expected a host with run)", name);
+    }
+    if (strcmp(what, "run") != 0)
+        return pl_ini_fail(ini, group, "do", error,
+                           "bad step \"%s\" (expected host NAME run COMMAND or host NAME kill)",
+                           step->text);
+    step->kind = PL_STEP_HOST_RUN;
+    if (!g_shell_parse_argv(rest, NULL, &step->argv, &cause))
+        return pl_ini_fail(ini, group, "do", error,
+                           "not a command line: %s (expected host NAME "
+                           "run COMMAND, quoted as for a shell)",
+                           cause->message);
+    return *step->argv[0] || pl_ini_fail(ini, group, "do", error,
+                                         "the program's name is empty (expected host NAME run "
+                                         "COMMAND)");
+}
+
+static gboolean read_link_step(const PlTopology *topology, const PlIni *ini, const char *group,
+                               PlStep *step, const char *label, const char *what, const char *rest,
+                               GError **error)
+{
+    step->attachment = pl_topology_attachment(topology, label);
+    if (!step->attachment)
+        return no_label(topology, ini, group, "do", label, error);
+    if (*rest || (strcmp(what, "down") != 0 && strcmp(what, "up") != 0))
+        return pl_ini_fail(ini, group, "do", error,
+                           "bad step \"%s\" (expected link LABEL down or link LABEL up)",
+                           step->text);
+    step->kind = strcmp(what, "up") == 0 ? PL_STEP_LINK_UP : PL_STEP_LINK_DOWN;
+    return TRUE;
+}
+
+static gboolean read_do(const PlTopology *topology, const PlIni *ini, const char *group,
+                        PlStep *step, GError **error)
+{
+    const char *rest = step->text;
+    g_autofree char *object = next_word(&rest);
+    g_autofree char *name = next_word(&rest);
+    g_autofree char *what = next_word(&rest);
+
+    if (strcmp(object, "nat") == 0)
+        return read_nat_step(topology, ini, group, step, name, what, rest, error);
+    if (strcmp(object, "link") == 0)
+        return read_link_step(topology, ini, group, step, name, what, rest, error);
+    if (strcmp(object, "host") == 0)
+        return read_host_step(topology, ini, group, step, name, what, rest, error);
+    return pl_ini_fail(ini, group, "do", error,
+                       "bad step \"%s\" (expected nat NAME ..., link LABEL ... or host NAME ...)",
+                       step->text);
+}
+
+static gint by_time(gconstpointer a, gconstpointer b)
+{
+    const PlStep *left = *(const PlStep *const *)a, *right = *(const PlStep *const *)b;
+
+    if (left->at_ns != right->at_ns)
+        return left->at_ns < right->at_ns ? -1 : 1;
+    return (left->number > right->number) - (left->number < right->number);
+}
+
+gboolean pl_build_steps(PlTopology *topology, const PlIni *ini, GError **error)
+{
+    const char *const *groups = pl_ini_groups(ini);
+
+    for (unsigned i = 0; groups[i]; i++) {
+        const char *at, *text;
+        uint64_t number;
+        PlStep *step;
+
+        if (!g_str_has_prefix(groups[i], "step "))
+            continue;
+        if (!pl_number_parse(groups[i] + 5, 1, PL_STEPS_MAX, &number))
+            return pl_ini_fail(ini, groups[i], NULL, error,
+                               "bad number \"%s\" (expected 1 to %d, without leading zeros)",
+                               groups[i] + 5, PL_STEPS_MAX);
+        if (!pl_ini_need(ini, groups[i], "at", "a time after the start, such as 5s", &at, error) ||
+            !pl_ini_need(ini, groups[i], "do", "what happens, such as nat home-a reboot", &text,
+                         error))
+            return FALSE;
+        step = g_new0(PlStep, 1);
+        g_ptr_array_add(topology->steps, step);
+        step->number = (unsigned)number;
+        step->text = g_strdup(text);
+        if (!pl_ini_duration(ini, groups[i], "at", 0, 24 * 3600 * PL_NS_PER_S, &step->at_ns,
+                             error) ||
+            !read_do(topology, ini, groups[i], step, error))
+            return FALSE;
+    }
+    g_ptr_array_sort(topology->steps, by_time);
+    return TRUE;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The topology's own objects: finding them, freeing them. */
+#include "topology/topology.h"
+
+#include <string.h>
+
+#include "topology/build.h"
+
+G_DEFINE_QUARK(pl - error - quark, pl_error)
+
+static void free_attachment(gpointer data)
+{
+    PlAttachment *attachment = data;
+
+    g_free(attachment->label);
+    g_array_unref(attachment->addresses);
+    g_free(attachment);
+}
+
+static void free_node(gpointer data)
+{
+    PlNode *node = data;
+
+    g_free(node->name);
+    g_ptr_array_unref(node->attachments);
+    g_strfreev(node->program.argv);
+    g_free(node->program.ready_text);
+    g_array_unref(node->forwards);
+    g_free(node->rules);
+    g_free(node);
+}
+
+static void free_network(gpointer data)
+{
+    PlNetwork *network = data;
+
+    g_free(network->name);
+    g_ptr_array_unref(network->attachments);
+    g_free(network);
+}
+
+static void free_step(gpointer data)
+{
+    PlStep *step = data;
+
+    g_strfreev(step->argv);
+    g_free(step->text);
+    g_free(step);
+}
+
+static void free_expect(gpointer data)
+{
+    PlExpect *expect = data;
+
+    g_free(expect->value);
+    g_free(expect->key);
+    g_free(expect);
+}
+
+PlTopology *pl_topology_new(const char *path)
+{
+    PlTopology *topology = g_new0(PlTopology, 1);
+
+    topology->path = g_strdup(path);
+    topology->name = g_path_get_basename(path);
+    if (g_str_has_suffix(topology->name, ".ini") && strlen(topology->name) > 4)
+        topology->name[strlen(topology->name) - 4] = '\0';
+    topology->networks = g_ptr_array_new_with_free_func(free_network);
+    topology->nodes = g_ptr_array_new_with_free_func(free_node);
+    topology->steps = g_ptr_array_new_with_free_func(free_step);
+    topology->expects = g_ptr_array_new_with_free_func(free_expect);
+    return topology;
+}
+
+void pl_topology_free(PlTopology *topology)
+{
+    if (!topology)
+        return;
+    g_free(topology->name);
+    g_free(topology->path);
+    g_free(topology->title);
+    g_free(topology->about);
+    g_ptr_array_unref(topology->expects);
+    g_ptr_array_unref(topology->steps);
+    g_ptr_array_unref(topology->nodes);
+    g_ptr_array_unref(topology->networks);
+    g_free(topology);
+}
+
+PlNetwork *pl_topology_add_network(PlTopology *topology, const char *name, PlPrefix subnet)
+{
+    PlNetwork *network = g_new0(PlNetwork, 1);
+    uint32_t last = ph_address_ipv4_number(&subnet.address) | (UINT32_MAX >> subnet.length);
+
+    network->name = g_strdup(name);
+    network->index = topology->networks->len;
+    network->subnet = subnet;
+    network->attachments = g_ptr_array_new();
+    for (unsigned i = 0; i < 4; i++)
+        network->reserved[i] = ph_address_ipv4(last - 4 + i, 0);
+    g_ptr_array_add(topology->networks, network);
+    return network;
+}
+
+PlNode *pl_topology_add_node(PlTopology *topology, PlNodeKind kind, const char *name)
+{
+    PlNode *node = g_new0(PlNode, 1);
+
+    node->kind = kind;
+    node->name = g_strdup(name);
+    node->index = topology->nodes->len;
+    node->attachments = g_ptr_array_new_with_free_func(free_attachment);
+    node->forwards = g_array_new(FALSE, TRUE, sizeof(PlForward));
+    g_ptr_array_add(topology->nodes, node);
+    return node;
+}
+
+PlAttachment *pl_topology_attach(PlNode *node, PlNetwork *network, PlSide side)
+{
+    PlAttachment *attachment = g_new0(PlAttachment, 1);
+
+    attachment->node = node;
+    attachment->network = network;
+    attachment->side = side;
+    attachment->addresses = g_array_new(FALSE, TRUE, sizeof(PhAddress));
+    g_ptr_array_add(node->attachments, attachment);
+    g_ptr_array_add(network->attachments, attachment);
+    return attachment;
+}
+
+PlNode *pl_topology_node(const PlTopology *topology, const char *name)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        if (strcmp(node->name, name) == 0)
+            return node;
+    }
+    return NULL;
+}
+
+PlNetwork *pl_topology_network(const PlTopology *topology, const char *name)
+{
+    for (unsigned i = 0; i < topology->networks->len; i++) {
+        PlNetwork *network = g_ptr_array_index(topology->networks, i);
+
+        if (strcmp(network->name, name) == 0)
+            return network;
+    }
+    return NULL;
+}
+
+PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *label)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        for (unsigned k = 0; k < node->attachments->len; k++) {
+            PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
+
+            if (strcmp(attachment->label, label) == 0)
+                return attachment;
+        }
+    }
+    return NULL;
+}
+
+gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address)
+{
+    unsigned whole = prefix->length / 8, rest = prefix->length % 8;
+
+    if (prefix->address.family != address->family ||
+        memcmp(prefix->address.bytes, address->bytes, whole) != 0)
+        return FALSE;
+    return rest == 0 || ((prefix->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest)) == 0;
+}
+
+char *pl_prefix_format(const PlPrefix *prefix)
+{
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    return g_strdup_printf("%s/%u", ph_address_format(&prefix->address, text), prefix->length);
+}
