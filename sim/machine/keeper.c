@@ -106,7 +106,7 @@ static void reap(Keeper *keeper, int flags)
 }
 
 /* Between fork and exec: only what is safe there. */
-static G_NORETURN void exec_program(char **argv, int output, int failure)
+static G_NORETURN void exec_program(const char *path, char **argv, int output, int failure)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t none;
@@ -117,7 +117,7 @@ static G_NORETURN void exec_program(char **argv, int output, int failure)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0)
-        execvp(argv[0], argv);
+        execvp(path, argv);
     (void)!write(failure, &errno, sizeof(errno));
     _exit(127);
 }
@@ -125,9 +125,14 @@ static G_NORETURN void exec_program(char **argv, int output, int failure)
 /* Forks and returns after the exec: 0, or errno of what failed. */
 static int spawn(char **argv, pid_t *ret_pid, int *ret_output)
 {
+    /* Not left to execvp, which says "permission denied" of a PATH with places closed to us. */
+    g_autofree char *path =
+        strchr(argv[0], '/') ? g_strdup(argv[0]) : g_find_program_in_path(argv[0]);
     int output[2], failure[2], failed = 0;
     pid_t pid;
 
+    if (!path)
+        return ENOENT;
     if (pipe2(output, O_CLOEXEC) < 0)
         return errno;
     if (pipe2(failure, O_CLOEXEC) < 0) {
@@ -138,7 +143,7 @@ static int spawn(char **argv, pid_t *ret_pid, int *ret_output)
     }
     pid = fork();
     if (pid == 0)
-        exec_program(argv, output[1], failure[1]);
+        exec_program(path, argv, output[1], failure[1]);
     if (pid < 0)
         failed = errno;
     close(output[1]);

@@ -391,6 +391,7 @@ static gboolean start(PlMachine *machine, const PlProgram *program, Run **ret_ru
 {
     Run *run = g_new0(Run, 1);
 
+    g_assert(program->argv && program->argv[0]);
     run->id = machine->next_id++;
     run->program = program;
     run->command = g_strjoinv(" ", program->argv);

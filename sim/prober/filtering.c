@@ -14,12 +14,12 @@ static void start_trial(PlProber *prober)
     PlFilteringTest *test = &prober->filtering;
     PhAddress external = pl_probe_flight(prober, test->contact)->source;
 
-    test->other_address = pl_probe_send(prober, prober->outside[1][1], test->socket, &external,
-                                        PL_FLIGHT_ONCE);
-    test->other_port = pl_probe_send(prober, prober->outside[0][1], test->socket, &external,
-                                     PL_FLIGHT_ONCE);
-    test->control = pl_probe_send(prober, prober->outside[0][0], test->socket, &external,
-                                  PL_FLIGHT_MUST);
+    test->other_address =
+        pl_probe_send(prober, prober->outside[1][1], test->socket, &external, PL_FLIGHT_ONCE);
+    test->other_port =
+        pl_probe_send(prober, prober->outside[0][1], test->socket, &external, PL_FLIGHT_ONCE);
+    test->control =
+        pl_probe_send(prober, prober->outside[0][0], test->socket, &external, PL_FLIGHT_MUST);
 }
 
 static void judge(PlProber *prober, gboolean other_address, gboolean other_port)

@@ -64,8 +64,8 @@ static gboolean send_next(PlProber *prober)
             test->outside =
                 pl_probe_open(prober, PL_PROBE_PLACE_OUTSIDE, &prober->plan.outside[1], 0);
         test->state = FLYING;
-        test->socket = pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &forward->inside,
-                                     forward->inside.port);
+        test->socket =
+            pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &forward->inside, forward->inside.port);
         send(prober);
         return TRUE;
     }
@@ -100,9 +100,8 @@ gboolean pl_forwards_step(PlProber *prober)
 {
     PlForwardsTest *test = &prober->forwards;
 
-    if (test->state == START &&
-        (!prober->claim || !prober->plan.nat->forwards ||
-         prober->plan.nat->attachments->len != 2 || !send_next(prober)))
+    if (test->state == START && (!prober->claim || !prober->plan.nat->forwards ||
+                                 prober->plan.nat->attachments->len != 2 || !send_next(prober)))
         return TRUE;
     while (pl_probe_flight(prober, test->flight)->state != PL_FLIGHT_FLYING) {
         if (!judge(prober)) {

@@ -30,20 +30,19 @@ static void start_trial(PlProber *prober)
 
     for (unsigned i = 0; i < 2; i++)
         external[i] = pl_probe_flight(prober, test->contact[i])->source;
-    test->there = pl_probe_send(prober, test->socket[0], test->socket[1], &external[1],
-                                PL_FLIGHT_ONCE);
-    test->back = pl_probe_send(prober, test->socket[1], test->socket[0], &external[0],
-                               PL_FLIGHT_ONCE);
-    test->control = pl_probe_send(prober, prober->outside[0][0], test->socket[0], &external[0],
-                                  PL_FLIGHT_MUST);
+    test->there =
+        pl_probe_send(prober, test->socket[0], test->socket[1], &external[1], PL_FLIGHT_ONCE);
+    test->back =
+        pl_probe_send(prober, test->socket[1], test->socket[0], &external[0], PL_FLIGHT_ONCE);
+    test->control =
+        pl_probe_send(prober, prober->outside[0][0], test->socket[0], &external[0], PL_FLIGHT_MUST);
 }
 
 /* An endpoint-dependent mapping has another external port towards the other host: then its address
  * has to do. */
 static gboolean is_external(const PlProber *prober, const PhAddress *source, unsigned sender)
 {
-    const PhAddress *external =
-        &pl_probe_flight(prober, prober->hairpin.contact[sender])->source;
+    const PhAddress *external = &pl_probe_flight(prober, prober->hairpin.contact[sender])->source;
 
     if (prober->mapping.found == PL_MAPPING_ENDPOINT_INDEPENDENT)
         return ph_address_equal(source, external);

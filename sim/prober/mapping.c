@@ -70,8 +70,7 @@ gboolean pl_mapping_step(PlProber *prober)
             if (end_round(prober))
                 return TRUE;
             test->i = 0;
-            test->socket =
-                pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0], 0);
+            test->socket = pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0], 0);
         }
         send_next(prober);
     }

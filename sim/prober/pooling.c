@@ -45,8 +45,7 @@ static void start(PlProber *prober)
     PlPoolingTest *test = &prober->pooling;
 
     for (unsigned i = 0; i < test->n; i++) {
-        unsigned socket =
-            pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0], 0);
+        unsigned socket = pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0], 0);
 
         test->flight[i] = pl_probe_contact(prober, socket, prober->outside[0][0]);
     }

@@ -74,8 +74,8 @@ static void send_control(PlProber *prober)
         unsigned token = g_array_index(flights, unsigned, i);
 
         if (pl_probe_arrived(prober, token)) {
-            prober->ports.control = pl_probe_contact(
-                prober, pl_probe_flight(prober, token)->from, prober->outside[0][0]);
+            prober->ports.control = pl_probe_contact(prober, pl_probe_flight(prober, token)->from,
+                                                     prober->outside[0][0]);
             return;
         }
     }

@@ -209,8 +209,7 @@ const PhAddress *pl_probe_external(const PlProber *prober, unsigned socket);
 /* Asks for a step at this time, at the latest. */
 void pl_probe_wake(PlProber *prober, uint64_t time_ns);
 /* An axis that could not be decided, and why. */
-void pl_probe_undecided(PlProber *prober, PlAxis axis, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
+void pl_probe_undecided(PlProber *prober, PlAxis axis, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* The same, because of a lost flight. */
 void pl_probe_undecided_lost(PlProber *prober, PlAxis axis, unsigned token);
 

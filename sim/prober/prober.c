@@ -90,10 +90,10 @@ static void conclude_class(PlProber *prober)
             pl_probe_undecided(prober, PL_AXIS_CLASS, "%s", findings->why[made_of[i]]);
     }
     if (findings->value[PL_AXIS_MAPPING] && findings->value[PL_AXIS_FILTERING])
-        pl_findings_set(findings, PL_AXIS_CLASS,
-                        pl_class_name((PlMapping)prober->mapping.found,
-                                      (PlFiltering)prober->filtering.found),
-                        NULL);
+        pl_findings_set(
+            findings, PL_AXIS_CLASS,
+            pl_class_name((PlMapping)prober->mapping.found, (PlFiltering)prober->filtering.found),
+            NULL);
 }
 
 static void finish(PlProber *prober)

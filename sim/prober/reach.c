@@ -145,8 +145,7 @@ static void conclude_external(PlProber *prober)
 
         if (i > 0 && ph_address_equal_host(host, host - 1))
             continue;
-        g_string_append_printf(text, "%s%s", text->len ? "," : "",
-                               ph_address_format(host, buffer));
+        g_string_append_printf(text, "%s%s", text->len ? "," : "", ph_address_format(host, buffer));
     }
     if (text->len)
         pl_findings_set(&prober->findings, PL_AXIS_EXTERNAL, text->str, NULL);

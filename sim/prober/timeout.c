@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "prober/probe.h"
+#include "topology/units.h"
 
 enum { START, CONTACT, WAIT, CONTROL, TRIAL };
 
@@ -18,8 +19,8 @@ enum { START, CONTACT, WAIT, CONTROL, TRIAL };
 #define ATTEMPTS 3
 
 typedef struct Moment {
-    unsigned tenths;     /* of the claimed timeout */
-    unsigned too_late;   /* when the answer no longer says anything; 0: never */
+    unsigned tenths;   /* of the claimed timeout */
+    unsigned too_late; /* when the answer no longer says anything; 0: never */
 } Moment;
 
 static const Moment moments[2] = {{7, 9}, {14, 0}};
@@ -65,8 +66,7 @@ static void send_probe(PlProber *prober)
     test->probe = pl_probe_send(prober, prober->outside[0][0], test->socket[test->moment],
                                 &external, PL_FLIGHT_ONCE);
     if (!test->socket[2])
-        test->socket[2] =
-            pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0], 0);
+        test->socket[2] = pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0], 0);
     test->contact[2] = pl_probe_contact(prober, test->socket[2], prober->outside[0][0]);
 }
 
@@ -75,24 +75,15 @@ static void send_control(PlProber *prober)
     PlTimeoutTest *test = &prober->timeout;
     PhAddress external = pl_probe_flight(prober, test->contact[2])->source;
 
-    test->control = pl_probe_send(prober, prober->outside[0][0], test->socket[2], &external,
-                                  PL_FLIGHT_MUST);
-}
-
-/* "2s", or "1500ms" when the seconds are not whole. */
-static char *format_claim(uint64_t ns)
-{
-    if (ns % (1000 * PL_MS) == 0)
-        return g_strdup_printf("%" G_GUINT64_FORMAT "s", ns / (1000 * PL_MS));
-    return g_strdup_printf("%" G_GUINT64_FORMAT "ms", ns / PL_MS);
+    test->control =
+        pl_probe_send(prober, prober->outside[0][0], test->socket[2], &external, PL_FLIGHT_MUST);
 }
 
 /* "2.8s" */
 static char *format_limit(uint64_t ns)
 {
-    g_autofree char *text =
-        g_strdup_printf("%" G_GUINT64_FORMAT ".%03us", ns / (1000 * PL_MS),
-                        (unsigned)(ns / PL_MS % 1000));
+    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT ".%03us", ns / (1000 * PL_MS),
+                                            (unsigned)(ns / PL_MS % 1000));
     size_t end = strlen(text) - 1;
 
     while (text[end - 1] == '0')
@@ -106,10 +97,9 @@ static char *format_limit(uint64_t ns)
 static void conclude(PlProber *prober, const char *word)
 {
     uint64_t claimed = prober->claim->udp_timeout_ns;
-    g_autofree char *limit =
-        format_limit(claimed / 10 * moments[prober->timeout.moment].tenths);
+    g_autofree char *limit = format_limit(claimed / 10 * moments[prober->timeout.moment].tenths);
     g_autofree char *value =
-        word ? g_strdup_printf("%s than %s", word, limit) : format_claim(claimed);
+        word ? g_strdup_printf("%s than %s", word, limit) : pl_duration_format(claimed);
 
     pl_findings_set(&prober->findings, PL_AXIS_UDP_TIMEOUT, value, NULL);
 }

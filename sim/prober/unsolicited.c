@@ -30,12 +30,12 @@ static void send_unsolicited(PlProber *prober)
     test->external = pl_probe_flight(prober, test->contact)->source;
     test->unused_remote = test->external;
     test->unused_remote.port = pl_probe_port(prober, PL_PROBE_PLACE_INSIDE, /* spread= */ TRUE);
-    test->mapped = pl_probe_send(prober, test->stranger, test->socket, &test->external,
-                                 PL_FLIGHT_ONCE);
-    test->unused = pl_probe_send(prober, test->stranger, test->socket, &test->unused_remote,
-                                 PL_FLIGHT_ONCE);
-    test->control = pl_probe_send(prober, prober->outside[0][0], test->socket, &test->external,
-                                  PL_FLIGHT_MUST);
+    test->mapped =
+        pl_probe_send(prober, test->stranger, test->socket, &test->external, PL_FLIGHT_ONCE);
+    test->unused =
+        pl_probe_send(prober, test->stranger, test->socket, &test->unused_remote, PL_FLIGHT_ONCE);
+    test->control =
+        pl_probe_send(prober, prober->outside[0][0], test->socket, &test->external, PL_FLIGHT_MUST);
 }
 
 static void send_replies(PlProber *prober)
@@ -132,13 +132,11 @@ void pl_unsolicited_conclude(PlProber *prober)
         return;
     if (is_poisoned(prober)) {
         found = PL_UNSOLICITED_ACCEPT;
-    } else if (prober->mapping.found == PL_MAPPING_NONE &&
-               pl_probe_arrived(prober, test->mapped)) {
+    } else if (prober->mapping.found == PL_MAPPING_NONE && pl_probe_arrived(prober, test->mapped)) {
         pl_probe_undecided(prober, PL_AXIS_UNSOLICITED,
                            "everything comes in: nothing is unsolicited");
         return;
-    } else if (prober->claim->unsolicited == PL_UNSOLICITED_ACCEPT &&
-               !could_be_poisoned(prober) &&
+    } else if (prober->claim->unsolicited == PL_UNSOLICITED_ACCEPT && !could_be_poisoned(prober) &&
                (test->unreachable || prober->mapping.found == PL_MAPPING_NONE)) {
         /* A router that takes a packet in has nobody to give it to, and says so by ICMP too. */
         pl_probe_undecided(prober, PL_AXIS_UNSOLICITED,
