@@ -7,6 +7,7 @@
 enum {
     AXIS_WIDTH = 15, /* "port-allocation" */
     MARK_WIDTH = 2,
+    FIRST_GAP = 1, /* so that "address-and-port-dependent" fits three times */
     GAP = 2,
     VALUE_WIDTH_MIN = 9, /* "certified" */
     OUTPUT_LINES = 10,
@@ -41,7 +42,7 @@ static Columns measure(const PlVerdict *verdict)
 {
     const unsigned claimed = 2;
     Columns columns = {.shown = {TRUE, TRUE, FALSE, TRUE}};
-    unsigned n = JUDGES - 1, room = PL_TEXT_COLUMNS - MARK_WIDTH - AXIS_WIDTH;
+    unsigned n = JUDGES - 1, room = PL_TEXT_COLUMNS - MARK_WIDTH - AXIS_WIDTH - FIRST_GAP + GAP;
 
     for (unsigned judge = 0; judge < JUDGES; judge++)
         columns.width[judge] = VALUE_WIDTH_MIN;
@@ -63,10 +64,20 @@ static Columns measure(const PlVerdict *verdict)
     return columns;
 }
 
+/* A lab that never stood is no reason to mark what is missing, line by line. */
+static gboolean was_judged(const PlSubject *subject)
+{
+    for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+        if (subject->certified.value[axis] || subject->observed.value[axis])
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void put_row(const PlText *text, const Columns *columns, const PlSubject *subject,
                     PlAxis axis)
 {
-    gboolean ok = pl_verdict_axis_ok(subject, axis);
+    gboolean ok = !was_judged(subject) || pl_verdict_axis_ok(subject, axis);
 
     pl_text_cell(text, PL_STYLE_BAD, MARK_WIDTH, ok ? "" : "!");
     pl_text_cell(text, PL_STYLE_NONE, AXIS_WIDTH, pl_axis_name(axis));
@@ -75,7 +86,7 @@ static void put_row(const PlText *text, const Columns *columns, const PlSubject 
 
         if (!columns->shown[judge])
             continue;
-        fprintf(text->out, "%*s", GAP, "");
+        fprintf(text->out, "%*s", judge == 0 ? FIRST_GAP : GAP, "");
         pl_text_cell(text,
                      !value ? PL_STYLE_DIM
                      : ok   ? PL_STYLE_NONE
@@ -96,7 +107,7 @@ static void put_heading(const PlText *text, const Columns *columns, const PlSubj
     for (unsigned judge = 0; judge < JUDGES; judge++) {
         if (!columns->shown[judge])
             continue;
-        fprintf(text->out, "%*s", GAP, "");
+        fprintf(text->out, "%*s", judge == 0 ? FIRST_GAP : GAP, "");
         pl_text_cell(text, PL_STYLE_DIM, judge == JUDGES - 1 ? 0 : columns->width[judge],
                      judge_names[judge]);
     }

@@ -117,6 +117,10 @@ static gboolean check_allocation(const PlBehaviour *behaviour, const PlIni *ini,
         return pl_ini_fail(ini, group, "block-size", error,
                            "missing (expected the ports of one subscriber, for port-allocation = "
                            "block)");
+    if (block && behaviour->pooling == PL_POOLING_ARBITRARY)
+        return pl_ini_fail(ini, group, "pooling", error,
+                           "a subscriber's block is of one address (expected paired with "
+                           "port-allocation = block)");
     if (!block && behaviour->block_size != 0)
         return pl_ini_fail(ini, group, "block-size", error,
                            "there are no blocks (expected this only with port-allocation = block)");
