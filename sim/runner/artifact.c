@@ -17,7 +17,7 @@ struct PlArtifact {
 
 static void set_error(GError **error, PlErrorCode code, const char *path, int number)
 {
-    g_set_error(error, PL_ERROR, code, "cannot write %s: %s", path, g_strerror(number));
+    g_set_error(error, PL_ERROR, (gint)code, "cannot write %s: %s", path, g_strerror(number));
 }
 
 static gboolean is_special(const char *path)

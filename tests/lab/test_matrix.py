@@ -27,6 +27,19 @@ behind = home
 {expect}
 """
 
+# Every connection gets a port of its own: symmetric, whatever the label says.
+SYMMETRIC_RULES = """table ip home {
+    chain c_post {
+        type nat hook postrouting priority srcnat
+        oifname $OUTSIDE masquerade fully-random
+    }
+    chain c_input {
+        type filter hook input priority filter
+        iifname $OUTSIDE ct state new drop
+    }
+}
+"""
+
 
 def test_there_are_at_least_twenty_two_topologies():
     assert len(TOPOLOGIES) >= 22
@@ -71,6 +84,23 @@ def test_a_wrong_expectation_fails_and_the_truth_is_told(pinlab, write):
     cell, result = pinlab.cell(path, status=1)
     assert cell["verdict"] == "fail"
     assert any("full-cone" in reason and "port-restricted" in reason for reason in cell["reasons"]), cell["reasons"]
+
+
+@pytest.mark.parametrize("label", ["full-cone", "restricted", "port-restricted"])
+def test_a_mislabelled_nat_fails_and_the_truth_is_told(pinlab, write, tmp_path, label):
+    (tmp_path / "symmetric.nft").write_text(SYMMETRIC_RULES)
+    path = write(LABELLED.format(behaviour=label, more="rules = symmetric.nft", expect=f"alice.class = {label}"))
+    cell, result = pinlab.cell(path, status=1)
+    assert cell["verdict"] == "fail"
+    reasons = " ".join(cell["reasons"])
+    assert "home" in reasons and "endpoint-independent" in reasons and "address-and-port-dependent" in reasons, reasons
+    assert axes(cell["nats"]["home"], "certified")["mapping"] == "address-and-port-dependent"
+
+
+def test_a_rightly_labelled_nat_with_rules_of_its_own_passes(pinlab, write, tmp_path):
+    (tmp_path / "symmetric.nft").write_text(SYMMETRIC_RULES)
+    path = write(LABELLED.format(behaviour="symmetric", more="rules = symmetric.nft", expect="alice.class = symmetric"))
+    pinlab.cell(path, status=0)
 
 
 def test_a_failure_is_a_command_that_fails_again(pinlab, write):
