@@ -74,6 +74,18 @@ static gboolean was_judged(const PlSubject *subject)
     return FALSE;
 }
 
+static void put_value(const PlText *text, const Columns *columns, unsigned judge, PlStyle style,
+                      const char *value)
+{
+    if (!columns->shown[judge])
+        return;
+    fprintf(text->out, "%*s", judge == 0 ? FIRST_GAP : GAP, "");
+    if (judge < JUDGES - 1)
+        pl_text_cell(text, style, columns->width[judge], value);
+    else
+        pl_text_last(text, style, columns->width[judge], value);
+}
+
 static void put_row(const PlText *text, const Columns *columns, const PlSubject *subject,
                     PlAxis axis)
 {
@@ -83,17 +95,10 @@ static void put_row(const PlText *text, const Columns *columns, const PlSubject 
     pl_text_cell(text, PL_STYLE_NONE, AXIS_WIDTH, pl_axis_name(axis));
     for (unsigned judge = 0; judge < JUDGES; judge++) {
         const char *value = findings_of(subject, judge)->value[axis];
+        PlStyle style = !value ? PL_STYLE_DIM : ok ? PL_STYLE_NONE : PL_STYLE_BAD;
 
-        if (!columns->shown[judge])
-            continue;
-        fprintf(text->out, "%*s", judge == 0 ? FIRST_GAP : GAP, "");
-        pl_text_cell(text,
-                     !value ? PL_STYLE_DIM
-                     : ok   ? PL_STYLE_NONE
-                            : PL_STYLE_BAD,
-                     judge == JUDGES - 1 ? 0 : columns->width[judge], value ? value : "-");
+        put_value(text, columns, judge, style, value ? value : "-");
     }
-    fputc('\n', text->out);
 }
 
 static void put_heading(const PlText *text, const Columns *columns, const PlSubject *subject)
@@ -104,14 +109,8 @@ static void put_heading(const PlText *text, const Columns *columns, const PlSubj
 
     fputc('\n', text->out);
     pl_text_cell(text, PL_STYLE_BOLD, width, name);
-    for (unsigned judge = 0; judge < JUDGES; judge++) {
-        if (!columns->shown[judge])
-            continue;
-        fprintf(text->out, "%*s", judge == 0 ? FIRST_GAP : GAP, "");
-        pl_text_cell(text, PL_STYLE_DIM, judge == JUDGES - 1 ? 0 : columns->width[judge],
-                     judge_names[judge]);
-    }
-    fputc('\n', text->out);
+    for (unsigned judge = 0; judge < JUDGES; judge++)
+        put_value(text, columns, judge, PL_STYLE_DIM, judge_names[judge]);
 }
 
 static void put_subject(const PlText *text, const Columns *columns, const PlSubject *subject)
