@@ -22,6 +22,7 @@ enum {
     VERDICT_WIDTH = 11, /* "FAIL 20/20" and a digit to spare */
     TIME_WIDTH = 9,
     SUMMARY_WIDTH_MIN = 12,
+    NAME_WIDTH_MAX = 48, /* what is left then */
 };
 
 /* The runs of one topology: [first, end) in the array of verdicts. */
@@ -189,6 +190,7 @@ static Widths measure(GArray *rows)
         widths.expected = MAX(widths.expected, pl_text_width(row->expected));
         widths.observed = MAX(widths.observed, pl_text_width(row->observed));
     }
+    widths.name = MIN(widths.name, NAME_WIDTH_MAX);
     used = widths.name + VERDICT_WIDTH + TIME_WIDTH + 4 * GAP;
     room = used < PL_TEXT_COLUMNS ? (PL_TEXT_COLUMNS - used) / 2 : 0;
     room = MAX(room, SUMMARY_WIDTH_MIN);

@@ -58,20 +58,32 @@ static void shorten(char *printed, unsigned width)
     memcpy(at, "...", sizeof "...");
 }
 
-void pl_text_cell(const PlText *text, PlStyle style, unsigned width, const char *value)
+/* Returns the columns that it took. */
+static unsigned put(const PlText *text, PlStyle style, unsigned width, const char *value)
 {
     g_autofree char *printed = printable(value);
-    unsigned used;
 
     if (width)
         shorten(printed, MAX(width, 3));
-    used = columns(printed);
     if (text->colour && style != PL_STYLE_NONE)
         fprintf(text->out, "%s%s\033[0m", escapes[style], printed);
     else
         fputs(printed, text->out);
+    return columns(printed);
+}
+
+void pl_text_cell(const PlText *text, PlStyle style, unsigned width, const char *value)
+{
+    unsigned used = put(text, style, width, value);
+
     if (used < width)
         fprintf(text->out, "%*s", (int)(width - used), "");
+}
+
+void pl_text_last(const PlText *text, PlStyle style, unsigned width, const char *value)
+{
+    put(text, style, width, value);
+    fputc('\n', text->out);
 }
 
 void pl_text_paragraph(const PlText *text, const char *first, const char *words)

@@ -27,6 +27,8 @@ unsigned pl_text_width(const char *text);
 /* The text in `width` columns, filled up with blanks, or cut and ended with "..."; no blanks are
  * added with width 0. Control characters become "?". */
 void pl_text_cell(const PlText *text, PlStyle style, unsigned width, const char *value);
+/* The same for the last cell of a line, which is not filled up but ended. */
+void pl_text_last(const PlText *text, PlStyle style, unsigned width, const char *value);
 /* Words in lines of at most PL_TEXT_COLUMNS columns: the first line begins with `first`, the others
  * with as many blanks. */
 void pl_text_paragraph(const PlText *text, const char *first, const char *words);

@@ -7,6 +7,7 @@
 enum {
     AXIS_WIDTH = 15, /* "port-allocation" */
     MARK_WIDTH = 2,
+    FIRST_GAP = 1, /* so that "address-and-port-dependent" fits three times */
     GAP = 2,
     VALUE_WIDTH_MIN = 9, /* "certified" */
     OUTPUT_LINES = 10,
@@ -41,7 +42,7 @@ static Columns measure(const PlVerdict *verdict)
 {
     const unsigned claimed = 2;
     Columns columns = {.shown = {TRUE, TRUE, FALSE, TRUE}};
-    unsigned n = JUDGES - 1, room = PL_TEXT_COLUMNS - MARK_WIDTH - AXIS_WIDTH;
+    unsigned n = JUDGES - 1, room = PL_TEXT_COLUMNS - MARK_WIDTH - AXIS_WIDTH - FIRST_GAP + GAP;
 
     for (unsigned judge = 0; judge < JUDGES; judge++)
         columns.width[judge] = VALUE_WIDTH_MIN;
@@ -63,26 +64,41 @@ static Columns measure(const PlVerdict *verdict)
     return columns;
 }
 
+/* A lab that never stood is no reason to mark what is missing, line by line. */
+static gboolean was_judged(const PlSubject *subject)
+{
+    for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+        if (subject->certified.value[axis] || subject->observed.value[axis])
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void put_value(const PlText *text, const Columns *columns, unsigned judge, PlStyle style,
+                      const char *value)
+{
+    if (!columns->shown[judge])
+        return;
+    fprintf(text->out, "%*s", judge == 0 ? FIRST_GAP : GAP, "");
+    if (judge < JUDGES - 1)
+        pl_text_cell(text, style, columns->width[judge], value);
+    else
+        pl_text_last(text, style, columns->width[judge], value);
+}
+
 static void put_row(const PlText *text, const Columns *columns, const PlSubject *subject,
                     PlAxis axis)
 {
-    gboolean ok = pl_verdict_axis_ok(subject, axis);
+    gboolean ok = !was_judged(subject) || pl_verdict_axis_ok(subject, axis);
 
     pl_text_cell(text, PL_STYLE_BAD, MARK_WIDTH, ok ? "" : "!");
     pl_text_cell(text, PL_STYLE_NONE, AXIS_WIDTH, pl_axis_name(axis));
     for (unsigned judge = 0; judge < JUDGES; judge++) {
         const char *value = findings_of(subject, judge)->value[axis];
+        PlStyle style = !value ? PL_STYLE_DIM : ok ? PL_STYLE_NONE : PL_STYLE_BAD;
 
-        if (!columns->shown[judge])
-            continue;
-        fprintf(text->out, "%*s", GAP, "");
-        pl_text_cell(text,
-                     !value ? PL_STYLE_DIM
-                     : ok   ? PL_STYLE_NONE
-                            : PL_STYLE_BAD,
-                     judge == JUDGES - 1 ? 0 : columns->width[judge], value ? value : "-");
+        put_value(text, columns, judge, style, value ? value : "-");
     }
-    fputc('\n', text->out);
 }
 
 static void put_heading(const PlText *text, const Columns *columns, const PlSubject *subject)
@@ -93,14 +109,8 @@ static void put_heading(const PlText *text, const Columns *columns, const PlSubj
 
     fputc('\n', text->out);
     pl_text_cell(text, PL_STYLE_BOLD, width, name);
-    for (unsigned judge = 0; judge < JUDGES; judge++) {
-        if (!columns->shown[judge])
-            continue;
-        fprintf(text->out, "%*s", GAP, "");
-        pl_text_cell(text, PL_STYLE_DIM, judge == JUDGES - 1 ? 0 : columns->width[judge],
-                     judge_names[judge]);
-    }
-    fputc('\n', text->out);
+    for (unsigned judge = 0; judge < JUDGES; judge++)
+        put_value(text, columns, judge, PL_STYLE_DIM, judge_names[judge]);
 }
 
 static void put_subject(const PlText *text, const Columns *columns, const PlSubject *subject)

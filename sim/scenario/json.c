@@ -6,8 +6,7 @@
 enum {
     COLUMNS = 100,
     INDENT = 2,
-    DIGITS_MIN = 15, /* significant digits that every double keeps */
-    DIGITS_MAX = 17, /* significant digits that tell any two doubles apart */
+    DECIMALS_MAX = 9, /* nanoseconds */
 };
 
 static void print_string(GString *out, const char *text)
@@ -30,20 +29,22 @@ static void print_string(GString *out, const char *text)
     g_string_append_c(out, '"');
 }
 
-/* The fewest digits that read back as the same number. */
+/* The fewest digits that read back as the same number; no exponent where it can be helped. */
 static void print_double(GString *out, double value)
 {
-    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    char text[64];
 
-    for (int digits = DIGITS_MIN; digits <= DIGITS_MAX; digits++) {
+    for (int decimals = 1; decimals <= DECIMALS_MAX; decimals++) {
         char format[8];
 
-        g_snprintf(format, sizeof format, "%%.%dg", digits);
+        g_snprintf(format, sizeof format, "%%.%df", decimals);
         g_ascii_formatd(text, sizeof text, format, value);
-        if (g_ascii_strtod(text, NULL) >= value && g_ascii_strtod(text, NULL) <= value)
-            break;
+        if (memcmp(&(double){g_ascii_strtod(text, NULL)}, &value, sizeof value) == 0) {
+            g_string_append(out, text);
+            return;
+        }
     }
-    g_string_append(out, text);
+    g_string_append(out, g_ascii_dtostr(text, sizeof text, value));
 }
 
 static void print_value(GString *out, JsonNode *node)
@@ -112,6 +113,20 @@ static void print_container(GString *out, JsonNode *node, gboolean pretty, unsig
         print_array(out, json_node_get_array(node), pretty, depth);
 }
 
+/* Whether there is nothing but values in it: four judges' words, say. */
+static gboolean is_flat(JsonNode *node)
+{
+    g_autoptr(GList) values = JSON_NODE_HOLDS_OBJECT(node)
+                                  ? json_object_get_values(json_node_get_object(node))
+                                  : json_array_get_elements(json_node_get_array(node));
+
+    for (GList *at = values; at; at = at->next) {
+        if (JSON_NODE_HOLDS_OBJECT(at->data) || JSON_NODE_HOLDS_ARRAY(at->data))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gsize column_of_end(const GString *text)
 {
     const char *newline = memrchr(text->str, '\n', text->len);
@@ -132,7 +147,8 @@ static void print_node(GString *out, JsonNode *node, gboolean pretty, unsigned d
         return;
     }
     print_container(out, node, /* pretty= */ FALSE, depth);
-    if (pretty && column_of_end(out) > COLUMNS - 1) {
+    if (pretty && column_of_end(out) > COLUMNS - 1 &&
+        !(JSON_NODE_HOLDS_OBJECT(node) && is_flat(node))) {
         g_string_truncate(out, start);
         print_container(out, node, /* pretty= */ TRUE, depth);
     }

@@ -2,7 +2,7 @@
 /*
  * JSON as text. json-glib reads it; what it writes has numbers like 0.41199999999999998 and one
  * line for each brace, so writing is done here: shortest numbers, every control character escaped,
- * and whatever fits into a line of 100 columns on one line.
+ * and on one line whatever fits into 100 columns, or holds nothing but values.
  */
 #pragma once
 
