@@ -161,28 +161,49 @@ static gboolean do_send(Drive *drive, const PlProbeAction *action, GError **erro
     return FALSE;
 }
 
+/* A listener on `remote`; on another port of the same address, put there, when that one is taken.
+ */
+static int open_listener(Drive *drive, PhAddress *remote, GError **error)
+{
+    const PlDrivePlace *outside = drive->places[PL_PROBE_PLACE_OUTSIDE];
+    PlSockaddr bound = {0};
+    socklen_t length = sizeof(bound);
+    int fd = pl_visit_socket(&drive->visit, outside, family_of(remote), SOCK_STREAM, 0, remote,
+                             NULL, NULL);
+
+    if (fd < 0) {
+        remote->port = 0;
+        fd = pl_visit_socket(&drive->visit, outside, family_of(remote), SOCK_STREAM, 0, remote,
+                             NULL, error);
+    }
+    if (fd < 0)
+        return -1;
+    if (listen(fd, 4) < 0 || getsockname(fd, &bound.any, &length) < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot listen: %s", g_strerror(errno));
+        close(fd);
+        return -1;
+    }
+    *remote = pl_sockaddr_to_address(&bound);
+    return fd;
+}
+
 static gboolean do_tcp(Drive *drive, const PlProbeAction *action, GError **error)
 {
-    const PhAddress *remote = &action->remote;
-    PhAddress local = action->local;
+    PhAddress remote = action->remote, local = action->local;
     Probe *probe = add(drive, action, -1);
     PlSockaddr to;
-    socklen_t length = pl_sockaddr_from_address(remote, &to);
+    socklen_t length;
 
-    probe->listener = pl_visit_socket(&drive->visit, drive->places[PL_PROBE_PLACE_OUTSIDE],
-                                      family_of(remote), SOCK_STREAM, 0, remote, NULL, error);
+    probe->listener = open_listener(drive, &remote, error);
     if (probe->listener < 0)
         return FALSE;
-    if (listen(probe->listener, 4) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot listen: %s", g_strerror(errno));
-        return FALSE;
-    }
     local.port = 0;
     probe->fd = pl_visit_socket(&drive->visit, drive->places[PL_PROBE_PLACE_INSIDE],
-                                family_of(remote), SOCK_STREAM, 0, &local, NULL, error);
+                                family_of(&remote), SOCK_STREAM, 0, &local, NULL, error);
     if (probe->fd < 0)
         return FALSE;
-    /* A connection that fails at once is found out by the first event. */
+    length = pl_sockaddr_from_address(&remote, &to);
+    /* One that fails at once has its answer. */
     if (connect(probe->fd, &to.any, length) < 0 && errno != EINPROGRESS)
         probe->deadline = 0;
     return watch(drive, probe, probe->listener, EPOLLIN, error) &&
