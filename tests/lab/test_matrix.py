@@ -23,6 +23,8 @@ behaviour = {behaviour}
 {more}
 [host alice]
 behind = home
+[host hub]
+on = internet
 [expect]
 {expect}
 """
