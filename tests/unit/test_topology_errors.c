@@ -33,6 +33,9 @@ static const Case files[] = {
     {"[a[b]]\n", ":1: not a group (expected*"},
     {"[topology]\ntitle[de] = x\n", ":2: brackets in a key (expected*"},
     {"[topology]\ntitle = a\x01b\n", ":2: a control character (expected*"},
+    {"[topology]\ntitle = a\xc2\x9b"
+     "b\n",
+     ":2: a control character (expected*"},
     {"[topology]\ntitle = \xff\n", ": not UTF-8 at byte 19 (expected*"},
     {"[topology]\nabout = x\n", ":1: [topology] title: missing (expected*"},
     {"[topology]\ntitle =\n", ":2: [topology] title: empty (expected*"},
