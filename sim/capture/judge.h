@@ -20,8 +20,9 @@
 
 typedef struct PlJudge {
     const PlEvidenceQuery *query;
-    GArray *seen; /* PlSeen */
-    PlEnds *ours; /* the outside's own addresses (without port) */
+    GArray *seen;  /* PlSeen */
+    PlEnds *ours;  /* the outside's own addresses (without port) */
+    PlEnds *users; /* PhAddress, by inside port: the host that uses it; NONE: several do */
     /* Until the parts have judged, all words are possible; none: they contradict each other. */
     unsigned mapping, filtering;
     gboolean poisoned; /* an early packet has taken a mapping's place */
@@ -41,6 +42,15 @@ static inline gboolean pl_judge_outbound(const PlJudge *judge, const PlSeen *out
         return FALSE;
     *ret_inner = inner;
     return TRUE;
+}
+
+/* Whether two hosts use the port of an inside endpoint: they cannot both have the same outside. */
+static inline gboolean pl_judge_contended(const PlJudge *judge, const PhAddress *inside)
+{
+    PhAddress port = {.port = inside->port};
+    const PhAddress *user = pl_ends_find(judge->users, &port, NULL, NULL);
+
+    return user && user->family == PH_FAMILY_NONE;
 }
 
 /* Whether an address is one of the outside's own. */

@@ -37,7 +37,6 @@ typedef struct Mapping {
     PlEnds *by_remote;    /* Uses, by (inside, address) */
     PlEnds *early;        /* uint64_t: when the first packet (remote, external) did not cross */
     PlEnds *first;        /* uint64_t: when the first packet (inside, remote) went out */
-    PlEnds *ports;        /* PhAddress: by inside port, who used it first; NONE: two did */
 } Mapping;
 
 static void note_time(PlEnds *ends, const PhAddress *a, const PhAddress *b, uint64_t time_ns)
@@ -132,39 +131,18 @@ static void observe(Mapping *mapping, const PlSeen *inner, const PlSeen *outer)
     remember(by_port, &use, FALSE);
 }
 
-/* Inside ports that two addresses compete for; and the packets that came early. */
-static void prepare(Mapping *mapping)
+static void collect_early(Mapping *mapping)
 {
     const GArray *seen = mapping->judge->seen;
 
     for (guint i = 0; i < seen->len; i++) {
         const PlSeen *packet = pl_seen(seen, i);
-        const PlSeen *inner;
 
-        if (pl_judge_outbound(mapping->judge, packet, &inner)) {
-            PhAddress port = {.port = inner->packet.source.port};
-            PhAddress host = pl_ends_host(&inner->packet.source);
-            gboolean new;
-            PhAddress *user = pl_ends_need(mapping->ports, sizeof(*user), &port, NULL, NULL, &new);
-
-            if (new)
-                *user = host;
-            else if (!ph_address_equal(user, &host))
-                *user = (PhAddress){0};
-        } else if (packet->outside && packet->partner == PL_NO_PARTNER && !packet->unsure &&
-                   packet->packet.protocol == PL_PACKET_UDP) {
+        if (packet->outside && packet->partner == PL_NO_PARTNER && !packet->unsure &&
+            packet->packet.protocol == PL_PACKET_UDP)
             note_time(mapping->early, &packet->packet.source, &packet->packet.destination,
                       packet->time_ns);
-        }
     }
-}
-
-static gboolean is_contended(const Mapping *mapping, const Endpoint *endpoint)
-{
-    PhAddress port = {.port = endpoint->inside.port};
-    const PhAddress *user = pl_ends_find(mapping->ports, &port, NULL, NULL);
-
-    return user && user->family == PH_FAMILY_NONE;
 }
 
 static const char *name_mapping(unsigned possible, const char **ret_why)
@@ -190,7 +168,7 @@ static void conclude(Mapping *mapping, PlFindings *findings)
     for (guint i = 0; i < mapping->endpoints->len; i++) {
         const Endpoint *endpoint = g_ptr_array_index(mapping->endpoints, i);
 
-        if (is_contended(mapping, endpoint)) {
+        if (pl_judge_contended(judge, &endpoint->inside)) {
             n_contended++;
         } else if (endpoint->poisoned_address || endpoint->poisoned_port) {
             n_poisoned++;
@@ -227,11 +205,10 @@ void pl_judge_mapping(PlJudge *judge, PlFindings *findings)
         .by_remote = pl_ends_new(),
         .early = pl_ends_new(),
         .first = pl_ends_new(),
-        .ports = pl_ends_new(),
     };
 
     judge->mapping = PL_JUDGE_MAPPINGS;
-    prepare(&mapping);
+    collect_early(&mapping);
     for (guint i = 0; i < judge->seen->len; i++) {
         const PlSeen *outer = pl_seen(judge->seen, i), *inner;
 
@@ -243,5 +220,4 @@ void pl_judge_mapping(PlJudge *judge, PlFindings *findings)
     g_hash_table_unref(mapping.by_remote);
     g_hash_table_unref(mapping.early);
     g_hash_table_unref(mapping.first);
-    g_hash_table_unref(mapping.ports);
 }
