@@ -9,7 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
+#include <linux/if.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/veth.h>
@@ -87,18 +87,63 @@ static void join(const Spaces *spaces)
     nl_socket_free(netlink);
 }
 
+/* News of the current namespace's links. */
+static struct nl_sock *links_new(void)
+{
+    struct nl_sock *links = nl_socket_alloc();
+
+    nl_socket_disable_seq_check(links);
+    g_assert_cmpint(nl_connect(links, NETLINK_ROUTE), ==, 0);
+    g_assert_cmpint(nl_socket_add_memberships(links, RTNLGRP_LINK, 0), ==, 0);
+    return links;
+}
+
+static gboolean is_running(const char *interface)
+{
+    struct nl_sock *netlink = nl_socket_alloc();
+    struct rtnl_link *link = NULL;
+    gboolean up;
+
+    g_assert_cmpint(nl_connect(netlink, NETLINK_ROUTE), ==, 0);
+    g_assert_cmpint(rtnl_link_get_kernel(netlink, 0, interface, &link), ==, 0);
+    up = rtnl_link_get_operstate(link) == IF_OPER_UP;
+    rtnl_link_put(link);
+    nl_socket_free(netlink);
+    return up;
+}
+
+/*
+ * The end that was up first learns of its carrier a little later, and drops everything until then:
+ * the lost ARP request would cost a second.
+ */
+static void wait_running(const char *interface, struct nl_sock *links)
+{
+    struct pollfd news = {.fd = nl_socket_get_fd(links), .events = POLLIN};
+    char buffer[16384];
+
+    while (!is_running(interface)) {
+        g_assert_cmpint(poll(&news, 1, 10000), ==, 1);
+        g_assert_cmpint((int)recv(news.fd, buffer, sizeof(buffer), 0), >, 0);
+    }
+    nl_socket_free(links);
+}
+
 static Spaces spaces_new(void)
 {
     Spaces spaces = {.home = current_space()};
+    struct nl_sock *links;
 
     spaces.inside = new_space();
     spaces.outside = new_space();
     enter(spaces.home);
     join(&spaces);
     enter(spaces.inside);
+    links = links_new();
     configure("in", (const char *[]){"10.9.0.1/24", NULL});
     enter(spaces.outside);
     configure("out", (const char *[]){"10.9.0.2/24", "10.9.0.3/24", NULL});
+    enter(spaces.inside);
+    wait_running("in", links);
     enter(spaces.home);
     return spaces;
 }
@@ -186,6 +231,37 @@ static void port_in_use(void)
     close(fd);
 }
 
+/* Where a prober like this one wants its TCP listener. */
+static PhAddress listener_of(PlProber *prober)
+{
+    PlProbeAction action;
+
+    do {
+        pl_prober_poll(prober, &action);
+        g_assert_cmpint((int)action.kind, !=, (int)PL_PROBE_NOTHING);
+    } while (action.kind != PL_PROBE_TCP);
+    return action.remote;
+}
+
+static void listener_port_in_use(void)
+{
+    Spaces spaces = spaces_new();
+    g_autoptr(PlProber) prober = prober_new(0), twin = prober_new(0);
+    PhAddress address = listener_of(twin);
+    PlSockaddr to;
+    socklen_t length = pl_sockaddr_from_address(&address, &to);
+    int fd;
+
+    enter(spaces.outside);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    g_assert_cmpint(bind(fd, &to.any, length), ==, 0);
+    g_assert_cmpint(listen(fd, 1), ==, 0);
+    enter(spaces.home);
+    drive(&spaces, prober);
+    g_assert_cmpstr(pl_prober_findings(prober)->value[PL_AXIS_TCP], ==, "yes");
+    close(fd);
+}
+
 static void missing_interface(void)
 {
     Spaces spaces = spaces_new();
@@ -249,6 +325,7 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/drive/a-host-with-nothing-between-is-found-direct", direct_host},
         {"/drive/a-port-in-use-leaves-findings-open-with-a-reason", port_in_use},
+        {"/drive/a-listener's-port-in-use-is-no-obstacle", listener_port_in_use},
         {"/drive/an-interface-that-is-not-there-is-an-error-and-we-are-home", missing_interface},
         {"/drive/an-unreachable-port-is-told-with-its-address", unreachable_port},
     };
