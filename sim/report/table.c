@@ -22,6 +22,7 @@ enum {
     VERDICT_WIDTH = 11, /* "FAIL 20/20" and a digit to spare */
     TIME_WIDTH = 9,
     SUMMARY_WIDTH_MIN = 12,
+    REASONS_MAX = 6,     /* for each failure; `pinlab run` shows all */
     NAME_WIDTH_MAX = 48, /* what is left then */
 };
 
@@ -238,8 +239,10 @@ static void put_failure(const PlText *text, const PlVerdict *verdict)
     fputc('\n', text->out);
     pl_text_cell(text, PL_STYLE_BAD, 0, "FAIL");
     fprintf(text->out, " %s, seed %" G_GUINT64_FORMAT "\n", verdict->topology, verdict->seed);
-    for (guint i = 0; i < verdict->reasons->len; i++)
+    for (guint i = 0; i < verdict->reasons->len && i < REASONS_MAX; i++)
         pl_text_paragraph(text, "  - ", g_ptr_array_index(verdict->reasons, i));
+    if (verdict->reasons->len > REASONS_MAX)
+        fprintf(text->out, "  - and %u more\n", verdict->reasons->len - REASONS_MAX);
     if (verdict->capture)
         fprintf(text->out, "  capture: %s\n", verdict->capture);
     fprintf(text->out, "  again:   %s\n", verdict->command);
