@@ -9,11 +9,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "machine/echo.h"
+#include "machine/run.h"
 #include "machine/socket.h"
+#include "machine/tcp.h"
 
 #define SECOND_NS G_GUINT64_CONSTANT(1000000000)
 /* prober.h promises an answer about connections and echoes within this. */
@@ -21,7 +22,7 @@
 /* No test waits that long; PL_ORACLE_TIMEOUT_MAX_NS is the longest silence that is meant. */
 #define NO_PROGRESS_NS (60 * SECOND_NS)
 /* Errors that may stand before one send, each the answer to an earlier one. */
-#define SEND_TRIES 64
+#define SEND_TRIES 4
 /* Packets in a row before timeouts get their turn: nobody's flood stops the clock. */
 #define BURST 64
 
@@ -42,14 +43,6 @@ typedef struct {
     gboolean done;
     uint64_t progress_ns;
 } Drive;
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 static void probe_free(gpointer data)
 {
@@ -82,7 +75,7 @@ static Probe *add(Drive *drive, const PlProbeAction *action, int fd)
     probe->id = action->id;
     probe->fd = fd;
     probe->listener = -1;
-    probe->deadline = action->kind == PL_PROBE_OPEN ? UINT64_MAX : now_ns() + ANSWER_NS;
+    probe->deadline = action->kind == PL_PROBE_OPEN ? UINT64_MAX : pl_now_ns() + ANSWER_NS;
     g_ptr_array_add(drive->probes, probe);
     return probe;
 }
@@ -101,11 +94,6 @@ static gboolean watch(Drive *drive, const Probe *probe, int fd, uint32_t events,
     return FALSE;
 }
 
-static int family_of(const PhAddress *address)
-{
-    return address->family == PH_FAMILY_IPV6 ? AF_INET6 : AF_INET;
-}
-
 static gboolean do_open(Drive *drive, const PlProbeAction *action, GError **error)
 {
     gboolean ipv6 = action->local.family == PH_FAMILY_IPV6;
@@ -113,10 +101,10 @@ static gboolean do_open(Drive *drive, const PlProbeAction *action, GError **erro
     gboolean taken;
     int fd, one = 1;
 
-    fd = pl_visit_socket(&drive->visit, drive->places[action->place], family_of(&action->local),
+    fd = pl_visit_socket(&drive->visit, drive->places[action->place], ipv6 ? AF_INET6 : AF_INET,
                          SOCK_DGRAM, 0, &action->local, &taken, &local);
     if (fd < 0 && taken) {
-        pl_prober_open_failed(drive->prober, action->id, now_ns());
+        pl_prober_open_failed(drive->prober, action->id, pl_now_ns());
         return TRUE;
     }
     if (fd < 0) {
@@ -163,27 +151,16 @@ static gboolean do_send(Drive *drive, const PlProbeAction *action, GError **erro
 
 static gboolean do_tcp(Drive *drive, const PlProbeAction *action, GError **error)
 {
-    const PhAddress *remote = &action->remote;
-    PhAddress local = action->local;
-    Probe *probe = add(drive, action, -1);
-    PlSockaddr to;
-    socklen_t length = pl_sockaddr_from_address(remote, &to);
+    Probe *probe;
+    PlTcp tcp;
 
-    probe->listener = pl_visit_socket(&drive->visit, drive->places[PL_PROBE_PLACE_OUTSIDE],
-                                      family_of(remote), SOCK_STREAM, 0, remote, NULL, error);
-    if (probe->listener < 0)
+    if (!pl_tcp_open(&drive->visit, drive->places[PL_PROBE_PLACE_INSIDE],
+                     drive->places[PL_PROBE_PLACE_OUTSIDE], &action->local, &action->remote, &tcp,
+                     error))
         return FALSE;
-    if (listen(probe->listener, 4) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot listen: %s", g_strerror(errno));
-        return FALSE;
-    }
-    local.port = 0;
-    probe->fd = pl_visit_socket(&drive->visit, drive->places[PL_PROBE_PLACE_INSIDE],
-                                family_of(remote), SOCK_STREAM, 0, &local, NULL, error);
-    if (probe->fd < 0)
-        return FALSE;
-    /* A connection that fails at once is found out by the first event. */
-    if (connect(probe->fd, &to.any, length) < 0 && errno != EINPROGRESS)
+    probe = add(drive, action, tcp.connection);
+    probe->listener = tcp.listener;
+    if (tcp.refused)
         probe->deadline = 0;
     return watch(drive, probe, probe->listener, EPOLLIN, error) &&
            watch(drive, probe, probe->fd, EPOLLERR, error);
@@ -238,7 +215,7 @@ static gboolean pump(Drive *drive, GError **error)
             drive->done = TRUE;
         if (action.kind == PL_PROBE_DONE || action.kind == PL_PROBE_NOTHING)
             return TRUE;
-        drive->progress_ns = now_ns();
+        drive->progress_ns = pl_now_ns();
         if (!act(drive, &action, error))
             return FALSE;
     }
@@ -252,7 +229,7 @@ static gboolean take_error(Drive *drive, const Probe *probe)
     if (!pl_socket_take_error(probe->fd, &unreachable))
         return FALSE;
     if (unreachable.family != PH_FAMILY_NONE)
-        pl_prober_unreachable(drive->prober, probe->id, &unreachable, now_ns());
+        pl_prober_unreachable(drive->prober, probe->id, &unreachable, pl_now_ns());
     return TRUE;
 }
 
@@ -269,7 +246,7 @@ static gboolean take_datagram(Drive *drive, const Probe *probe)
         return errno == EINTR || (errno != EAGAIN && take_error(drive, probe));
     address = pl_sockaddr_to_address(&from);
     if (address.family != PH_FAMILY_NONE)
-        pl_prober_datagram(drive->prober, probe->id, &address, data, (size_t)n, now_ns());
+        pl_prober_datagram(drive->prober, probe->id, &address, data, (size_t)n, pl_now_ns());
     return TRUE;
 }
 
@@ -288,22 +265,15 @@ static gboolean drain(Drive *drive, unsigned id, GError **error)
 
 static gboolean answer_tcp(Drive *drive, Probe *probe, gboolean late, GError **error)
 {
-    PlSockaddr peer = {0};
-    socklen_t length = sizeof(peer), size = sizeof(int);
-    PhAddress from;
+    const PlTcp tcp = {.listener = probe->listener, .connection = probe->fd};
     unsigned id = probe->id;
-    int fd = accept4(probe->listener, &peer.any, &length, SOCK_CLOEXEC), failed = 0;
+    PhAddress from;
+    PlTcpState state = pl_tcp_look(&tcp, &from);
 
-    if (fd < 0 && !late) {
-        getsockopt(probe->fd, SOL_SOCKET, SO_ERROR, &failed, &size);
-        if (!failed)
-            return TRUE;
-    }
-    from = pl_sockaddr_to_address(&peer);
+    if (state == PL_TCP_PENDING && !late)
+        return TRUE;
     g_ptr_array_remove(drive->probes, probe);
-    pl_prober_tcp(drive->prober, id, fd < 0 ? NULL : &from, now_ns());
-    if (fd >= 0)
-        close(fd);
+    pl_prober_tcp(drive->prober, id, state == PL_TCP_ARRIVED ? &from : NULL, pl_now_ns());
     return pump(drive, error);
 }
 
@@ -315,7 +285,7 @@ static gboolean answer_echo(Drive *drive, Probe *probe, gboolean late, GError **
     if (!answered && !late)
         return TRUE;
     g_ptr_array_remove(drive->probes, probe);
-    pl_prober_echo(drive->prober, id, answered, now_ns());
+    pl_prober_echo(drive->prober, id, answered, pl_now_ns());
     return pump(drive, error);
 }
 
@@ -339,7 +309,7 @@ static gboolean handle(Drive *drive, const struct epoll_event *event, GError **e
 /* Connections and echoes that nothing came of. */
 static gboolean handle_late(Drive *drive, GError **error)
 {
-    uint64_t now = now_ns();
+    uint64_t now = pl_now_ns();
 
     for (guint i = 0; i < drive->probes->len; i++) {
         Probe *probe = g_ptr_array_index(drive->probes, i);
@@ -357,7 +327,7 @@ static gboolean handle_late(Drive *drive, GError **error)
 
 static gboolean handle_timeout(Drive *drive, GError **error)
 {
-    uint64_t now = now_ns();
+    uint64_t now = pl_now_ns();
 
     if (drive->done || pl_prober_next_timeout(drive->prober) > now)
         return TRUE;
@@ -368,7 +338,7 @@ static gboolean handle_timeout(Drive *drive, GError **error)
 /* Rounded up: a timeout that is handled a little early would be for nothing. */
 static int wait_ms(const Drive *drive)
 {
-    uint64_t now = now_ns();
+    uint64_t now = pl_now_ns();
     uint64_t at = MIN(pl_prober_next_timeout(drive->prober), drive->progress_ns + NO_PROGRESS_NS);
 
     for (guint i = 0; i < drive->probes->len; i++)
@@ -410,7 +380,7 @@ gboolean pl_drive_prober(PlProber *prober, const PlDrivePlace *inside, const PlD
     Drive drive = {
         .prober = prober,
         .places = {[PL_PROBE_PLACE_INSIDE] = inside, [PL_PROBE_PLACE_OUTSIDE] = outside},
-        .progress_ns = now_ns(),
+        .progress_ns = pl_now_ns(),
     };
     gboolean ok;
 

@@ -14,26 +14,14 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "machine/keeper.h"
 #include "machine/namespaces.h"
-#include "machine/ports.h"
+#include "machine/run.h"
 
-#define MS_NS G_GUINT64_CONSTANT(1000000)
 /* A keeper answers at once; what takes longer is a machine in need of help. */
 #define ANSWER_MS 30000
-/* The system tells nobody that a port was bound. */
-#define PORT_POLL_NS (5 * MS_NS)
-
-typedef struct {
-    unsigned id;
-    const PlProgram *program; /* whose result may be asked for; borrowed */
-    char *command;            /* for messages */
-    PlProgramShare *share;
-    uint64_t deadline;
-} Run;
 
 struct PlMachine {
     char *name, *hosts, *keep;
@@ -41,25 +29,8 @@ struct PlMachine {
     pid_t keeper; /* 0 until the first program */
     int keeper_fd, socket, event;
     unsigned next_id;
-    GPtrArray *runs; /* Run, owned */
+    GPtrArray *runs; /* PlRun, owned */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 * MS_NS + (uint64_t)now.tv_nsec;
-}
-
-static void run_free(gpointer data)
-{
-    Run *run = data;
-
-    g_free(run->command);
-    pl_program_share_free(run->share);
-    g_free(run);
-}
 
 PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, const char *keep,
                           GError **error)
@@ -76,7 +47,7 @@ PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, con
     machine->keep = g_canonicalize_filename(keep, NULL);
     machine->netns = netns_fd;
     machine->keeper_fd = machine->socket = machine->event = -1;
-    machine->runs = g_ptr_array_new_with_free_func(run_free);
+    machine->runs = g_ptr_array_new_with_free_func((GDestroyNotify)pl_run_free);
     return machine;
 }
 
@@ -100,7 +71,7 @@ static void end_keeper(PlMachine *machine)
     close_fd(&machine->socket);
     close_fd(&machine->event);
     for (guint i = 0; i < machine->runs->len; i++) {
-        Run *run = g_ptr_array_index(machine->runs, i);
+        PlRun *run = g_ptr_array_index(machine->runs, i);
 
         if (!atomic_load(&run->share->ended)) {
             run->share->status = SIGKILL;
@@ -213,7 +184,7 @@ static gboolean begin_keeper(PlMachine *machine, GError **error)
     return TRUE;
 }
 
-static gboolean spawn(PlMachine *machine, Run *run, char *const *argv, GError **error)
+static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
 {
     g_autoptr(GError) local = NULL;
     gboolean ok;
@@ -231,197 +202,44 @@ static gboolean spawn(PlMachine *machine, Run *run, char *const *argv, GError **
     return ok;
 }
 
-static gboolean has_ended(const Run *run)
+static gboolean wait_ready(PlMachine *machine, const PlRun *run, GError **error)
 {
-    return atomic_load_explicit(&run->share->ended, memory_order_acquire);
-}
-
-static int exit_status(const Run *run)
-{
-    int status = run->share->status;
-
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-/* What a program's readiness is found by, beside its end. */
-typedef struct {
-    PlPorts ports;
-    uint64_t scanned; /* output, in bytes */
-} Watch;
-
-static gboolean found_line(const Run *run, Watch *watch)
-{
-    size_t length = strlen(run->program->ready_text);
-    GString *text = pl_program_share_read(run->share, &watch->scanned);
-    gboolean found = memmem(text->str, text->len, run->program->ready_text, length) != NULL;
-
-    g_string_free(text, TRUE);
-    /* Its beginning may have been at the end. */
-    watch->scanned -= MIN(watch->scanned, length ? length - 1 : 0);
-    return found;
-}
-
-static gboolean is_ready(const Run *run, Watch *watch)
-{
-    switch (run->program->ready) {
-    case PL_READY_STARTED:
+    if (pl_run_wait_ready(run, machine->event, machine->keeper_fd, machine->netns, error))
         return TRUE;
-    case PL_READY_EXIT:
-        return has_ended(run);
-    case PL_READY_LINE:
-        return found_line(run, watch);
-    case PL_READY_UDP:
-    case PL_READY_TCP:
-        return pl_ports_used(&watch->ports, run->program->ready_port);
-    }
+    g_prefix_error(error, "host %s: ", machine->name);
     return FALSE;
-}
-
-/* Whether it cannot get ready any more. One that ended well may have left a daemon behind. */
-static gboolean is_hopeless(const Run *run)
-{
-    return has_ended(run) && (exit_status(run) != 0 ||
-                              atomic_load_explicit(&run->share->deserted, memory_order_acquire));
-}
-
-static char *readiness(const PlProgram *program)
-{
-    switch (program->ready) {
-    case PL_READY_EXIT:
-        return g_strdup("did not end");
-    case PL_READY_LINE:
-        return g_strdup_printf("put out no line with \"%s\"", program->ready_text);
-    case PL_READY_UDP:
-        return g_strdup_printf("has no socket on UDP port %u", program->ready_port);
-    case PL_READY_TCP:
-        return g_strdup_printf("does not listen on TCP port %u", program->ready_port);
-    case PL_READY_STARTED:
-        break;
-    }
-    return g_strdup("did not start");
-}
-
-/* "WHAT; its last lines:", or that there are none. */
-static void fail_with_output(GError **error, const Run *run, const char *what)
-{
-    g_autofree char *lines = pl_program_share_last_lines(run->share);
-
-    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "`%s` %s; it put out%s%s", run->command, what,
-                g_strchug(g_strdup(lines))[0] ? ":" : " nothing", lines);
-}
-
-static gboolean fail_late(GError **error, const Run *run)
-{
-    g_autofree char *missing = readiness(run->program);
-    g_autofree char *limit = g_strdup_printf("%g s", (double)run->program->time_limit_ns / 1e9);
-    g_autofree char *what = g_strdup_printf("%s within %s", missing, limit);
-
-    fail_with_output(error, run, what);
-    return FALSE;
-}
-
-static gboolean fail_ended(GError **error, const Run *run)
-{
-    g_autofree char *what =
-        g_strdup_printf("ended with status %d before it was ready", exit_status(run));
-
-    fail_with_output(error, run, what);
-    return FALSE;
-}
-
-/* Sleeps until something was put out or ended, or `until`; FALSE when the keeper is dead. */
-static gboolean wait_event(PlMachine *machine, uint64_t until, GError **error)
-{
-    struct pollfd polls[] = {{.fd = machine->event, .events = POLLIN},
-                             {.fd = machine->keeper_fd, .events = POLLIN}};
-    uint64_t now = now_ns(), count;
-    struct timespec left = {0};
-
-    if (until > now) {
-        left.tv_sec = (time_t)((until - now) / (1000 * MS_NS));
-        left.tv_nsec = (long)((until - now) % (1000 * MS_NS));
-    }
-    ppoll(polls, G_N_ELEMENTS(polls), &left, NULL);
-    (void)!read(machine->event, &count, sizeof(count));
-    if (!polls[1].revents)
-        return TRUE;
-    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "its first process is dead");
-    return FALSE;
-}
-
-static gboolean wait_ready(PlMachine *machine, const Run *run, Watch *watch, GError **error)
-{
-    gboolean by_port = run->program->ready == PL_READY_UDP || run->program->ready == PL_READY_TCP;
-
-    for (;;) {
-        /* Looked at before readiness: what it did before it ended is then there to be seen. */
-        gboolean hopeless = is_hopeless(run);
-        uint64_t now = now_ns();
-
-        if (is_ready(run, watch))
-            return TRUE;
-        if (hopeless)
-            return fail_ended(error, run);
-        if (now >= run->deadline)
-            return fail_late(error, run);
-        if (!wait_event(machine, by_port ? MIN(run->deadline, now + PORT_POLL_NS) : run->deadline,
-                        error))
-            return FALSE;
-    }
-}
-
-static gboolean watch_ready(PlMachine *machine, const Run *run, GError **error)
-{
-    gboolean by_port = run->program->ready == PL_READY_UDP || run->program->ready == PL_READY_TCP;
-    Watch watch = {.ports.files = {-1, -1}};
-    gboolean ok;
-
-    if (by_port &&
-        !pl_ports_open(&watch.ports,
-                       run->program->ready == PL_READY_UDP ? PL_PROTOCOL_UDP : PL_PROTOCOL_TCP,
-                       machine->netns, error))
-        return FALSE;
-    ok = wait_ready(machine, run, &watch, error);
-    pl_ports_close(&watch.ports);
-    return ok;
 }
 
 /* Starts, and waits until it is ready; *ret_run is owned by the machine, NULL when none started. */
-static gboolean start(PlMachine *machine, const PlProgram *program, Run **ret_run, GError **error)
+static gboolean start(PlMachine *machine, const PlProgram *program, PlRun **ret_run, GError **error)
 {
-    Run *run = g_new0(Run, 1);
+    PlRun *run;
 
     g_assert(program->argv && program->argv[0]);
-    run->id = machine->next_id++;
-    run->program = program;
-    run->command = g_strjoinv(" ", program->argv);
+    run = pl_run_new(machine->next_id++, program);
     *ret_run = NULL;
     if (!spawn(machine, run, program->argv, error)) {
-        run_free(run);
+        pl_run_free(run);
         g_prefix_error(error, "host %s: ", machine->name);
         return FALSE;
     }
-    run->deadline = now_ns() + program->time_limit_ns;
+    run->deadline = pl_now_ns() + program->time_limit_ns;
     g_ptr_array_add(machine->runs, run);
     *ret_run = run;
-    if (!watch_ready(machine, run, error)) {
-        g_prefix_error(error, "host %s: ", machine->name);
-        return FALSE;
-    }
-    return TRUE;
+    return wait_ready(machine, run, error);
 }
 
 gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError **error)
 {
-    Run *run;
+    PlRun *run;
 
     return start(machine, program, &run, error);
 }
 
-static Run *find_run(PlMachine *machine, const PlProgram *program)
+static PlRun *find_run(PlMachine *machine, const PlProgram *program)
 {
     for (guint i = machine->runs->len; i > 0; i--) {
-        Run *run = g_ptr_array_index(machine->runs, i - 1);
+        PlRun *run = g_ptr_array_index(machine->runs, i - 1);
 
         if (run->program == program)
             return run;
@@ -432,19 +250,20 @@ static Run *find_run(PlMachine *machine, const PlProgram *program)
 gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
                            PlProgramResult *ret_result, GError **error)
 {
-    Run *run = find_run(machine, program);
+    PlRun *run = find_run(machine, program);
 
     if (!run) {
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program was not started",
                     machine->name);
         return FALSE;
     }
-    if (program->ready == PL_READY_EXIT && !has_ended(run) && !watch_ready(machine, run, error)) {
+    if (program->ready == PL_READY_EXIT && !pl_run_has_ended(run) &&
+        !wait_ready(machine, run, error)) {
         g_prefix_error(error, "host %s: ", machine->name);
         return FALSE;
     }
-    *ret_result = (PlProgramResult){.ended = has_ended(run)};
-    ret_result->exit_status = ret_result->ended ? exit_status(run) : -1;
+    *ret_result = (PlProgramResult){.ended = pl_run_has_ended(run)};
+    ret_result->exit_status = ret_result->ended ? pl_run_exit_status(run) : -1;
     ret_result->output = pl_program_share_text(run->share);
     return TRUE;
 }
@@ -455,19 +274,19 @@ gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_lim
     const PlProgram program = {
         .argv = (char **)argv, .ready = PL_READY_EXIT, .time_limit_ns = time_limit_ns};
     gboolean ok;
-    Run *run;
+    PlRun *run;
 
     ok = start(machine, &program, &run, error);
-    if (ok && exit_status(run) != 0) {
-        g_autofree char *what = g_strdup_printf("ended with status %d", exit_status(run));
+    if (ok && pl_run_exit_status(run) != 0) {
+        g_autofree char *what = g_strdup_printf("ended with status %d", pl_run_exit_status(run));
 
-        fail_with_output(error, run, what);
+        pl_run_error(error, run, what);
         g_prefix_error(error, "host %s: ", machine->name);
         ok = FALSE;
     }
     if (!run)
         return FALSE;
-    if (!has_ended(run))
+    if (!pl_run_has_ended(run))
         ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL, .id = run->id}, -1, NULL);
     g_ptr_array_remove(machine->runs, run);
     return ok;

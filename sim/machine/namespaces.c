@@ -67,55 +67,88 @@ static gboolean seccomp_filtered(void)
            strstr(text, "\nSeccomp:\t2");
 }
 
-/* A switch or limit that is off, in words, or NULL. */
-static char *closed_switch(void)
-{
-    static const struct {
-        const char *path, *name;
-        long off;
-        const char *on;
-    } switches[] = {
-        {"/proc/sys/user/max_user_namespaces", "user.max_user_namespaces", 0, "15000"},
-        {"/proc/sys/user/max_pid_namespaces", "user.max_pid_namespaces", 0, "15000"},
-        {"/proc/sys/user/max_mnt_namespaces", "user.max_mnt_namespaces", 0, "15000"},
-        {"/proc/sys/user/max_net_namespaces", "user.max_net_namespaces", 0, "15000"},
-        {"/proc/sys/user/max_uts_namespaces", "user.max_uts_namespaces", 0, "15000"},
-        {"/proc/sys/kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", 0, "1"},
-        {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-         "kernel.apparmor_restrict_unprivileged_userns", 1, "0"},
-    };
+typedef struct {
+    const char *path, *name;
+    long off;
+    const char *on;
+} Switch;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(switches); i++) {
-        if (sysctl_number(switches[i].path) == switches[i].off)
-            return g_strdup_printf("%s is %ld; allow it with `sysctl -w %s=%s` as root",
-                                   switches[i].name, switches[i].off, switches[i].name,
-                                   switches[i].on);
+/* These make ENOSPC. */
+static const Switch limits[] = {
+    {"/proc/sys/user/max_user_namespaces", "user.max_user_namespaces", 0, "15000"},
+    {"/proc/sys/user/max_pid_namespaces", "user.max_pid_namespaces", 0, "15000"},
+    {"/proc/sys/user/max_mnt_namespaces", "user.max_mnt_namespaces", 0, "15000"},
+    {"/proc/sys/user/max_net_namespaces", "user.max_net_namespaces", 0, "15000"},
+    {"/proc/sys/user/max_uts_namespaces", "user.max_uts_namespaces", 0, "15000"},
+    {NULL, NULL, 0, NULL},
+};
+
+/* These EPERM or EACCES: Debian's of old, and Ubuntu's since 23.10. */
+static const Switch permissions[] = {
+    {"/proc/sys/kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", 0, "1"},
+    {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+     "kernel.apparmor_restrict_unprivileged_userns", 1, "0"},
+    {NULL, NULL, 0, NULL},
+};
+
+/* The first one that is off, in words, or NULL. */
+static char *closed_switch(const Switch *s)
+{
+    for (; s->path; s++) {
+        if (sysctl_number(s->path) == s->off)
+            return g_strdup_printf("%s is %ld; allow it with `sysctl -w %s=%s` as root", s->name,
+                                   s->off, s->name, s->on);
     }
     return NULL;
 }
 
+static char *limit_reason(void)
+{
+    char *reason = closed_switch(limits);
+
+    return reason ? reason
+                  : g_strdup("a limit of this machine is reached: raise user.max_user_namespaces, "
+                             "user.max_pid_namespaces, user.max_mnt_namespaces and "
+                             "user.max_net_namespaces with `sysctl -w` as root, or run fewer at "
+                             "once");
+}
+
+static char *permission_reason(void)
+{
+    /* An ordinary user's switches, which do not hold for root. */
+    char *reason = geteuid() == 0 ? NULL : closed_switch(permissions);
+
+    if (reason)
+        return reason;
+    if (seccomp_filtered())
+        return g_strdup("a seccomp filter forbids it, as in most containers: start the container "
+                        "with `--security-opt seccomp=unconfined --security-opt "
+                        "apparmor=unconfined` or `--privileged`");
+    return g_strdup("user namespaces are not permitted here (by a security module, a chroot or a "
+                    "container): run as root, or permit them");
+}
+
 void pl_namespaces_error(GError **error, const char *what, int errnum)
 {
-    g_autofree char *reason = closed_switch();
+    g_autofree char *reason = NULL;
 
-    if (reason) {
-        /* said */
-    } else if (errnum == ENOSPC || errnum == EUSERS) {
-        reason = g_strdup("a limit of this machine is reached: raise user.max_user_namespaces, "
-                          "user.max_pid_namespaces, user.max_mnt_namespaces and "
-                          "user.max_net_namespaces with `sysctl -w` as root, or run fewer at once");
-    } else if (errnum == EINVAL || errnum == ENOSYS) {
+    switch (errnum) {
+    case ENOSPC:
+    case EUSERS:
+        reason = limit_reason();
+        break;
+    case EPERM:
+    case EACCES:
+        reason = permission_reason();
+        break;
+    case EINVAL:
+    case ENOSYS:
         reason = g_strdup("this kernel is built without user, PID, mount or network namespaces "
                           "(CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS), or older than 5.4");
-    } else if ((errnum == EPERM || errnum == EACCES) && seccomp_filtered()) {
-        reason = g_strdup("a seccomp filter forbids it, as in most containers: start the container "
-                          "with `--security-opt seccomp=unconfined --security-opt "
-                          "apparmor=unconfined` or `--privileged`");
-    } else if (errnum == EPERM || errnum == EACCES) {
-        reason = g_strdup("user namespaces are not permitted here (by a security module, a chroot "
-                          "or a container): run as root, or permit them");
-    } else {
+        break;
+    default:
         reason = g_strdup("no known permission is missing");
+        break;
     }
     g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "cannot %s (%s): %s", what,
                 g_strerror(errnum), reason);

@@ -97,12 +97,14 @@ static gboolean is_taken(const PlProber *prober, const PlProbeFlow *flow)
 
 static gboolean is_preserving(const PlProber *prober)
 {
+    const PhAddress *remote = &pl_probe_socket(prober, prober->outside[0][0])->local;
     unsigned kept = 0;
 
     for (unsigned i = 0; i < prober->flows->len; i++) {
         const PlProbeFlow *flow = flow_at(prober, i);
 
-        if (!flow->first)
+        /* Towards the stranger of the unsolicited test a port may be spoilt. */
+        if (!flow->first || !ph_address_equal(&flow->remote, remote))
             continue;
         if (flow->external.port == pl_probe_socket(prober, flow->socket)->local.port)
             kept++;

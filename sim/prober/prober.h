@@ -41,7 +41,7 @@ typedef enum {
                       report with  pl_prober_tcp; id names it */
     PL_PROBE_ECHO, /* an ICMP echo request from local to remote, answered by the system there:
                       report with pl_prober_echo; id names it */
-    PL_PROBE_DONE, /* the findings are complete */
+    PL_PROBE_DONE, /* the findings are complete; connections and echoes may still be waited for */
 } PlProbeActionKind;
 
 #define PL_PROBE_DATA_MAX 64
@@ -66,8 +66,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlProber, pl_prober_free)
  * below. */
 void pl_prober_poll(PlProber *prober, PlProbeAction *ret_action);
 
-/* The address or port could not be bound: the prober tries another port, or gives up when it may
- * not. */
+/* The address or port could not be bound: the prober opens the same id with another port, or gives
+ * it up when it may not. Said before the next poll. */
 void pl_prober_open_failed(PlProber *prober, unsigned id, uint64_t now);
 void pl_prober_datagram(PlProber *prober, unsigned id, const PhAddress *from, const uint8_t *data,
                         size_t length, uint64_t now);

@@ -17,6 +17,7 @@ enum {
 static const char *const judge_names[JUDGES] = {"expected", "certified", "claimed", "observed"};
 
 typedef struct Columns {
+    gboolean marked;        /* rows whose values do not fit together get a mark */
     gboolean shown[JUDGES]; /* claimed only where somebody claimed something */
     unsigned width[JUDGES];
 } Columns;
@@ -38,10 +39,24 @@ static gboolean has_row(const PlSubject *subject, PlAxis axis)
     return FALSE;
 }
 
+/* A lab that never stood is no reason to mark what is missing, line by line. */
+static gboolean was_judged(const PlVerdict *verdict)
+{
+    for (guint i = 0; i < verdict->subjects->len; i++) {
+        const PlSubject *subject = g_ptr_array_index(verdict->subjects, i);
+
+        for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+            if (subject->certified.value[axis] || subject->observed.value[axis])
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static Columns measure(const PlVerdict *verdict)
 {
     const unsigned claimed = 2;
-    Columns columns = {.shown = {TRUE, TRUE, FALSE, TRUE}};
+    Columns columns = {.marked = was_judged(verdict), .shown = {TRUE, TRUE, FALSE, TRUE}};
     unsigned n = JUDGES - 1, room = PL_TEXT_COLUMNS - MARK_WIDTH - AXIS_WIDTH - FIRST_GAP + GAP;
 
     for (unsigned judge = 0; judge < JUDGES; judge++)
@@ -64,16 +79,6 @@ static Columns measure(const PlVerdict *verdict)
     return columns;
 }
 
-/* A lab that never stood is no reason to mark what is missing, line by line. */
-static gboolean was_judged(const PlSubject *subject)
-{
-    for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
-        if (subject->certified.value[axis] || subject->observed.value[axis])
-            return TRUE;
-    }
-    return FALSE;
-}
-
 static void put_value(const PlText *text, const Columns *columns, unsigned judge, PlStyle style,
                       const char *value)
 {
@@ -89,7 +94,7 @@ static void put_value(const PlText *text, const Columns *columns, unsigned judge
 static void put_row(const PlText *text, const Columns *columns, const PlSubject *subject,
                     PlAxis axis)
 {
-    gboolean ok = !was_judged(subject) || pl_verdict_axis_ok(subject, axis);
+    gboolean ok = !columns->marked || pl_verdict_axis_ok(subject, axis);
 
     pl_text_cell(text, PL_STYLE_BAD, MARK_WIDTH, ok ? "" : "!");
     pl_text_cell(text, PL_STYLE_NONE, AXIS_WIDTH, pl_axis_name(axis));

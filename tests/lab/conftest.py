@@ -46,6 +46,15 @@ class Result:
         return self
 
 
+def story(cell):
+    """A cell in short: what went wrong, and what its programs said."""
+    lines = [f"{cell['topology']}: {cell['verdict']}, seed {cell['seed']}", *cell["reasons"]]
+    for name, host in cell["hosts"].items():
+        if host["program"]:
+            lines += [f"{name} ended with {host['program']['exit']} and had put out:", host["program"]["output"] or ""]
+    return "\n".join(lines)
+
+
 class Pinlab:
     """A pinlab program that runs as this user, or as nobody."""
 
@@ -75,10 +84,12 @@ class Pinlab:
     def cell(self, topology, *arguments, status=None):
         """Runs one topology; returns its verdict as an object, and the result."""
         result = self.run("matrix", topology, "--json", "-", *arguments)
-        if status is not None:
+        if not result.stdout:
             result.expect(status)
         cells = result.json()["cells"]
         assert len(cells) == 1, result.text
+        if status is not None and result.status != status:
+            pytest.fail(f"exit status {result.status}, expected {status}\n" + story(cells[0]))
         return cells[0], result
 
 

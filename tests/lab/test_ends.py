@@ -25,8 +25,8 @@ udp-timeout = 5s
 behind = home
 # A child in a session of its own is the one that usually survives.
 run = sh -c 'setsid sleep {marker} & exec sleep {marker}'
-[host bob]
-behind = home
+[host hub]
+on = internet
 run = sleep {marker}
 [expect]
 alice.class = port-restricted

@@ -69,6 +69,8 @@ WRONG = {
     "expectation of no such word": (changed("alice.class = port-restricted", "alice.class = cone"),
                                     ["[expect]", "alice.class", "cone"]),
     "unclosed quote": (changed("behind = home\n", "behind = home\nrun = sh -c 'oops\n"), ["[host alice]", "run"]),
+    "a network with one node": (changed("[host hub]\non = internet\naddresses = 203.0.113.10\n", ""),
+                                ["[network internet]", "one node"]),
     "link of nobody": (GOOD + "[link bob]\ndelay = 10ms\n", ["[link bob]"]),
     "bad loss": (GOOD + "[link alice]\nloss = 200%\n", ["[link alice]", "loss", "200%"]),
     "step that nobody knows": (GOOD + "[step 1]\nat = 1s\ndo = dance\n", ["[step 1]", "do"]),

@@ -58,8 +58,7 @@ time-limit = 60s
 
 
 def run(pinlab, write, judge, nat, **options):
-    cell, result = pinlab.cell(write(lab(judge, nat, **options)), "--seed", SEED)
-    assert cell["verdict"] == "pass", result.text
+    cell, _ = pinlab.cell(write(lab(judge, nat, **options)), "--seed", SEED, status=0)
     return cell["hosts"]["alice"]["program"]["output"], cell
 
 

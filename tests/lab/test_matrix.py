@@ -7,7 +7,7 @@ import xml.etree.ElementTree as xml
 
 import pytest
 
-from conftest import ROOT, axes
+from conftest import ROOT, axes, story
 
 TOPOLOGIES = sorted((ROOT / "topologies").glob("*.ini"))
 
@@ -23,6 +23,8 @@ behaviour = {behaviour}
 {more}
 [host alice]
 behind = home
+[host hub]
+on = internet
 [expect]
 {expect}
 """
@@ -50,8 +52,7 @@ def test_topology_passes(pinlab, topology):
     cell, result = pinlab.cell(topology)
     if cell["verdict"] == "skip":
         pytest.skip("; ".join(cell["reasons"]))
-    result.expect(0)
-    assert cell["verdict"] == "pass" and cell["reasons"] == []
+    assert result.status == 0 and cell["verdict"] == "pass" and cell["reasons"] == [], story(cell)
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda path: path.stem)

@@ -19,6 +19,8 @@ behaviour = full-cone
 {more}
 [host alice]
 behind = home
+[host hub]
+on = internet
 """
 
 # A table that nft reads and this kernel may not have: hand packets to a program (NFQUEUE).

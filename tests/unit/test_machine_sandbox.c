@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -342,7 +343,23 @@ static int under_filter(gpointer data)
     return 0;
 }
 
-static void test_refusal(gconstpointer data)
+static int inside_masked(gpointer data)
+{
+    g_autofree char *space = g_file_read_link("/proc/thread-self/ns/net", NULL);
+
+    (void)data;
+    return getpid() == 1 && space ? 0 : 1;
+}
+
+/* As containers do it: parts of /proc are covered, and so a new one is not allowed. */
+static int under_mask(gpointer data)
+{
+    (void)data;
+    g_assert_cmpint(mount("mask", "/proc/sys/kernel", "tmpfs", MS_RDONLY, NULL), ==, 0);
+    return run_in_sandbox(inside_masked, NULL);
+}
+
+static void test_nested(gconstpointer data)
 {
     if (permitted())
         g_assert_cmpint(run_in_sandbox((PlSandboxMain)(uintptr_t)data, NULL), ==, 0);
@@ -360,12 +377,14 @@ int main(int argc, char **argv)
     g_test_add_func("/sandbox/nothing-outlives-a-supervisor-killed-at-any-moment",
                     test_supervisor_killed);
     g_test_add_data_func("/sandbox/refusal-names-the-limit-on-network-namespaces",
-                         (gconstpointer)(uintptr_t)without_net, test_refusal);
+                         (gconstpointer)(uintptr_t)without_net, test_nested);
     g_test_add_data_func("/sandbox/refusal-names-the-limit-on-user-namespaces",
-                         (gconstpointer)(uintptr_t)without_users, test_refusal);
+                         (gconstpointer)(uintptr_t)without_users, test_nested);
     g_test_add_data_func("/sandbox/refusal-names-an-exhausted-limit",
-                         (gconstpointer)(uintptr_t)with_few, test_refusal);
+                         (gconstpointer)(uintptr_t)with_few, test_nested);
     g_test_add_data_func("/sandbox/refusal-names-a-seccomp-filter",
-                         (gconstpointer)(uintptr_t)under_filter, test_refusal);
+                         (gconstpointer)(uintptr_t)under_filter, test_nested);
+    g_test_add_data_func("/sandbox/a-covered-proc-is-no-obstacle",
+                         (gconstpointer)(uintptr_t)under_mask, test_nested);
     return g_test_run();
 }

@@ -275,7 +275,7 @@ static void test_table_has_a_row_a_topology(void)
     g_autoptr(GPtrArray) verdicts =
         runs(good_run("good", 1), good_run("good", 2), bad_run("bad", 1), bad_run("bad", 2),
              skipped_run("far", 1), skipped_run("far", 2), skipped_run("farther", 1),
-             good_run("an-extraordinarily-long-name-for-a-topology-that-says-it-all", 1), NULL);
+             good_run("best", 1), NULL);
     g_autofree char *text = print(print_table, verdicts, FALSE);
 
     assert_tidy(text);
@@ -283,13 +283,24 @@ static void test_table_has_a_row_a_topology(void)
     assert_has(text, "\nbad  x2 ");
     assert_has(text, "  FAIL 2/2 ");
     assert_has(text, "2 symmetric");
-    assert_has(text, "symmetric, f"); /* full-cone, as far as there is room for it */
+    assert_has(text, "2 symmetric   symmetric, full-cone ");
     assert_has(text, "3 passed, 2 failed, 3 skipped: 8 cells on engine kernel in 4.21 s");
     assert_has(text, "FAIL bad, seed 1\n  - host bob: class: expected symmetric");
     assert_has(text, "SKIP far, farther\n  - user namespaces may not be made here\n");
     g_assert_cmpuint(count(text, "user namespaces"), ==, 1);
     /* The second run says nothing new. */
     assert_has_not(text, "FAIL bad, seed 2");
+}
+
+static void test_table_fits_whatever_the_names_are(void)
+{
+    g_autoptr(GPtrArray) verdicts =
+        runs(bad_run("an-extraordinarily-long-name-for-a-topology-that-says-it-all", 1),
+             good_run("short", 1), NULL);
+    g_autofree char *text = print(print_table, verdicts, FALSE);
+
+    assert_tidy(text);
+    assert_has(text, "an-extraordinarily-long-name-for-a-topology-t...  FAIL ");
 }
 
 static void test_no_topologies_is_a_table_too(void)
@@ -398,6 +409,8 @@ int main(int argc, char **argv)
                     test_a_lab_that_never_stood_has_no_marks);
     g_test_add_func("/report/colours-only-when-wanted", test_colours_only_when_wanted);
     g_test_add_func("/report/table-has-a-row-a-topology", test_table_has_a_row_a_topology);
+    g_test_add_func("/report/table-fits-whatever-the-names-are",
+                    test_table_fits_whatever_the_names_are);
     g_test_add_func("/report/no-topologies-is-a-table-too", test_no_topologies_is_a_table_too);
     g_test_add_func("/report/json-has-cells-and-totals", test_json_has_cells_and_totals);
     g_test_add_func("/report/junit-is-xml-whatever-is-said", test_junit_is_xml_whatever_is_said);
