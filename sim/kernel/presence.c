@@ -53,6 +53,9 @@ static gboolean plug_in(PlLab *lab, Presence *presence, const char *bridge, GErr
     g_strlcpy(ops[0].peer, INTERFACE, IFNAMSIZ);
     g_strlcpy(ops[0].master, bridge, IFNAMSIZ);
     ops[0].mtu_bytes = 1500;
+    /* Always the same: neighbours remember it from one probe to the next. */
+    ops[0].mac = PL_MAC_OF_PRESENCE(PL_LAB_PRESENCES + presence->number);
+    ops[0].peer_mac = PL_MAC_OF_PRESENCE(presence->number);
     if (!pl_spaces_do(lab->spaces, &ops[0], error))
         return FALSE;
     presence->standing = TRUE;
@@ -77,6 +80,7 @@ static gboolean stand_beside(PlLab *lab, Presence *presence, const PlNode *subje
 
     op.peer_space = presence->space;
     g_strlcpy(op.peer, INTERFACE, IFNAMSIZ);
+    op.peer_mac = PL_MAC_OF_PRESENCE(presence->number);
     if (!pl_spaces_do(lab->spaces, &op, error))
         return FALSE;
     presence->standing = TRUE;

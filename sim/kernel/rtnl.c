@@ -113,6 +113,14 @@ static void end_kind(struct nl_msg *message, struct nlattr *link, struct nlattr 
     nla_nest_end(message, link);
 }
 
+static int put_mac(struct nl_msg *message, uint16_t mac)
+{
+    /* Locally administered (IEEE 802). */
+    const uint8_t bytes[6] = {0x02, 0, 0, 0, (uint8_t)(mac >> 8), (uint8_t)mac};
+
+    return nla_put(message, IFLA_ADDRESS, sizeof(bytes), bytes);
+}
+
 static int put_peer(struct nl_msg *message, const PlOp *op, int peer_fd)
 {
     struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
@@ -122,6 +130,7 @@ static int put_peer(struct nl_msg *message, const PlOp *op, int peer_fd)
     bad |= nlmsg_append(message, &info, sizeof(info), NLMSG_ALIGNTO);
     bad |= nla_put_string(message, IFLA_IFNAME, op->peer);
     bad |= nla_put_u32(message, IFLA_MTU, op->mtu_bytes);
+    bad |= put_mac(message, op->peer_mac);
     bad |= nla_put_u32(message, IFLA_NET_NS_FD, (uint32_t)peer_fd);
     if (peer)
         nla_nest_end(message, peer);
@@ -140,6 +149,7 @@ int pl_rtnl_veth(struct nl_sock *sock, const PlOp *op, int peer_fd)
     message = link_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     bad = nla_put_string(message, IFLA_IFNAME, op->interface);
     bad |= nla_put_u32(message, IFLA_MTU, op->mtu_bytes);
+    bad |= put_mac(message, op->mac);
     if (master)
         bad |= nla_put_u32(message, IFLA_MASTER, master);
     bad |= put_kind(message, "veth", &link, &data);
@@ -161,6 +171,7 @@ int pl_rtnl_macvlan(struct nl_sock *sock, const PlOp *op, int peer_fd)
     message = link_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     bad = nla_put_string(message, IFLA_IFNAME, op->peer);
     bad |= nla_put_u32(message, IFLA_LINK, lower);
+    bad |= put_mac(message, op->peer_mac);
     bad |= nla_put_u32(message, IFLA_NET_NS_FD, (uint32_t)peer_fd);
     bad |= put_kind(message, "macvlan", &link, &data);
     bad = bad || nla_put_u32(message, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
