@@ -83,6 +83,16 @@ int pl_spaces_fd(const PlSpaces *spaces, unsigned space)
     return spaces->spaces[space].fd;
 }
 
+unsigned pl_spaces_count(const PlSpaces *spaces)
+{
+    return spaces->n;
+}
+
+struct nl_sock *pl_spaces_socket(const PlSpaces *spaces, unsigned space)
+{
+    return spaces->spaces[space].sock;
+}
+
 gboolean pl_spaces_enter(PlSpaces *spaces, unsigned space, GError **error)
 {
     if (spaces->here == space)
@@ -151,13 +161,18 @@ static int ethtool(struct nl_sock *sock, const char *interface, uint32_t command
     return 0;
 }
 
-/* Without checksum offload the kernel does without scatter-gather, and then without segmentation.
+/* Scatter-gather has to be named: some kernels keep it, and with it segmentation, without
+ * checksums.
  */
 static int stop_offload(struct nl_sock *sock, const char *interface)
 {
-    int result = ethtool(sock, interface, ETHTOOL_STXCSUM);
+    static const uint32_t commands[] = {ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO,
+                                        ETHTOOL_SGRO};
+    int result = 0;
 
-    return result ? result : ethtool(sock, interface, ETHTOOL_SGRO);
+    for (unsigned i = 0; i < G_N_ELEMENTS(commands) && result == 0; i++)
+        result = ethtool(sock, interface, commands[i]);
+    return result;
 }
 
 static gboolean link_error(const PlSpaces *spaces, const PlOp *op, int errnum, GError **error)

@@ -105,6 +105,8 @@ static void plan_node(PlPlan *plan, const PlNode *node)
         add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.default.send_redirects", "0");
     }
     if (node->kind == PL_NODE_HOST) {
+        /* Two programs of one host can meet by way of a hairpin that keeps their address. */
+        add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.all.accept_local", "1");
         add_sysctl(plan->ops, space, TRUE, "net.ipv4.ip_unprivileged_port_start", "0");
         add_sysctl(plan->ops, space, TRUE, "net.ipv4.ping_group_range", "0 0");
     }
@@ -146,6 +148,11 @@ static unsigned mtu_of(const PlAttachment *attachment)
     return attachment->link.mtu_bytes ? attachment->link.mtu_bytes : MTU_DEFAULT;
 }
 
+static uint16_t mac_of(const PlPlan *plan, const PlPlace *place)
+{
+    return (uint16_t)(2 * (place - &g_array_index(plan->places, PlPlace, 0) + 1));
+}
+
 static void plan_cable(PlPlan *plan, const PlNetwork *network)
 {
     const PlAttachment *a = attachment_at(network->attachments, 0);
@@ -160,6 +167,8 @@ static void plan_cable(PlPlan *plan, const PlNetwork *network)
     veth.peer_space = far->space;
     g_strlcpy(veth.peer, far->interface, IFNAMSIZ);
     veth.mtu_bytes = MIN(mtu_of(a), mtu_of(b));
+    veth.mac = mac_of(plan, place);
+    veth.peer_mac = mac_of(plan, far);
     g_array_append_val(plan->ops, veth);
     add_offload(plan->ops, place->space, place->interface);
     add_offload(plan->ops, far->space, far->interface);
@@ -173,6 +182,8 @@ static void plan_port(PlPlan *plan, const PlPlace *place, const char *bridge)
     g_strlcpy(veth.peer, place->interface, IFNAMSIZ);
     g_strlcpy(veth.master, bridge, IFNAMSIZ);
     veth.mtu_bytes = mtu_of(place->attachment);
+    veth.mac = mac_of(plan, place) + 1;
+    veth.peer_mac = mac_of(plan, place);
     g_array_append_val(plan->ops, veth);
     add_offload(plan->ops, PL_SPACE_SWITCH, place->far_interface);
     add_offload(plan->ops, place->space, place->interface);

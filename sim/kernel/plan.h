@@ -22,15 +22,15 @@
 #define PL_SPACES_OF(topology) ((topology)->nodes->len + 1)
 
 typedef enum {
-    PL_OP_NETNS,     /* ip netns add SPACE */
-    PL_OP_SYSCTL,    /* sysctl -w KEY=TEXT */
-    PL_OP_BRIDGE,    /* ip link add INTERFACE type bridge forward_delay 0 mcast_snooping 0 */
-    PL_OP_VETH,      /* ip link add INTERFACE mtu MTU [master MASTER] type veth peer name PEER netns
-                        PEER-SPACE mtu MTU */
-    PL_OP_MACVLAN,   /* ip link add link INTERFACE name PEER netns PEER-SPACE type macvlan mode
-                        bridge */
-    PL_OP_OFFLOAD,   /* ethtool -K INTERFACE tx off gro off */
-    PL_OP_ADDRESS,   /* ip address add PREFIX dev INTERFACE */
+    PL_OP_NETNS,   /* ip netns add SPACE */
+    PL_OP_SYSCTL,  /* sysctl -w KEY=TEXT */
+    PL_OP_BRIDGE,  /* ip link add INTERFACE type bridge forward_delay 0 mcast_snooping 0 */
+    PL_OP_VETH,    /* ip link add INTERFACE mtu MTU address MAC [master MASTER] type veth peer name
+                      PEER    netns PEER-SPACE mtu MTU address PEER-MAC */
+    PL_OP_MACVLAN, /* ip link add link INTERFACE name PEER netns PEER-SPACE address PEER-MAC type
+                      macvlan mode bridge */
+    PL_OP_OFFLOAD, /* ethtool -K INTERFACE tx off gro off */
+    PL_OP_ADDRESS, /* ip address add PREFIX dev INTERFACE */
     PL_OP_UNADDRESS, /* ip address del PREFIX dev INTERFACE */
     PL_OP_UP,        /* ip link set INTERFACE up */
     PL_OP_DOWN,      /* ip link set INTERFACE down */
@@ -47,7 +47,8 @@ typedef struct PlOp {
     char peer[IFNAMSIZ];
     char master[IFNAMSIZ]; /* a bridge, or "" */
     unsigned mtu_bytes;
-    PlPrefix prefix; /* of an address: with its host part */
+    uint16_t mac, peer_mac; /* the last two bytes of 02:00:00:00:00:00 */
+    PlPrefix prefix;        /* of an address: with its host part */
     PhAddress via;
     const char *key;   /* as in "net.ipv4.ip_forward"; static */
     char *text;        /* owned: a sysctl's value, a ruleset */
@@ -79,6 +80,10 @@ const PlPlace *pl_plan_place(const PlPlan *plan, const PlAttachment *attachment)
 gboolean pl_plan_bridge(const PlNetwork *network, char ret_name[static IFNAMSIZ]);
 /* "alice", or "switch". */
 const char *pl_plan_space_name(const PlTopology *topology, unsigned space);
+
+/* Addresses of interfaces are numbers, so that two runs show the same: a place's own end has an
+   even one, the far end in the switch the odd one after it; the presences have the last two. */
+#define PL_MAC_OF_PRESENCE(i) ((uint16_t)(0xff00 + (i)))
 
 /* For operations made outside a plan. */
 PlOp pl_op(PlOpKind kind, unsigned space, const char *interface);

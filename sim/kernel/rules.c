@@ -413,26 +413,30 @@ static void write_learn(Rules *rules)
     if (firewall || !(rules->learns || rules->preserves))
         return;
     chain(rules, "c_learn", "filter hook postrouting priority srcnat + 10");
-    line(rules, "meta l4proto != udp accept");
     /* A port that had to be given out twice belongs to whoever got it last. */
     if (rules->learns && rules->behaviour->port_allocation == PL_PORT_ALLOCATION_BLOCK)
-        line(rules, "ct status snat ct state new delete @rev { ct reply ip daddr . ct reply "
+        line(rules, "meta l4proto udp ct status snat ct state new delete @rev { ct reply ip daddr "
+                    ". ct reply "
                     "proto-dst : ct original ip saddr . ct original proto-src }");
     if (rules->learns) {
-        line(rules, "ct status snat update @rev { ct reply ip daddr . ct reply proto-dst : "
+        line(rules, "meta l4proto udp ct status snat update @rev { ct reply ip daddr . ct reply "
+                    "proto-dst : "
                     "ct original ip saddr . ct original proto-src }");
         /* Flows that began outside keep the mapping they came by (RFC 4787 REQ-6). */
-        line(rules, "ct status dnat update @rev { ct original ip daddr . ct original proto-dst : "
+        line(rules, "meta l4proto udp ct status dnat update @rev { ct original ip daddr . ct "
+                    "original proto-dst : "
                     "ct reply ip saddr . ct reply proto-src }");
     }
     if (rules->contacts) {
-        line(rules, "ct status snat update @contacted { ct reply ip daddr . ct reply proto-dst . "
+        line(rules, "meta l4proto udp ct status snat update @contacted { ct reply ip daddr . ct "
+                    "reply proto-dst . "
                     "ct original ip daddr }");
-        line(rules, "ct status dnat ct direction reply update @contacted { ct original ip daddr . "
+        line(rules, "meta l4proto udp ct status dnat ct direction reply update @contacted { ct "
+                    "original ip daddr . "
                     "ct original proto-dst . ct original ip saddr }");
     }
     if (rules->preserves)
-        line(rules, "ct status snat update @taken { ct reply proto-dst }");
+        line(rules, "meta l4proto udp ct status snat update @taken { ct reply proto-dst }");
     end(rules);
 }
 
