@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "capture/points.h"
+#include "kernel/carrier.h"
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "kernel/rules.h"
@@ -49,6 +50,22 @@ static gboolean load_rules(PlLab *lab, unsigned space, const char *text, GError 
     return pl_nft_load(nat->nft, nat->node, text, error);
 }
 
+/* Both ends of every cable; a cable without a switch is seen from either side. */
+static gboolean await_links(PlLab *lab, GError **error)
+{
+    g_autoptr(PlCarrier) carrier = pl_carrier_new(lab->spaces);
+
+    for (unsigned i = 0; i < lab->plan->places->len; i++) {
+        const PlPlace *place = &g_array_index(lab->plan->places, PlPlace, i);
+
+        if (!pl_carrier_await(carrier, place->space, place->interface, error) ||
+            (place->far_space == PL_SPACE_SWITCH &&
+             !pl_carrier_await(carrier, place->far_space, place->far_interface, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean build(PlLab *lab, GError **error)
 {
     for (unsigned i = 0; i < lab->plan->ops->len; i++) {
@@ -58,7 +75,7 @@ static gboolean build(PlLab *lab, GError **error)
                                     : pl_spaces_do(lab->spaces, op, error)))
             return FALSE;
     }
-    return pl_spaces_enter(lab->spaces, PL_SPACE_SWITCH, error);
+    return await_links(lab, error) && pl_spaces_enter(lab->spaces, PL_SPACE_SWITCH, error);
 }
 
 static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)

@@ -83,6 +83,16 @@ int pl_spaces_fd(const PlSpaces *spaces, unsigned space)
     return spaces->spaces[space].fd;
 }
 
+unsigned pl_spaces_count(const PlSpaces *spaces)
+{
+    return spaces->n;
+}
+
+struct nl_sock *pl_spaces_socket(const PlSpaces *spaces, unsigned space)
+{
+    return spaces->spaces[space].sock;
+}
+
 gboolean pl_spaces_enter(PlSpaces *spaces, unsigned space, GError **error)
 {
     if (spaces->here == space)

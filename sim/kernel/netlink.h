@@ -15,6 +15,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlSpaces, pl_spaces_free)
 /* Borrowed. */
 int pl_spaces_fd(const PlSpaces *spaces, unsigned space);
 
+unsigned pl_spaces_count(const PlSpaces *spaces);
+/* Its rtnetlink socket, borrowed. */
+struct nl_sock *pl_spaces_socket(const PlSpaces *spaces, unsigned space);
+
 /* Makes it the caller's network namespace. */
 gboolean pl_spaces_enter(PlSpaces *spaces, unsigned space, GError **error);
 

@@ -105,6 +105,8 @@ static void plan_node(PlPlan *plan, const PlNode *node)
         add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.default.send_redirects", "0");
     }
     if (node->kind == PL_NODE_HOST) {
+        /* Two programs of one host can meet by way of a hairpin that keeps their address. */
+        add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.all.accept_local", "1");
         add_sysctl(plan->ops, space, TRUE, "net.ipv4.ip_unprivileged_port_start", "0");
         add_sysctl(plan->ops, space, TRUE, "net.ipv4.ping_group_range", "0 0");
     }

@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "kernel/carrier.h"
 #include "kernel/lab.h"
 #include "machine/drive.h"
 
@@ -152,6 +153,23 @@ static gboolean stand(PlLab *lab, const PlVantage *vantage, unsigned number, con
     return settle(lab, presence, vantage->network->reserved + (number == 0 ? 2 : 0), error);
 }
 
+/* Its interface, and the port on the bridge, as far as there is one. */
+static gboolean await(PlLab *lab, const Presence *presence, GError **error)
+{
+    g_autoptr(PlCarrier) carrier = pl_carrier_new(lab->spaces);
+    char bridge[IFNAMSIZ];
+
+    if (!presence->standing)
+        return TRUE;
+    if (pl_plan_bridge(presence->network, bridge)) {
+        PlOp port = port_op(presence, PL_OP_UP, PL_SPACE_SWITCH);
+
+        if (!pl_carrier_await(carrier, PL_SPACE_SWITCH, port.interface, error))
+            return FALSE;
+    }
+    return pl_carrier_await(carrier, presence->space, INTERFACE, error);
+}
+
 static gboolean leave(PlLab *lab, const Presence *presence, GError **error)
 {
     PlOp op = pl_op(PL_OP_DELETE, presence->space, INTERFACE);
@@ -190,7 +208,8 @@ gboolean pl_lab_probe(PlLab *lab, const PlVantage *inside, const PlVantage *outs
     Presence within = {0}, without = {0};
     gboolean done =
         stand(lab, inside, 0, inside->network->upstream, &within, error) &&
-        stand(lab, outside, 1, subject_outside(inside, outside->network), &without, error);
+        stand(lab, outside, 1, subject_outside(inside, outside->network), &without, error) &&
+        await(lab, &within, error) && await(lab, &without, error);
 
     if (done) {
         PlDrivePlace from = drive_place(lab, inside, &within);

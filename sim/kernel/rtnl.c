@@ -34,10 +34,13 @@ struct nl_sock *pl_rtnl_open(int protocol)
     return sock;
 }
 
-/* Waits for the acknowledgement of the message sent last. */
-static int answer(struct nl_sock *sock, uint32_t sequence)
+/* Takes what was asked for out of an answer. */
+typedef void (*Reader)(const struct nlmsghdr *header, gpointer data);
+
+/* Waits for the acknowledgement of the message sent last. `read` may be NULL. */
+static int answer(struct nl_sock *sock, uint32_t sequence, Reader read, gpointer data)
 {
-    char buffer[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
+    char buffer[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
 
     for (;;) {
         ssize_t n = recv(nl_socket_get_fd(sock), buffer, sizeof(buffer), 0);
@@ -49,15 +52,20 @@ static int answer(struct nl_sock *sock, uint32_t sequence)
             return errno;
         for (struct nlmsghdr *header = (struct nlmsghdr *)buffer; nlmsg_ok(header, left);
              header = nlmsg_next(header, &left)) {
-            if (header->nlmsg_seq != sequence || header->nlmsg_type != NLMSG_ERROR)
+            if (header->nlmsg_seq != sequence)
                 continue;
+            if (header->nlmsg_type != NLMSG_ERROR) {
+                if (read)
+                    read(header, data);
+                continue;
+            }
             return -((struct nlmsgerr *)nlmsg_data(header))->error;
         }
     }
 }
 
 /* Sends, frees, and waits for the answer. `bad`: something did not fit into the message. */
-static int request(struct nl_sock *sock, struct nl_msg *message, int bad)
+static int ask(struct nl_sock *sock, struct nl_msg *message, int bad, Reader read, gpointer data)
 {
     struct nlmsghdr *header = nlmsg_hdr(message);
     ssize_t sent;
@@ -72,9 +80,14 @@ static int request(struct nl_sock *sock, struct nl_msg *message, int bad)
     do
         sent = send(nl_socket_get_fd(sock), header, header->nlmsg_len, 0);
     while (sent < 0 && errno == EINTR);
-    result = sent < 0 ? errno : answer(sock, header->nlmsg_seq);
+    result = sent < 0 ? errno : answer(sock, header->nlmsg_seq, read, data);
     nlmsg_free(message);
     return result;
+}
+
+static int request(struct nl_sock *sock, struct nl_msg *message, int bad)
+{
+    return ask(sock, message, bad, NULL, NULL);
 }
 
 static int index_of(struct nl_sock *sock, const char *interface, unsigned *ret_index)
@@ -209,6 +222,39 @@ int pl_rtnl_set_up(struct nl_sock *sock, const char *interface, gboolean up)
 
     bad |= nla_put_string(message, IFLA_IFNAME, interface);
     return request(sock, message, bad);
+}
+
+/* A port of a bridge tells its state; anything else has none. */
+static gboolean may_forward(struct nlattr *info)
+{
+    struct nlattr *kind, *port, *state;
+
+    kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_SLAVE_KIND) : NULL;
+    if (!kind)
+        return TRUE;
+    port = nla_find(nla_data(info), nla_len(info), IFLA_INFO_SLAVE_DATA);
+    state = port ? nla_find(nla_data(port), nla_len(port), IFLA_BRPORT_STATE) : NULL;
+    return !state || nla_get_u8(state) == BR_STATE_FORWARDING;
+}
+
+static void read_carries(const struct nlmsghdr *header, gpointer data)
+{
+    gboolean *carries = data;
+    struct nlattr *queue =
+        nlmsg_find_attr((struct nlmsghdr *)header, sizeof(struct ifinfomsg), IFLA_QDISC);
+    struct nlattr *info =
+        nlmsg_find_attr((struct nlmsghdr *)header, sizeof(struct ifinfomsg), IFLA_LINKINFO);
+
+    if (header->nlmsg_type == RTM_NEWLINK)
+        *carries = queue && nla_strcmp(queue, "noop") != 0 && may_forward(info);
+}
+
+int pl_rtnl_carries(struct nl_sock *sock, const char *interface, gboolean *ret_carries)
+{
+    struct nl_msg *message = link_message(RTM_GETLINK, 0);
+
+    return ask(sock, message, nla_put_string(message, IFLA_IFNAME, interface), read_carries,
+               ret_carries);
 }
 
 int pl_rtnl_address(struct nl_sock *sock, const PlOp *op, gboolean add)

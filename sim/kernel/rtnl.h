@@ -15,6 +15,8 @@ int pl_rtnl_macvlan(struct nl_sock *sock, const PlOp *op, int peer_fd);
 int pl_rtnl_bridge(struct nl_sock *sock, const PlOp *op);
 int pl_rtnl_delete(struct nl_sock *sock, const char *interface);
 int pl_rtnl_set_up(struct nl_sock *sock, const char *interface, gboolean up);
+/* Whether it has got its queue and, as a port of a bridge, may forward. */
+int pl_rtnl_carries(struct nl_sock *sock, const char *interface, gboolean *ret_carries);
 int pl_rtnl_address(struct nl_sock *sock, const PlOp *op, gboolean add);
 int pl_rtnl_route(struct nl_sock *sock, const PlOp *op);
 
