@@ -184,8 +184,8 @@ static void sum_up(Mapping *mapping, const char **ret_why)
         } else if (endpoint->poisoned[ADDRESS] || endpoint->poisoned[PORT]) {
             n_poisoned++;
         } else {
-            n_plain += endpoint->plain;
-            n_translated += endpoint->translated;
+            n_plain += endpoint->plain ? 1 : 0;
+            n_translated += endpoint->translated ? 1 : 0;
             for (int way = 0; way < N_WAYS; way++) {
                 n_same[way] += endpoint->n_same[way];
                 n_different[way] += endpoint->n_different[way];
