@@ -175,7 +175,7 @@ struct PlProber {
 uint64_t pl_probe_random(PlProber *prober);
 /* A free port; `spread` keeps away from every external port seen so far and from what may follow
  * it. */
-uint16_t pl_probe_port(PlProber *prober, PlProbePlace place, gboolean spread);
+uint16_t pl_probe_port(PlProber *prober, gboolean spread);
 /* Port 0: one from the seed. Returns the id. */
 unsigned pl_probe_open(PlProber *prober, PlProbePlace place, const PhAddress *host, uint16_t port);
 void pl_probe_close(PlProber *prober, unsigned id);

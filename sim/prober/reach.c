@@ -27,14 +27,15 @@ static void start(PlProber *prober)
     for (unsigned i = 0; i < 2; i++) {
         for (unsigned j = 0; j < 2; j++)
             prober->outside[i][j] =
-                pl_probe_open(prober, PL_PROBE_PLACE_OUTSIDE, &prober->plan.outside[i], 0);
+                pl_probe_open(prober, PL_PROBE_PLACE_OUTSIDE, &prober->plan.outside[i],
+                              prober->plan.outside_port[j]);
     }
     test->socket = pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0],
                                  prober->plan.inside_port);
     test->flight = pl_probe_contact(prober, test->socket, prober->outside[0][0]);
 
     test->tcp_remote = prober->plan.outside[0];
-    test->tcp_remote.port = pl_probe_port(prober, PL_PROBE_PLACE_OUTSIDE, /* spread= */ FALSE);
+    test->tcp_remote.port = pl_probe_port(prober, /* spread= */ FALSE);
     action = pl_probe_act(prober, PL_PROBE_TCP, PL_PROBE_ID_TCP);
     action->local = prober->plan.inside[0];
     action->remote = test->tcp_remote;
