@@ -44,6 +44,7 @@ typedef struct FakeNat {
     gboolean forwards_broken, forwards_masquerade;
     gboolean filter_before_input; /* a filtered packet is never taken in by the router */
     gboolean lost;                /* nothing gets through at all */
+    uint64_t down_ns;             /* nothing gets through before */
     gboolean tcp_blocked, silent_driver;
     uint64_t delay_ns;
     unsigned drop_every; /* every so-manieth datagram is lost; 0: none */
@@ -284,7 +285,8 @@ static inline void fake_send(FakeNat *nat, const PlProbeAction *action)
     gboolean inside = nat->sockets[action->id].place == PL_PROBE_PLACE_INSIDE, loop = FALSE;
     FakeMapping *mapping;
 
-    if (nat->lost || (nat->drop_every && ++nat->sent % nat->drop_every == 0))
+    if (nat->lost || nat->now < nat->down_ns ||
+        (nat->drop_every && ++nat->sent % nat->drop_every == 0))
         return;
     if (!inside) {
         fake_in(nat, action->id, &local, &local, action);
@@ -351,7 +353,7 @@ static inline void fake_act(FakeNat *nat, const PlProbeAction *action)
         nat->tcp_id = action->id;
         break;
     case PL_PROBE_ECHO:
-        nat->echo_pending = TRUE;
+        nat->echo_pending = nat->now >= nat->down_ns;
         nat->echo_id = action->id;
         break;
     case PL_PROBE_NOTHING:
@@ -370,6 +372,7 @@ static inline uint64_t fake_answer(FakeNat *nat)
 
     if (nat->silent_driver)
         return UINT64_MAX;
+    tcp &= nat->now >= nat->down_ns;
     if (nat->tcp_pending && (tcp || nat->now >= 3 * S)) {
         PhAddress from = nat->behaviour.mapping == PL_MAPPING_NONE ? ph_address_ipv4(0x0a000002, 0)
                                                                    : nat->pool[0];
@@ -385,6 +388,8 @@ static inline uint64_t fake_answer(FakeNat *nat)
     }
     if (answered)
         return 0;
+    if (nat->tcp_pending && nat->now < nat->down_ns)
+        return nat->down_ns;
     return nat->tcp_pending || nat->echo_pending ? 3 * S : UINT64_MAX; /* it began at 1 s */
 }
 
