@@ -28,8 +28,9 @@ typedef struct PlProbePlan {
         *nat; /* the NAT this is about: its claims choose the tests; NULL for a host's whole way
                  out: mapping, filtering, external, udp, tcp, icmp and class only */
     gboolean translated; /* FALSE when no NAT on the way translates */
-    /* The local port for the mapping test, from which its outside ports follow too: hosts with the
-       same one compete for it behind a NAT that preserves ports. 0: all from the seed. */
+    /* The local port for the mapping test, from which one of the two outside ports follows, too:
+       hosts with the same one compete for it behind a NAT that preserves ports. 0: all from the
+       seed. */
     uint16_t inside_port;
     uint64_t seed;
 } PlProbePlan;

@@ -39,28 +39,39 @@ static void send_echo(PlProber *prober)
         test->echo_known_ns = MIN(test->echo_known_ns, prober->now);
 }
 
-/* Two ports on two addresses. Hosts that are judged from the same inside port meet the same outside
- * ones: if they share a NAT that preserves ports, that is where they get into each other's way. */
-static void open_outside(PlProber *prober)
+/* The second outside port. Hosts that are judged from the same inside port have it in common: if
+ * they share a NAT that preserves ports, that is where they get into each other's way. The first
+ * they do not share: Linux keeps to another external port once it had to choose one. */
+static uint16_t second_port(PlProber *prober)
 {
     uint64_t random = prober->random;
+    uint16_t port;
 
-    if (prober->plan.inside_port)
-        prober->random = prober->plan.inside_port;
-    for (unsigned j = 0; j < 2; j++) {
-        uint16_t port = pl_probe_port(prober, PL_PROBE_PLACE_OUTSIDE, /* spread= */ FALSE);
+    if (!prober->plan.inside_port)
+        return pl_probe_port(prober, PL_PROBE_PLACE_OUTSIDE, /* spread= */ FALSE);
+    prober->random = prober->plan.inside_port;
+    port = pl_probe_port(prober, PL_PROBE_PLACE_OUTSIDE, /* spread= */ FALSE);
+    prober->random = random;
+    return port;
+}
 
-        for (unsigned i = 0; i < 2; i++) {
+/* Two ports on two addresses. */
+static void open_outside(PlProber *prober)
+{
+    uint16_t port[2];
+
+    port[1] = second_port(prober);
+    port[0] = pl_probe_port(prober, PL_PROBE_PLACE_OUTSIDE, /* spread= */ FALSE);
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned j = 0; j < 2; j++) {
             unsigned id =
-                pl_probe_open(prober, PL_PROBE_PLACE_OUTSIDE, &prober->plan.outside[i], port);
+                pl_probe_open(prober, PL_PROBE_PLACE_OUTSIDE, &prober->plan.outside[i], port[j]);
 
             /* Any other will do if it is taken. */
             pl_probe_socket(prober, id)->fixed = FALSE;
             prober->outside[i][j] = id;
         }
     }
-    if (prober->plan.inside_port)
-        prober->random = random;
 }
 
 static void start(PlProber *prober)

@@ -35,7 +35,8 @@ typedef struct FakePacket {
     size_t length;
 } FakePacket;
 
-typedef struct FakeNat {
+typedef struct FakeNat FakeNat;
+struct FakeNat {
     /* What it is. */
     PlBehaviour behaviour;
     PhAddress pool[2];
@@ -51,6 +52,9 @@ typedef struct FakeNat {
     unsigned fail_opens; /* so many sockets cannot be opened at first */
     uint16_t taken_port; /* inside; 0: none */
     gboolean noise;      /* foreign datagrams everywhere */
+    /* As Linux does: flows of its hosts have external endpoints that are taken towards the same
+       destination. */
+    const FakeNat *competitor;
 
     /* Where it stands. */
     PlProber *prober;
@@ -70,7 +74,7 @@ typedef struct FakeNat {
     /* What was seen. */
     unsigned n_inside, n_open, max_open;
     GString *log;
-} FakeNat;
+};
 
 static inline unsigned fake_random(FakeNat *nat)
 {
@@ -162,6 +166,22 @@ static inline FakeMapping *fake_map(FakeNat *nat, const PhAddress *inside, const
     return fake_mapping_at(nat, nat->mappings->len - 1);
 }
 
+static inline gboolean fake_is_taken(const FakeNat *nat, const PhAddress *remote,
+                                     const PhAddress *external)
+{
+    for (unsigned i = 0; i < nat->mappings->len; i++) {
+        const FakeMapping *mapping = fake_mapping_at(nat, i);
+
+        if (!ph_address_equal(&mapping->external, external))
+            continue;
+        for (unsigned j = 0; j < mapping->contacted->len; j++) {
+            if (ph_address_equal(&g_array_index(mapping->contacted, PhAddress, j), remote))
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static inline gboolean fake_is_poisoned(const FakeNat *nat, const PhAddress *remote,
                                         const PhAddress *external)
 {
@@ -172,7 +192,7 @@ static inline gboolean fake_is_poisoned(const FakeNat *nat, const PhAddress *rem
             ph_address_equal(&poison->external, external))
             return TRUE;
     }
-    return FALSE;
+    return nat->competitor && fake_is_taken(nat->competitor, remote, external);
 }
 
 static inline FakeMapping *fake_find_inside(const FakeNat *nat, const PhAddress *inside,
