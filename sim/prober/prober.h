@@ -31,8 +31,13 @@ typedef struct PlProbePlan {
     const PlNode *nat;
     gboolean translated;  /* FALSE when no NAT on the way translates */
     uint16_t inside_port; /* the local port for the mapping test; 0: from the seed */
-    uint16_t
-        outside_port[2]; /* the two that each outside address is contacted at; 0: from the seed */
+    /*
+     * The second of the two ports that each outside address is contacted at; 0: from the seed.
+     * Hosts with one inside port compete for it behind a NAT that preserves ports if they have this
+     * one in common. They must not have the first in common as well: Linux keeps to another
+     * external port once it had to choose one.
+     */
+    uint16_t outside_port;
     /* All other ports come from the seed out of this range; 0 and 0: 20000 to 59999. */
     uint16_t port_first, port_last;
     uint64_t seed;

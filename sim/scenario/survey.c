@@ -13,11 +13,11 @@ typedef struct Survey {
     PlVerdict *verdict;
 } Survey;
 
-/* Inside ports lie between these two, those outside above. */
-#define PORT_FIRST 20000
-#define PORT_LAST  59999
-#define PORT_ABOVE 60000
-#define PORTS_EACH 2500
+/* Where the ports of runs lie, and above them the one that they share. */
+#define PORT_FIRST  20000
+#define PORT_LAST   59999
+#define PORT_ABOVE  60000
+#define PORTS_ABOVE 5000
 
 /* splitmix64 (Steele et al. 2014, as published by S. Vigna). */
 static uint64_t draw(const Survey *survey, uint64_t number)
@@ -30,8 +30,8 @@ static uint64_t draw(const Survey *survey, uint64_t number)
 }
 
 /*
- * Every run has inside ports of its own, or one would find the mappings that another left. All have
- * the same outside ports, since only hosts that contact the same endpoint compete for a port.
+ * Every run has ports of its own, or one would find the mappings that another left. The second
+ * outside port is the same for all, since only hosts that contact one endpoint compete for a port.
  */
 static void choose_ports(const Survey *survey, const PlNode *subject, PlProbePlan *plan)
 {
@@ -40,9 +40,7 @@ static void choose_ports(const Survey *survey, const PlNode *subject, PlProbePla
     plan->seed = draw(survey, subject->index);
     plan->port_first = (uint16_t)(PORT_FIRST + subject->index * slice);
     plan->port_last = (uint16_t)(plan->port_first + slice - 1);
-    for (unsigned i = 0; i < 2; i++)
-        plan->outside_port[i] =
-            (uint16_t)(PORT_ABOVE + i * PORTS_EACH + draw(survey, n + i) % PORTS_EACH);
+    plan->outside_port = (uint16_t)(PORT_ABOVE + draw(survey, n) % PORTS_ABOVE);
 }
 
 static void copy_findings(PlFindings *to, const PlFindings *from)
