@@ -49,7 +49,7 @@ def test_without_user_namespaces_a_run_is_skipped_and_says_why(fenced, write):
 def test_without_user_namespaces_the_matrix_counts_skips(fenced, write):
     result = fenced.run("matrix", write(PLAIN.format(more="")), "--json", "-").expect(77)
     report = result.json()
-    assert report["totals"]["skip"] == 1 and report["totals"]["pass"] == 0
+    assert report["totals"]["skipped"] == 1 and report["totals"]["passed"] == 0
     assert "user.max_user_namespaces" in report["cells"][0]["reasons"][0]
 
 
@@ -88,5 +88,5 @@ def test_one_pass_beside_a_skip_is_a_pass(pinlab, write):
     good = write(PLAIN.format(more=""), "good.ini")
     skipped = write(PLAIN.format(more="inbound-refresh = no"), "skipped.ini")
     totals = pinlab.run("matrix", good, skipped, "--json", "-").expect(0).json()["totals"]
-    assert (totals["pass"], totals["fail"], totals["skip"]) == (1, 0, 1)
+    assert (totals["passed"], totals["failed"], totals["skipped"]) == (1, 0, 1)
     pinlab.run("matrix", good, skipped, "--no-skip").expect(1)
