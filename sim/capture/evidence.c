@@ -16,7 +16,22 @@ static gboolean is_unicast(const PhAddress *address)
     return address->bytes[0] != 0xff;
 }
 
-/* The outside's addresses, and who uses which inside port. */
+static void collect_user(PlJudge *judge, const PlSeen *inner, const PlSeen *outer)
+{
+    PhAddress external = pl_ends_host(&outer->packet.source);
+    PhAddress inside = pl_ends_host(&inner->packet.source);
+    PhAddress port = {.port = inner->packet.source.port}, *user;
+    gboolean new;
+
+    pl_ends_need(judge->ours, sizeof(gboolean), &external, NULL, NULL, NULL);
+    user = pl_ends_need(judge->users, sizeof(*user), &port, NULL, NULL, &new);
+    if (new)
+        *user = inside;
+    else if (!ph_address_equal(user, &inside))
+        *user = (PhAddress){0};
+}
+
+/* The outside's addresses, who uses which inside port, and which packets did not come in. */
 static void collect(PlJudge *judge)
 {
     const GArray *external = judge->query->external;
@@ -27,21 +42,20 @@ static void collect(PlJudge *judge)
         pl_ends_need(judge->ours, sizeof(gboolean), &host, NULL, NULL, NULL);
     }
     for (guint i = 0; i < judge->seen->len; i++) {
-        const PlSeen *outer = pl_seen(judge->seen, i), *inner;
-        PhAddress external_host, inside_host, port, *user;
-        gboolean new;
+        const PlSeen *seen = pl_seen(judge->seen, i), *inner;
+        const PlPacket *packet = &seen->packet;
 
-        if (!pl_judge_outbound(judge, outer, &inner))
-            continue;
-        external_host = pl_ends_host(&outer->packet.source);
-        inside_host = pl_ends_host(&inner->packet.source);
-        port = (PhAddress){.port = inner->packet.source.port};
-        pl_ends_need(judge->ours, sizeof(gboolean), &external_host, NULL, NULL, NULL);
-        user = pl_ends_need(judge->users, sizeof(*user), &port, NULL, NULL, &new);
-        if (new)
-            *user = inside_host;
-        else if (!ph_address_equal(user, &inside_host))
-            *user = (PhAddress){0};
+        if (pl_judge_outbound(judge, seen, &inner)) {
+            collect_user(judge, inner, seen);
+        } else if (seen->outside && seen->partner == PL_NO_PARTNER && !seen->unsure &&
+                   packet->protocol == PL_PACKET_UDP) {
+            gboolean new;
+            uint64_t *early = pl_ends_need(judge->early, sizeof(*early), &packet->source,
+                                           &packet->destination, NULL, &new);
+
+            if (new)
+                *early = seen->time_ns;
+        }
     }
 }
 
@@ -169,6 +183,7 @@ gboolean pl_evidence_judge(const PlCapture *capture, const PlEvidenceQuery *quer
         return FALSE;
     judge.ours = pl_ends_new();
     judge.users = pl_ends_new();
+    judge.early = pl_ends_new();
     if (g_str_equal(query->inside, query->outside)) {
         judge_open(&judge, ret_findings);
         judge.mapping = ret_findings->value[PL_AXIS_MAPPING] ? PL_JUDGE_BIT(PL_MAPPING_NONE)
@@ -186,5 +201,6 @@ gboolean pl_evidence_judge(const PlCapture *capture, const PlEvidenceQuery *quer
     judge_class(&judge, blocked, ret_findings);
     g_hash_table_unref(judge.ours);
     g_hash_table_unref(judge.users);
+    g_hash_table_unref(judge.early);
     return TRUE;
 }

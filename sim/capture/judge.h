@@ -23,6 +23,7 @@ typedef struct PlJudge {
     GArray *seen;  /* PlSeen */
     PlEnds *ours;  /* the outside's own addresses (without port) */
     PlEnds *users; /* PhAddress, by inside port: the host that uses it; NONE: several do */
+    PlEnds *early; /* uint64_t: when the first packet (remote, external) came and did not cross */
     /* Until the parts have judged, all words are possible; none: they contradict each other. */
     unsigned mapping, filtering;
     gboolean poisoned; /* an early packet has taken a mapping's place */
@@ -51,6 +52,15 @@ static inline gboolean pl_judge_contended(const PlJudge *judge, const PhAddress 
     const PhAddress *user = pl_ends_find(judge->users, &port, NULL, NULL);
 
     return user && user->family == PH_FAMILY_NONE;
+}
+
+/* Whether a packet from `remote` had come to `external`, and stayed there, before a time. */
+static inline gboolean pl_judge_early(const PlJudge *judge, const PhAddress *remote,
+                                      const PhAddress *external, uint64_t time_ns)
+{
+    const uint64_t *early = pl_ends_find(judge->early, remote, external, NULL);
+
+    return early && *early < time_ns;
 }
 
 /* Whether an address is one of the outside's own. */

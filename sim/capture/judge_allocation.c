@@ -31,6 +31,7 @@ typedef struct Allocation {
     PlEnds *endpoints;      /* gboolean by inside endpoint */
     GArray *order;          /* uint16_t: external ports in the order in which they were created */
     guint n_kept, n_inside; /* inside endpoints that kept their port, and all */
+    guint n_spoiled; /* that did not, and an early packet from their destination had come to it */
 } Allocation;
 
 static gboolean is_new(PlEnds *ends, const PhAddress *a, const PhAddress *b)
@@ -73,13 +74,19 @@ static void observe(Allocation *allocation, const PhAddress *inside, const PhAdd
     }
 }
 
-static void count_kept(Allocation *allocation, const PhAddress *inside, const PhAddress *external)
+static void count_kept(Allocation *allocation, const PhAddress *inside, const PlSeen *outer)
 {
+    PhAddress kept = pl_ends_host(&outer->packet.source);
+
+    kept.port = inside->port;
     if (!is_new(allocation->endpoints, inside, NULL) ||
         pl_judge_contended(allocation->judge, inside))
         return;
     allocation->n_inside++;
-    allocation->n_kept += inside->port == external->port;
+    if (inside->port == outer->packet.source.port)
+        allocation->n_kept++;
+    else if (pl_judge_early(allocation->judge, &outer->packet.destination, &kept, outer->time_ns))
+        allocation->n_spoiled++;
 }
 
 static void collect(Allocation *allocation)
@@ -97,7 +104,7 @@ static void collect(Allocation *allocation)
         if (!pl_judge_outbound(judge, outer, &inner) || outer->unsure)
             continue;
         observe(allocation, &inner->packet.source, &outer->packet.source);
-        count_kept(allocation, &inner->packet.source, &outer->packet.source);
+        count_kept(allocation, &inner->packet.source, outer);
     }
 }
 
@@ -136,18 +143,23 @@ static const char *name_spread(const Allocation *allocation, const char **ret_wh
 
 static void judge_ports(const Allocation *allocation, PlFindings *findings)
 {
+    PlJudge *judge = allocation->judge;
     const char *word = NULL, *why = NULL;
 
-    if (allocation->judge->mapping == PL_JUDGE_BIT(PL_MAPPING_NONE))
+    if (judge->mapping == PL_JUDGE_BIT(PL_MAPPING_NONE)) {
         why = "nothing is translated";
-    else if (allocation->n_inside >= SAMPLES_MIN && allocation->n_kept * 2 > allocation->n_inside)
+    } else if (allocation->n_inside >= SAMPLES_MIN &&
+               allocation->n_kept * 2 > allocation->n_inside) {
         word = pl_port_allocation_name(PL_PORT_ALLOCATION_PRESERVE);
-    else if (allocation->n_kept * 2 > allocation->n_inside || allocation->order->len < SAMPLES_MIN)
+        judge->poisoned |= allocation->n_spoiled > 0;
+    } else if (allocation->n_kept * 2 > allocation->n_inside ||
+               allocation->order->len < SAMPLES_MIN) {
         why = "fewer than 4 mappings";
-    else if (is_sequential(allocation))
+    } else if (is_sequential(allocation)) {
         word = pl_port_allocation_name(PL_PORT_ALLOCATION_SEQUENTIAL);
-    else
+    } else {
         word = name_spread(allocation, &why);
+    }
     pl_findings_set(findings, PL_AXIS_PORT_ALLOCATION, word, word ? NULL : why);
 }
 
