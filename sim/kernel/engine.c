@@ -68,14 +68,22 @@ static gboolean await_links(PlLab *lab, GError **error)
 
 static gboolean build(PlLab *lab, GError **error)
 {
+    uint64_t before = pl_lab_now(lab), after;
+
     for (unsigned i = 0; i < lab->plan->ops->len; i++) {
         const PlOp *op = &g_array_index(lab->plan->ops, PlOp, i);
 
         if (!(op->kind == PL_OP_NFT ? load_rules(lab, op->space, op->text, error)
                                     : pl_spaces_do(lab->spaces, op, error)))
             return FALSE;
+        after = pl_lab_now(lab);
+        lab->spent_ns[op->kind] += after - before;
+        before = after;
     }
-    return await_links(lab, error) && pl_spaces_enter(lab->spaces, PL_SPACE_SWITCH, error);
+    if (!await_links(lab, error) || !pl_spaces_enter(lab->spaces, PL_SPACE_SWITCH, error))
+        return FALSE;
+    lab->waited_ns = pl_lab_now(lab) - before;
+    return TRUE;
 }
 
 static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)

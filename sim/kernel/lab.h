@@ -24,6 +24,8 @@ struct PlLab {
     PlLabNode *nodes;
     PlRecorder *recorder;
     uint64_t ready_ns; /* when the last program got ready, or the lab was */
+    /* Where the time to build it went: by kind of operation, and waiting for links. */
+    uint64_t spent_ns[PL_OP_N], waited_ns;
 };
 
 /* The two namespaces for the lab's own presences come after the nodes'. */

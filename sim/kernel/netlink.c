@@ -224,6 +224,7 @@ static int do_netlink(PlSpaces *spaces, const PlOp *op)
     case PL_OP_NETNS:
     case PL_OP_SYSCTL:
     case PL_OP_NFT:
+    case PL_OP_N:
         break;
     }
     return ENOSYS;

@@ -37,6 +37,7 @@ typedef enum {
     PL_OP_DELETE,    /* ip link del INTERFACE */
     PL_OP_ROUTE,     /* ip route replace PREFIX via VIA */
     PL_OP_NFT,       /* nft -f - with TEXT */
+    PL_OP_N,
 } PlOpKind;
 
 typedef struct PlOp {
