@@ -27,8 +27,11 @@ typedef struct PlProbePlan {
     const PlNode
         *nat; /* the NAT this is about: its claims choose the tests; NULL for a host's whole way
                  out: mapping, filtering, external, udp, tcp, icmp and class only */
-    gboolean translated;  /* FALSE when no NAT on the way translates */
-    uint16_t inside_port; /* the local port for the mapping test; 0: from the seed */
+    gboolean translated; /* FALSE when no NAT on the way translates */
+    /* The local port for the mapping test, from which one of the two outside ports follows, too:
+       hosts with the same one compete for it behind a NAT that preserves ports. 0: all from the
+       seed. */
+    uint16_t inside_port;
     uint64_t seed;
 } PlProbePlan;
 

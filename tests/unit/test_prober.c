@@ -400,6 +400,27 @@ static void test_nothing_gets_out(void)
     g_assert_cmpuint(world.took_ns, <=, 2100 * MS);
 }
 
+/* A link comes up late, and with it what had been lost is lost for good. */
+static void test_late_link(void)
+{
+    static const unsigned late_ms[] = {20, 150, 320, 1020, 1600, 1950};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(late_ms) * 3; i++) {
+        PlBehaviour b = usual;
+        g_auto(World) world;
+
+        b.udp = i % 3 == 1 ? PL_PASS_BLOCKED : PL_PASS_YES;
+        b.icmp = i % 3 == 2 ? PL_PASS_BLOCKED : PL_PASS_YES;
+        world_init(&world, &b);
+        world.nat.down_ns = 1 * S + late_ms[i / 3] * MS;
+        world_run(&world);
+        expect(&world, PL_AXIS_UDP, pl_pass_name(b.udp));
+        expect(&world, PL_AXIS_ICMP, pl_pass_name(b.icmp));
+        expect(&world, PL_AXIS_TCP, "yes");
+        expect(&world, PL_AXIS_CLASS, i % 3 == 1 ? "udp-blocked" : "port-restricted");
+    }
+}
+
 static void test_driver_that_never_reports(void)
 {
     g_auto(World) world;
@@ -649,6 +670,59 @@ static void test_is_quick_and_modest(void)
     }
 }
 
+/* A line of the log, to be freed. */
+static char *nth_line(const World *world, unsigned n)
+{
+    g_auto(GStrv) lines = g_strsplit(world->nat.log->str, "\n", -1);
+
+    return g_strdup(lines[n]);
+}
+
+/* Hosts with the same port must meet at some destinations, whatever their seeds, and not at all. */
+static void test_same_inside_port_same_second_destination(void)
+{
+    g_auto(World) a, b;
+
+    world_init(&a, &usual);
+    world_init(&b, &usual);
+    b.plan.seed++;
+    b.plan.inside[0] = ph_address_ipv4(0x0a000007, 0);
+    a.plan.inside_port = b.plan.inside_port = 4500;
+    world_run(&a);
+    world_run(&b);
+    for (unsigned i = 0; i < 4; i++) {
+        g_autofree char *a_line = nth_line(&a, i), *b_line = nth_line(&b, i);
+
+        if (i % 2)
+            g_assert_cmpstr(a_line, ==, b_line);
+        else
+            g_assert_cmpstr(a_line, !=, b_line);
+    }
+}
+
+/* Two hosts behind one router that preserves ports: where both go, the second one gets another. */
+static void test_second_host_is_symmetric(void)
+{
+    PlBehaviour b = usual;
+    g_auto(World) first, second;
+
+    b.port_allocation = PL_PORT_ALLOCATION_PRESERVE;
+    world_init(&first, &b);
+    first.plan.nat = NULL;
+    first.plan.inside_port = 4500;
+    world_run(&first);
+    expect(&first, PL_AXIS_CLASS, "port-restricted");
+
+    world_init(&second, &b);
+    second.plan = first.plan;
+    second.plan.seed++;
+    second.plan.inside[0] = ph_address_ipv4(0x0a000007, 0);
+    second.nat.competitor = &first.nat;
+    world_run(&second);
+    expect(&second, PL_AXIS_CLASS, "symmetric");
+    expect(&second, PL_AXIS_MAPPING, "address-and-port-dependent");
+}
+
 static void test_seed_decides_everything(void)
 {
     g_auto(World) a, b, c;
@@ -684,6 +758,7 @@ int main(int argc, char **argv)
     TEST("knows-udp-and-icmp-blocked", test_udp_and_icmp_blocked);
     TEST("knows-tcp-and-icmp-blocked", test_tcp_and_icmp_blocked);
     TEST("decides-nothing-where-nothing-gets-out", test_nothing_gets_out);
+    TEST("waits-for-a-late-link", test_late_link);
     TEST("needs-no-report-to-end", test_driver_that_never_reports);
     TEST("measures-short-timeouts", test_udp_timeout);
     TEST("counts-ports", test_ports);
@@ -698,6 +773,9 @@ int main(int argc, char **argv)
     TEST("survives-loss", test_survives_loss);
     TEST("ignores-foreign-datagrams", test_ignores_foreign_datagrams);
     TEST("is-quick-and-modest", test_is_quick_and_modest);
+    TEST("meets-half-the-same-destinations-from-the-same-port",
+         test_same_inside_port_same_second_destination);
+    TEST("finds-the-second-host-with-a-port-symmetric", test_second_host_is_symmetric);
     TEST("depends-on-nothing-but-the-seed", test_seed_decides_everything);
     return g_test_run();
 }
