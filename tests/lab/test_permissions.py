@@ -90,3 +90,9 @@ def test_one_pass_beside_a_skip_is_a_pass(pinlab, write):
     totals = pinlab.run("matrix", good, skipped, "--json", "-").expect(0).json()["totals"]
     assert (totals["passed"], totals["failed"], totals["skipped"]) == (1, 0, 1)
     pinlab.run("matrix", good, skipped, "--no-skip").expect(1)
+
+
+def test_rules_that_nft_does_not_understand_are_told_with_their_line(pinlab, write, tmp_path):
+    (tmp_path / "wrong.nft").write_text("table ip home {\n    chain c_x {\n        frobnicate\n    }\n}\n")
+    cell, _ = pinlab.cell(write(PLAIN.format(more="rules = wrong.nft")), status=1)
+    assert "wrong.nft:3: " in " ".join(cell["reasons"]), cell["reasons"]
