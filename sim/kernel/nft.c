@@ -6,6 +6,8 @@
 #include <nftables/libnftables.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "kernel/features.h"
 #include "kernel/rules.h"
@@ -36,10 +38,8 @@ void pl_nft_free(PlNft *nft)
     g_free(nft);
 }
 
-gboolean pl_nft_run(PlNft *nft, const char *text, char **ret_message)
+static gboolean finish(PlNft *nft, int result, char **ret_message)
 {
-    int result = nft_run_cmd_from_buffer(nft->context, text);
-
     /* Both buffers are emptied by being asked for. */
     (void)nft_ctx_get_output_buffer(nft->context);
     if (result != 0 && ret_message)
@@ -47,6 +47,46 @@ gboolean pl_nft_run(PlNft *nft, const char *text, char **ret_message)
     else
         (void)nft_ctx_get_error_buffer(nft->context);
     return result == 0;
+}
+
+gboolean pl_nft_run(PlNft *nft, const char *text, char **ret_message)
+{
+    return finish(nft, nft_run_cmd_from_buffer(nft->context, text), ret_message);
+}
+
+static gboolean write_all(int fd, const char *text)
+{
+    for (size_t left = strlen(text); left > 0;) {
+        ssize_t n = write(fd, text, left);
+
+        if (n < 0 && errno != EINTR)
+            return FALSE;
+        if (n > 0) {
+            text += n;
+            left -= (size_t)n;
+        }
+    }
+    return TRUE;
+}
+
+/*
+ * A user's rules are read as a file, since nft says no line numbers of a buffer; and by a context
+ * of their own, since one that read them before would call each `define` a redefinition.
+ */
+static gboolean run_as_file(const char *text, char **ret_message)
+{
+    g_autoptr(PlNft) nft = pl_nft_new(NULL);
+    int fd = memfd_create("rules", MFD_CLOEXEC);
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+    gboolean done = FALSE;
+
+    if (!nft || fd < 0 || !write_all(fd, text))
+        *ret_message = g_strdup_printf("cannot hand over rules: %s", g_strerror(errno));
+    else
+        done = finish(nft, nft_run_cmd_from_filename(nft->context, path), ret_message);
+    if (fd >= 0)
+        close(fd);
+    return done;
 }
 
 char *pl_nft_message(const char *message, const char *path, unsigned skipped)
@@ -59,7 +99,7 @@ char *pl_nft_message(const char *message, const char *path, unsigned skipped)
         const char *colon = strchr(lines[i], ':');
         unsigned long number;
 
-        /* "<cmdline>:12:3-8: Error: what"; then the line itself, and marks under it. */
+        /* "/proc/self/fd/5:12:3-8: Error: what"; then the line itself, and marks under it. */
         if (!error || !colon || colon >= error)
             continue;
         number = strtoul(colon + 1, NULL, 10);
@@ -77,7 +117,7 @@ gboolean pl_nft_load(PlNft *nft, const PlNode *nat, const char *text, GError **e
     g_autofree char *whole = g_strconcat("flush ruleset\n", text, NULL);
     g_autofree char *message = NULL, *told = NULL, *missing = NULL;
 
-    if (pl_nft_run(nft, whole, &message))
+    if (nat->rules ? run_as_file(whole, &message) : pl_nft_run(nft, whole, &message))
         return TRUE;
     if (nat->rules)
         told = pl_nft_message(message, nat->rules, PL_RULES_DEFINES + 1);
