@@ -139,6 +139,7 @@ def write(tmp_path):
 
     def write_file(text, name="case.ini"):
         path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
 
