@@ -6,6 +6,8 @@
 #include <nftables/libnftables.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "kernel/features.h"
 #include "kernel/rules.h"
@@ -36,17 +38,39 @@ void pl_nft_free(PlNft *nft)
     g_free(nft);
 }
 
-gboolean pl_nft_run(PlNft *nft, const char *text, char **ret_message)
+/* What it said, and both buffers emptied, which asking for them does. */
+static gboolean finish(PlNft *nft, int result, char **ret_message)
 {
-    int result = nft_run_cmd_from_buffer(nft->context, text);
-
-    /* Both buffers are emptied by being asked for. */
     (void)nft_ctx_get_output_buffer(nft->context);
     if (result != 0 && ret_message)
         *ret_message = g_strstrip(g_strdup(nft_ctx_get_error_buffer(nft->context)));
     else
         (void)nft_ctx_get_error_buffer(nft->context);
     return result == 0;
+}
+
+gboolean pl_nft_run(PlNft *nft, const char *text, char **ret_message)
+{
+    return finish(nft, nft_run_cmd_from_buffer(nft->context, text), ret_message);
+}
+
+/* Only of a file does nft tell the line that is wrong. */
+static gboolean run_as_file(PlNft *nft, const char *text, char **ret_message)
+{
+    size_t length = strlen(text);
+    int fd = memfd_create("rules", MFD_CLOEXEC);
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+    gboolean done;
+
+    if (fd < 0 || write(fd, text, length) != (ssize_t)length) {
+        *ret_message = g_strdup(g_strerror(errno));
+        done = FALSE;
+    } else {
+        done = finish(nft, nft_run_cmd_from_filename(nft->context, path), ret_message);
+    }
+    if (fd >= 0)
+        close(fd);
+    return done;
 }
 
 char *pl_nft_message(const char *message, const char *path, unsigned skipped)
@@ -59,7 +83,7 @@ char *pl_nft_message(const char *message, const char *path, unsigned skipped)
         const char *colon = strchr(lines[i], ':');
         unsigned long number;
 
-        /* "<cmdline>:12:3-8: Error: what"; then the line itself, and marks under it. */
+        /* "/proc/self/fd/7:12:3-8: Error: what"; then the line itself, and marks under it. */
         if (!error || !colon || colon >= error)
             continue;
         number = strtoul(colon + 1, NULL, 10);
@@ -72,13 +96,28 @@ char *pl_nft_message(const char *message, const char *path, unsigned skipped)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
+/* A context remembers definitions, and a file must not find its own from last time. */
+static gboolean load_users(PlNft *nft, const char *text, char **ret_message, GError **error)
+{
+    g_autoptr(PlNft) fresh = pl_nft_new(error);
+    struct nft_ctx *old = nft->context;
+
+    if (!fresh)
+        return FALSE;
+    nft->context = fresh->context;
+    fresh->context = old;
+    return run_as_file(nft, text, ret_message);
+}
+
 gboolean pl_nft_load(PlNft *nft, const PlNode *nat, const char *text, GError **error)
 {
     g_autofree char *whole = g_strconcat("flush ruleset\n", text, NULL);
     g_autofree char *message = NULL, *told = NULL, *missing = NULL;
 
-    if (pl_nft_run(nft, whole, &message))
+    if (nat->rules ? load_users(nft, whole, &message, error) : pl_nft_run(nft, whole, &message))
         return TRUE;
+    if (!message)
+        return FALSE;
     if (nat->rules)
         told = pl_nft_message(message, nat->rules, PL_RULES_DEFINES + 1);
     else
