@@ -105,12 +105,9 @@ static bool read_icmp(const uint8_t *at, size_t length, PlPacket *packet)
     packet->mark_length = length - ICMP_HEADER;
     if (at[0] == (v6 ? ICMPV6_UNREACHABLE : ICMP_UNREACHABLE) ||
         at[0] == (v6 ? ICMPV6_TIME_EXCEEDED : ICMP_TIME_EXCEEDED)) {
-        size_t quoted = v6 ? 40 : 20;
-
         packet->unreachable = at[0] == (v6 ? ICMPV6_UNREACHABLE : ICMP_UNREACHABLE);
         read_inner(packet->mark, packet->mark_length, packet);
-        packet->mark_length -= quoted < packet->mark_length ? quoted : packet->mark_length;
-        packet->mark += length - ICMP_HEADER - packet->mark_length;
+        packet->mark_length = 0; /* a NAT translates what is quoted */
         return true;
     }
     if (at[0] == (v6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST) ||

@@ -15,7 +15,7 @@ typedef struct PlPacket {
     uint16_t ip_id; /* 0 for IPv6 */
     /*
      * What no NAT changes: UDP's payload, TCP's sequence numbers and flags, what an ICMP echo has
-     * after its identifier, what an ICMP error quotes after the addresses. Points into the frame.
+     * after its identifier. Points into the frame.
      */
     const uint8_t *mark;
     size_t mark_length;

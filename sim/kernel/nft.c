@@ -38,9 +38,9 @@ void pl_nft_free(PlNft *nft)
     g_free(nft);
 }
 
-/* What it said, and both buffers emptied, which asking for them does. */
 static gboolean finish(PlNft *nft, int result, char **ret_message)
 {
+    /* Both buffers are emptied by being asked for. */
     (void)nft_ctx_get_output_buffer(nft->context);
     if (result != 0 && ret_message)
         *ret_message = g_strstrip(g_strdup(nft_ctx_get_error_buffer(nft->context)));
@@ -54,20 +54,36 @@ gboolean pl_nft_run(PlNft *nft, const char *text, char **ret_message)
     return finish(nft, nft_run_cmd_from_buffer(nft->context, text), ret_message);
 }
 
-/* Only of a file does nft tell the line that is wrong. */
-static gboolean run_as_file(PlNft *nft, const char *text, char **ret_message)
+static gboolean write_all(int fd, const char *text)
 {
-    size_t length = strlen(text);
+    for (size_t left = strlen(text); left > 0;) {
+        ssize_t n = write(fd, text, left);
+
+        if (n < 0 && errno != EINTR)
+            return FALSE;
+        if (n > 0) {
+            text += n;
+            left -= (size_t)n;
+        }
+    }
+    return TRUE;
+}
+
+/*
+ * A user's rules are read as a file, since nft says no line numbers of a buffer; and by a context
+ * of their own, since one that read them before would call each `define` a redefinition.
+ */
+static gboolean run_as_file(const char *text, char **ret_message)
+{
+    g_autoptr(PlNft) nft = pl_nft_new(NULL);
     int fd = memfd_create("rules", MFD_CLOEXEC);
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
-    gboolean done;
+    gboolean done = FALSE;
 
-    if (fd < 0 || write(fd, text, length) != (ssize_t)length) {
-        *ret_message = g_strdup(g_strerror(errno));
-        done = FALSE;
-    } else {
+    if (!nft || fd < 0 || !write_all(fd, text))
+        *ret_message = g_strdup_printf("cannot hand over rules: %s", g_strerror(errno));
+    else
         done = finish(nft, nft_run_cmd_from_filename(nft->context, path), ret_message);
-    }
     if (fd >= 0)
         close(fd);
     return done;
@@ -83,7 +99,7 @@ char *pl_nft_message(const char *message, const char *path, unsigned skipped)
         const char *colon = strchr(lines[i], ':');
         unsigned long number;
 
-        /* "/proc/self/fd/7:12:3-8: Error: what"; then the line itself, and marks under it. */
+        /* "/proc/self/fd/5:12:3-8: Error: what"; then the line itself, and marks under it. */
         if (!error || !colon || colon >= error)
             continue;
         number = strtoul(colon + 1, NULL, 10);
@@ -96,28 +112,13 @@ char *pl_nft_message(const char *message, const char *path, unsigned skipped)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-/* A context remembers definitions, and a file must not find its own from last time. */
-static gboolean load_users(PlNft *nft, const char *text, char **ret_message, GError **error)
-{
-    g_autoptr(PlNft) fresh = pl_nft_new(error);
-    struct nft_ctx *old = nft->context;
-
-    if (!fresh)
-        return FALSE;
-    nft->context = fresh->context;
-    fresh->context = old;
-    return run_as_file(nft, text, ret_message);
-}
-
 gboolean pl_nft_load(PlNft *nft, const PlNode *nat, const char *text, GError **error)
 {
     g_autofree char *whole = g_strconcat("flush ruleset\n", text, NULL);
     g_autofree char *message = NULL, *told = NULL, *missing = NULL;
 
-    if (nat->rules ? load_users(nft, whole, &message, error) : pl_nft_run(nft, whole, &message))
+    if (nat->rules ? run_as_file(whole, &message) : pl_nft_run(nft, whole, &message))
         return TRUE;
-    if (!message)
-        return FALSE;
     if (nat->rules)
         told = pl_nft_message(message, nat->rules, PL_RULES_DEFINES + 1);
     else

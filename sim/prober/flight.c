@@ -53,6 +53,7 @@ static void send_copy(PlProber *prober, unsigned token)
     flight->due_ns = schedules[flight->care].n
                          ? prober->now + schedules[flight->care].gap_ms[flight->copies] * PL_MS
                          : UINT64_MAX;
+    flight->last_ns = prober->now;
     flight->copies++;
 }
 

@@ -18,11 +18,14 @@
 /* After a control has arrived: what was sent before it on the same way is missing then. */
 #define PL_PROBE_GRACE_NS (25 * PL_MS)
 
+/* An echo that is not answered is followed by others, up to so many. */
+#define PL_PROBE_ECHOES 8
+
 /* The ids of everything that is no socket. */
 enum {
     PL_PROBE_ID_TCP,
-    PL_PROBE_ID_ECHO,
-    PL_PROBE_ID_SOCKET, /* the first socket's */
+    PL_PROBE_ID_ECHO, /* the first of them */
+    PL_PROBE_ID_SOCKET = PL_PROBE_ID_ECHO + PL_PROBE_ECHOES,
 };
 
 typedef struct PlProbeSocket {
@@ -53,7 +56,7 @@ typedef struct PlFlight {
     PlFlightCare care;
     PlFlightState state;
     unsigned copies;
-    uint64_t sent_ns, due_ns; /* first copy; next copy or loss */
+    uint64_t sent_ns, last_ns, due_ns; /* first copy; last so far; next copy or loss */
     uint64_t arrived_ns;
     PhAddress source; /* as seen where it arrived */
 } PlFlight;
@@ -82,9 +85,12 @@ typedef enum {
 typedef struct PlReachTest {
     int state;
     uint64_t start_ns;
+    uint64_t way_ns; /* when first anything got out; UINT64_MAX: not yet */
     PlAnswer udp, tcp, icmp;
-    PhAddress tcp_remote, tcp_from;
-    unsigned tcp_tries;
+    PhAddress tcp_from;
+    unsigned echoes, echoes_failed;
+    uint64_t echo_ns;        /* the last one */
+    uint64_t echo_known_ns;  /* the first one on a way known to be there; UINT64_MAX: none yet */
     unsigned socket, flight; /* the mapping test goes on with it */
 } PlReachTest;
 
@@ -175,7 +181,7 @@ struct PlProber {
 uint64_t pl_probe_random(PlProber *prober);
 /* A free port; `spread` keeps away from every external port seen so far and from what may follow
  * it. */
-uint16_t pl_probe_port(PlProber *prober, PlProbePlace place, gboolean spread);
+uint16_t pl_probe_port(PlProber *prober, gboolean spread);
 /* Port 0: one from the seed. Returns the id. */
 unsigned pl_probe_open(PlProber *prober, PlProbePlace place, const PhAddress *host, uint16_t port);
 void pl_probe_close(PlProber *prober, unsigned id);
@@ -226,6 +232,8 @@ gboolean pl_pooling_step(PlProber *prober);
 gboolean pl_timeout_step(PlProber *prober);
 gboolean pl_ports_step(PlProber *prober);
 
+void pl_reach_tcp(PlProber *prober, const PhAddress *from);
+void pl_reach_echo(PlProber *prober, gboolean answered);
 void pl_reach_conclude(PlProber *prober);
 /* The allocation as far as it is known now: PlPortAllocation, or -1. */
 int pl_allocation_judge(const PlProber *prober);

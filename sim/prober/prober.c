@@ -223,26 +223,19 @@ void pl_prober_unreachable(PlProber *prober, unsigned id, const PhAddress *remot
 
 void pl_prober_tcp(PlProber *prober, unsigned id, const PhAddress *from, uint64_t now)
 {
-    PlReachTest *test = &prober->reach;
-
     if (!advance_clock(prober, now))
         return;
-    if (id == PL_PROBE_ID_TCP && test->tcp == PL_ANSWER_PENDING) {
-        test->tcp = from ? PL_ANSWER_YES : PL_ANSWER_NO;
-        if (from)
-            test->tcp_from = *from;
-    }
+    if (id == PL_PROBE_ID_TCP)
+        pl_reach_tcp(prober, from);
     step(prober);
 }
 
 void pl_prober_echo(PlProber *prober, unsigned id, gboolean answered, uint64_t now)
 {
-    PlReachTest *test = &prober->reach;
-
     if (!advance_clock(prober, now))
         return;
-    if (id == PL_PROBE_ID_ECHO && test->icmp == PL_ANSWER_PENDING)
-        test->icmp = answered ? PL_ANSWER_YES : PL_ANSWER_NO;
+    if (id >= PL_PROBE_ID_ECHO && id < PL_PROBE_ID_SOCKET)
+        pl_reach_echo(prober, answered);
     step(prober);
 }
 

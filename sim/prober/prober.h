@@ -24,11 +24,22 @@ typedef enum {
 typedef struct PlProbePlan {
     PhAddress inside[2]; /* the inside place's addresses; [1].family is NONE when it has one only */
     PhAddress outside[2]; /* the outside place's two addresses */
-    const PlNode
-        *nat; /* the NAT this is about: its claims choose the tests; NULL for a host's whole way
-                 out: mapping, filtering, external, udp, tcp, icmp and class only */
+    /*
+     * The NAT this is about: its claims choose the tests. NULL for a host's whole way out: mapping,
+     * filtering, external, udp, tcp, icmp and class only.
+     */
+    const PlNode *nat;
     gboolean translated;  /* FALSE when no NAT on the way translates */
     uint16_t inside_port; /* the local port for the mapping test; 0: from the seed */
+    /*
+     * The second of the two ports that each outside address is contacted at; 0: from the seed.
+     * Hosts with one inside port compete for it behind a NAT that preserves ports if they have this
+     * one in common. They must not have the first in common as well: Linux keeps to another
+     * external port once it had to choose one.
+     */
+    uint16_t outside_port;
+    /* All other ports come from the seed out of this range; 0 and 0: 20000 to 59999. */
+    uint16_t port_first, port_last;
     uint64_t seed;
 } PlProbePlan;
 

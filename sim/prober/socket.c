@@ -10,9 +10,6 @@
 /* Another port is tried this often. */
 #define OPEN_TRIES 16
 
-/* A claimed range is used for inside ports only if it has room for a run. */
-#define RANGE_MIN 256
-
 /* How far beyond a port that was seen a NAT that counts may have come. */
 #define SPREAD 256
 
@@ -60,31 +57,11 @@ static gboolean is_near_external(const PlProber *prober, uint16_t port)
     return FALSE;
 }
 
-/* A NAT that preserves ports can only do so inside its own range. */
-static void choose_range(const PlProber *prober, PlProbePlace place, unsigned *ret_first,
-                         unsigned *ret_last)
+uint16_t pl_probe_port(PlProber *prober, gboolean spread)
 {
-    const PlBehaviour *claim = prober->claim;
+    unsigned first = prober->plan.port_last ? prober->plan.port_first : PORT_FIRST;
+    unsigned last = prober->plan.port_last ? prober->plan.port_last : PORT_LAST;
 
-    *ret_first = PORT_FIRST;
-    *ret_last = PORT_LAST;
-    if (place != PL_PROBE_PLACE_INSIDE || !claim ||
-        claim->port_allocation != PL_PORT_ALLOCATION_PRESERVE)
-        return;
-    if (MIN(claim->port_last, PORT_LAST) >= MAX(claim->port_first, PORT_FIRST) + RANGE_MIN) {
-        *ret_first = MAX(claim->port_first, PORT_FIRST);
-        *ret_last = MIN(claim->port_last, PORT_LAST);
-    } else if (claim->port_last >= MAX(claim->port_first, 1024) + RANGE_MIN) {
-        *ret_first = MAX(claim->port_first, 1024);
-        *ret_last = claim->port_last;
-    }
-}
-
-uint16_t pl_probe_port(PlProber *prober, PlProbePlace place, gboolean spread)
-{
-    unsigned first, last;
-
-    choose_range(prober, place, &first, &last);
     for (unsigned tries = 0; tries < 256; tries++) {
         uint16_t port = (uint16_t)(first + pl_probe_random(prober) % (last - first + 1));
 
@@ -121,7 +98,7 @@ unsigned pl_probe_open(PlProber *prober, PlProbePlace place, const PhAddress *ho
     PlProbeSocket socket = {.place = place, .local = *host, .fixed = port != 0};
     PlProbeAction *action = pl_probe_act(prober, PL_PROBE_OPEN, id);
 
-    socket.local.port = port ? port : pl_probe_port(prober, place, /* spread= */ FALSE);
+    socket.local.port = port ? port : pl_probe_port(prober, /* spread= */ FALSE);
     mark_port(prober, socket.local.port);
     g_array_append_val(prober->sockets, socket);
     action->place = place;
@@ -153,7 +130,7 @@ void pl_probe_socket_failed(PlProber *prober, unsigned id)
         return;
     }
     old = socket->local;
-    socket->local.port = pl_probe_port(prober, socket->place, /* spread= */ FALSE);
+    socket->local.port = pl_probe_port(prober, /* spread= */ FALSE);
     pl_probe_readdress(prober, id, &old);
     action = g_new0(PlProbeAction, 1);
     action->kind = PL_PROBE_OPEN;

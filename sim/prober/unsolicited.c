@@ -29,7 +29,7 @@ static void send_unsolicited(PlProber *prober)
 
     test->external = pl_probe_flight(prober, test->contact)->source;
     test->unused_remote = test->external;
-    test->unused_remote.port = pl_probe_port(prober, PL_PROBE_PLACE_INSIDE, /* spread= */ TRUE);
+    test->unused_remote.port = pl_probe_port(prober, /* spread= */ TRUE);
     test->mapped =
         pl_probe_send(prober, test->stranger, test->socket, &test->external, PL_FLIGHT_ONCE);
     test->unused =

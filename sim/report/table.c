@@ -19,9 +19,8 @@
 
 enum {
     GAP = 2,
-    VERDICT_WIDTH = 11, /* "FAIL 20/20" and a digit to spare */
-    TIME_WIDTH = 9,
     SUMMARY_WIDTH_MIN = 12,
+    REASONS_MAX = 6,     /* for each failure; `pinlab run` shows all */
     NAME_WIDTH_MAX = 48, /* what is left then */
 };
 
@@ -175,23 +174,38 @@ static uint64_t row_duration(GPtrArray *verdicts, const Row *row)
 }
 
 typedef struct Widths {
-    unsigned name, expected, observed;
+    unsigned name, verdict, expected, observed, time;
 } Widths;
 
-static Widths measure(GArray *rows)
+static char *seconds(GPtrArray *verdicts, const Row *row)
 {
-    Widths widths = {strlen("topology"), SUMMARY_WIDTH_MIN, SUMMARY_WIDTH_MIN};
+    return g_strdup_printf("%.2f s", (double)row_duration(verdicts, row) / 1e9);
+}
+
+static Widths measure(GPtrArray *verdicts, GArray *rows)
+{
+    Widths widths = {
+        .name = strlen("topology"),
+        .verdict = strlen("verdict"),
+        .expected = SUMMARY_WIDTH_MIN,
+        .observed = SUMMARY_WIDTH_MIN,
+        .time = strlen("time"),
+    };
     unsigned used, room;
 
     for (guint i = 0; i < rows->len; i++) {
         const Row *row = &g_array_index(rows, Row, i);
+        PlStyle style;
+        g_autofree char *word = verdict_word(row, &style), *time = seconds(verdicts, row);
 
+        widths.verdict = MAX(widths.verdict, pl_text_width(word));
+        widths.time = MAX(widths.time, pl_text_width(time));
         widths.name = MAX(widths.name, pl_text_width(row->name));
         widths.expected = MAX(widths.expected, pl_text_width(row->expected));
         widths.observed = MAX(widths.observed, pl_text_width(row->observed));
     }
     widths.name = MIN(widths.name, NAME_WIDTH_MAX);
-    used = widths.name + VERDICT_WIDTH + TIME_WIDTH + 4 * GAP;
+    used = widths.name + widths.verdict + widths.time + 4 * GAP;
     room = used < PL_TEXT_COLUMNS ? (PL_TEXT_COLUMNS - used) / 2 : 0;
     room = MAX(room, SUMMARY_WIDTH_MIN);
     widths.expected = MIN(widths.expected, room);
@@ -207,10 +221,10 @@ static void put_gap(const PlText *text)
 static void put_head(const PlText *text, const Widths *widths)
 {
     pl_text_cell(text, PL_STYLE_DIM, widths->name + GAP, "topology");
-    pl_text_cell(text, PL_STYLE_DIM, VERDICT_WIDTH + GAP, "verdict");
+    pl_text_cell(text, PL_STYLE_DIM, widths->verdict + GAP, "verdict");
     pl_text_cell(text, PL_STYLE_DIM, widths->expected + GAP, "expected");
     pl_text_cell(text, PL_STYLE_DIM, widths->observed + GAP, "observed");
-    fprintf(text->out, "%*s", TIME_WIDTH - (int)strlen("time"), "");
+    fprintf(text->out, "%*s", (int)(widths->time - strlen("time")), "");
     pl_text_cell(text, PL_STYLE_DIM, 0, "time");
     fputc('\n', text->out);
 }
@@ -218,19 +232,19 @@ static void put_head(const PlText *text, const Widths *widths)
 static void put_row(const PlText *text, const Widths *widths, GPtrArray *verdicts, const Row *row)
 {
     PlStyle style;
-    g_autofree char *word = verdict_word(row, &style);
+    g_autofree char *word = verdict_word(row, &style), *time = seconds(verdicts, row);
     gboolean same = strcmp(row->expected, row->observed) == 0 || !*row->observed;
 
     pl_text_cell(text, PL_STYLE_NONE, widths->name, row->name);
     put_gap(text);
-    pl_text_cell(text, style, VERDICT_WIDTH, word);
+    pl_text_cell(text, style, widths->verdict, word);
     put_gap(text);
     pl_text_cell(text, PL_STYLE_NONE, widths->expected, *row->expected ? row->expected : "-");
     put_gap(text);
     pl_text_cell(text, same ? PL_STYLE_NONE : PL_STYLE_BAD, widths->observed,
                  *row->observed ? row->observed : "-");
     put_gap(text);
-    fprintf(text->out, "%*.2f s\n", TIME_WIDTH - 2, (double)row_duration(verdicts, row) / 1e9);
+    fprintf(text->out, "%*s\n", (int)widths->time, time);
 }
 
 static void put_failure(const PlText *text, const PlVerdict *verdict)
@@ -238,8 +252,10 @@ static void put_failure(const PlText *text, const PlVerdict *verdict)
     fputc('\n', text->out);
     pl_text_cell(text, PL_STYLE_BAD, 0, "FAIL");
     fprintf(text->out, " %s, seed %" G_GUINT64_FORMAT "\n", verdict->topology, verdict->seed);
-    for (guint i = 0; i < verdict->reasons->len; i++)
+    for (guint i = 0; i < verdict->reasons->len && i < REASONS_MAX; i++)
         pl_text_paragraph(text, "  - ", g_ptr_array_index(verdict->reasons, i));
+    if (verdict->reasons->len > REASONS_MAX)
+        fprintf(text->out, "  - and %u more\n", verdict->reasons->len - REASONS_MAX);
     if (verdict->capture)
         fprintf(text->out, "  capture: %s\n", verdict->capture);
     fprintf(text->out, "  again:   %s\n", verdict->command);
@@ -337,7 +353,7 @@ void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, gbool
 {
     const PlText text = {.out = out, .colour = colour};
     g_autoptr(GArray) rows = make_rows(verdicts);
-    Widths widths = measure(rows);
+    Widths widths = measure(verdicts, rows);
 
     if (rows->len)
         put_head(&text, &widths);

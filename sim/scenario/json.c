@@ -36,10 +36,12 @@ static void print_double(GString *out, double value)
 
     for (int decimals = 1; decimals <= DECIMALS_MAX; decimals++) {
         char format[8];
+        double again;
 
         g_snprintf(format, sizeof format, "%%.%df", decimals);
         g_ascii_formatd(text, sizeof text, format, value);
-        if (memcmp(&(double){g_ascii_strtod(text, NULL)}, &value, sizeof value) == 0) {
+        again = g_ascii_strtod(text, NULL);
+        if (again >= value && again <= value) {
             g_string_append(out, text);
             return;
         }

@@ -94,8 +94,29 @@ static gboolean report_mislabelled(PlVerdict *verdict, const PlSubject *nat, PlA
     return FALSE;
 }
 
+/* TRUE when something was to be certified of the NAT, and nothing was: one reason says it all. */
+static gboolean report_uncertified(PlVerdict *verdict, const PlSubject *nat)
+{
+    const char *why = nat->certified.why[PL_AXIS_CLASS];
+    gboolean expected = FALSE;
+
+    for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+        if (nat->certified.value[axis])
+            return FALSE;
+        expected |= nat->expected.value[axis] != NULL;
+        if (!why && nat->expected.value[axis])
+            why = nat->certified.why[axis];
+    }
+    if (expected)
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "setup: nat %s could not be certified%s%s",
+                          nat->name, why ? ": " : "", why ? why : "");
+    return expected;
+}
+
 static void judge_subject(PlVerdict *verdict, const PlSubject *subject)
 {
+    if (subject->kind == PL_NODE_NAT && report_uncertified(verdict, subject))
+        return;
     for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
         if (pl_verdict_axis_ok(subject, axis))
             continue;

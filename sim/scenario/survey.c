@@ -13,16 +13,34 @@ typedef struct Survey {
     PlVerdict *verdict;
 } Survey;
 
-/* A run of its own for each subject and phase (splitmix64, Steele et al. 2014, as published by S.
- * Vigna). */
-static uint64_t run_seed(const Survey *survey, const PlNode *node)
+/* Where the ports of runs lie, and above them the one that they share. */
+#define PORT_FIRST  20000
+#define PORT_LAST   59999
+#define PORT_ABOVE  60000
+#define PORTS_ABOVE 5000
+
+/* splitmix64 (Steele et al. 2014, as published by S. Vigna). */
+static uint64_t draw(const Survey *survey, uint64_t number)
 {
-    uint64_t z = survey->seed +
-                 (2 * (uint64_t)node->index + (survey->certify ? 2 : 1)) * 0x9e3779b97f4a7c15u;
+    uint64_t z = survey->seed + (2 * number + (survey->certify ? 2 : 1)) * 0x9e3779b97f4a7c15u;
 
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
+}
+
+/*
+ * Every run has ports of its own, or one would find the mappings that another left. The second
+ * outside port is the same for all, since only hosts that contact one endpoint compete for a port.
+ */
+static void choose_ports(const Survey *survey, const PlNode *subject, PlProbePlan *plan)
+{
+    unsigned n = survey->topology->nodes->len, slice = (PORT_LAST - PORT_FIRST + 1) / n;
+
+    plan->seed = draw(survey, subject->index);
+    plan->port_first = (uint16_t)(PORT_FIRST + subject->index * slice);
+    plan->port_last = (uint16_t)(plan->port_first + slice - 1);
+    plan->outside_port = (uint16_t)(PORT_ABOVE + draw(survey, n) % PORTS_ABOVE);
 }
 
 static void copy_findings(PlFindings *to, const PlFindings *from)
@@ -68,7 +86,6 @@ static gboolean probe_host(const Survey *survey, const PlNode *host, GError **er
     PlProbePlan plan = {
         .inside = {address_at(attachment, 0)},
         .inside_port = host->probe_port,
-        .seed = run_seed(survey, host),
     };
     PlVantage inside = {.host = host, .network = network}, outside;
 
@@ -79,6 +96,7 @@ static gboolean probe_host(const Survey *survey, const PlNode *host, GError **er
         network = pl_nat_outside(nat)->network;
     }
     stand_outside(network, &plan, &outside);
+    choose_ports(survey, host, &plan);
     return probe(survey, host, &plan, &inside, &outside, error);
 }
 
@@ -114,13 +132,13 @@ static gboolean probe_nat(const Survey *survey, const PlNode *nat, GError **erro
     PlProbePlan plan = {
         .nat = nat,
         .translated = nat->behaviour.mapping != PL_MAPPING_NONE,
-        .seed = run_seed(survey, nat),
     };
     PlVantage inside = {.host = host ? host->node : NULL, .network = network}, outside;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(plan.inside); i++)
         plan.inside[i] = host ? address_at(host, i) : network->reserved[2 + i];
     stand_outside(pl_nat_outside(nat)->network, &plan, &outside);
+    choose_ports(survey, nat, &plan);
     return probe(survey, nat, &plan, &inside, &outside, error);
 }
 

@@ -131,8 +131,8 @@ static gboolean scan(PlIni *ini, const char *text, gsize length, GError **error)
     for (unsigned i = 0; lines[i]; i++) {
         char *line = g_strstrip(lines[i]);
 
-        for (const char *c = line; *c; c++)
-            if (g_ascii_iscntrl(*c) && *c != '\t')
+        for (const char *c = line; *c; c = g_utf8_next_char(c))
+            if (g_unichar_iscntrl(g_utf8_get_char(c)) && *c != '\t')
                 return fail_line(ini, i + 1, error, "a control character (expected text)");
         if (!scan_line(ini, i + 1, line, &group, error))
             return FALSE;

@@ -102,13 +102,15 @@ def pinlab():
 def installed():
     """The prefix of an installed tree that everybody may read."""
     prefix = Path(tempfile.mkdtemp(prefix="pinlab-installed-"))
-    os.chmod(prefix, 0o755)
-    subprocess.run(
-        ["cmake", "--install", str(find_pinlab().parent), "--prefix", str(prefix)],
-        check=True, stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS,
-    )
-    yield prefix
-    shutil.rmtree(prefix)
+    try:
+        os.chmod(prefix, 0o755)
+        subprocess.run(
+            ["cmake", "--install", str(find_pinlab().parent), "--prefix", str(prefix)],
+            check=True, stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS,
+        )
+        yield prefix
+    finally:
+        shutil.rmtree(prefix)
 
 
 @pytest.fixture(scope="session")

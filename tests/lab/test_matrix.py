@@ -143,7 +143,7 @@ def test_reports_can_be_read(pinlab, write, tmp_path):
     report = json.loads(files["--json"].read_text())
     assert report["schema"] == 1
     assert {cell["topology"]: cell["verdict"] for cell in report["cells"]} == {"good": "pass", "bad": "fail"}
-    assert (report["totals"]["pass"], report["totals"]["fail"], report["totals"]["skip"]) == (1, 1, 0)
+    assert (report["totals"]["passed"], report["totals"]["failed"], report["totals"]["skipped"]) == (1, 1, 0)
     cases = {case.get("name"): case for case in xml.parse(files["--junit"]).getroot().iter("testcase")}
     assert len(cases) == 2
     assert sorted(case.find("failure") is not None for case in cases.values()) == [False, True]
@@ -151,4 +151,4 @@ def test_reports_can_be_read(pinlab, write, tmp_path):
 
 def test_json_on_stdout_is_one_object_and_nothing_else(pinlab, write):
     path = write(LABELLED.format(behaviour="full-cone", more="", expect="alice.class = full-cone"))
-    assert pinlab.run("matrix", path, "--json", "-").expect(0).json()["totals"]["pass"] == 1
+    assert pinlab.run("matrix", path, "--json", "-").expect(0).json()["totals"]["passed"] == 1

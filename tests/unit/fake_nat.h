@@ -35,7 +35,8 @@ typedef struct FakePacket {
     size_t length;
 } FakePacket;
 
-typedef struct FakeNat {
+typedef struct FakeNat FakeNat;
+struct FakeNat {
     /* What it is. */
     PlBehaviour behaviour;
     PhAddress pool[2];
@@ -44,12 +45,16 @@ typedef struct FakeNat {
     gboolean forwards_broken, forwards_masquerade;
     gboolean filter_before_input; /* a filtered packet is never taken in by the router */
     gboolean lost;                /* nothing gets through at all */
+    uint64_t down_ns;             /* nothing gets through before */
     gboolean tcp_blocked, silent_driver;
     uint64_t delay_ns;
     unsigned drop_every; /* every so-manieth datagram is lost; 0: none */
     unsigned fail_opens; /* so many sockets cannot be opened at first */
     uint16_t taken_port; /* inside; 0: none */
     gboolean noise;      /* foreign datagrams everywhere */
+    /* As Linux does: flows of its hosts have external endpoints that are taken towards the same
+       destination. */
+    const FakeNat *competitor;
 
     /* Where it stands. */
     PlProber *prober;
@@ -69,7 +74,7 @@ typedef struct FakeNat {
     /* What was seen. */
     unsigned n_inside, n_open, max_open;
     GString *log;
-} FakeNat;
+};
 
 static inline unsigned fake_random(FakeNat *nat)
 {
@@ -161,6 +166,22 @@ static inline FakeMapping *fake_map(FakeNat *nat, const PhAddress *inside, const
     return fake_mapping_at(nat, nat->mappings->len - 1);
 }
 
+static inline gboolean fake_is_taken(const FakeNat *nat, const PhAddress *remote,
+                                     const PhAddress *external)
+{
+    for (unsigned i = 0; i < nat->mappings->len; i++) {
+        const FakeMapping *mapping = fake_mapping_at(nat, i);
+
+        if (!ph_address_equal(&mapping->external, external))
+            continue;
+        for (unsigned j = 0; j < mapping->contacted->len; j++) {
+            if (ph_address_equal(&g_array_index(mapping->contacted, PhAddress, j), remote))
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static inline gboolean fake_is_poisoned(const FakeNat *nat, const PhAddress *remote,
                                         const PhAddress *external)
 {
@@ -171,7 +192,7 @@ static inline gboolean fake_is_poisoned(const FakeNat *nat, const PhAddress *rem
             ph_address_equal(&poison->external, external))
             return TRUE;
     }
-    return FALSE;
+    return nat->competitor && fake_is_taken(nat->competitor, remote, external);
 }
 
 static inline FakeMapping *fake_find_inside(const FakeNat *nat, const PhAddress *inside,
@@ -284,7 +305,8 @@ static inline void fake_send(FakeNat *nat, const PlProbeAction *action)
     gboolean inside = nat->sockets[action->id].place == PL_PROBE_PLACE_INSIDE, loop = FALSE;
     FakeMapping *mapping;
 
-    if (nat->lost || (nat->drop_every && ++nat->sent % nat->drop_every == 0))
+    if (nat->lost || nat->now < nat->down_ns ||
+        (nat->drop_every && ++nat->sent % nat->drop_every == 0))
         return;
     if (!inside) {
         fake_in(nat, action->id, &local, &local, action);
@@ -351,7 +373,7 @@ static inline void fake_act(FakeNat *nat, const PlProbeAction *action)
         nat->tcp_id = action->id;
         break;
     case PL_PROBE_ECHO:
-        nat->echo_pending = TRUE;
+        nat->echo_pending = nat->now >= nat->down_ns;
         nat->echo_id = action->id;
         break;
     case PL_PROBE_NOTHING:
@@ -370,6 +392,7 @@ static inline uint64_t fake_answer(FakeNat *nat)
 
     if (nat->silent_driver)
         return UINT64_MAX;
+    tcp &= nat->now >= nat->down_ns;
     if (nat->tcp_pending && (tcp || nat->now >= 3 * S)) {
         PhAddress from = nat->behaviour.mapping == PL_MAPPING_NONE ? ph_address_ipv4(0x0a000002, 0)
                                                                    : nat->pool[0];
@@ -385,6 +408,8 @@ static inline uint64_t fake_answer(FakeNat *nat)
     }
     if (answered)
         return 0;
+    if (nat->tcp_pending && nat->now < nat->down_ns)
+        return nat->down_ns;
     return nat->tcp_pending || nat->echo_pending ? 3 * S : UINT64_MAX; /* it began at 1 s */
 }
 

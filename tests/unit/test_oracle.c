@@ -149,6 +149,9 @@ static void what_takes_too_long_or_cannot_be_seen_is_left_out(void)
     assert_nat("behaviour = full-cone", PL_AXIS_POOLING, NULL);
     assert_nat("behaviour = full-cone\naddresses = 203.0.113.20-203.0.113.21", PL_AXIS_POOLING,
                "paired");
+    assert_nat("behaviour = firewall\nunsolicited = reject", PL_AXIS_UNSOLICITED, "reject");
+    assert_nat("mapping = none\nfiltering = endpoint-independent", PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = full-cone", PL_AXIS_UNSOLICITED, "drop");
     assert_nat("behaviour = full-cone", PL_AXIS_FORWARDS, NULL);
     assert_nat("behaviour = full-cone\nforward = udp 1 -> alice:1", PL_AXIS_FORWARDS, "ok");
 }

@@ -213,7 +213,7 @@ static void test_sequential_wraps(void)
     }
 }
 
-static void test_preserves_within_range(void)
+static void test_ports_from_the_range_given(void)
 {
     PlBehaviour b = usual;
     g_auto(World) world;
@@ -222,6 +222,8 @@ static void test_preserves_within_range(void)
     b.port_first = 30000;
     b.port_last = 30999;
     world_init(&world, &b);
+    world.plan.port_first = 30000;
+    world.plan.port_last = 30999;
     world_run(&world);
     expect(&world, PL_AXIS_PORT_ALLOCATION, "preserve");
     expect(&world, PL_AXIS_PORT_RANGE, "30000-30999");
@@ -398,6 +400,27 @@ static void test_nothing_gets_out(void)
     expect_undecided(&world, PL_AXIS_UDP, "nothing gets out");
     expect_undecided(&world, PL_AXIS_EXTERNAL, "nothing from inside");
     g_assert_cmpuint(world.took_ns, <=, 2100 * MS);
+}
+
+/* A link comes up late, and with it what had been lost is lost for good. */
+static void test_late_link(void)
+{
+    static const unsigned late_ms[] = {20, 150, 320, 1020, 1600, 1950};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(late_ms) * 3; i++) {
+        PlBehaviour b = usual;
+        g_auto(World) world;
+
+        b.udp = i % 3 == 1 ? PL_PASS_BLOCKED : PL_PASS_YES;
+        b.icmp = i % 3 == 2 ? PL_PASS_BLOCKED : PL_PASS_YES;
+        world_init(&world, &b);
+        world.nat.down_ns = 1 * S + late_ms[i / 3] * MS;
+        world_run(&world);
+        expect(&world, PL_AXIS_UDP, pl_pass_name(b.udp));
+        expect(&world, PL_AXIS_ICMP, pl_pass_name(b.icmp));
+        expect(&world, PL_AXIS_TCP, "yes");
+        expect(&world, PL_AXIS_CLASS, i % 3 == 1 ? "udp-blocked" : "port-restricted");
+    }
 }
 
 static void test_driver_that_never_reports(void)
@@ -649,6 +672,61 @@ static void test_is_quick_and_modest(void)
     }
 }
 
+/* A line of the log, to be freed. */
+static char *nth_line(const World *world, unsigned n)
+{
+    g_auto(GStrv) lines = g_strsplit(world->nat.log->str, "\n", -1);
+
+    return g_strdup(lines[n]);
+}
+
+/* Hosts that share a port meet at the second port of each address, and not at the first. */
+static void test_given_outside_port_is_the_second(void)
+{
+    g_auto(World) a, b;
+
+    world_init(&a, &usual);
+    world_init(&b, &usual);
+    b.plan.seed++;
+    b.plan.inside[0] = ph_address_ipv4(0x0a000007, 0);
+    a.plan.inside_port = b.plan.inside_port = 4500;
+    a.plan.outside_port = b.plan.outside_port = 61000;
+    world_run(&a);
+    world_run(&b);
+    for (unsigned i = 0; i < 4; i++) {
+        g_autofree char *a_line = nth_line(&a, i), *b_line = nth_line(&b, i);
+
+        if (i % 2)
+            g_assert_cmpstr(a_line, ==, b_line);
+        else
+            g_assert_cmpstr(a_line, !=, b_line);
+    }
+}
+
+/* Two hosts behind one router that preserves ports: where both go, the second one gets another. */
+static void test_second_host_is_symmetric(void)
+{
+    PlBehaviour b = usual;
+    g_auto(World) first, second;
+
+    b.port_allocation = PL_PORT_ALLOCATION_PRESERVE;
+    world_init(&first, &b);
+    first.plan.nat = NULL;
+    first.plan.inside_port = 4500;
+    first.plan.outside_port = 61000;
+    world_run(&first);
+    expect(&first, PL_AXIS_CLASS, "port-restricted");
+
+    world_init(&second, &b);
+    second.plan = first.plan;
+    second.plan.seed++;
+    second.plan.inside[0] = ph_address_ipv4(0x0a000007, 0);
+    second.nat.competitor = &first.nat;
+    world_run(&second);
+    expect(&second, PL_AXIS_CLASS, "symmetric");
+    expect(&second, PL_AXIS_MAPPING, "address-and-port-dependent");
+}
+
 static void test_seed_decides_everything(void)
 {
     g_auto(World) a, b, c;
@@ -674,7 +752,7 @@ int main(int argc, char **argv)
     TEST("sees-a-firewall-reject", test_firewall_rejects);
     TEST("tells-port-allocations-apart", test_port_allocation);
     TEST("sequential-may-wrap", test_sequential_wraps);
-    TEST("preserve-is-shown-within-the-range", test_preserves_within_range);
+    TEST("ports-come-from-the-range-given", test_ports_from_the_range_given);
     TEST("says-the-truth-of-a-mislabelled-nat", test_mislabelled);
     TEST("tells-hairpins-apart", test_hairpin);
     TEST("tells-poolings-apart", test_pooling);
@@ -684,6 +762,7 @@ int main(int argc, char **argv)
     TEST("knows-udp-and-icmp-blocked", test_udp_and_icmp_blocked);
     TEST("knows-tcp-and-icmp-blocked", test_tcp_and_icmp_blocked);
     TEST("decides-nothing-where-nothing-gets-out", test_nothing_gets_out);
+    TEST("waits-for-a-late-link", test_late_link);
     TEST("needs-no-report-to-end", test_driver_that_never_reports);
     TEST("measures-short-timeouts", test_udp_timeout);
     TEST("counts-ports", test_ports);
@@ -698,6 +777,9 @@ int main(int argc, char **argv)
     TEST("survives-loss", test_survives_loss);
     TEST("ignores-foreign-datagrams", test_ignores_foreign_datagrams);
     TEST("is-quick-and-modest", test_is_quick_and_modest);
+    TEST("meets-half-the-same-destinations-from-the-same-port",
+         test_given_outside_port_is_the_second);
+    TEST("finds-the-second-host-with-a-port-symmetric", test_second_host_is_symmetric);
     TEST("depends-on-nothing-but-the-seed", test_seed_decides_everything);
     return g_test_run();
 }

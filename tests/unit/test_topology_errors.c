@@ -33,6 +33,9 @@ static const Case files[] = {
     {"[a[b]]\n", ":1: not a group (expected*"},
     {"[topology]\ntitle[de] = x\n", ":2: brackets in a key (expected*"},
     {"[topology]\ntitle = a\x01b\n", ":2: a control character (expected*"},
+    {"[topology]\ntitle = a\xc2\x9b"
+     "b\n",
+     ":2: a control character (expected*"},
     {"[topology]\ntitle = \xff\n", ": not UTF-8 at byte 19 (expected*"},
     {"[topology]\nabout = x\n", ":1: [topology] title: missing (expected*"},
     {"[topology]\ntitle =\n", ":2: [topology] title: empty (expected*"},
@@ -83,6 +86,14 @@ static const Case networks[] = {
     {HOME "[nat b]\noutside = internet\ninside = 192.168.1.0/24\nbehaviour = symmetric\n[host "
           "bob]\non = home.inside, b.inside\n",
      ":*: [nat b] inside: overlaps*(expected*"},
+    {HOME "[nat in]\noutside = home.inside\ninside = 203.0.0.0/16\nbehaviour = symmetric\n[host "
+          "bob]\nbehind = in\n",
+     ":*: [nat in] inside: overlaps with 203.0.113.0/24, network internet*"},
+    {TITLE
+     "[network deep]\nsubnet = 203.0.0.0/16\n[network internet]\nsubnet = 203.0.113.0/24\n" HUB NAT
+         ALICE "[nat in]\noutside = home.inside\ninside = deep\nbehaviour = symmetric\n[host "
+     "bob]\nbehind = in\n",
+     ":*: [network internet] subnet: overlaps with 203.0.0.0/16, network deep*"},
     {BASE NAT, ":*: [nat home] inside: nobody is inside (expected*behind = home)"},
     {HOME "[network a]\nsubnet = 10.0.0.0/24\n[nat in]\noutside = a\ninside = "
           "home.inside\nbehaviour = symmetric\n",

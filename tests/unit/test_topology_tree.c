@@ -122,6 +122,28 @@ static void expectations_agree_with_the_oracle(void)
     g_assert_cmpuint(compared, >=, 60);
 }
 
+/* The first block of the format's document is a whole file, and says what the parser understands.
+ */
+static void the_documents_example_is_right(void)
+{
+    g_autofree char *document = NULL;
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PlTopology) t = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    g_assert_true(
+        g_file_get_contents(PL_SOURCE_DIR "/docs/topology-format.md", &document, NULL, NULL));
+    lines = g_strsplit(document, "\n", -1);
+    for (unsigned i = 0; lines[i] && !g_str_has_prefix(lines[i], "## Syntax"); i++)
+        if (g_str_has_prefix(lines[i], "    "))
+            g_string_append_printf(text, "%s\n", lines[i] + 4);
+    t = pl_topology_parse("example.ini", text->str, text->len, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(t->nodes->len, ==, 5);
+    g_assert_cmpuint(t->expects->len, ==, 2);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -131,5 +153,6 @@ int main(int argc, char **argv)
     g_test_add_func("/topologies/all-nine-cells-are-there", all_nine_cells_are_there);
     g_test_add_func("/topologies/expectations-agree-with-the-oracle",
                     expectations_agree_with_the_oracle);
+    g_test_add_func("/topologies/the-documents-example-is-right", the_documents_example_is_right);
     return g_test_run();
 }

@@ -144,7 +144,7 @@ static const struct {
      "setup: nat home is labelled filtering = endpoint-independent but is "
      "address-and-port-dependent (certified by the prober)"},
     {"a NAT that cannot be certified does, too", TRUE, PL_AXIS_HAIRPIN, "none", NULL, NULL, NULL,
-     "setup: nat home is labelled hairpin = none but the prober could not tell: certified: why"},
+     "setup: nat home could not be certified: certified: why"},
     {"prober and wire agree though nothing was expected", TRUE, PL_AXIS_MAPPING, NULL,
      "address-dependent", NULL, "address-dependent", NULL},
     {"prober and wire differ though nothing was expected", TRUE, PL_AXIS_MAPPING, NULL,
@@ -183,6 +183,20 @@ static void test_judgement(gconstpointer data)
         g_assert_cmpuint(verdict->reasons->len, ==, 0);
         g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_PASS);
     }
+}
+
+static void test_an_axis_that_could_not_be_certified_fails_the_setup(void)
+{
+    g_autoptr(PlVerdict) verdict = new_verdict();
+    PlSubject *home = pl_verdict_subject(verdict, "home");
+
+    pl_findings_set(&home->certified, PL_AXIS_UDP, "yes", NULL);
+    pl_findings_set(&home->certified, PL_AXIS_HAIRPIN, NULL, "too few hosts");
+    pl_findings_set(&home->expected, PL_AXIS_HAIRPIN, "none", NULL);
+    pl_verdict_judge(verdict);
+    g_assert_cmpstr(only_reason(verdict), ==,
+                    "setup: nat home is labelled hairpin = none but the prober could not tell: too "
+                    "few hosts");
 }
 
 static void test_nats_are_judged_before_hosts(void)
@@ -422,6 +436,8 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &judgements[i], test_judgement);
     }
+    g_test_add_func("/verdict/an-axis-that-could-not-be-certified-fails-the-setup",
+                    test_an_axis_that_could_not_be_certified_fails_the_setup);
     g_test_add_func("/verdict/nats-are-judged-before-hosts", test_nats_are_judged_before_hosts);
     g_test_add_func("/verdict/json-keeps-everything", test_json_keeps_everything);
     g_test_add_func("/verdict/pretty-json-says-the-same", test_pretty_json_says_the_same);

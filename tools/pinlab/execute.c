@@ -43,6 +43,22 @@ static gboolean wants_colour(void)
     return is_plain_terminal(STDOUT_FILENO) && (!no_colour || !*no_colour);
 }
 
+static gboolean make_directory(const char *path, GError **error)
+{
+    g_autofree char *any = g_build_filename(path, "any", NULL);
+    g_autoptr(PlArtifact) probe = NULL;
+
+    if (g_mkdir_with_parents(path, 0777) < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot make directory %s: %s", path,
+                    g_strerror(errno));
+        return FALSE;
+    }
+    probe = pl_artifact_open(any, NULL);
+    if (!probe)
+        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot write to directory %s", path);
+    return probe != NULL;
+}
+
 /* What cannot be written is better known before the run than after it. */
 static gboolean open_outputs(const Options *options, Outputs *outputs, GError **error)
 {
@@ -52,12 +68,7 @@ static gboolean open_outputs(const Options *options, Outputs *outputs, GError **
         return FALSE;
     if (options->junit && !(outputs->junit = pl_artifact_open(options->junit, error)))
         return FALSE;
-    if (options->pcap && g_mkdir_with_parents(options->pcap, 0777) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot make directory %s: %s", options->pcap,
-                    g_strerror(errno));
-        return FALSE;
-    }
-    return TRUE;
+    return !options->pcap || make_directory(options->pcap, error);
 }
 
 /* Reports and recordings go by the name. */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Hairpin (RFC 4787 §6): packets that go up on the inside towards one of the outside's own
+ * endpoints, and come down again. Unsolicited: packets that come to an outside address without
+ * belonging to any mapping.
+ */
+#include "capture/judge.h"
+
+#define TURN_MAX_NS (2 * G_GUINT64_CONSTANT(1000000000)) /* between up and down */
+
+typedef struct Hairpin {
+    PlJudge *judge;
+    PlEnds *mapped;    /* gboolean, by external endpoint */
+    GHashTable *going; /* PlSeen: the latest packet that went up, by its mark */
+    guint n_up, n_internal, n_external;
+} Hairpin;
+
+static void on_down(Hairpin *hairpin, const PlSeen *down)
+{
+    const PlSeen *up = g_hash_table_lookup(hairpin->going, down);
+
+    if (!up || down->time_ns - up->time_ns > TURN_MAX_NS)
+        return;
+    g_hash_table_remove(hairpin->going, up);
+    if (ph_address_equal(&down->packet.source, &up->packet.source))
+        hairpin->n_internal++;
+    else if (pl_judge_is_ours(hairpin->judge, &down->packet.source))
+        hairpin->n_external++;
+}
+
+static void on_inside(Hairpin *hairpin, PlSeen *seen)
+{
+    const PhAddress *host = hairpin->judge->query->host;
+
+    if (!pl_judge_is_ours(hairpin->judge, &seen->packet.destination)) {
+        on_down(hairpin, seen);
+        return;
+    }
+    if ((host && !ph_address_equal_host(&seen->packet.source, host)) ||
+        !pl_ends_find(hairpin->mapped, &seen->packet.destination, NULL, NULL))
+        return;
+    hairpin->n_up++;
+    g_hash_table_replace(hairpin->going, seen, seen);
+}
+
+static void judge_hairpin(PlJudge *judge, PlFindings *findings)
+{
+    Hairpin hairpin = {
+        .judge = judge,
+        .mapped = pl_ends_new(),
+        .going = g_hash_table_new(pl_seen_mark_hash, pl_seen_mark_equal),
+    };
+    const char *word = NULL, *why = NULL;
+
+    for (guint i = 0; i < judge->seen->len; i++) {
+        PlSeen *seen = pl_seen(judge->seen, i);
+
+        if (seen->packet.protocol != PL_PACKET_UDP)
+            continue;
+        /* An endpoint is there to be reached once a packet has gone out through it, or come in. */
+        if (seen->outside && seen->partner != PL_NO_PARTNER)
+            pl_ends_need(hairpin.mapped, sizeof(gboolean),
+                         seen->outbound ? &seen->packet.source : &seen->packet.destination, NULL,
+                         NULL, NULL);
+        else if (!seen->outside && seen->partner == PL_NO_PARTNER)
+            on_inside(&hairpin, seen);
+    }
+    if (judge->mapping == PL_JUDGE_BIT(PL_MAPPING_NONE))
+        why = "nothing is translated";
+    else if (!hairpin.n_up)
+        why = "no packet went up to an external endpoint";
+    else if (hairpin.n_internal && hairpin.n_external)
+        why = "mixed: packets came back with either source";
+    else if (hairpin.n_internal)
+        word = pl_hairpin_name(PL_HAIRPIN_INTERNAL_SOURCE);
+    else if (hairpin.n_external)
+        word = pl_hairpin_name(PL_HAIRPIN_EXTERNAL_SOURCE);
+    else
+        word = pl_hairpin_name(PL_HAIRPIN_NONE);
+    pl_findings_set(findings, PL_AXIS_HAIRPIN, word, why);
+    g_hash_table_unref(hairpin.mapped);
+    g_hash_table_unref(hairpin.going);
+}
+
+/* An ICMP error that the NAT itself sent, for a packet from `kept_out`. */
+static gboolean rejects(const PlSeen *seen, PlEnds *kept_out)
+{
+    return seen->packet.unreachable && seen->packet.inner_protocol == PL_PACKET_UDP &&
+           seen->partner == PL_NO_PARTNER &&
+           pl_ends_find(kept_out, &seen->packet.inner_source, &seen->packet.inner_destination,
+                        NULL);
+}
+
+static void judge_unsolicited(PlJudge *judge, PlFindings *findings)
+{
+    PlEnds *used = pl_ends_new();     /* gboolean, by external endpoint */
+    PlEnds *kept_out = pl_ends_new(); /* gboolean, by (remote, external) */
+    gboolean dropped = FALSE, rejected = FALSE;
+    const char *word = NULL;
+
+    for (guint i = 0; i < judge->seen->len; i++) {
+        const PlSeen *seen = pl_seen(judge->seen, i);
+        const PlPacket *packet = &seen->packet;
+
+        if (!seen->outside)
+            continue;
+        rejected |= rejects(seen, kept_out);
+        if (packet->protocol != PL_PACKET_UDP)
+            continue;
+        if (pl_judge_is_ours(judge, &packet->source))
+            pl_ends_need(used, sizeof(gboolean), &packet->source, NULL, NULL, NULL);
+        if (!pl_judge_is_ours(judge, &packet->destination) || seen->partner != PL_NO_PARTNER ||
+            seen->unsure)
+            continue;
+        pl_ends_need(kept_out, sizeof(gboolean), &packet->source, &packet->destination, NULL, NULL);
+        dropped |= !pl_ends_find(used, &packet->destination, NULL, NULL);
+    }
+    if (judge->poisoned)
+        word = pl_unsolicited_name(PL_UNSOLICITED_ACCEPT);
+    else if (rejected)
+        word = pl_unsolicited_name(PL_UNSOLICITED_REJECT);
+    else if (dropped)
+        word = pl_unsolicited_name(PL_UNSOLICITED_DROP);
+    pl_findings_set(findings, PL_AXIS_UNSOLICITED, word,
+                    word ? NULL : "no packet came to an endpoint without a mapping");
+    g_hash_table_unref(used);
+    g_hash_table_unref(kept_out);
+}
+
+void pl_judge_strangers(PlJudge *judge, PlFindings *findings)
+{
+    judge_hairpin(judge, findings);
+    judge_unsolicited(judge, findings);
+}
