@@ -58,6 +58,14 @@ static void refuse_nat(const PlTopology *topology, const PlNode *nat, GPtrArray 
                    "engine kernel cannot express nat %s port-allocation = sequential with "
                    "mapping = %s",
                    nat->name, pl_mapping_name(behaviour->mapping));
+        /* A slot of one port has no other to turn to when that is taken. */
+        if (behaviour->mapping != PL_MAPPING_NONE &&
+            behaviour->port_allocation == PL_PORT_ALLOCATION_BLOCK &&
+            behaviour->unsolicited == PL_UNSOLICITED_ACCEPT)
+            refuse(reasons,
+                   "engine kernel cannot express nat %s unsolicited = accept with "
+                   "port-allocation = block",
+                   nat->name);
         if (!behaviour->inbound_refresh)
             refuse(reasons,
                    "engine kernel cannot express nat %s inbound-refresh = no (conntrack refreshes "

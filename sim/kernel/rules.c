@@ -289,7 +289,11 @@ static void write_allocate(Rules *rules)
     for (unsigned out = 0; out < G_N_ELEMENTS(sides); out++)
         line(rules, "iifname \"%s\" meta mark set %s map @slot", sides[out],
              mapping_key(rules, out == 1));
-    line(rules, "iifname \"" PL_RULES_INSIDE "\" meta mark 0 ct state new jump c_new");
+    /* What is looped back with its own address needs none. */
+    line(rules, "iifname \"" PL_RULES_INSIDE "\" %smeta mark 0 ct state new jump c_new",
+         rules->behaviour->hairpin == PL_HAIRPIN_EXTERNAL_SOURCE ? ""
+                                                                 : "oifname \"" PL_RULES_OUTSIDE
+                                                                   "\" ");
     for (unsigned out = 0; out < G_N_ELEMENTS(sides); out++) {
         const char *key = mapping_key(rules, out == 1);
 
