@@ -51,7 +51,7 @@ static uint16_t get_u16(const Reader *reader, const uint8_t *at)
     uint16_t value;
 
     memcpy(&value, at, sizeof(value));
-    return reader->swapped ? GUINT16_SWAP_LE_BE(value) : value;
+    return (uint16_t)(reader->swapped ? GUINT16_SWAP_LE_BE(value) : value);
 }
 
 static uint32_t get_u32(const Reader *reader, const uint8_t *at)

@@ -14,7 +14,7 @@ typedef struct File {
 
 static void u16(File *file, unsigned value)
 {
-    uint16_t word = file->big ? GUINT16_TO_BE((uint16_t)value) : GUINT16_TO_LE((uint16_t)value);
+    uint16_t word = (uint16_t)(file->big ? GUINT16_TO_BE(value) : GUINT16_TO_LE(value));
 
     g_byte_array_append(file->bytes, (const uint8_t *)&word, sizeof(word));
 }
