@@ -251,7 +251,7 @@ char *ph_address_format(const PhAddress *address, char buffer[static PH_ADDRESS_
             *at++ = ']';
         break;
     default:
-        return strcpy(buffer, "none");
+        return memcpy(buffer, "none", sizeof("none"));
     }
     if (address->port) {
         *at++ = ':';

@@ -169,6 +169,27 @@ static unsigned possible(Outcome address, Outcome port)
     return by_address & by_port;
 }
 
+/*
+ * A host's mappings differ among themselves where its ports meet those of another host: to the one
+ * who asks it is as dependent as its most dependent endpoint.
+ */
+static unsigned most_dependent(const Mapping *mapping)
+{
+    PlMapping most = PL_MAPPING_ENDPOINT_INDEPENDENT;
+
+    for (guint i = 0; i < mapping->endpoints->len; i++) {
+        const Endpoint *endpoint = g_ptr_array_index(mapping->endpoints, i);
+
+        if (endpoint->poisoned[ADDRESS] || endpoint->poisoned[PORT])
+            continue;
+        if (endpoint->n_different[PORT])
+            most = PL_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+        else if (endpoint->n_different[ADDRESS])
+            most = MAX(most, PL_MAPPING_ADDRESS_DEPENDENT);
+    }
+    return PL_JUDGE_BIT(most);
+}
+
 /* Adds up what the endpoints say that can be trusted. */
 static void sum_up(Mapping *mapping, const char **ret_why)
 {
@@ -256,6 +277,8 @@ void pl_judge_mapping(PlJudge *judge, PlFindings *findings)
     }
     judge->mapping = PL_JUDGE_MAPPINGS;
     sum_up(&mapping, &why);
+    if (!judge->mapping && judge->query->host)
+        judge->mapping = most_dependent(&mapping);
     word = name_mapping(judge->mapping, &why);
     pl_findings_set(findings, PL_AXIS_MAPPING, word, word ? NULL : why);
     judge->poisoned |= is_poisoned(&mapping);

@@ -20,11 +20,19 @@ PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, con
 /* Kills what still runs in it. */
 void pl_machine_free(PlMachine *machine);
 
-/* Starts a program and waits until it is ready. Errors have the program's last lines in them. */
+/*
+ * Starts a program (borrowed, until the machine is freed) and waits until it is ready; one whose
+ * `ready` is `exit` has ended then, with whatever status. Errors have the program's last lines in
+ * them.
+ */
 gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError **error);
+/* How a program that was started went: exit_status is -1 while it runs. */
 gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
                            PlProgramResult *ret_result, GError **error);
 /* Runs one more to its end; a non-zero exit status is an error. */
 gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_limit_ns,
                         GError **error);
+/* SIGKILL to all that runs in it, daemons too; /tmp and /run stay as they are, for what is run
+ * next.
+ */
 void pl_machine_kill(PlMachine *machine);

@@ -24,7 +24,8 @@ typedef int (*PlSandboxMain)(gpointer data);
  */
 gboolean pl_sandbox_start(PlSandboxMain main, gpointer data, PlSandbox *ret_sandbox,
                           GError **error);
-/* SIGKILL to everything in it, and waits for that. */
+/* SIGKILL to everything in it, waits for that, and frees; pl_sandbox_wait then says 128 + SIGKILL.
+ */
 void pl_sandbox_kill(PlSandbox *sandbox);
 /* Waits for its end; the exit status, 128 + signal when a signal ended it. Frees. */
 int pl_sandbox_wait(PlSandbox *sandbox);

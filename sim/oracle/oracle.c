@@ -110,8 +110,6 @@ static void set_translation(PlFindings *findings, const PlNode *nat)
     if (pl_nat_outside(nat)->addresses->len > 1)
         pl_findings_set(findings, PL_AXIS_POOLING, pl_pooling_name(behaviour->pooling), NULL);
     pl_findings_set(findings, PL_AXIS_HAIRPIN, pl_hairpin_name(behaviour->hairpin), NULL);
-    pl_findings_set(findings, PL_AXIS_UNSOLICITED, pl_unsolicited_name(behaviour->unsolicited),
-                    NULL);
     if (nat->forwards->len)
         pl_findings_set(findings, PL_AXIS_FORWARDS, "ok", NULL);
 }
@@ -139,6 +137,11 @@ void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *re
         pl_findings_set(ret_findings, PL_AXIS_EXTERNAL, external->str, NULL);
         set_translation(ret_findings, nat);
     }
+    /* Where everything is let in, nothing is unsolicited. */
+    if (behaviour->mapping != PL_MAPPING_NONE ||
+        behaviour->filtering != PL_FILTERING_ENDPOINT_INDEPENDENT)
+        pl_findings_set(ret_findings, PL_AXIS_UNSOLICITED,
+                        pl_unsolicited_name(behaviour->unsolicited), NULL);
     if (behaviour->udp_timeout_ns <= PL_ORACLE_TIMEOUT_MAX_NS) {
         g_autofree char *timeout = pl_duration_format(behaviour->udp_timeout_ns);
 

@@ -18,6 +18,4 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
  * ports only when one subscriber has PL_ORACLE_PORTS_MAX or fewer, pooling only with more than one
  * external address, forwards only where there are some.
  */
-#define PL_ORACLE_TIMEOUT_MAX_NS (10 * G_GUINT64_CONSTANT(1000000000))
-#define PL_ORACLE_PORTS_MAX      64
 void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings);

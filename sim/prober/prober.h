@@ -24,11 +24,22 @@ typedef enum {
 typedef struct PlProbePlan {
     PhAddress inside[2]; /* the inside place's addresses; [1].family is NONE when it has one only */
     PhAddress outside[2]; /* the outside place's two addresses */
-    const PlNode
-        *nat; /* the NAT this is about: its claims choose the tests; NULL for a host's whole way
-                 out: mapping, filtering, external, udp, tcp, icmp and class only */
+    /*
+     * The NAT this is about: its claims choose the tests. NULL for a host's whole way out: mapping,
+     * filtering, external, udp, tcp, icmp and class only.
+     */
+    const PlNode *nat;
     gboolean translated;  /* FALSE when no NAT on the way translates */
     uint16_t inside_port; /* the local port for the mapping test; 0: from the seed */
+    /*
+     * The second of the two ports that each outside address is contacted at; 0: from the seed.
+     * Hosts with one inside port compete for it behind a NAT that preserves ports if they have this
+     * one in common. They must not have the first in common as well: Linux keeps to another
+     * external port once it had to choose one.
+     */
+    uint16_t outside_port;
+    /* All other ports come from the seed out of this range; 0 and 0: 20000 to 59999. */
+    uint16_t port_first, port_last;
     uint64_t seed;
 } PlProbePlan;
 
@@ -41,7 +52,7 @@ typedef enum {
                       report with  pl_prober_tcp; id names it */
     PL_PROBE_ECHO, /* an ICMP echo request from local to remote, answered by the system there:
                       report with pl_prober_echo; id names it */
-    PL_PROBE_DONE, /* the findings are complete */
+    PL_PROBE_DONE, /* the findings are complete; connections and echoes may still be waited for */
 } PlProbeActionKind;
 
 #define PL_PROBE_DATA_MAX 64
@@ -66,8 +77,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlProber, pl_prober_free)
  * below. */
 void pl_prober_poll(PlProber *prober, PlProbeAction *ret_action);
 
-/* The address or port could not be bound: the prober tries another port, or gives up when it may
- * not. */
+/* The address or port could not be bound: the prober opens the same id with another port, or gives
+ * it up when it may not. Said before the next poll. */
 void pl_prober_open_failed(PlProber *prober, unsigned id, uint64_t now);
 void pl_prober_datagram(PlProber *prober, unsigned id, const PhAddress *from, const uint8_t *data,
                         size_t length, uint64_t now);

@@ -8,10 +8,25 @@
 
 /* One cell in full, for `pinlab run`. */
 void pl_report_verdict(FILE *out, const PlVerdict *verdict, gboolean colour);
-/* A row a cell, then totals, for `pinlab matrix`; rows that were repeated are folded into one,
- * differences named. */
-void pl_report_table(FILE *out, GPtrArray *verdicts, gboolean colour);
+/* A row a topology, then totals, failures and skips, for `pinlab matrix`. The runs of one topology
+ * stand next to each other in the array; they are folded into one row, differences named. */
+void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, gboolean colour);
 /* {"schema": 1, "cells": [...], "totals": {...}}; belongs to the caller. */
 JsonNode *pl_report_json(GPtrArray *verdicts, uint64_t duration_ns);
 /* JUnit XML: a test suite, a case a cell. */
 void pl_report_junit(FILE *out, GPtrArray *verdicts, uint64_t duration_ns);
+
+typedef struct PlReportTotals {
+    unsigned cells, passed, failed, skipped;
+    unsigned differing; /* topologies whose runs are not all alike */
+} PlReportTotals;
+
+PlReportTotals pl_report_totals(GPtrArray *verdicts);
+
+/* Whether two runs of one topology came to different results: another outcome, or another class,
+ * mapping or filtering found for any host or NAT. */
+gboolean pl_report_differs(const PlVerdict *a, const PlVerdict *b);
+
+/* How the command ends: 0 some passed and nothing failed, 1 something failed or differed (with
+ * `no_skip`: or was skipped), 77 nothing ran. */
+int pl_report_exit_status(GPtrArray *verdicts, gboolean no_skip);

@@ -37,6 +37,9 @@ typedef struct PlEngine {
     PlLab *(*up)(const PlTopology *topology, uint64_t seed, GError **error);
     void (*down)(PlLab *lab);
 
+    /* The lab's clock: absolute nanoseconds that never go backwards. */
+    uint64_t (*now)(PlLab *lab);
+
     /* Runs a prober to its end. Sockets and presences are there only meanwhile. `inside` and
        `outside` say where its two places are; the plan's addresses agree with them. */
     gboolean (*probe)(PlLab *lab, const PlVantage *inside, const PlVantage *outside,

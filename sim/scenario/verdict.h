@@ -7,6 +7,9 @@
 
 #include "topology/topology.h"
 
+/* The largest seed: every JSON reader keeps it exactly (2^53 - 1). */
+#define PL_SEED_MAX G_GUINT64_CONSTANT(9007199254740991)
+
 typedef enum {
     PL_OUTCOME_PASS,
     PL_OUTCOME_FAIL,
@@ -37,11 +40,13 @@ typedef struct PlVerdict {
     char *capture;      /* path of the capture that was kept, or NULL */
 } PlVerdict;
 
+/* Passing and empty, with a subject a node. */
 PlVerdict *pl_verdict_new(const PlTopology *topology, const char *engine, uint64_t seed);
 void pl_verdict_free(PlVerdict *verdict);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlVerdict, pl_verdict_free)
 
-/* Adds a reason; the worst outcome stays: fail over skip over pass. */
+/* Adds a reason, unless it stands there already; the worst outcome stays: fail over skip over pass.
+ */
 void pl_verdict_reason(PlVerdict *verdict, PlOutcome outcome, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 /* The reason that an error gives: skip for PL_ERROR_UNSUPPORTED, else fail. */
@@ -49,6 +54,8 @@ void pl_verdict_error(PlVerdict *verdict, const GError *error);
 
 PlSubject *pl_verdict_subject(PlVerdict *verdict, const char *name);
 
+/* Whether the four say the same of one axis, as far as they have to. */
+gboolean pl_verdict_axis_ok(const PlSubject *subject, PlAxis axis);
 /* Compares, and adds a reason for each difference. */
 void pl_verdict_judge(PlVerdict *verdict);
 

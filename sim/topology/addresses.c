@@ -58,9 +58,8 @@ gboolean pl_build_usable(const PlNetwork *network, const PlIni *ini, const char 
     return TRUE;
 }
 
-/* Who has an address on a network, or will have: NULL when it is free. */
-static const PlNode *owner(const PlTopology *topology, const PlNetwork *network,
-                           const PhAddress *address)
+/* Who has an address on a network; NULL when it is free. */
+static const PlNode *owner(const PlNetwork *network, const PhAddress *address)
 {
     for (unsigned i = 0; i < network->attachments->len; i++) {
         const PlAttachment *attachment = g_ptr_array_index(network->attachments, i);
@@ -69,20 +68,29 @@ static const PlNode *owner(const PlTopology *topology, const PlNetwork *network,
             if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
                 return attachment->node;
     }
-    for (unsigned i = 0; i < topology->steps->len; i++) {
+    return NULL;
+}
+
+/* The same, or whom a step gives it to. */
+static const PlNode *owner_ever(const PlTopology *topology, const PlNetwork *network,
+                                const PhAddress *address)
+{
+    const PlNode *now = owner(network, address);
+
+    for (unsigned i = 0; !now && i < topology->steps->len; i++) {
         const PlStep *step = g_ptr_array_index(topology->steps, i);
 
         if (step->kind == PL_STEP_NAT_ADDRESS && pl_nat_outside(step->node)->network == network &&
             ph_address_equal_host(&step->address, address))
-            return step->node;
+            now = step->node;
     }
-    return NULL;
+    return now;
 }
 
-static gboolean give(const PlTopology *topology, const PlIni *ini, PlAttachment *attachment,
-                     const char *group, const char *key, const PhAddress *address, GError **error)
+static gboolean give(const PlIni *ini, PlAttachment *attachment, const char *group, const char *key,
+                     const PhAddress *address, GError **error)
 {
-    const PlNode *other = owner(topology, attachment->network, address);
+    const PlNode *other = owner(attachment->network, address);
     char text[PH_ADDRESS_TEXT_MAX];
 
     if (!pl_build_usable(attachment->network, ini, group, key, address, error))
@@ -138,8 +146,7 @@ static gboolean read_range(const PlIni *ini, const char *group, const char *key,
     return TRUE;
 }
 
-static gboolean give_listed(const PlTopology *topology, const PlIni *ini, const PlNode *node,
-                            const char *group, GError **error)
+static gboolean give_listed(const PlIni *ini, const PlNode *node, const char *group, GError **error)
 {
     const char *key = pl_ini_get(ini, group, "address") ? "address" : "addresses";
     g_auto(GStrv) items = NULL;
@@ -160,22 +167,21 @@ static gboolean give_listed(const PlTopology *topology, const PlIni *ini, const 
         for (uint64_t number = first; number <= last; number++) {
             PhAddress address = ph_address_ipv4((uint32_t)number, 0);
 
-            if (!give(topology, ini, place(node, &address), group, key, &address, error))
+            if (!give(ini, place(node, &address), group, key, &address, error))
                 return FALSE;
         }
     }
     return TRUE;
 }
 
-static gboolean give_inside(const PlTopology *topology, const PlIni *ini, const PlNode *nat,
-                            const char *group, GError **error)
+static gboolean give_inside(const PlIni *ini, const PlNode *nat, const char *group, GError **error)
 {
     PlAttachment *inside = pl_nat_inside(nat);
     const char *text = pl_ini_get(ini, group, "inside-address");
     PhAddress address = ph_address_ipv4(first_of(inside->network) + 1, 0);
 
     return (!text || pl_build_read_address(ini, group, "inside-address", text, &address, error)) &&
-           give(topology, ini, inside, group, "inside-address", &address, error);
+           give(ini, inside, group, "inside-address", &address, error);
 }
 
 static gboolean give_lowest(const PlTopology *topology, const PlIni *ini, PlAttachment *attachment,
@@ -187,7 +193,7 @@ static gboolean give_lowest(const PlTopology *topology, const PlIni *ini, PlAtta
     for (uint32_t number = first_of(network) + 2; number < last_of(network) - 4; number++) {
         PhAddress address = ph_address_ipv4(number, 0);
 
-        if (!owner(topology, network, &address)) {
+        if (!owner_ever(topology, network, &address)) {
             g_array_append_val(attachment->addresses, address);
             return TRUE;
         }
@@ -212,7 +218,7 @@ static gboolean check_steps(const PlTopology *topology, const PlIni *ini, GError
             return pl_ini_fail(ini, group, "do", error,
                                "nat %s has several addresses (expected a NAT with one)",
                                step->node->name);
-        other = owner(topology, pl_nat_outside(step->node)->network, &step->address);
+        other = owner_ever(topology, pl_nat_outside(step->node)->network, &step->address);
         if (other != step->node)
             return pl_ini_fail(ini, group, "do", error, "%s belongs to %s (expected a free one)",
                                ph_address_format(&step->address, text), other->name);
@@ -226,8 +232,8 @@ gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **err
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
         g_autofree char *group = pl_build_group(node);
 
-        if (!give_listed(topology, ini, node, group, error) ||
-            (node->kind == PL_NODE_NAT && !give_inside(topology, ini, node, group, error)))
+        if (!give_listed(ini, node, group, error) ||
+            (node->kind == PL_NODE_NAT && !give_inside(ini, node, group, error)))
             return FALSE;
     }
     for (unsigned i = 0; i < topology->nodes->len; i++) {

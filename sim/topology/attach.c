@@ -36,9 +36,9 @@ static PlNetwork *need_network(const PlTopology *topology, const PlIni *ini, con
     for (unsigned i = 0; i < topology->networks->len; i++)
         g_ptr_array_add(names, ((PlNetwork *)g_ptr_array_index(topology->networks, i))->name);
     near = pl_nearest(name, (const char *const *)names->pdata, names->len);
-    pl_ini_fail(ini, group, key, error,
-                "there is no network \"%s\" (expected one of this file%s%s%s)", name,
-                near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    pl_ini_set_error(ini, group, key, error,
+                     "there is no network \"%s\" (expected one of this file%s%s%s)", name,
+                     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     return NULL;
 }
 

@@ -98,6 +98,10 @@ typedef enum {
     PL_AXIS_N,
 } PlAxis;
 
+/* Beyond these nobody waits for a timeout, or uses up a subscriber's ports, to find out. */
+#define PL_ORACLE_TIMEOUT_MAX_NS (10 * G_GUINT64_CONSTANT(1000000000))
+#define PL_ORACLE_PORTS_MAX      64
+
 /*
  * What one judge found: a word for each axis, NULL where it found nothing; then `why` may say the
  * reason. The struct owns its strings.

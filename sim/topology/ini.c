@@ -32,8 +32,8 @@ static unsigned line_of(const PlIni *ini, const char *group, const char *key)
     return line ? line : GPOINTER_TO_UINT(g_hash_table_lookup(ini->lines, group));
 }
 
-gboolean pl_ini_fail(const PlIni *ini, const char *group, const char *key, GError **error,
-                     const char *format, ...)
+void pl_ini_set_error(const PlIni *ini, const char *group, const char *key, GError **error,
+                      const char *format, ...)
 {
     g_autofree char *what = NULL;
     g_autoptr(GString) text = g_string_new(ini->path);
@@ -52,7 +52,6 @@ gboolean pl_ini_fail(const PlIni *ini, const char *group, const char *key, GErro
     if (group && key)
         g_string_append_printf(text, "%s: ", key);
     g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "%s%s", text->str, what);
-    return FALSE;
 }
 
 static gboolean fail_line(const PlIni *ini, unsigned line, GError **error, const char *what)
@@ -132,8 +131,8 @@ static gboolean scan(PlIni *ini, const char *text, gsize length, GError **error)
     for (unsigned i = 0; lines[i]; i++) {
         char *line = g_strstrip(lines[i]);
 
-        for (const char *c = line; *c; c++)
-            if (g_ascii_iscntrl(*c) && *c != '\t')
+        for (const char *c = line; *c; c = g_utf8_next_char(c))
+            if (g_unichar_iscntrl(g_utf8_get_char(c)) && *c != '\t')
                 return fail_line(ini, i + 1, error, "a control character (expected text)");
         if (!scan_line(ini, i + 1, line, &group, error))
             return FALSE;

@@ -22,9 +22,11 @@ const char **pl_ini_keys(const PlIni *ini, const char *group);
 /* NULL when it is absent. Without surrounding space. */
 const char *pl_ini_get(const PlIni *ini, const char *group, const char *key);
 
-/* "FILE:LINE: [group] key: ..."; group, and key, may be NULL. Always returns FALSE. */
-gboolean pl_ini_fail(const PlIni *ini, const char *group, const char *key, GError **error,
-                     const char *format, ...) G_GNUC_PRINTF(5, 6);
+/* "FILE:LINE: [group] key: ..."; group, and key, may be NULL. */
+void pl_ini_set_error(const PlIni *ini, const char *group, const char *key, GError **error,
+                      const char *format, ...) G_GNUC_PRINTF(5, 6);
+/* The same, and FALSE: a macro, for the analyzer to see that. */
+#define pl_ini_fail(...) (pl_ini_set_error(__VA_ARGS__), FALSE)
 
 /* Fails on a key that is not one of these. */
 gboolean pl_ini_only(const PlIni *ini, const char *group, const char *const *keys, gsize n_keys,

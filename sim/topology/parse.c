@@ -72,7 +72,8 @@ static gboolean check_group(const PlIni *ini, const char *group, const Kind **re
     *ret_kind = kind;
     *ret_name = space ? space + 1 : NULL;
     /* Labels of links and numbers of steps are looked at where they are read. */
-    if ((strcmp(word, "network") == 0 || strcmp(word, "nat") == 0 || strcmp(word, "host") == 0) &&
+    if (space &&
+        (strcmp(word, "network") == 0 || strcmp(word, "nat") == 0 || strcmp(word, "host") == 0) &&
         !is_name(*ret_name))
         return pl_ini_fail(ini, group, NULL, error,
                            "bad name \"%s\" (expected a lower-case letter, then at most %d lower-"

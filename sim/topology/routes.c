@@ -59,7 +59,8 @@ static gboolean forwards_all(const PlNode *node)
     return node->kind == PL_NODE_HOST ? node->routes : node->behaviour.mapping == PL_MAPPING_NONE;
 }
 
-static void search(const PlNode *node, Reach *reach, GPtrArray *queue)
+/* A node's own networks are all starts, so no way leads through it. */
+static void search(Reach *reach, GPtrArray *queue)
 {
     for (unsigned at = 0; at < queue->len; at++) {
         const PlNetwork *here = g_ptr_array_index(queue, at);
@@ -68,7 +69,7 @@ static void search(const PlNode *node, Reach *reach, GPtrArray *queue)
         for (unsigned i = 0; i < here->attachments->len; i++) {
             const PlAttachment *next = attachment_at(here->attachments, i);
 
-            if (next->node == node || !forwards_all(next->node))
+            if (!forwards_all(next->node))
                 continue;
             for (unsigned k = 0; k < next->node->attachments->len; k++) {
                 PlNetwork *there = attachment_at(next->node->attachments, k)->network;
@@ -102,7 +103,7 @@ static void add_default(GArray *routes, const PlGraph *graph, const Reach *reach
     const PlNetwork *gate;
     PlRoute route = {.destination.address = ph_address_ipv4(0, 0)};
 
-    if (!up || up == node)
+    if (!up)
         return;
     gate = pl_nat_inside(up)->network;
     if (reach[gate->index].start != network)
@@ -125,7 +126,7 @@ GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
         begin(reach, queue, attachment_at(node->attachments, i)->network);
     if (!node)
         begin(reach, queue, network);
-    search(node, reach, queue);
+    search(reach, queue);
     for (unsigned i = 0; i < topology->networks->len; i++) {
         const PlNetwork *there = g_ptr_array_index(topology->networks, i);
         PlRoute route = {.destination = there->subnet, .via = reach[i].via};

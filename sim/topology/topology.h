@@ -162,11 +162,12 @@ struct PlTopology {
     char *name; /* the file's name without directory and ".ini" */
     char *path; /* as it was given */
     char *title;
-    char *about;         /* the paragraph that teaches; may be NULL */
-    GPtrArray *networks; /* PlNetwork, owned, in file order */
-    GPtrArray *nodes;    /* PlNode, owned: in file order */
-    GPtrArray *steps;    /* PlStep, owned, by (at, number) */
-    GPtrArray *expects;  /* PlExpect, owned, in file order */
+    char *about; /* the paragraph that teaches; may be NULL */
+    /* PlNetwork, owned: those of [network] in file order, then those that NATs bring, in theirs */
+    GPtrArray *networks;
+    GPtrArray *nodes;   /* PlNode, owned: in file order */
+    GPtrArray *steps;   /* PlStep, owned, by (at, number) */
+    GPtrArray *expects; /* PlExpect, owned, in file order */
 };
 
 /*

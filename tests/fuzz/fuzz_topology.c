@@ -14,6 +14,7 @@ static void ask_everything(const PlTopology *topology)
         g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
         g_auto(PlFindings) findings = {0};
 
+        g_assert_cmpuint(chain->len, <, topology->nodes->len);
         if (node->kind == PL_NODE_HOST)
             pl_oracle_host(topology, node, &findings);
         else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs a fuzzer over the files (and the files in the directories) it is given: the corpus as an ordinary test. */
+/* Runs a fuzzer over the files (and the files in the directories) it is given: the corpus as an
+ * ordinary test. */
 #include <glib.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The engine: a plan is executed, and what then stands is probed, recorded and used. */
+#include <time.h>
+
+#include "capture/points.h"
+#include "kernel/carrier.h"
+#include "kernel/kernel.h"
+#include "kernel/lab.h"
+#include "kernel/rules.h"
+
+uint64_t pl_lab_now(PlLab *lab)
+{
+    struct timespec now;
+
+    (void)lab;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void down(PlLab *lab)
+{
+    if (!lab)
+        return;
+    pl_recorder_kill(lab->recorder);
+    for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
+        if (lab->nodes[i].machine)
+            pl_machine_free(lab->nodes[i].machine);
+        pl_nft_free(lab->nodes[i].nft);
+        if (lab->nodes[i].external)
+            g_array_unref(lab->nodes[i].external);
+    }
+    g_free(lab->nodes);
+    pl_spaces_free(lab->spaces);
+    pl_plan_free(lab->plan);
+    g_free(lab);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlLab, down)
+
+static gboolean load_rules(PlLab *lab, unsigned space, const char *text, GError **error)
+{
+    PlLabNode *nat = &lab->nodes[space - 1];
+
+    if (!pl_spaces_enter(lab->spaces, space, error))
+        return FALSE;
+    if (!nat->nft) {
+        nat->nft = pl_nft_new(error);
+        if (!nat->nft)
+            return FALSE;
+    }
+    return pl_nft_load(nat->nft, nat->node, text, error);
+}
+
+/* Both ends of every cable; a cable without a switch is seen from either side. */
+static gboolean await_links(PlLab *lab, GError **error)
+{
+    g_autoptr(PlCarrier) carrier = pl_carrier_new(lab->spaces);
+
+    for (unsigned i = 0; i < lab->plan->places->len; i++) {
+        const PlPlace *place = &g_array_index(lab->plan->places, PlPlace, i);
+
+        if (!pl_carrier_await(carrier, place->space, place->interface, error) ||
+            (place->far_space == PL_SPACE_SWITCH &&
+             !pl_carrier_await(carrier, place->far_space, place->far_interface, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean build(PlLab *lab, GError **error)
+{
+    uint64_t before = pl_lab_now(lab), after;
+
+    for (unsigned i = 0; i < lab->plan->ops->len; i++) {
+        const PlOp *op = &g_array_index(lab->plan->ops, PlOp, i);
+
+        if (!(op->kind == PL_OP_NFT ? load_rules(lab, op->space, op->text, error)
+                                    : pl_spaces_do(lab->spaces, op, error)))
+            return FALSE;
+        after = pl_lab_now(lab);
+        lab->spent_ns[op->kind] += after - before;
+        before = after;
+    }
+    if (!await_links(lab, error) || !pl_spaces_enter(lab->spaces, PL_SPACE_SWITCH, error))
+        return FALSE;
+    lab->waited_ns = pl_lab_now(lab) - before;
+    return TRUE;
+}
+
+static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
+{
+    g_autoptr(PlLab) lab = g_new0(PlLab, 1);
+
+    lab->topology = topology;
+    lab->seed = seed;
+    lab->nodes = g_new0(PlLabNode, topology->nodes->len);
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        lab->nodes[i].node = node;
+        if (node->kind == PL_NODE_NAT)
+            lab->nodes[i].external = g_array_copy(pl_nat_outside(node)->addresses);
+    }
+    lab->plan = pl_plan_new(topology, seed, error);
+    if (!lab->plan)
+        return NULL;
+    lab->spaces = pl_spaces_new(topology, PL_SPACES_OF(topology) + PL_LAB_PRESENCES, error);
+    if (!lab->spaces || !build(lab, error))
+        return NULL;
+    lab->ready_ns = pl_lab_now(lab);
+    return g_steal_pointer(&lab);
+}
+
+gboolean pl_lab_reset_nat(PlLab *lab, const PlNode *nat, GError **error)
+{
+    g_autofree char *text =
+        pl_rules_text(lab->topology, nat, lab->nodes[nat->index].external, lab->seed, error);
+
+    return text && load_rules(lab, PL_SPACE_OF(nat), text, error) &&
+           pl_spaces_flush_conntrack(lab->spaces, PL_SPACE_OF(nat), error) &&
+           pl_spaces_enter(lab->spaces, PL_SPACE_SWITCH, error);
+}
+
+static gboolean reset(PlLab *lab, GError **error)
+{
+    for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
+        const PlNode *node = lab->nodes[i].node;
+
+        if (node->kind == PL_NODE_NAT && !pl_lab_reset_nat(lab, node, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean record(PlLab *lab, int fd, GError **error)
+{
+    g_autoptr(GPtrArray) attachments = pl_capture_points(lab->topology);
+    g_autofree PlRecorderPoint *points = g_new0(PlRecorderPoint, attachments->len + 1);
+    g_autofree char *comment = g_strdup_printf(
+        "topology %s, engine kernel, seed %" G_GUINT64_FORMAT, lab->topology->name, lab->seed);
+
+    for (unsigned i = 0; i < attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(attachments, i);
+        const PlPlace *place = pl_plan_place(lab->plan, attachment);
+
+        points[i] = (PlRecorderPoint){
+            .netns_fd = pl_spaces_fd(lab->spaces, place->space),
+            .interface = place->interface,
+            .name = attachment->label,
+            .description = attachment->network->name,
+        };
+    }
+    lab->recorder = pl_recorder_start(points, attachments->len, fd, comment, error);
+    return lab->recorder != NULL;
+}
+
+static gboolean record_stop(PlLab *lab, GError **error)
+{
+    return pl_recorder_stop(g_steal_pointer(&lab->recorder), error);
+}
+
+/* Every host knows every other by name. */
+static char *hosts_text(const PlLab *lab)
+{
+    GString *text = g_string_new("127.0.0.1 localhost\n");
+
+    for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
+        const PlNode *node = lab->nodes[i].node;
+
+        for (unsigned k = 0; node->kind == PL_NODE_HOST && k < node->attachments->len; k++) {
+            const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
+
+            for (unsigned a = 0; a < attachment->addresses->len; a++) {
+                char address[PH_ADDRESS_TEXT_MAX];
+
+                g_string_append_printf(
+                    text, "%s %s\n",
+                    ph_address_format(&g_array_index(attachment->addresses, PhAddress, a), address),
+                    node->name);
+            }
+        }
+    }
+    return g_string_free(text, FALSE);
+}
+
+PlMachine *pl_lab_machine(PlLab *lab, const PlNode *host, GError **error)
+{
+    PlLabNode *kept = &lab->nodes[host->index];
+
+    if (!kept->machine) {
+        g_autofree char *hosts = hosts_text(lab);
+        g_autofree char *path = g_canonicalize_filename(lab->topology->path, NULL);
+        g_autofree char *directory = g_path_get_dirname(path);
+
+        kept->machine = pl_machine_new(host->name, pl_spaces_fd(lab->spaces, PL_SPACE_OF(host)),
+                                       hosts, directory, error);
+    }
+    return kept->machine;
+}
+
+static gboolean start(PlLab *lab, const PlNode *host, GError **error)
+{
+    PlMachine *machine = pl_lab_machine(lab, host, error);
+
+    if (!machine || !pl_machine_start(machine, &host->program, error))
+        return FALSE;
+    lab->ready_ns = pl_lab_now(lab);
+    return TRUE;
+}
+
+static gboolean result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error)
+{
+    PlMachine *machine = pl_lab_machine(lab, host, error);
+
+    return machine && pl_machine_result(machine, &host->program, ret_result, error);
+}
+
+const PlEngine pl_kernel_engine = {
+    .name = "kernel",
+    .description = "network namespaces, real processes, NATs by nftables, real time",
+    .sandboxed = TRUE,
+    .refuse = pl_kernel_refuse,
+    .up = up,
+    .down = down,
+    .now = pl_lab_now,
+    .probe = pl_lab_probe,
+    .reset = reset,
+    .record = record,
+    .record_stop = record_stop,
+    .start = start,
+    .result = result,
+    .step = pl_lab_step,
+};

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Namespaces and what is done in them. Each has one rtnetlink socket, made when it was entered
+ * first. */
+#include "kernel/netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "kernel/rtnl.h"
+
+typedef struct Space {
+    int fd;               /* of the namespace, -1 before it is made */
+    struct nl_sock *sock; /* NETLINK_ROUTE there */
+} Space;
+
+struct PlSpaces {
+    const PlTopology *topology;
+    Space *spaces;
+    unsigned n;
+    unsigned here; /* the one the caller is in */
+};
+
+static gboolean fail(const PlSpaces *spaces, unsigned space, int errnum, GError **error,
+                     const char *what, const char *whom)
+{
+    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "%s: cannot %s%s%s: %s",
+                pl_plan_space_name(spaces->topology, space), what, *whom ? " " : "", whom,
+                g_strerror(errnum));
+    return FALSE;
+}
+
+/* Keeps the namespace the caller is in as `space`. */
+static gboolean keep(PlSpaces *spaces, unsigned space, GError **error)
+{
+    Space *kept = &spaces->spaces[space];
+
+    kept->fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (kept->fd < 0)
+        return fail(spaces, space, errno, error, "open", "/proc/thread-self/ns/net");
+    kept->sock = pl_rtnl_open(NETLINK_ROUTE);
+    if (!kept->sock)
+        return fail(spaces, space, errno, error, "open a netlink socket", "");
+    spaces->here = space;
+    return TRUE;
+}
+
+PlSpaces *pl_spaces_new(const PlTopology *topology, unsigned n, GError **error)
+{
+    g_autoptr(PlSpaces) spaces = g_new0(PlSpaces, 1);
+
+    spaces->topology = topology;
+    spaces->spaces = g_new0(Space, n);
+    spaces->n = n;
+    for (unsigned i = 0; i < n; i++)
+        spaces->spaces[i].fd = -1;
+    return keep(spaces, PL_SPACE_SWITCH, error) ? g_steal_pointer(&spaces) : NULL;
+}
+
+void pl_spaces_free(PlSpaces *spaces)
+{
+    if (!spaces)
+        return;
+    if (spaces->here != PL_SPACE_SWITCH && setns(spaces->spaces[0].fd, CLONE_NEWNET) < 0)
+        g_error("cannot go back to the lab's own network namespace: %s", g_strerror(errno));
+    for (unsigned i = spaces->n; i-- > 0;) {
+        if (spaces->spaces[i].sock)
+            nl_socket_free(spaces->spaces[i].sock);
+        if (spaces->spaces[i].fd >= 0)
+            close(spaces->spaces[i].fd);
+    }
+    g_free(spaces->spaces);
+    g_free(spaces);
+}
+
+int pl_spaces_fd(const PlSpaces *spaces, unsigned space)
+{
+    return spaces->spaces[space].fd;
+}
+
+unsigned pl_spaces_count(const PlSpaces *spaces)
+{
+    return spaces->n;
+}
+
+struct nl_sock *pl_spaces_socket(const PlSpaces *spaces, unsigned space)
+{
+    return spaces->spaces[space].sock;
+}
+
+gboolean pl_spaces_enter(PlSpaces *spaces, unsigned space, GError **error)
+{
+    if (spaces->here == space)
+        return TRUE;
+    if (setns(spaces->spaces[space].fd, CLONE_NEWNET) < 0)
+        return fail(spaces, space, errno, error, "enter its namespace", "");
+    spaces->here = space;
+    return TRUE;
+}
+
+static gboolean make_namespace(PlSpaces *spaces, unsigned space, GError **error)
+{
+    if (unshare(CLONE_NEWNET) < 0) {
+        int errnum = errno;
+
+        if (errnum == ENOSPC)
+            g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED,
+                        "no more network namespaces are allowed here "
+                        "(sysctl user.max_net_namespaces)");
+        else if (errnum == EINVAL)
+            g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED,
+                        "this kernel has no network namespaces (CONFIG_NET_NS)");
+        else
+            fail(spaces, space, errnum, error, "make its network namespace", "");
+        return FALSE;
+    }
+    return keep(spaces, space, error);
+}
+
+/* Interface names have no dots here; in keys that have slashes sysctl would need them. */
+static gboolean write_sysctl(PlSpaces *spaces, const PlOp *op, GError **error)
+{
+    g_autofree char *path = g_strconcat("/proc/sys/", op->key, NULL);
+    gsize length = strlen(op->text);
+    ssize_t n;
+    int fd, errnum;
+
+    if (!pl_spaces_enter(spaces, op->space, error))
+        return FALSE;
+    g_strdelimit(path + strlen("/proc/sys/"), ".", '/');
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : write(fd, op->text, length);
+    errnum = errno;
+    if (fd >= 0)
+        close(fd);
+    if (n == (ssize_t)length || (op->optional && errnum == ENOENT))
+        return TRUE;
+    if (errnum == ENOENT || errnum == EROFS || errnum == EACCES || errnum == EPERM) {
+        g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "cannot set %s: %s (%s)", op->key,
+                    g_strerror(errnum),
+                    errnum == ENOENT ? "this kernel has it not"
+                                     : "a lab needs a writable /proc/sys/net");
+        return FALSE;
+    }
+    return fail(spaces, op->space, errnum, error, "set", op->key);
+}
+
+static int ethtool(struct nl_sock *sock, const char *interface, uint32_t command)
+{
+    struct ethtool_value value = {.cmd = command, .data = 0};
+    struct ifreq request = {.ifr_data = (char *)&value};
+
+    g_strlcpy(request.ifr_name, interface, sizeof(request.ifr_name));
+    if (ioctl(nl_socket_get_fd(sock), SIOCETHTOOL, &request) < 0 && errno != EOPNOTSUPP)
+        return errno;
+    return 0;
+}
+
+/* Scatter-gather has to be named: some kernels keep it, and with it segmentation, without
+ * checksums.
+ */
+static int stop_offload(struct nl_sock *sock, const char *interface)
+{
+    static const uint32_t commands[] = {ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO,
+                                        ETHTOOL_SGRO};
+    int result = 0;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(commands) && result == 0; i++)
+        result = ethtool(sock, interface, commands[i]);
+    return result;
+}
+
+static gboolean link_error(const PlSpaces *spaces, const PlOp *op, int errnum, GError **error)
+{
+    static const struct {
+        PlOpKind kind;
+        const char *what, *option;
+    } kinds[] = {
+        {PL_OP_VETH, "veth pairs", "CONFIG_VETH"},
+        {PL_OP_BRIDGE, "bridges", "CONFIG_BRIDGE"},
+        {PL_OP_MACVLAN, "macvlan interfaces", "CONFIG_MACVLAN"},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (op->kind != kinds[i].kind || errnum != EOPNOTSUPP)
+            continue;
+        g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "this kernel has no %s (%s)",
+                    kinds[i].what, kinds[i].option);
+        return FALSE;
+    }
+    return fail(spaces, op->space, errnum, error, "set up its interface",
+                op->kind == PL_OP_MACVLAN ? op->peer : op->interface);
+}
+
+static int do_netlink(PlSpaces *spaces, const PlOp *op)
+{
+    struct nl_sock *sock = spaces->spaces[op->space].sock;
+    int peer = spaces->spaces[op->peer_space].fd;
+
+    switch (op->kind) {
+    case PL_OP_BRIDGE:
+        return pl_rtnl_bridge(sock, op);
+    case PL_OP_VETH:
+        return pl_rtnl_veth(sock, op, peer);
+    case PL_OP_MACVLAN:
+        return pl_rtnl_macvlan(sock, op, peer);
+    case PL_OP_OFFLOAD:
+        return stop_offload(sock, op->interface);
+    case PL_OP_ADDRESS:
+    case PL_OP_UNADDRESS:
+        return pl_rtnl_address(sock, op, op->kind == PL_OP_ADDRESS);
+    case PL_OP_UP:
+    case PL_OP_DOWN:
+        return pl_rtnl_set_up(sock, op->interface, op->kind == PL_OP_UP);
+    case PL_OP_DELETE:
+        return pl_rtnl_delete(sock, op->interface);
+    case PL_OP_ROUTE:
+        return pl_rtnl_route(sock, op);
+    case PL_OP_NETNS:
+    case PL_OP_SYSCTL:
+    case PL_OP_NFT:
+    case PL_OP_N:
+        break;
+    }
+    return ENOSYS;
+}
+
+gboolean pl_spaces_do(PlSpaces *spaces, const PlOp *op, GError **error)
+{
+    int result;
+
+    if (op->kind == PL_OP_NETNS)
+        return make_namespace(spaces, op->space, error);
+    if (op->kind == PL_OP_SYSCTL)
+        return write_sysctl(spaces, op, error);
+    result = do_netlink(spaces, op);
+    return result == 0 || link_error(spaces, op, result, error);
+}
+
+gboolean pl_spaces_flush_conntrack(PlSpaces *spaces, unsigned space, GError **error)
+{
+    struct nl_sock *sock;
+    int result;
+
+    if (!pl_spaces_enter(spaces, space, error))
+        return FALSE;
+    sock = pl_rtnl_open(NETLINK_NETFILTER);
+    if (!sock)
+        return fail(spaces, space, errno, error, "open a netlink socket", "");
+    result = pl_rtnl_flush_conntrack(sock);
+    nl_socket_free(sock);
+    if (result == EINVAL || result == EOPNOTSUPP || result == EPROTONOSUPPORT) {
+        g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED,
+                    "this kernel cannot forget connections (CONFIG_NF_CT_NETLINK)");
+        return FALSE;
+    }
+    return result == 0 || fail(spaces, space, result, error, "forget its connections", "");
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What has to be done to build a topology; see plan.h. */
+#include "kernel/plan.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "kernel/rules.h"
+
+#define MTU_DEFAULT 1500
+
+static const PlAttachment *attachment_at(const GPtrArray *attachments, unsigned i)
+{
+    return g_ptr_array_index(attachments, i);
+}
+
+const char *pl_plan_space_name(const PlTopology *topology, unsigned space)
+{
+    const PlNode *node;
+
+    if (space == PL_SPACE_SWITCH)
+        return "switch";
+    if (space > topology->nodes->len)
+        return "presence";
+    node = g_ptr_array_index(topology->nodes, space - 1);
+    return node->name;
+}
+
+/* Of two members with a host among them; then nobody else ever needs to be plugged in. */
+static gboolean is_cable(const PlNetwork *network)
+{
+    return network->attachments->len == 2 &&
+           (attachment_at(network->attachments, 0)->node->kind == PL_NODE_HOST ||
+            attachment_at(network->attachments, 1)->node->kind == PL_NODE_HOST);
+}
+
+gboolean pl_plan_bridge(const PlNetwork *network, char ret_name[static IFNAMSIZ])
+{
+    if (is_cable(network))
+        return FALSE;
+    g_snprintf(ret_name, IFNAMSIZ, "br%u", network->index);
+    return TRUE;
+}
+
+const PlPlace *pl_plan_place(const PlPlan *plan, const PlAttachment *attachment)
+{
+    for (unsigned i = 0; i < plan->places->len; i++) {
+        const PlPlace *place = &g_array_index(plan->places, PlPlace, i);
+
+        if (place->attachment == attachment)
+            return place;
+    }
+    assert(!"an attachment of another topology");
+    return NULL;
+}
+
+PlOp pl_op(PlOpKind kind, unsigned space, const char *interface)
+{
+    PlOp op = {.kind = kind, .space = space};
+
+    g_strlcpy(op.interface, interface, sizeof(op.interface));
+    return op;
+}
+
+static void add_sysctl(GArray *ops, unsigned space, gboolean optional, const char *key,
+                       const char *value)
+{
+    PlOp op = pl_op(PL_OP_SYSCTL, space, "");
+
+    op.key = key;
+    op.text = g_strdup(value);
+    op.optional = optional;
+    g_array_append_val(ops, op);
+}
+
+static void add_up(GArray *ops, unsigned space, const char *interface)
+{
+    PlOp op = pl_op(PL_OP_UP, space, interface);
+
+    g_array_append_val(ops, op);
+}
+
+void pl_plan_quiet(GArray *ops, unsigned space)
+{
+    /* No neighbour discovery or listener reports among the packets. */
+    add_sysctl(ops, space, TRUE, "net.ipv6.conf.all.disable_ipv6", "1");
+    /* New namespaces inherit the machine's own settings. */
+    add_sysctl(ops, space, FALSE, "net.ipv4.conf.all.rp_filter", "0");
+    add_sysctl(ops, space, FALSE, "net.ipv4.conf.default.rp_filter", "0");
+}
+
+static void plan_node(PlPlan *plan, const PlNode *node)
+{
+    unsigned space = PL_SPACE_OF(node);
+    gboolean forwards = node->kind == PL_NODE_NAT || node->routes;
+    PlOp netns = pl_op(PL_OP_NETNS, space, "");
+
+    g_array_append_val(plan->ops, netns);
+    pl_plan_quiet(plan->ops, space);
+    add_sysctl(plan->ops, space, FALSE, "net.ipv4.ip_forward", forwards ? "1" : "0");
+    /* Each rejected packet is answered, not one in a second. */
+    add_sysctl(plan->ops, space, FALSE, "net.ipv4.icmp_ratelimit", "0");
+    if (forwards) {
+        add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.all.send_redirects", "0");
+        add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.default.send_redirects", "0");
+    }
+    if (node->kind == PL_NODE_HOST) {
+        /* Two programs of one host can meet by way of a hairpin that keeps their address. */
+        add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.all.accept_local", "1");
+        add_sysctl(plan->ops, space, TRUE, "net.ipv4.ip_unprivileged_port_start", "0");
+        add_sysctl(plan->ops, space, TRUE, "net.ipv4.ping_group_range", "0 0");
+    }
+    add_up(plan->ops, space, "lo");
+}
+
+static void plan_places(PlPlan *plan)
+{
+    for (unsigned n = 0; n < plan->topology->nodes->len; n++) {
+        const PlNode *node = g_ptr_array_index(plan->topology->nodes, n);
+
+        for (unsigned i = 0; i < node->attachments->len; i++) {
+            PlPlace place = {.attachment = attachment_at(node->attachments, i),
+                             .space = PL_SPACE_OF(node),
+                             .far_space = PL_SPACE_SWITCH};
+
+            if (node->kind == PL_NODE_HOST)
+                g_snprintf(place.interface, IFNAMSIZ, "eth%u", i);
+            else
+                g_strlcpy(place.interface,
+                          place.attachment->side == PL_SIDE_INSIDE ? PL_RULES_INSIDE
+                                                                   : PL_RULES_OUTSIDE,
+                          IFNAMSIZ);
+            g_snprintf(place.far_interface, IFNAMSIZ, "p%u", plan->places->len);
+            g_array_append_val(plan->places, place);
+        }
+    }
+}
+
+static void add_offload(GArray *ops, unsigned space, const char *interface)
+{
+    PlOp op = pl_op(PL_OP_OFFLOAD, space, interface);
+
+    g_array_append_val(ops, op);
+}
+
+static unsigned mtu_of(const PlAttachment *attachment)
+{
+    return attachment->link.mtu_bytes ? attachment->link.mtu_bytes : MTU_DEFAULT;
+}
+
+static uint16_t mac_of(const PlPlan *plan, const PlPlace *place)
+{
+    return (uint16_t)(2 * (place - &g_array_index(plan->places, PlPlace, 0) + 1));
+}
+
+static void plan_cable(PlPlan *plan, const PlNetwork *network)
+{
+    const PlAttachment *a = attachment_at(network->attachments, 0);
+    const PlAttachment *b = attachment_at(network->attachments, 1);
+    PlPlace *place = (PlPlace *)pl_plan_place(plan, a), *far = (PlPlace *)pl_plan_place(plan, b);
+    PlOp veth = pl_op(PL_OP_VETH, place->space, place->interface);
+
+    place->far_space = far->space;
+    g_strlcpy(place->far_interface, far->interface, IFNAMSIZ);
+    far->far_space = place->space;
+    g_strlcpy(far->far_interface, place->interface, IFNAMSIZ);
+    veth.peer_space = far->space;
+    g_strlcpy(veth.peer, far->interface, IFNAMSIZ);
+    veth.mtu_bytes = MIN(mtu_of(a), mtu_of(b));
+    veth.mac = mac_of(plan, place);
+    veth.peer_mac = mac_of(plan, far);
+    g_array_append_val(plan->ops, veth);
+    add_offload(plan->ops, place->space, place->interface);
+    add_offload(plan->ops, far->space, far->interface);
+}
+
+static void plan_port(PlPlan *plan, const PlPlace *place, const char *bridge)
+{
+    PlOp veth = pl_op(PL_OP_VETH, PL_SPACE_SWITCH, place->far_interface);
+
+    veth.peer_space = place->space;
+    g_strlcpy(veth.peer, place->interface, IFNAMSIZ);
+    g_strlcpy(veth.master, bridge, IFNAMSIZ);
+    veth.mtu_bytes = mtu_of(place->attachment);
+    veth.mac = mac_of(plan, place) + 1;
+    veth.peer_mac = mac_of(plan, place);
+    g_array_append_val(plan->ops, veth);
+    add_offload(plan->ops, PL_SPACE_SWITCH, place->far_interface);
+    add_offload(plan->ops, place->space, place->interface);
+    add_up(plan->ops, PL_SPACE_SWITCH, place->far_interface);
+}
+
+static void plan_network(PlPlan *plan, const PlNetwork *network)
+{
+    char bridge[IFNAMSIZ];
+    PlOp op;
+
+    if (!pl_plan_bridge(network, bridge)) {
+        plan_cable(plan, network);
+        return;
+    }
+    op = pl_op(PL_OP_BRIDGE, PL_SPACE_SWITCH, bridge);
+    g_array_append_val(plan->ops, op);
+    add_offload(plan->ops, PL_SPACE_SWITCH, bridge);
+    add_up(plan->ops, PL_SPACE_SWITCH, bridge);
+    for (unsigned i = 0; i < network->attachments->len; i++)
+        plan_port(plan, pl_plan_place(plan, attachment_at(network->attachments, i)), bridge);
+}
+
+static void plan_addresses(PlPlan *plan, const PlPlace *place)
+{
+    const GArray *addresses = place->attachment->addresses;
+
+    for (unsigned i = 0; i < addresses->len; i++) {
+        PlOp op = pl_op(PL_OP_ADDRESS, place->space, place->interface);
+
+        op.prefix.address = g_array_index(addresses, PhAddress, i);
+        op.prefix.length = place->attachment->network->subnet.length;
+        g_array_append_val(plan->ops, op);
+    }
+    add_up(plan->ops, place->space, place->interface);
+}
+
+static void plan_routes(PlPlan *plan, const PlPlace *place)
+{
+    g_autoptr(GArray) routes =
+        pl_topology_routes(plan->topology, place->attachment->network, place->attachment->node);
+
+    for (unsigned i = 0; i < routes->len; i++) {
+        const PlRoute *route = &g_array_index(routes, PlRoute, i);
+        PlOp op = pl_op(PL_OP_ROUTE, place->space, place->interface);
+
+        op.prefix = route->destination;
+        op.via = route->via;
+        g_array_append_val(plan->ops, op);
+    }
+}
+
+static gboolean plan_rules(PlPlan *plan, const PlNode *nat, uint64_t seed, GError **error)
+{
+    g_autofree char *seconds =
+        g_strdup_printf("%" G_GUINT64_FORMAT, nat->behaviour.udp_timeout_ns / 1000000000);
+    PlOp op = pl_op(PL_OP_NFT, PL_SPACE_OF(nat), "");
+
+    op.text = pl_rules_text(plan->topology, nat, pl_nat_outside(nat)->addresses, seed, error);
+    if (!op.text)
+        return FALSE;
+    g_array_append_val(plan->ops, op);
+    /* After the rules, which bring conntrack with them where it is a module. A firewall's `rules`
+       may do without. */
+    add_sysctl(plan->ops, op.space, nat->rules != NULL, "net.netfilter.nf_conntrack_udp_timeout",
+               seconds);
+    add_sysctl(plan->ops, op.space, nat->rules != NULL,
+               "net.netfilter.nf_conntrack_udp_timeout_stream", seconds);
+    return TRUE;
+}
+
+static gboolean plan_all(PlPlan *plan, uint64_t seed, GError **error)
+{
+    const PlTopology *topology = plan->topology;
+
+    /* A bridge is no router, whatever br_netfilter thinks. */
+    pl_plan_quiet(plan->ops, PL_SPACE_SWITCH);
+    add_sysctl(plan->ops, PL_SPACE_SWITCH, TRUE, "net.bridge.bridge-nf-call-iptables", "0");
+    for (unsigned i = 0; i < topology->nodes->len; i++)
+        plan_node(plan, g_ptr_array_index(topology->nodes, i));
+    plan_places(plan);
+    for (unsigned i = 0; i < topology->networks->len; i++)
+        plan_network(plan, g_ptr_array_index(topology->networks, i));
+    for (unsigned i = 0; i < plan->places->len; i++)
+        plan_addresses(plan, &g_array_index(plan->places, PlPlace, i));
+    for (unsigned i = 0; i < plan->places->len; i++)
+        plan_routes(plan, &g_array_index(plan->places, PlPlace, i));
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        if (node->kind == PL_NODE_NAT && !plan_rules(plan, node, seed, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void clear_op(gpointer data)
+{
+    PlOp *op = data;
+
+    g_free(op->text);
+}
+
+PlPlan *pl_plan_new(const PlTopology *topology, uint64_t seed, GError **error)
+{
+    g_autoptr(PlPlan) plan = g_new0(PlPlan, 1);
+
+    plan->topology = topology;
+    plan->ops = g_array_new(FALSE, TRUE, sizeof(PlOp));
+    g_array_set_clear_func(plan->ops, clear_op);
+    plan->places = g_array_new(FALSE, TRUE, sizeof(PlPlace));
+    return plan_all(plan, seed, error) ? g_steal_pointer(&plan) : NULL;
+}
+
+void pl_plan_free(PlPlan *plan)
+{
+    if (!plan)
+        return;
+    g_array_unref(plan->ops);
+    g_array_unref(plan->places);
+    g_free(plan);
+}

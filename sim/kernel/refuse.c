@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What nftables, conntrack and a kernel without netem cannot do, by name. */
+#include <string.h>
+
+#include "kernel/lab.h"
+#include "kernel/pool.h"
+
+static void refuse(GPtrArray *reasons, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void refuse(GPtrArray *reasons, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    g_ptr_array_add(reasons, g_strdup_vprintf(format, arguments));
+    va_end(arguments);
+}
+
+static void refuse_link(const PlAttachment *attachment, GPtrArray *reasons)
+{
+    const PlLink *link = &attachment->link;
+    const struct {
+        gboolean wanted;
+        const char *name;
+    } impairments[] = {
+        {link->delay_ns != 0, "delay"},
+        {link->jitter_ns != 0, "jitter"},
+        {link->loss_ppm != 0, "loss"},
+        {link->rate_bps != 0, "rate"},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(impairments); i++)
+        if (impairments[i].wanted)
+            refuse(reasons, "engine kernel cannot express link %s %s", attachment->label,
+                   impairments[i].name);
+}
+
+static void refuse_blocks(const PlTopology *topology, const PlNode *nat, GPtrArray *reasons)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PlPool) pool =
+        pl_pool_new(topology, nat, pl_nat_outside(nat)->addresses, /* seed= */ 0, &error);
+
+    if (!pool)
+        refuse(reasons, "%s", error->message);
+}
+
+static void refuse_nat(const PlTopology *topology, const PlNode *nat, GPtrArray *reasons)
+{
+    const PlBehaviour *behaviour = &nat->behaviour;
+
+    /* With rules of their own, what the file says of its behaviour is for judges only. */
+    if (!nat->rules) {
+        if (behaviour->mapping != PL_MAPPING_NONE &&
+            behaviour->port_allocation == PL_PORT_ALLOCATION_SEQUENTIAL &&
+            behaviour->mapping != PL_MAPPING_ADDRESS_AND_PORT_DEPENDENT)
+            refuse(reasons,
+                   "engine kernel cannot express nat %s port-allocation = sequential with "
+                   "mapping = %s",
+                   nat->name, pl_mapping_name(behaviour->mapping));
+        if (!behaviour->inbound_refresh)
+            refuse(reasons,
+                   "engine kernel cannot express nat %s inbound-refresh = no (conntrack refreshes "
+                   "on packets of either direction)",
+                   nat->name);
+        if (behaviour->mapping != PL_MAPPING_NONE)
+            refuse_blocks(topology, nat, reasons);
+    }
+    if (behaviour->udp_timeout_ns % 1000000000 != 0 || behaviour->udp_timeout_ns == 0)
+        refuse(reasons,
+               "engine kernel cannot express nat %s udp-timeout (conntrack counts whole seconds)",
+               nat->name);
+}
+
+static void refuse_host(const PlNode *host, GPtrArray *reasons)
+{
+    static const char *const own[] = {"hub", "node", "classify"};
+
+    if (!host->program.argv)
+        return;
+    for (unsigned i = 0; i < G_N_ELEMENTS(own); i++)
+        if (strcmp(host->program.argv[0], own[i]) == 0)
+            refuse(reasons, "host %s needs libpinhole's %s, which this version does not have",
+                   host->name, own[i]);
+}
+
+void pl_kernel_refuse(const PlTopology *topology, GPtrArray *reasons)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        for (unsigned k = 0; k < node->attachments->len; k++)
+            refuse_link(g_ptr_array_index(node->attachments, k), reasons);
+        if (node->kind == PL_NODE_NAT)
+            refuse_nat(topology, node, reasons);
+        else
+            refuse_host(node, reasons);
+    }
+    for (unsigned i = 0; i < topology->expects->len; i++) {
+        const PlExpect *expect = g_ptr_array_index(topology->expects, i);
+
+        if (expect->kind == PL_EXPECT_PATH)
+            refuse(reasons,
+                   "the path %s needs libpinhole's peers, which this version does not have",
+                   expect->key);
+    }
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What happens to a lab while it runs. */
+#include <errno.h>
+#include <time.h>
+
+#include "kernel/lab.h"
+
+#define RUN_LIMIT_NS (60 * G_GUINT64_CONSTANT(1000000000))
+
+static void wait_until(uint64_t time_ns)
+{
+    struct timespec until = {
+        .tv_sec = (time_t)(time_ns / 1000000000),
+        .tv_nsec = (long)(time_ns % 1000000000),
+    };
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
+}
+
+/* Routes go away with the interface they lead over. */
+static gboolean restore_routes(PlLab *lab, unsigned space, GError **error)
+{
+    for (unsigned i = 0; i < lab->plan->ops->len; i++) {
+        const PlOp *op = &g_array_index(lab->plan->ops, PlOp, i);
+
+        if (op->kind == PL_OP_ROUTE && op->space == space && !pl_spaces_do(lab->spaces, op, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean set_up(PlLab *lab, unsigned space, const char *interface, gboolean up,
+                       GError **error)
+{
+    PlOp op = pl_op(up ? PL_OP_UP : PL_OP_DOWN, space, interface);
+
+    if (!pl_spaces_do(lab->spaces, &op, error))
+        return FALSE;
+    return !up || space == PL_SPACE_SWITCH || restore_routes(lab, space, error);
+}
+
+/* The far end of the cable is pulled: the node itself keeps addresses and routes, as a machine does
+ * whose switch has lost power. */
+static gboolean set_link(PlLab *lab, const PlAttachment *attachment, gboolean up, GError **error)
+{
+    const PlPlace *place = pl_plan_place(lab->plan, attachment);
+
+    return set_up(lab, place->far_space, place->far_interface, up, error);
+}
+
+static gboolean reboot(PlLab *lab, const PlNode *nat, GError **error)
+{
+    const PlPlace *sides[] = {
+        pl_plan_place(lab->plan, pl_nat_inside(nat)),
+        pl_plan_place(lab->plan, pl_nat_outside(nat)),
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(sides); i++)
+        if (!set_up(lab, sides[i]->space, sides[i]->interface, FALSE, error))
+            return FALSE;
+    if (!pl_lab_reset_nat(lab, nat, error))
+        return FALSE;
+    /* The second brings back the routes of both. */
+    for (unsigned i = 0; i < G_N_ELEMENTS(sides); i++) {
+        PlOp op = pl_op(PL_OP_UP, sides[i]->space, sides[i]->interface);
+
+        if (!pl_spaces_do(lab->spaces, &op, error))
+            return FALSE;
+    }
+    return restore_routes(lab, sides[0]->space, error);
+}
+
+static gboolean set_addresses(PlLab *lab, const PlPlace *place, const GArray *addresses,
+                              PlOpKind kind, GError **error)
+{
+    for (unsigned i = 0; i < addresses->len; i++) {
+        PlOp op = pl_op(kind, place->space, place->interface);
+
+        op.prefix = (PlPrefix){g_array_index(addresses, PhAddress, i),
+                               place->attachment->network->subnet.length};
+        if (!pl_spaces_do(lab->spaces, &op, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* The first external address is another one; those of a larger pool stay. */
+static gboolean change_address(PlLab *lab, const PlNode *nat, const PhAddress *address,
+                               GError **error)
+{
+    const PlPlace *place = pl_plan_place(lab->plan, pl_nat_outside(nat));
+    GArray *external = lab->nodes[nat->index].external;
+    g_autoptr(GArray) old = g_array_copy(external);
+
+    /* The last one first: with the primary address of a subnet all others would go. */
+    for (unsigned i = old->len; i-- > 0;) {
+        PlOp op = pl_op(PL_OP_UNADDRESS, place->space, place->interface);
+
+        op.prefix =
+            (PlPrefix){g_array_index(old, PhAddress, i), place->attachment->network->subnet.length};
+        if (!pl_spaces_do(lab->spaces, &op, error))
+            return FALSE;
+    }
+    g_array_index(external, PhAddress, 0) = *address;
+    return set_addresses(lab, place, external, PL_OP_ADDRESS, error) &&
+           restore_routes(lab, place->space, error) && pl_lab_reset_nat(lab, nat, error);
+}
+
+static gboolean run_command(PlLab *lab, const PlStep *step, GError **error)
+{
+    PlMachine *machine = pl_lab_machine(lab, step->node, error);
+
+    return machine && pl_machine_run(machine, step->argv, RUN_LIMIT_NS, error);
+}
+
+gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
+{
+    wait_until(lab->ready_ns + step->at_ns);
+    switch (step->kind) {
+    case PL_STEP_NAT_FLUSH:
+        return pl_lab_reset_nat(lab, step->node, error);
+    case PL_STEP_NAT_REBOOT:
+        return reboot(lab, step->node, error);
+    case PL_STEP_NAT_ADDRESS:
+        return change_address(lab, step->node, &step->address, error);
+    case PL_STEP_LINK_DOWN:
+    case PL_STEP_LINK_UP:
+        return set_link(lab, step->attachment, step->kind == PL_STEP_LINK_UP, error);
+    case PL_STEP_HOST_RUN:
+        return run_command(lab, step, error);
+    case PL_STEP_HOST_KILL:
+        if (lab->nodes[step->node->index].machine)
+            pl_machine_kill(lab->nodes[step->node->index].machine);
+        return TRUE;
+    }
+    g_assert_not_reached();
+}

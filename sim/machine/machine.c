@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A host as a small machine, as the lab sees it. The host's own side is its keeper (keeper.c), a
+ * process that is made when the first program is to start.
+ */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "machine/keeper.h"
+#include "machine/namespaces.h"
+#include "machine/run.h"
+
+/* A keeper answers at once; what takes longer is a machine in need of help. */
+#define ANSWER_MS 30000
+
+struct PlMachine {
+    char *name, *hosts, *keep;
+    int netns;
+    pid_t keeper; /* 0 until the first program */
+    int keeper_fd, socket, event;
+    unsigned next_id;
+    GPtrArray *runs; /* PlRun, owned */
+};
+
+PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, const char *keep,
+                          GError **error)
+{
+    PlMachine *machine;
+
+    if (!g_file_test(keep, G_FILE_TEST_IS_DIR)) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: %s is not a directory", name, keep);
+        return NULL;
+    }
+    machine = g_new0(PlMachine, 1);
+    machine->name = g_strdup(name);
+    machine->hosts = g_strdup(hosts);
+    machine->keep = g_canonicalize_filename(keep, NULL);
+    machine->netns = netns_fd;
+    machine->keeper_fd = machine->socket = machine->event = -1;
+    machine->runs = g_ptr_array_new_with_free_func((GDestroyNotify)pl_run_free);
+    return machine;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* With the keeper dies everything that runs on the host. */
+static void end_keeper(PlMachine *machine)
+{
+    if (machine->keeper > 0) {
+        syscall(SYS_pidfd_send_signal, machine->keeper_fd, SIGKILL, NULL, 0);
+        while (waitpid(machine->keeper, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    machine->keeper = 0;
+    close_fd(&machine->keeper_fd);
+    close_fd(&machine->socket);
+    close_fd(&machine->event);
+    for (guint i = 0; i < machine->runs->len; i++) {
+        PlRun *run = g_ptr_array_index(machine->runs, i);
+
+        if (!atomic_load(&run->share->ended)) {
+            run->share->status = SIGKILL;
+            atomic_store(&run->share->ended, 1);
+        }
+    }
+}
+
+void pl_machine_free(PlMachine *machine)
+{
+    if (!machine)
+        return;
+    end_keeper(machine);
+    g_ptr_array_unref(machine->runs);
+    g_free(machine->name);
+    g_free(machine->hosts);
+    g_free(machine->keep);
+    g_free(machine);
+}
+
+/* The keeper's next message, or an error when there will be none. */
+static gboolean hear(PlMachine *machine, GError **error)
+{
+    struct pollfd polls[] = {{.fd = machine->socket, .events = POLLIN},
+                             {.fd = machine->keeper_fd, .events = POLLIN}};
+    PlKeeperReply reply;
+    int n;
+
+    do
+        n = poll(polls, G_N_ELEMENTS(polls), ANSWER_MS);
+    while (n < 0 && errno == EINTR);
+    if (!(polls[0].revents & POLLIN) ||
+        recv(machine->socket, &reply, sizeof(reply), MSG_DONTWAIT) != sizeof(reply)) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "its first process %s",
+                    n == 0 ? "does not answer" : "is dead");
+        /* An answer that came late would be taken for another's. */
+        end_keeper(machine);
+        return FALSE;
+    }
+    if (reply.failed) {
+        g_set_error(error, PL_ERROR, reply.code, "%s", reply.text);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean ask(PlMachine *machine, PlKeeperRequest request, int fd, GError **error)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (fd >= 0) {
+        struct cmsghdr *c;
+
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control);
+        c = CMSG_FIRSTHDR(&message);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(fd));
+        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    }
+    if (sendmsg(machine->socket, &message, MSG_NOSIGNAL) < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "its first process is dead");
+        return FALSE;
+    }
+    return hear(machine, error);
+}
+
+static gboolean begin_keeper(PlMachine *machine, GError **error)
+{
+    int sockets[2];
+
+    if (machine->keeper > 0)
+        return TRUE;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make a socket pair: %s",
+                    g_strerror(errno));
+        return FALSE;
+    }
+    machine->socket = sockets[0];
+    machine->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    machine->keeper =
+        machine->event < 0
+            ? -1
+            : pl_namespaces_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS, &machine->keeper_fd);
+    if (machine->keeper == 0) {
+        const PlKeeperHost host = {
+            .name = machine->name,
+            .hosts = machine->hosts,
+            .keep = machine->keep,
+            .netns = machine->netns,
+            .socket = sockets[1],
+            .event = machine->event,
+        };
+
+        pl_keeper_main(&host);
+    }
+    if (machine->keeper < 0)
+        pl_namespaces_error(error, "make its namespaces", errno);
+    close(sockets[1]);
+    if (machine->keeper < 0 || !hear(machine, error)) {
+        end_keeper(machine);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    gboolean ok;
+    int fd;
+
+    if (!begin_keeper(machine, error))
+        return FALSE;
+    run->share = pl_program_share_new(argv, &fd, error);
+    if (!run->share)
+        return FALSE;
+    ok = ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_START, .id = run->id}, fd, &local);
+    close(fd);
+    if (!ok)
+        g_set_error(error, PL_ERROR, local->code, "cannot start `%s`: %s", argv[0], local->message);
+    return ok;
+}
+
+static gboolean wait_ready(PlMachine *machine, const PlRun *run, GError **error)
+{
+    if (pl_run_wait_ready(run, machine->event, machine->keeper_fd, machine->netns, error))
+        return TRUE;
+    g_prefix_error(error, "host %s: ", machine->name);
+    return FALSE;
+}
+
+/* Starts, and waits until it is ready; *ret_run is owned by the machine, NULL when none started. */
+static gboolean start(PlMachine *machine, const PlProgram *program, PlRun **ret_run, GError **error)
+{
+    PlRun *run;
+
+    g_assert(program->argv && program->argv[0]);
+    run = pl_run_new(machine->next_id++, program);
+    *ret_run = NULL;
+    if (!spawn(machine, run, program->argv, error)) {
+        pl_run_free(run);
+        g_prefix_error(error, "host %s: ", machine->name);
+        return FALSE;
+    }
+    run->deadline = pl_now_ns() + program->time_limit_ns;
+    g_ptr_array_add(machine->runs, run);
+    *ret_run = run;
+    return wait_ready(machine, run, error);
+}
+
+gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError **error)
+{
+    PlRun *run;
+
+    return start(machine, program, &run, error);
+}
+
+static PlRun *find_run(PlMachine *machine, const PlProgram *program)
+{
+    for (guint i = machine->runs->len; i > 0; i--) {
+        PlRun *run = g_ptr_array_index(machine->runs, i - 1);
+
+        if (run->program == program)
+            return run;
+    }
+    return NULL;
+}
+
+gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
+                           PlProgramResult *ret_result, GError **error)
+{
+    PlRun *run = find_run(machine, program);
+
+    if (!run) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program was not started",
+                    machine->name);
+        return FALSE;
+    }
+    if (program->ready == PL_READY_EXIT && !pl_run_has_ended(run) &&
+        !wait_ready(machine, run, error)) {
+        g_prefix_error(error, "host %s: ", machine->name);
+        return FALSE;
+    }
+    *ret_result = (PlProgramResult){.ended = pl_run_has_ended(run)};
+    ret_result->exit_status = ret_result->ended ? pl_run_exit_status(run) : -1;
+    ret_result->output = pl_program_share_text(run->share);
+    return TRUE;
+}
+
+gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_limit_ns,
+                        GError **error)
+{
+    const PlProgram program = {
+        .argv = (char **)argv, .ready = PL_READY_EXIT, .time_limit_ns = time_limit_ns};
+    gboolean ok;
+    PlRun *run;
+
+    ok = start(machine, &program, &run, error);
+    if (ok && pl_run_exit_status(run) != 0) {
+        g_autofree char *what = g_strdup_printf("ended with status %d", pl_run_exit_status(run));
+
+        pl_run_error(error, run, what);
+        g_prefix_error(error, "host %s: ", machine->name);
+        ok = FALSE;
+    }
+    if (!run)
+        return FALSE;
+    if (!pl_run_has_ended(run))
+        ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL, .id = run->id}, -1, NULL);
+    g_ptr_array_remove(machine->runs, run);
+    return ok;
+}
+
+void pl_machine_kill(PlMachine *machine)
+{
+    /* A keeper that cannot do it is killed itself. */
+    if (machine->keeper > 0 &&
+        !ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL_ALL}, -1, NULL))
+        end_keeper(machine);
+}

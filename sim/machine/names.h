@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Names for `ip netns exec`: links in /run/netns to namespaces that a process holds open. Only root
+ * may make them. Such a link leads nowhere once that process has ended; pl_names_sweep removes what
+ * a killed one left.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "topology/topology.h"
+
+typedef struct PlNames PlNames;
+
+/* PL_ERROR_INPUT when this is not root. Sweeps first. */
+PlNames *pl_names_new(GError **error);
+/*
+ * "LAB.NODE" is the namespace that process `pid` has open as `fd`. A name that another lab which
+ * still stands has already is PL_ERROR_INPUT.
+ */
+gboolean pl_names_add(PlNames *names, const char *lab, const char *node, pid_t pid, int fd,
+                      GError **error);
+/* Removes the links. NULL is allowed. */
+void pl_names_free(PlNames *names);
+
+/* Removes the links of labs that are gone; without permission, does nothing. */
+void pl_names_sweep(void);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Text for a terminal of 100 columns: colours, cells of tables, paragraphs. For this room only. */
+#pragma once
+
+#include <glib.h>
+#include <stdio.h>
+
+#define PL_TEXT_COLUMNS 100
+
+typedef enum {
+    PL_STYLE_NONE,
+    PL_STYLE_BOLD,
+    PL_STYLE_DIM,
+    PL_STYLE_GOOD,
+    PL_STYLE_BAD,
+    PL_STYLE_SKIPPED,
+} PlStyle;
+
+typedef struct PlText {
+    FILE *out;
+    gboolean colour;
+} PlText;
+
+/* Columns that the text takes; control characters and what is not UTF-8 count as they are printed.
+ */
+unsigned pl_text_width(const char *text);
+/* The text in `width` columns, filled up with blanks, or cut and ended with "..."; no blanks are
+ * added with width 0. Control characters become "?". */
+void pl_text_cell(const PlText *text, PlStyle style, unsigned width, const char *value);
+/* The same for the last cell of a line, which is not filled up but ended. */
+void pl_text_last(const PlText *text, PlStyle style, unsigned width, const char *value);
+/* Words in lines of at most PL_TEXT_COLUMNS columns: the first line begins with `first`, the others
+ * with as many blanks. */
+void pl_text_paragraph(const PlText *text, const char *first, const char *words);
+/* The last `n` lines, each after `first`. */
+void pl_text_tail(const PlText *text, const char *first, const char *lines, unsigned n);

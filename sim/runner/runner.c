@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One process, one thread, one poll: for the signals, and for each cell that runs its pipe and its
+ * end.
+ */
+#include "runner/runner.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "runner/cell.h"
+
+typedef struct Runner {
+    const PlRunCell *cells;
+    size_t n_cells, next;
+    const PlRunnerOptions *options;
+    sigset_t signals; /* the mask from before */
+    int signal_fd;
+    GPtrArray *running;  /* PlCell */
+    PlVerdict **verdict; /* n_cells; NULL until there is one */
+    char *unsupported;   /* why no sandbox can be made here, once that is known */
+    PlRunProgress progress;
+} Runner;
+
+static void tell(Runner *runner, size_t index)
+{
+    runner->progress.topology = runner->cells[index].topology->name;
+    if (runner->options->progress)
+        runner->options->progress(&runner->progress, runner->options->data);
+}
+
+static void settle(Runner *runner, size_t index, PlVerdict *verdict)
+{
+    runner->verdict[index] = verdict;
+    switch (verdict->outcome) {
+    case PL_OUTCOME_PASS:
+        runner->progress.passed++;
+        break;
+    case PL_OUTCOME_FAIL:
+        runner->progress.failed++;
+        break;
+    case PL_OUTCOME_SKIP:
+        runner->progress.skipped++;
+        break;
+    }
+    tell(runner, index);
+}
+
+/* Whether it is known without a lab that the engine cannot do this: then nothing is started. */
+static gboolean skip(Runner *runner, size_t index)
+{
+    const PlRunCell *cell = &runner->cells[index];
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    PlVerdict *verdict;
+
+    runner->options->engine->refuse(cell->topology, reasons);
+    if (reasons->len == 0 && runner->unsupported)
+        g_ptr_array_add(reasons, g_strdup(runner->unsupported));
+    if (reasons->len == 0)
+        return FALSE;
+    verdict = pl_cell_verdict(cell, runner->options);
+    for (guint i = 0; i < reasons->len; i++)
+        pl_verdict_reason(verdict, PL_OUTCOME_SKIP, "%s",
+                          (const char *)g_ptr_array_index(reasons, i));
+    settle(runner, index, verdict);
+    return TRUE;
+}
+
+static void start(Runner *runner, size_t index)
+{
+    g_autoptr(GError) error = NULL;
+    PlVerdict *verdict;
+    PlCell *cell;
+
+    if (skip(runner, index))
+        return;
+    cell = pl_cell_start(&runner->cells[index], runner->options, index, &runner->signals, &error);
+    if (cell) {
+        g_ptr_array_add(runner->running, cell);
+        tell(runner, index);
+        return;
+    }
+    if (g_error_matches(error, PL_ERROR, PL_ERROR_UNSUPPORTED) && !runner->unsupported)
+        runner->unsupported = g_strdup(error->message);
+    verdict = pl_cell_verdict(&runner->cells[index], runner->options);
+    pl_verdict_error(verdict, error);
+    settle(runner, index, verdict);
+}
+
+static int milliseconds_left(const Runner *runner)
+{
+    gint64 now = g_get_monotonic_time(), first = G_MAXINT64;
+
+    for (guint i = 0; i < runner->running->len; i++) {
+        const PlCell *cell = g_ptr_array_index(runner->running, i);
+
+        first = MIN(first, cell->deadline_us);
+    }
+    return (int)CLAMP((first - now + 999) / 1000, 0, G_MAXINT);
+}
+
+/* Fills [0] with the signals, [1 + 2i] with the pipe of running cell i, [2 + 2i] with its end. */
+static void fill_poll(const Runner *runner, GArray *fds)
+{
+    struct pollfd fd = {.fd = runner->signal_fd, .events = POLLIN};
+
+    g_array_set_size(fds, 0);
+    g_array_append_val(fds, fd);
+    for (guint i = 0; i < runner->running->len; i++) {
+        const PlCell *cell = g_ptr_array_index(runner->running, i);
+
+        fd.fd = cell->pipe;
+        g_array_append_val(fds, fd);
+        fd.fd = cell->process.pidfd;
+        g_array_append_val(fds, fd);
+    }
+}
+
+/* Waits for something to happen, and does what there is to do. Returns the signal that came, or 0.
+ */
+static int turn(Runner *runner, GArray *fds)
+{
+    struct signalfd_siginfo info;
+    gint64 now;
+
+    fill_poll(runner, fds);
+    if (poll((struct pollfd *)(void *)fds->data, fds->len, milliseconds_left(runner)) < 0) {
+        assert(errno == EINTR);
+        return 0;
+    }
+    if (g_array_index(fds, struct pollfd, 0).revents &&
+        read(runner->signal_fd, &info, sizeof info) == sizeof info)
+        return (int)info.ssi_signo;
+    now = g_get_monotonic_time();
+    for (guint i = runner->running->len; i-- > 0;) {
+        PlCell *cell = g_ptr_array_index(runner->running, i);
+        gboolean ended = g_array_index(fds, struct pollfd, 2 + 2 * i).revents != 0;
+        size_t index = cell->index;
+
+        if (g_array_index(fds, struct pollfd, 1 + 2 * i).revents)
+            pl_cell_read(cell);
+        if (!ended && now < cell->deadline_us)
+            continue;
+        g_ptr_array_remove_index_fast(runner->running, i);
+        settle(runner, index, pl_cell_finish(cell, /* timed_out= */ !ended));
+    }
+    return 0;
+}
+
+static int run_all(Runner *runner)
+{
+    g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(struct pollfd));
+    int signal = 0;
+
+    while (!signal) {
+        while (runner->next < runner->n_cells && runner->running->len < runner->options->jobs)
+            start(runner, runner->next++);
+        if (runner->running->len == 0)
+            break;
+        signal = turn(runner, fds);
+    }
+    while (runner->running->len)
+        pl_cell_free(g_ptr_array_steal_index_fast(runner->running, runner->running->len - 1));
+    return signal;
+}
+
+GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerOptions *options,
+                         int *ret_signal)
+{
+    GPtrArray *verdicts = g_ptr_array_new_with_free_func((GDestroyNotify)pl_verdict_free);
+    Runner runner = {
+        .cells = cells,
+        .n_cells = n_cells,
+        .options = options,
+        .running = g_ptr_array_new(),
+        .verdict = g_new0(PlVerdict *, n_cells),
+        .progress.cells = n_cells,
+    };
+    sigset_t signals;
+    int signal;
+
+    assert(options->jobs > 0);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, &runner.signals);
+    /* Without descriptors to be had nothing can run, and poll passes over -1. */
+    runner.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    signal = run_all(&runner);
+    if (runner.signal_fd >= 0)
+        close(runner.signal_fd);
+    sigprocmask(SIG_SETMASK, &runner.signals, NULL);
+
+    for (size_t i = 0; i < n_cells; i++) {
+        if (runner.verdict[i])
+            g_ptr_array_add(verdicts, runner.verdict[i]);
+    }
+    g_ptr_array_unref(runner.running);
+    g_free(runner.verdict);
+    g_free(runner.unsupported);
+    if (signal) {
+        *ret_signal = signal;
+        g_clear_pointer(&verdicts, g_ptr_array_unref);
+    }
+    return verdicts;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs many cells, some at a time. A cell is one run of one topology; it has a process of its own
+ * (a sandbox where the engine needs one), so that it can crash, hang and be killed alone.
+ */
+#pragma once
+
+#include "scenario/engine.h"
+#include "scenario/verdict.h"
+
+#define PL_RUNNER_TIMEOUT_NS (60 * G_GUINT64_CONSTANT(1000000000))
+
+typedef struct PlRunCell {
+    const PlTopology *topology; /* borrowed */
+    uint64_t seed;
+    const char *capture; /* its recording's path, borrowed; NULL: not kept */
+} PlRunCell;
+
+typedef struct PlRunProgress {
+    size_t cells, passed, failed, skipped;
+    const char *topology; /* of the cell that started or ended just now */
+} PlRunProgress;
+
+typedef struct PlRunnerOptions {
+    const PlEngine *engine;
+    unsigned jobs;       /* cells at a time, at least 1 */
+    uint64_t timeout_ns; /* for each cell */
+    void (*progress)(const PlRunProgress *progress, gpointer data); /* may be NULL */
+    gpointer data;
+} PlRunnerOptions;
+
+/*
+ * The verdicts, in the order of the cells. A cell that ended without a verdict, or did not end in
+ * time, has failed, and the verdict says so. On SIGHUP, SIGINT or SIGTERM everything is killed and
+ * *ret_signal set; NULL is returned then, and only then. The caller has one thread.
+ */
+GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerOptions *options,
+                         int *ret_signal);

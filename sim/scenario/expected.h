@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a run must find: theory, with the file's own expectations over it. */
+#pragma once
+
+#include "scenario/verdict.h"
+
+/*
+ * Fills `expected` of every subject. A host that nothing stands in front of is judged only if the
+ * file expects something of it. Where the file contradicts theory on a host's class (ports that
+ * collide, say), theory is silent on the axes that the class is made of.
+ */
+void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict);
+
+/* Whether a subject is to be probed at all. */
+gboolean pl_expected_any(const PlSubject *subject);
+
+/* Judges how the programs went: exit status and output, as the file expects them. */
+void pl_expected_programs(const PlTopology *topology, PlVerdict *verdict);

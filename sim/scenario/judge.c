@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The judge: where expected, certified, claimed and observed differ, and whether that is a failure.
+ *
+ *   expected    says what must be certified, and claimed and observed as far as they are there
+ *   not         then certified and observed have to agree with each other
+ *
+ * A NAT that is not what its file says fails the setup: nothing else in the cell means anything
+ * then, so NATs come first.
+ */
+#include "scenario/verdict.h"
+
+typedef struct Judged {
+    const char *expected, *certified, *claimed, *observed;
+} Judged;
+
+static Judged judged(const PlSubject *subject, PlAxis axis)
+{
+    return (Judged){subject->expected.value[axis], subject->certified.value[axis],
+                    subject->claimed.value[axis], subject->observed.value[axis]};
+}
+
+/* What is not on the wire in plain sight (a NAT's timeout, say) may go unobserved; this may not. */
+static gboolean must_be_observed(const PlSubject *subject, PlAxis axis)
+{
+    return axis == PL_AXIS_MAPPING || axis == PL_AXIS_FILTERING ||
+           (axis == PL_AXIS_CLASS && subject->kind == PL_NODE_HOST);
+}
+
+/* Nothing found differs from nothing. */
+static gboolean differs(PlAxis axis, const char *expected, const char *found)
+{
+    return expected && found && !pl_axis_agrees(axis, expected, found);
+}
+
+gboolean pl_verdict_axis_ok(const PlSubject *subject, PlAxis axis)
+{
+    Judged j = judged(subject, axis);
+
+    if (j.expected) {
+        if (!j.certified || (!j.observed && must_be_observed(subject, axis)))
+            return FALSE;
+        return !differs(axis, j.expected, j.certified) && !differs(axis, j.expected, j.claimed) &&
+               !differs(axis, j.expected, j.observed);
+    }
+    if (axis != PL_AXIS_CLASS && axis != PL_AXIS_MAPPING && axis != PL_AXIS_FILTERING)
+        return !differs(axis, j.observed ? j.observed : j.certified, j.claimed);
+    return !differs(axis, j.certified, j.observed) && !differs(axis, j.certified, j.claimed) &&
+           !differs(axis, j.observed, j.claimed);
+}
+
+static void append_value(GString *text, const char *judge, const PlFindings *findings, PlAxis axis)
+{
+    const char *value = findings->value[axis], *why = findings->why[axis];
+
+    g_string_append_printf(text, "%s%s %s", text->len ? ", " : "", judge,
+                           value ? value : "nothing");
+    if (!value && why)
+        g_string_append_printf(text, " (%s)", why);
+}
+
+static void report_difference(PlVerdict *verdict, const PlSubject *subject, PlAxis axis)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    append_value(text, "expected", &subject->expected, axis);
+    append_value(text, "certified", &subject->certified, axis);
+    append_value(text, "claimed", &subject->claimed, axis);
+    append_value(text, "observed", &subject->observed, axis);
+    pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "%s %s: %s: %s",
+                      subject->kind == PL_NODE_NAT ? "nat" : "host", subject->name,
+                      pl_axis_name(axis), text->str);
+}
+
+/* TRUE when the prober did not find the NAT to be what its file says. */
+static gboolean report_mislabelled(PlVerdict *verdict, const PlSubject *nat, PlAxis axis)
+{
+    Judged j = judged(nat, axis);
+    const char *why = nat->certified.why[axis];
+
+    if (j.expected && !j.certified) {
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
+                          "setup: nat %s is labelled %s = %s but the prober could not tell%s%s",
+                          nat->name, pl_axis_name(axis), j.expected, why ? ": " : "",
+                          why ? why : "");
+        return TRUE;
+    }
+    if (differs(axis, j.expected, j.certified)) {
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
+                          "setup: nat %s is labelled %s = %s but is %s (certified by the prober)",
+                          nat->name, pl_axis_name(axis), j.expected, j.certified);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/* TRUE when something was to be certified of the NAT, and nothing was: one reason says it all. */
+static gboolean report_uncertified(PlVerdict *verdict, const PlSubject *nat)
+{
+    const char *why = nat->certified.why[PL_AXIS_CLASS];
+    gboolean expected = FALSE;
+
+    for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+        if (nat->certified.value[axis])
+            return FALSE;
+        expected |= nat->expected.value[axis] != NULL;
+        if (!why && nat->expected.value[axis])
+            why = nat->certified.why[axis];
+    }
+    if (expected)
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "setup: nat %s could not be certified%s%s",
+                          nat->name, why ? ": " : "", why ? why : "");
+    return expected;
+}
+
+static void judge_subject(PlVerdict *verdict, const PlSubject *subject)
+{
+    if (subject->kind == PL_NODE_NAT && report_uncertified(verdict, subject))
+        return;
+    for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+        if (pl_verdict_axis_ok(subject, axis))
+            continue;
+        if (subject->kind == PL_NODE_NAT && report_mislabelled(verdict, subject, axis))
+            continue;
+        report_difference(verdict, subject, axis);
+    }
+}
+
+static void judge_kind(PlVerdict *verdict, PlNodeKind kind)
+{
+    for (guint i = 0; i < verdict->subjects->len; i++) {
+        const PlSubject *subject = g_ptr_array_index(verdict->subjects, i);
+
+        if (subject->kind == kind)
+            judge_subject(verdict, subject);
+    }
+}
+
+void pl_verdict_judge(PlVerdict *verdict)
+{
+    judge_kind(verdict, PL_NODE_NAT);
+    judge_kind(verdict, PL_NODE_HOST);
+}

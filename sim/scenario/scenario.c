@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One run of one topology on one engine; see scenario.h. */
+#include "scenario/scenario.h"
+
+#include "capture/evidence.h"
+#include "scenario/expected.h"
+#include "scenario/survey.h"
+
+typedef struct Scenario {
+    const PlTopology *topology;
+    const PlEngine *engine;
+    PlLab *lab;
+    uint64_t seed;
+    int capture_fd;
+    PlVerdict *verdict;
+    PlScenarioPhase phase;
+    gpointer phase_data;
+} Scenario;
+
+static void begin(const Scenario *scenario, const char *phase)
+{
+    if (scenario->phase)
+        scenario->phase(phase, scenario->phase_data);
+}
+
+static gboolean run_programs(const Scenario *scenario, GError **error)
+{
+    begin(scenario, "programs");
+    for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
+
+        if (host->kind == PL_NODE_HOST && host->program.argv &&
+            !scenario->engine->start(scenario->lab, host, error))
+            return FALSE;
+    }
+    begin(scenario, "steps");
+    for (unsigned i = 0; i < scenario->topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(scenario->topology->steps, i);
+
+        if (!scenario->engine->step(scenario->lab, step, error)) {
+            g_prefix_error(error, "[step %u]: ", step->number);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* What the programs left, also when something went wrong: it may say why. */
+static void collect_programs(const Scenario *scenario)
+{
+    for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
+        PlSubject *subject = pl_verdict_subject(scenario->verdict, host->name);
+        PlProgramResult result = {0};
+        g_autoptr(GError) error = NULL;
+
+        if (!subject->has_program)
+            continue;
+        if (!scenario->engine->result(scenario->lab, host, &result, &error)) {
+            if (scenario->verdict->outcome == PL_OUTCOME_PASS)
+                pl_verdict_error(scenario->verdict, error);
+            continue;
+        }
+        subject->exit_status = result.ended ? result.exit_status : -1;
+        subject->output = g_steal_pointer(&result.output);
+        pl_program_result_clear(&result);
+    }
+}
+
+/* The external addresses of the outermost NAT on the way that translates; NULL when none does. */
+static const GArray *external_addresses(const GPtrArray *chain)
+{
+    for (unsigned i = chain->len; i-- > 0;) {
+        const PlNode *nat = g_ptr_array_index(chain, i);
+
+        if (nat->behaviour.mapping != PL_MAPPING_NONE)
+            return pl_nat_outside(nat)->addresses;
+    }
+    return NULL;
+}
+
+static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, const PlNode *host,
+                           PlSubject *subject, GError **error)
+{
+    g_autoptr(GPtrArray) chain = pl_topology_chain(scenario->topology, host);
+    const PlAttachment *own = g_ptr_array_index(host->attachments, 0);
+    PhAddress address = g_array_index(own->addresses, PhAddress, 0);
+    PlEvidenceQuery query = {.inside = own->label, .outside = own->label, .host = &address};
+
+    if (chain->len > 0) {
+        query.inside = pl_nat_inside(g_ptr_array_index(chain, 0))->label;
+        query.outside = pl_nat_outside(g_ptr_array_index(chain, chain->len - 1))->label;
+        query.external = external_addresses(chain);
+    }
+    return pl_evidence_judge(capture, &query, &subject->observed, error);
+}
+
+static gboolean judge_evidence(const Scenario *scenario, GError **error)
+{
+    g_autoptr(GMappedFile) file = g_mapped_file_new_from_fd(scenario->capture_fd, FALSE, error);
+    g_autoptr(GBytes) bytes = file ? g_mapped_file_get_bytes(file) : NULL;
+    g_autoptr(PlCapture) capture =
+        bytes ? pl_capture_parse("the lab's recording", bytes, error) : NULL;
+
+    if (!capture)
+        return FALSE;
+    for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(scenario->topology->nodes, i);
+        PlSubject *subject = pl_verdict_subject(scenario->verdict, node->name);
+
+        if (node->kind == PL_NODE_NAT) {
+            PlEvidenceQuery query = {
+                .inside = pl_nat_inside(node)->label,
+                .outside = pl_nat_outside(node)->label,
+                .external = node->behaviour.mapping == PL_MAPPING_NONE
+                                ? NULL
+                                : pl_nat_outside(node)->addresses,
+            };
+
+            if (!pl_evidence_judge(capture, &query, &subject->observed, error))
+                return FALSE;
+        } else if (pl_expected_any(subject) &&
+                   !judge_host(scenario, capture, node, subject, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean run_recorded(const Scenario *scenario, GError **error)
+{
+    const PlEngine *engine = scenario->engine;
+    gboolean done;
+
+    begin(scenario, "record");
+    if (!engine->reset(scenario->lab, error) ||
+        !engine->record(scenario->lab, scenario->capture_fd, error))
+        return FALSE;
+    done = run_programs(scenario, error);
+    if (done) {
+        begin(scenario, "exercise");
+        done = pl_survey_run(scenario->topology, engine, scenario->lab, scenario->seed, FALSE,
+                             scenario->verdict, error);
+    }
+    collect_programs(scenario);
+    /* The recording is wanted all the more when something went wrong. */
+    begin(scenario, "judge");
+    return engine->record_stop(scenario->lab, done ? error : NULL) && done;
+}
+
+static gboolean run_lab(const Scenario *scenario, GError **error)
+{
+    begin(scenario, "certify");
+    if (!pl_survey_run(scenario->topology, scenario->engine, scenario->lab, scenario->seed, TRUE,
+                       scenario->verdict, error))
+        return FALSE;
+    if (!run_recorded(scenario, error))
+        return FALSE;
+    if (!judge_evidence(scenario, error))
+        return FALSE;
+    pl_verdict_judge(scenario->verdict);
+    pl_expected_programs(scenario->topology, scenario->verdict);
+    return TRUE;
+}
+
+static gboolean is_refused(const PlTopology *topology, const PlEngine *engine, PlVerdict *verdict)
+{
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+
+    engine->refuse(topology, reasons);
+    for (unsigned i = 0; i < reasons->len; i++)
+        pl_verdict_reason(verdict, PL_OUTCOME_SKIP, "%s",
+                          (const char *)g_ptr_array_index(reasons, i));
+    return reasons->len > 0;
+}
+
+PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
+                           int capture_fd, PlScenarioPhase phase, gpointer data)
+{
+    g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, engine->name, seed);
+    Scenario scenario = {topology, engine, NULL, seed, capture_fd, verdict, phase, data};
+    gint64 start = g_get_monotonic_time();
+    g_autoptr(GError) error = NULL;
+
+    pl_expected_fill(topology, verdict);
+    if (is_refused(topology, engine, verdict))
+        return g_steal_pointer(&verdict);
+    begin(&scenario, "up");
+    scenario.lab = engine->up(topology, seed, &error);
+    if (!scenario.lab || !run_lab(&scenario, &error))
+        pl_verdict_error(verdict, error);
+    if (scenario.lab)
+        engine->down(scenario.lab);
+    verdict->duration_ns = (uint64_t)(g_get_monotonic_time() - start) * 1000;
+    return g_steal_pointer(&verdict);
+}

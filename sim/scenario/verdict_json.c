@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A verdict as JSON and back: docs/verdict.md, schema 1. */
+#include <assert.h>
+#include <stdarg.h>
+
+#include "scenario/verdict_private.h"
+
+#define SCHEMA       1
+#define NS_PER_S     1e9
+#define DURATION_MAX 1e6 /* seconds; a longer one is not a duration */
+
+/* Those of an axis' four values, in the order of the document. */
+static const char *const judge_names[] = {"expected", "certified", "claimed", "observed"};
+
+static PlFindings *findings_of(PlSubject *subject, unsigned judge)
+{
+    PlFindings *all[] = {&subject->expected, &subject->certified, &subject->claimed,
+                         &subject->observed};
+
+    return all[judge];
+}
+
+/* ---- writing ---- */
+
+/* JSON is UTF-8; what a program printed need not be. */
+static void set_text(JsonObject *object, const char *key, const char *text)
+{
+    g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
+
+    if (valid)
+        json_object_set_string_member(object, key, valid);
+    else
+        json_object_set_null_member(object, key);
+}
+
+static JsonObject *axis_to_json(PlSubject *subject, PlAxis axis)
+{
+    JsonObject *object = json_object_new();
+    JsonObject *why = json_object_new();
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(judge_names); i++) {
+        const PlFindings *findings = findings_of(subject, i);
+
+        set_text(object, judge_names[i], findings->value[axis]);
+        if (findings->why[axis])
+            set_text(why, judge_names[i], findings->why[axis]);
+    }
+    if (json_object_get_size(why))
+        json_object_set_object_member(object, "why", why);
+    else
+        json_object_unref(why);
+    return object;
+}
+
+static gboolean is_known(PlSubject *subject, PlAxis axis)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(judge_names); i++) {
+        const PlFindings *findings = findings_of(subject, i);
+
+        if (findings->value[axis] || findings->why[axis])
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean is_on_top(PlAxis axis)
+{
+    return axis == PL_AXIS_CLASS || axis == PL_AXIS_EXTERNAL;
+}
+
+static JsonObject *subject_to_json(PlSubject *subject)
+{
+    JsonObject *object = json_object_new();
+    JsonObject *axes = json_object_new();
+
+    for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+        if (is_on_top(axis))
+            json_object_set_object_member(object, pl_axis_name(axis), axis_to_json(subject, axis));
+        else if (axis == PL_AXIS_MAPPING || axis == PL_AXIS_FILTERING || is_known(subject, axis))
+            json_object_set_object_member(axes, pl_axis_name(axis), axis_to_json(subject, axis));
+    }
+    json_object_set_object_member(object, "axes", axes);
+    if (subject->kind == PL_NODE_NAT)
+        return object;
+    if (subject->has_program) {
+        JsonObject *program = json_object_new();
+
+        if (subject->exit_status >= 0)
+            json_object_set_int_member(program, "exit", subject->exit_status);
+        else
+            json_object_set_null_member(program, "exit");
+        set_text(program, "output", subject->output);
+        json_object_set_object_member(object, "program", program);
+    } else {
+        json_object_set_null_member(object, "program");
+    }
+    return object;
+}
+
+static void add_subjects(JsonObject *object, const PlVerdict *verdict)
+{
+    JsonArray *nodes = json_array_new();
+    JsonObject *hosts = json_object_new(), *nats = json_object_new();
+
+    for (guint i = 0; i < verdict->subjects->len; i++) {
+        PlSubject *subject = g_ptr_array_index(verdict->subjects, i);
+
+        json_array_add_string_element(nodes, subject->name);
+        json_object_set_object_member(subject->kind == PL_NODE_NAT ? nats : hosts, subject->name,
+                                      subject_to_json(subject));
+    }
+    json_object_set_array_member(object, "nodes", nodes);
+    json_object_set_object_member(object, "hosts", hosts);
+    json_object_set_object_member(object, "nats", nats);
+}
+
+JsonNode *pl_verdict_to_json(const PlVerdict *verdict)
+{
+    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+    JsonObject *object = json_object_new();
+    JsonArray *reasons = json_array_new();
+
+    assert(verdict->seed <= PL_SEED_MAX);
+    json_object_set_int_member(object, "schema", SCHEMA);
+    set_text(object, "topology", verdict->topology);
+    set_text(object, "title", verdict->title);
+    set_text(object, "engine", verdict->engine);
+    json_object_set_int_member(object, "seed", (gint64)verdict->seed);
+    json_object_set_double_member(object, "duration_s", (double)verdict->duration_ns / NS_PER_S);
+    json_object_set_string_member(object, "verdict", pl_outcome_name(verdict->outcome));
+    for (guint i = 0; i < verdict->reasons->len; i++) {
+        g_autofree char *text = g_utf8_make_valid(g_ptr_array_index(verdict->reasons, i), -1);
+
+        json_array_add_string_element(reasons, text);
+    }
+    json_object_set_array_member(object, "reasons", reasons);
+    add_subjects(object, verdict);
+    set_text(object, "capture", verdict->capture);
+    set_text(object, "command", verdict->command);
+    json_node_take_object(node, object);
+    return node;
+}
+
+/* ---- reading ---- */
+
+static gboolean refuse(GError **error, const char *key, const char *wanted)
+{
+    g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "verdict: %s: expected %s", key, wanted);
+    return FALSE;
+}
+
+static JsonObject *get_object(JsonObject *object, const char *key, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, key);
+
+    if (node && JSON_NODE_HOLDS_OBJECT(node))
+        return json_node_get_object(node);
+    refuse(error, key, "an object");
+    return NULL;
+}
+
+static JsonArray *get_strings(JsonObject *object, const char *key, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, key);
+    JsonArray *array = node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+
+    for (guint i = 0; array && i < json_array_get_length(array); i++) {
+        if (json_node_get_value_type(json_array_get_element(array, i)) != G_TYPE_STRING)
+            array = NULL;
+    }
+    if (!array)
+        refuse(error, key, "a list of strings");
+    return array;
+}
+
+/* A string, or null where that is allowed. */
+static gboolean get_text(JsonObject *object, const char *key, gboolean nullable, char **ret_text,
+                         GError **error)
+{
+    JsonNode *node = json_object_get_member(object, key);
+
+    if (!node ||
+        !(JSON_NODE_HOLDS_NULL(node) ? nullable : json_node_get_value_type(node) == G_TYPE_STRING))
+        return refuse(error, key, nullable ? "a string or null" : "a string");
+    g_free(*ret_text);
+    *ret_text = json_node_dup_string(node);
+    return TRUE;
+}
+
+static gboolean get_int(JsonObject *object, const char *key, gint64 max, gint64 *ret_value,
+                        GError **error)
+{
+    JsonNode *node = json_object_get_member(object, key);
+
+    if (!node || !JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_INT64 ||
+        json_node_get_int(node) < 0 || json_node_get_int(node) > max)
+        return refuse(error, key, "a whole number within its limits");
+    *ret_value = json_node_get_int(node);
+    return TRUE;
+}
+
+static gboolean get_duration(JsonObject *object, uint64_t *ret_ns, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, "duration_s");
+    GType type = node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_value_type(node) : 0;
+    double seconds =
+        type == G_TYPE_INT64 || type == G_TYPE_DOUBLE ? json_node_get_double(node) : -1;
+
+    if (!(seconds >= 0 && seconds <= DURATION_MAX))
+        return refuse(error, "duration_s", "a number of seconds");
+    *ret_ns = (uint64_t)(seconds * NS_PER_S + 0.5);
+    return TRUE;
+}
+
+static gboolean axis_from_json(PlSubject *subject, PlAxis axis, JsonObject *object, GError **error)
+{
+    JsonObject *why = NULL;
+
+    if (json_object_has_member(object, "why") && !(why = get_object(object, "why", error)))
+        return FALSE;
+    for (unsigned i = 0; i < G_N_ELEMENTS(judge_names); i++) {
+        PlFindings *findings = findings_of(subject, i);
+
+        if (!get_text(object, judge_names[i], TRUE, &findings->value[axis], error))
+            return FALSE;
+        if (why && json_object_has_member(why, judge_names[i]) &&
+            !get_text(why, judge_names[i], FALSE, &findings->why[axis], error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean axes_from_json(PlSubject *subject, JsonObject *object, GError **error)
+{
+    JsonObject *axes = get_object(object, "axes", error);
+
+    if (!axes)
+        return FALSE;
+    for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+        JsonObject *from = is_on_top(axis) ? object : axes, *value;
+
+        if (!is_on_top(axis) && !json_object_has_member(axes, pl_axis_name(axis)))
+            continue;
+        if (!(value = get_object(from, pl_axis_name(axis), error)) ||
+            !axis_from_json(subject, axis, value, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean program_from_json(PlSubject *subject, JsonObject *object, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, "program");
+    JsonObject *program;
+    gint64 status;
+
+    if (node && JSON_NODE_HOLDS_NULL(node))
+        return TRUE;
+    if (!(program = get_object(object, "program", error)) ||
+        !get_text(program, "output", TRUE, &subject->output, error))
+        return FALSE;
+    subject->has_program = TRUE;
+    if (json_object_has_member(program, "exit") && json_object_get_null_member(program, "exit"))
+        return TRUE;
+    if (!get_int(program, "exit", G_MAXINT, &status, error))
+        return FALSE;
+    subject->exit_status = (int)status;
+    return TRUE;
+}
+
+static gboolean subjects_from_json(PlVerdict *verdict, JsonObject *object, GError **error)
+{
+    JsonArray *nodes = get_strings(object, "nodes", error);
+    JsonObject *hosts = nodes ? get_object(object, "hosts", error) : NULL;
+    JsonObject *nats = hosts ? get_object(object, "nats", error) : NULL;
+
+    if (!nats)
+        return FALSE;
+    for (guint i = 0; i < json_array_get_length(nodes); i++) {
+        const char *name = json_array_get_string_element(nodes, i);
+        gboolean nat = json_object_has_member(nats, name);
+        JsonObject *from = get_object(nat ? nats : hosts, name, error);
+        PlSubject *subject;
+
+        if (!from)
+            return FALSE;
+        subject = pl_verdict_add(verdict, name, nat ? PL_NODE_NAT : PL_NODE_HOST);
+        if (!axes_from_json(subject, from, error) ||
+            (!nat && !program_from_json(subject, from, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean outcome_from_json(PlVerdict *verdict, JsonObject *object, GError **error)
+{
+    JsonArray *reasons = get_strings(object, "reasons", error);
+    g_autofree char *name = NULL;
+
+    if (!reasons || !get_text(object, "verdict", FALSE, &name, error))
+        return FALSE;
+    for (guint i = 0; i < json_array_get_length(reasons); i++)
+        g_ptr_array_add(verdict->reasons, g_strdup(json_array_get_string_element(reasons, i)));
+    for (PlOutcome outcome = PL_OUTCOME_PASS; outcome <= PL_OUTCOME_SKIP; outcome++) {
+        verdict->outcome = outcome;
+        if (g_str_equal(name, pl_outcome_name(outcome)))
+            return TRUE;
+    }
+    return refuse(error, "verdict", "pass, fail or skip");
+}
+
+PlVerdict *pl_verdict_from_json(JsonNode *node, GError **error)
+{
+    g_autoptr(PlVerdict) verdict = pl_verdict_empty();
+    JsonObject *object = node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    gint64 schema, seed;
+
+    if (!object) {
+        refuse(error, "the whole", "an object");
+        return NULL;
+    }
+    if (!get_int(object, "schema", SCHEMA, &schema, error))
+        return NULL;
+    if (schema != SCHEMA) {
+        refuse(error, "schema", "1");
+        return NULL;
+    }
+    if (!get_text(object, "topology", FALSE, &verdict->topology, error) ||
+        !get_text(object, "title", TRUE, &verdict->title, error) ||
+        !get_text(object, "engine", FALSE, &verdict->engine, error) ||
+        !get_int(object, "seed", (gint64)PL_SEED_MAX, &seed, error) ||
+        !get_duration(object, &verdict->duration_ns, error) ||
+        !outcome_from_json(verdict, object, error) || !subjects_from_json(verdict, object, error) ||
+        !get_text(object, "capture", TRUE, &verdict->capture, error) ||
+        !get_text(object, "command", TRUE, &verdict->command, error))
+        return NULL;
+    verdict->seed = (uint64_t)seed;
+    return g_steal_pointer(&verdict);
+}

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Helpers for tests of the lab as a whole: where pinlab is, how to run it as this user and as nobody, and what it
+may not leave behind. PINLAB names the program; else the newest in build/*/ is taken."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY = 65534
+LIMIT_SECONDS = 120  # for any one command; a test that takes longer has failed
+
+
+def find_pinlab():
+    if os.environ.get("PINLAB"):
+        return Path(os.environ["PINLAB"]).resolve()
+    built = sorted(ROOT.glob("build/*/pinlab"), key=lambda path: path.stat().st_mtime)
+    if not built:
+        raise RuntimeError("pinlab is not built: run tests/run, or cmake --preset dev && cmake --build --preset dev")
+    return built[-1]
+
+
+class Result:
+    """What a finished command did."""
+
+    def __init__(self, process, stdout, stderr):
+        self.status = process.returncode
+        self.stdout = stdout
+        self.stderr = stderr
+
+    @property
+    def text(self):
+        return self.stdout + self.stderr
+
+    def json(self):
+        return json.loads(self.stdout)
+
+    def expect(self, status):
+        assert self.status == status, f"exit status {self.status}, expected {status}\n{self.text}"
+        return self
+
+
+def story(cell):
+    """A cell in short: what went wrong, and what its programs said."""
+    lines = [f"{cell['topology']}: {cell['verdict']}, seed {cell['seed']}", *cell["reasons"]]
+    for name, host in cell["hosts"].items():
+        if host["program"]:
+            lines += [f"{name} ended with {host['program']['exit']} and had put out:", host["program"]["output"] or ""]
+    return "\n".join(lines)
+
+
+class Pinlab:
+    """A pinlab program that runs as this user, or as nobody."""
+
+    def __init__(self, program, topologies, prefix=(), env=None):
+        self.program = Path(program)
+        self.topologies = Path(topologies)
+        self.prefix = [str(word) for word in prefix]
+        self.env = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
+
+    def command(self, *arguments):
+        return [*self.prefix, str(self.program), *(str(argument) for argument in arguments)]
+
+    def start(self, *arguments, env=None, **options):
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen(self.command(*arguments), env={**self.env, **(env or {})}, text=True, **options)
+
+    def run(self, *arguments, **options):
+        process = self.start(*arguments, **options)
+        try:
+            stdout, stderr = process.communicate(timeout=LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            stdout, stderr = process.communicate()
+            pytest.fail(f"took more than {LIMIT_SECONDS} s: {arguments}\n{stdout}{stderr}")
+        return Result(process, stdout, stderr)
+
+    def cell(self, topology, *arguments, status=None):
+        """Runs one topology; returns its verdict as an object, and the result."""
+        result = self.run("matrix", topology, "--json", "-", *arguments)
+        if not result.stdout:
+            result.expect(status)
+        cells = result.json()["cells"]
+        assert len(cells) == 1, result.text
+        if status is not None and result.status != status:
+            pytest.fail(f"exit status {result.status}, expected {status}\n" + story(cells[0]))
+        return cells[0], result
+
+
+@pytest.fixture(scope="session")
+def pinlab():
+    return Pinlab(find_pinlab(), ROOT / "topologies")
+
+
+@pytest.fixture(scope="session")
+def installed():
+    """The prefix of an installed tree that everybody may read."""
+    prefix = Path(tempfile.mkdtemp(prefix="pinlab-installed-"))
+    try:
+        os.chmod(prefix, 0o755)
+        subprocess.run(
+            ["cmake", "--install", str(find_pinlab().parent), "--prefix", str(prefix)],
+            check=True, stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS,
+        )
+        yield prefix
+    finally:
+        shutil.rmtree(prefix)
+
+
+@pytest.fixture(scope="session")
+def nobody(installed):
+    """pinlab without any privileges; as this user, when that is not root anyway."""
+    prefix = []
+    if os.geteuid() == 0:
+        prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all",
+                  "--bounding-set=-all"]
+    env = {"HOME": "/", "TMPDIR": "/tmp"}
+    return Pinlab(installed / "bin/pinlab", installed / "share/pinlab/topologies", prefix, env)
+
+
+@pytest.fixture
+def shared():
+    """A directory that nobody may write to as well."""
+    path = Path(tempfile.mkdtemp(prefix="pinlab-shared-"))
+    os.chmod(path, 0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a topology file and returns its path."""
+
+    def write_file(text, name="case.ini"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_file
+
+
+def processes_with(marker):
+    """The processes that have the marker in their command line, as pid: command line."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if marker.encode() in words:
+                found[int(entry.name)] = words.replace(b"\0", b" ").decode(errors="replace")
+    return found
+
+
+def gone(marker, seconds=10):
+    """Waits until no process has the marker any more; returns those that stay."""
+    end = time.monotonic() + seconds
+    while (left := processes_with(marker)) and time.monotonic() < end:
+        select_for(0.01)
+    return left
+
+
+def select_for(seconds):
+    """Gives way for a moment, between two looks at something that sends no event."""
+    import select
+
+    select.select([], [], [], seconds)
+
+
+def axes(subject, judge):
+    """What one judge of a verdict's host or NAT said, by axis, without what it left open."""
+    return {axis: judges[judge] for axis, judges in subject["axes"].items() if judges.get(judge)}

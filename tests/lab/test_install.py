@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `cmake --install` puts somewhere works from there."""
+
+import subprocess
+
+from conftest import ROOT
+
+
+def test_the_installed_program_runs_from_its_prefix(nobody, installed, shared):
+    assert nobody.program == installed / "bin/pinlab"
+    nobody.run("--version", cwd=shared).expect(0)
+    names = nobody.run("list", cwd=shared).expect(0).stdout
+    for topology in (ROOT / "topologies").glob("*.ini"):
+        assert topology.stem in names
+    nobody.run("check", *sorted(nobody.topologies.glob("*.ini")), cwd=shared).expect(0)
+
+
+def test_every_topology_and_document_is_installed(installed):
+    for source, target in (("topologies", "share/pinlab/topologies"), ("docs", "share/doc/pinhole")):
+        names = {path.relative_to(ROOT / source) for path in (ROOT / source).rglob("*") if path.suffix in (".ini", ".md")}
+        assert names and names == {path for path in names if (installed / target / path).exists()}
+    for path in ("README.md", "LICENSE", "LICENSES/MIT.txt", "LICENSES/GPL-2.0-or-later.txt"):
+        assert (installed / "share/doc/pinhole" / path).read_text() == (ROOT / path).read_text()
+
+
+def test_every_command_has_a_man_page(installed):
+    pages = installed / "share/man/man1"
+    for page in ("pinlab", "pinlab-list", "pinlab-check", "pinlab-run", "pinlab-matrix"):
+        text = subprocess.run(["man", "--warnings", str(pages / f"{page}.1")], capture_output=True, text=True, check=True,
+                              timeout=60, env={"MANWIDTH": "100", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
+        assert text.stderr == ""
+        assert f"{page} - " in text.stdout and "Usage" not in text.stdout
+        assert "--help" in text.stdout
+
+
+def test_a_program_builds_against_the_installed_library(installed, tmp_path):
+    (tmp_path / "main.c").write_text(
+        '#include <pinhole/address.h>\n#include <pinhole/version.h>\n#include <stdio.h>\n'
+        "int main(void) { char text[PH_ADDRESS_TEXT_MAX]; PhAddress a = ph_address_ipv4(0xC0000201, 53);\n"
+        'printf("%s %s\\n", ph_version(), ph_address_format(&a, text)); return 0; }\n')
+    (pkgconfig,) = installed.rglob("pkgconfig")
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "pinhole"], env={"PKG_CONFIG_PATH": str(pkgconfig),
+                           "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    subprocess.run(["cc", "main.c", "-o", "main", *flags], cwd=tmp_path, check=True, timeout=60)
+    said = subprocess.run(["./main"], cwd=tmp_path, env={"LD_LIBRARY_PATH": str(pkgconfig.parent)}, capture_output=True,
+                          text=True, check=True, timeout=60).stdout
+    assert said == "0.1.0 192.0.2.1:53\n"

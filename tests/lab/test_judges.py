@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two judges that we did not write agree with ours: Debian's stun against its stund, and coturn's
+turnutils_natdiscovery against coturn. They run as hosts of a lab; what they print is put into RFC 4787's words, and
+compared with what the prober certified and with what the captures show.
+
+What they cannot express: stun says "dependent mapping" for both dependent mappings and then nothing of filtering;
+natdiscovery says nothing of port allocation, and nothing at all when UDP is blocked."""
+
+import re
+
+import pytest
+
+SEED = 1
+
+EI, AD, APD = "endpoint-independent", "address-dependent", "address-and-port-dependent"
+
+SERVERS = {
+    "stun": "stund -h 203.0.113.10 -a 203.0.113.11",
+    "coturn": "turnserver -n -S -L 203.0.113.10 -L 203.0.113.11 --no-cli --log-file stdout --pidfile /tmp/turnserver.pid",
+}
+# The local port is fixed, so that a hashed mapping, and with it every answer, is the same in each run. The exit status of
+# stun is its verdict as a number.
+CLIENTS = {
+    "stun": "sh -c 'stun 203.0.113.10 -p 5000; exit 0'",
+    "coturn": "turnutils_natdiscovery -m -f -L {address} -l 5000 203.0.113.10",
+}
+
+
+def lab(judge, nat, address="192.168.1.2", inside="192.168.1.0/24", expect=""):
+    return f"""
+[topology]
+title = A judge that we did not write
+
+[network internet]
+subnet = 203.0.113.0/24
+
+[host server]
+on = internet
+addresses = 203.0.113.10, 203.0.113.11
+run = {SERVERS[judge]}
+ready = udp 3479
+
+[nat home]
+outside = internet
+inside = {inside}
+{nat}
+
+[host alice]
+behind = home
+addresses = {address}
+run = {CLIENTS[judge].format(address=address)}
+ready = exit
+time-limit = 60s
+
+[expect]
+{expect}
+"""
+
+
+def run(pinlab, write, judge, nat, **options):
+    cell, _ = pinlab.cell(write(lab(judge, nat, **options)), "--seed", SEED, status=0)
+    return cell["hosts"]["alice"]["program"]["output"], cell
+
+
+def ours(cell, axis, subject=("hosts", "alice")):
+    """What the prober and the captures said; both have to be there, and agree."""
+    node = cell[subject[0]][subject[1]]
+    judges = node[axis] if axis == "class" else node["axes"][axis]
+    assert judges["certified"] == judges["observed"], (axis, judges)
+    return judges["observed"]
+
+
+def stun_says(output):
+    """stun's verdict as axes; those that it cannot express are absent."""
+    line = re.search(r"^Primary: (.*)$", output, re.M)
+    assert line, output
+    words = [word.strip() for word in line.group(1).split(",")]
+    says = {}
+    if words[0] == "Independent Mapping":
+        filters = {"Independent Filter": EI, "Address Dependent Filter": AD, "Port Dependent Filter": APD}
+        says = {"mapping": EI, "filtering": filters[words[1]]}
+    elif words[0] == "Dependent Mapping":
+        says = {"mapping": "dependent"}
+    else:
+        classes = {"Open": "direct", "Firewall": "firewall", "Blocked or could not reach STUN server": "udp-blocked"}
+        says = {"class": classes[words[0]]}
+    if "preserves ports" in words or "random port" in words:
+        says["preserves"] = "preserves ports" in words
+    if "no hairpin" in words or "will hairpin" in words:
+        says["hairpin"] = "will hairpin" in words
+    return says
+
+
+def coturn_says(output):
+    kinds = {"Endpoint Independent": EI, "Address Dependent": AD, "Address and Port Dependent": APD}
+    says = {}
+    for kind, axis in re.findall(r"^NAT with (.*) (Mapping|Filtering)!", output, re.M):
+        says[axis.lower()] = kinds[kind]
+    if "No NAT! (Endpoint Independent Mapping)" in output:
+        says["mapping"] = "none"
+    return says
+
+
+CELLS = [
+    pytest.param(mapping, filtering, id=f"{mapping}-mapping,{filtering}-filtering")
+    for mapping in (EI, AD, APD)
+    for filtering in (EI, AD, APD)
+]
+
+
+@pytest.mark.parametrize("mapping, filtering", CELLS)
+def test_stun_agrees_on_the_nine_cells(pinlab, write, mapping, filtering):
+    nat = f"mapping = {mapping}\nfiltering = {filtering}\nport-allocation = random"
+    output, cell = run(pinlab, write, "stun", nat)
+    says = stun_says(output)
+    if mapping == EI:
+        assert says["mapping"] == ours(cell, "mapping") == mapping
+        assert says["filtering"] == ours(cell, "filtering") == filtering
+    else:
+        assert says["mapping"] == "dependent" and ours(cell, "mapping") == mapping
+    assert says["preserves"] is False
+
+
+@pytest.mark.parametrize("mapping, filtering", CELLS)
+def test_coturn_agrees_on_the_nine_cells(pinlab, write, mapping, filtering):
+    nat = f"mapping = {mapping}\nfiltering = {filtering}\nport-allocation = random"
+    output, cell = run(pinlab, write, "coturn", nat)
+    says = coturn_says(output)
+    assert says["mapping"] == ours(cell, "mapping") == mapping
+    assert says["filtering"] == ours(cell, "filtering") == filtering
+
+
+@pytest.mark.parametrize("filtering", [EI, AD, APD])
+def test_stun_agrees_on_port_preservation(pinlab, write, filtering):
+    nat = f"mapping = {EI}\nfiltering = {filtering}\nport-allocation = preserve"
+    output, cell = run(pinlab, write, "stun", nat)
+    assert stun_says(output)["preserves"] is True
+    assert ours(cell, "port-allocation", ("nats", "home")) == "preserve"
+
+
+@pytest.mark.parametrize("hairpin", ["none", "internal-source", "external-source"])
+def test_stun_agrees_on_hairpin(pinlab, write, hairpin):
+    """stun takes any answer for hairpin, whatever its source."""
+    nat = f"mapping = {EI}\nfiltering = {EI}\nport-allocation = random\nhairpin = {hairpin}"
+    output, cell = run(pinlab, write, "stun", nat)
+    assert ours(cell, "hairpin", ("nats", "home")) == hairpin
+    assert stun_says(output)["hairpin"] is (hairpin != "none")
+
+
+def test_stun_agrees_on_an_open_host(pinlab, write):
+    nat = f"mapping = none\nfiltering = {EI}"
+    output, cell = run(pinlab, write, "stun", nat, address="198.51.100.2", inside="198.51.100.0/24")
+    assert stun_says(output)["class"] == ours(cell, "class") == "direct"
+
+
+def test_stun_agrees_on_a_firewall(pinlab, write):
+    nat = f"mapping = none\nfiltering = {APD}"
+    output, cell = run(pinlab, write, "stun", nat, address="198.51.100.2", inside="198.51.100.0/24")
+    assert stun_says(output)["class"] == ours(cell, "class") == "firewall"
+
+
+@pytest.mark.parametrize("filtering", [EI, AD, APD])
+def test_coturn_agrees_on_firewalls(pinlab, write, filtering):
+    nat = f"mapping = none\nfiltering = {filtering}"
+    output, cell = run(pinlab, write, "coturn", nat, address="198.51.100.2", inside="198.51.100.0/24")
+    says = coturn_says(output)
+    assert says["mapping"] == ours(cell, "mapping") == "none"
+    assert says["filtering"] == ours(cell, "filtering") == filtering
+
+
+def test_stun_agrees_on_blocked_udp(pinlab, write):
+    output, cell = run(pinlab, write, "stun", "behaviour = port-restricted\nudp = blocked")
+    assert stun_says(output)["class"] == ours(cell, "class") == "udp-blocked"
+
+
+@pytest.mark.parametrize("judge", ["stun", "coturn"])
+def test_a_judge_that_was_promised_another_nat_fails_the_cell(pinlab, write, judge):
+    """The test of the tests: what a judge prints decides."""
+    words = {"stun": "Address Dependent Filter", "coturn": "NAT with Address Dependent Filtering"}[judge]
+    nat = "behaviour = port-restricted"
+    cell, result = pinlab.cell(write(lab(judge, nat, expect=f"alice.output = {words}")), "--seed", SEED, status=1)
+    assert cell["verdict"] == "fail" and words in result.text

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the machine does not allow or cannot do is a skip by name, and with --no-skip a failure."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import Pinlab
+
+PLAIN = """[topology]
+title = Anything
+[network internet]
+subnet = 203.0.113.0/24
+[nat home]
+outside = internet
+inside = 192.168.1.0/24
+behaviour = full-cone
+{more}
+[host alice]
+behind = home
+[host hub]
+on = internet
+"""
+
+# A table that nft reads and this kernel may not have: hand packets to a program (NFQUEUE).
+QUEUE = """table ip home {
+    chain c_queue {
+        type filter hook forward priority 0
+        udp dport 9 queue num 0
+    }
+}
+"""
+
+
+@pytest.fixture
+def fenced(nobody):
+    """pinlab where no user namespace may be made, without any capability."""
+    fence = ["unshare", "--user", "--map-root-user", "sh", "-c",
+             'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --inh-caps=-all --bounding-set=-all "$@"', "sh"]
+    return Pinlab(nobody.program, nobody.topologies, fence, {"HOME": "/", "TMPDIR": "/tmp"})
+
+
+def test_without_user_namespaces_a_run_is_skipped_and_says_why(fenced, write):
+    result = fenced.run("run", write(PLAIN.format(more=""))).expect(77)
+    assert "user.max_user_namespaces" in result.text, result.text
+
+
+def test_without_user_namespaces_the_matrix_counts_skips(fenced, write):
+    result = fenced.run("matrix", write(PLAIN.format(more="")), "--json", "-").expect(77)
+    report = result.json()
+    assert report["totals"]["skipped"] == 1 and report["totals"]["passed"] == 0
+    assert "user.max_user_namespaces" in report["cells"][0]["reasons"][0]
+
+
+def test_no_skip_makes_that_a_failure(fenced, write):
+    result = fenced.run("matrix", write(PLAIN.format(more="")), "--no-skip", "--json", "-").expect(1)
+    assert "user.max_user_namespaces" in result.text
+
+
+def kernel_has_queue(tmp_path):
+    rules = tmp_path / "queue.nft"
+    rules.write_text(QUEUE)
+    return subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--net", shutil.which("nft") or "/usr/sbin/nft", "-f", str(rules)],
+        stderr=subprocess.DEVNULL, check=False, timeout=30,
+    ).returncode == 0
+
+
+def test_a_kernel_feature_that_is_absent_is_skipped_by_name(pinlab, write, tmp_path):
+    if kernel_has_queue(tmp_path):
+        pytest.skip("this kernel has nft queue")
+    path = write(PLAIN.format(more="rules = queue.nft"))
+    cell, result = pinlab.cell(path, status=77)
+    assert cell["verdict"] == "skip"
+    assert "kernel has no" in cell["reasons"][0] and "queue.nft:4" in cell["reasons"][0], cell["reasons"]
+    pinlab.run("matrix", path, "--no-skip").expect(1)
+
+
+def test_what_the_engine_cannot_express_is_refused_by_name(pinlab, write):
+    """conntrack refreshes on every packet, whichever way it goes."""
+    path = write(PLAIN.format(more="inbound-refresh = no"))
+    cell, _ = pinlab.cell(path, status=77)
+    assert "kernel cannot express" in cell["reasons"][0] and "home" in cell["reasons"][0], cell["reasons"]
+
+
+def test_one_pass_beside_a_skip_is_a_pass(pinlab, write):
+    good = write(PLAIN.format(more=""), "good.ini")
+    skipped = write(PLAIN.format(more="inbound-refresh = no"), "skipped.ini")
+    totals = pinlab.run("matrix", good, skipped, "--json", "-").expect(0).json()["totals"]
+    assert (totals["passed"], totals["failed"], totals["skipped"]) == (1, 0, 1)
+    pinlab.run("matrix", good, skipped, "--no-skip").expect(1)
+
+
+def test_rules_that_nft_does_not_understand_are_told_with_their_line(pinlab, write, tmp_path):
+    (tmp_path / "wrong.nft").write_text("table ip home {\n    chain c_x {\n        frobnicate\n    }\n}\n")
+    cell, _ = pinlab.cell(write(PLAIN.format(more="rules = wrong.nft")), status=1)
+    assert "wrong.nft:3: " in " ".join(cell["reasons"]), cell["reasons"]

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "oracle/oracle.h"
+
+#define INTERNET                                                                                   \
+    "[topology]\ntitle = t\n[network internet]\nsubnet = 203.0.113.0/24\n"                         \
+    "[host hub]\non = internet\naddresses = 203.0.113.10, 203.0.113.11\n"
+
+/* One home with these keys. */
+static PlTopology *home(const char *keys)
+{
+    g_autofree char *text =
+        g_strconcat(INTERNET "[host alice]\nbehind = home\n[nat home]\noutside = internet\n"
+                             "inside = 192.168.1.0/24\n",
+                    keys, "\n", NULL);
+    g_autoptr(GError) error = NULL;
+    PlTopology *topology = pl_topology_parse("t.ini", text, strlen(text), &error);
+
+    g_assert_no_error(error);
+    return topology;
+}
+
+/* What theory says of the home's NAT with these keys, on one axis. */
+static char *nat_says(const char *keys, PlAxis axis)
+{
+    g_autoptr(PlTopology) t = home(keys);
+    g_auto(PlFindings) findings = {0};
+
+    pl_oracle_nat(t, pl_topology_node(t, "home"), &findings);
+    return g_steal_pointer(&findings.value[axis]);
+}
+
+static void assert_nat(const char *keys, PlAxis axis, const char *expected)
+{
+    g_autofree char *found = nat_says(keys, axis);
+
+    g_assert_cmpstr(found, ==, expected);
+}
+
+static void a_chain_is_as_dependent_as_its_most_dependent_nat_on_each_axis(void)
+{
+    static const char *const mappings[] = {"endpoint-independent", "address-dependent",
+                                           "address-and-port-dependent"};
+
+    for (unsigned inner = 0; inner < 9; inner++) {
+        for (unsigned outer = 0; outer < 9; outer++) {
+            g_autofree char *text = g_strdup_printf(
+                INTERNET "[nat outer]\noutside = internet\ninside = 10.0.0.0/24\nmapping = %s\n"
+                         "filtering = %s\n[nat inner]\noutside = outer.inside\n"
+                         "inside = 192.168.1.0/24\nmapping = %s\nfiltering = %s\n"
+                         "[host alice]\nbehind = inner\n",
+                mappings[outer / 3], mappings[outer % 3], mappings[inner / 3], mappings[inner % 3]);
+            g_autoptr(PlTopology) t = pl_topology_parse("t.ini", text, strlen(text), NULL);
+            g_auto(PlFindings) found = {0};
+
+            g_assert_nonnull(t);
+            pl_oracle_host(t, pl_topology_node(t, "alice"), &found);
+            g_assert_cmpstr(found.value[PL_AXIS_MAPPING], ==, mappings[MAX(inner, outer) / 3]);
+            g_assert_cmpstr(found.value[PL_AXIS_FILTERING], ==,
+                            mappings[MAX(inner % 3, outer % 3)]);
+            g_assert_cmpstr(found.value[PL_AXIS_EXTERNAL], ==, "203.0.113.2");
+        }
+    }
+}
+
+static void classes_go_with_the_axes(void)
+{
+    static const char *const names[PL_MAPPING_N][PL_FILTERING_N] = {
+        {"direct", "firewall", "firewall"},
+        {"full-cone", "restricted", "port-restricted"},
+        {"symmetric", "symmetric", "symmetric"},
+        {"symmetric", "symmetric", "symmetric"},
+    };
+
+    for (unsigned m = 0; m < PL_MAPPING_N; m++)
+        for (unsigned f = 0; f < PL_FILTERING_N; f++)
+            g_assert_cmpstr(pl_class_name((PlMapping)m, (PlFiltering)f), ==, names[m][f]);
+}
+
+static void a_host_on_the_internet_is_direct_at_its_own_addresses(void)
+{
+    g_autoptr(PlTopology) t = home("behaviour = symmetric");
+    g_auto(PlFindings) found = {0};
+
+    pl_oracle_host(t, pl_topology_node(t, "hub"), &found);
+    g_assert_cmpstr(found.value[PL_AXIS_CLASS], ==, "direct");
+    g_assert_cmpstr(found.value[PL_AXIS_EXTERNAL], ==, "203.0.113.10, 203.0.113.11");
+    g_assert_cmpstr(found.value[PL_AXIS_MAPPING], ==, "none");
+    g_assert_cmpstr(found.value[PL_AXIS_FILTERING], ==, "endpoint-independent");
+    g_assert_cmpstr(found.value[PL_AXIS_UDP], ==, "yes");
+    g_assert_null(found.value[PL_AXIS_TCP]);
+    g_assert_null(found.value[PL_AXIS_HAIRPIN]);
+}
+
+static void behind_a_firewall_the_address_stays_and_the_class_says_so(void)
+{
+    g_autoptr(PlTopology) t = home("behaviour = firewall");
+    g_auto(PlFindings) found = {0};
+
+    pl_oracle_host(t, pl_topology_node(t, "alice"), &found);
+    g_assert_cmpstr(found.value[PL_AXIS_CLASS], ==, "firewall");
+    g_assert_cmpstr(found.value[PL_AXIS_EXTERNAL], ==, "192.168.1.2");
+    g_assert_cmpstr(found.value[PL_AXIS_MAPPING], ==, "none");
+}
+
+static void without_udp_nothing_else_can_be_known(void)
+{
+    g_autoptr(PlTopology) t = home("behaviour = symmetric\nudp = blocked");
+    g_auto(PlFindings) host = {0}, nat = {0};
+
+    pl_oracle_host(t, pl_topology_node(t, "alice"), &host);
+    pl_oracle_nat(t, pl_topology_node(t, "home"), &nat);
+    g_assert_cmpstr(host.value[PL_AXIS_CLASS], ==, "udp-blocked");
+    g_assert_cmpstr(host.value[PL_AXIS_UDP], ==, "blocked");
+    g_assert_null(host.value[PL_AXIS_MAPPING]);
+    g_assert_cmpstr(host.why[PL_AXIS_MAPPING], ==, "nat home blocks UDP");
+    g_assert_cmpstr(nat.value[PL_AXIS_CLASS], ==, "udp-blocked");
+    g_assert_cmpstr(nat.value[PL_AXIS_TCP], ==, "yes");
+    g_assert_null(nat.value[PL_AXIS_HAIRPIN]);
+}
+
+static void few_random_ports_look_like_a_block(void)
+{
+    assert_nat("behaviour = symmetric", PL_AXIS_PORT_ALLOCATION, "random");
+    assert_nat("behaviour = symmetric\nport-range = 2000-6096", PL_AXIS_PORT_ALLOCATION, "random");
+    assert_nat("behaviour = symmetric\nport-range = 2000-6095", PL_AXIS_PORT_ALLOCATION, "block");
+    assert_nat("behaviour = symmetric\nport-range = 2000-2099\nport-allocation = sequential",
+               PL_AXIS_PORT_ALLOCATION, "sequential");
+    assert_nat("behaviour = full-cone", PL_AXIS_PORT_ALLOCATION, "preserve");
+    assert_nat("behaviour = firewall", PL_AXIS_PORT_ALLOCATION, NULL);
+}
+
+static void ports_are_counted_only_where_a_test_would_meet_the_end(void)
+{
+#define BLOCK "behaviour = full-cone\nport-allocation = block\nblock-size = "
+    assert_nat(BLOCK "16", PL_AXIS_PORTS, "16");
+    assert_nat(BLOCK "64", PL_AXIS_PORTS, "64");
+    assert_nat(BLOCK "65", PL_AXIS_PORTS, NULL);
+    assert_nat("behaviour = symmetric\nport-range = 2000-2031", PL_AXIS_PORTS, "32");
+    assert_nat("behaviour = full-cone", PL_AXIS_PORTS, NULL);
+}
+
+static void what_takes_too_long_or_cannot_be_seen_is_left_out(void)
+{
+    assert_nat("behaviour = full-cone\nudp-timeout = 2s", PL_AXIS_UDP_TIMEOUT, "2s");
+    assert_nat("behaviour = full-cone\nudp-timeout = 10s", PL_AXIS_UDP_TIMEOUT, "10s");
+    assert_nat("behaviour = full-cone\nudp-timeout = 11s", PL_AXIS_UDP_TIMEOUT, NULL);
+    assert_nat("behaviour = full-cone", PL_AXIS_POOLING, NULL);
+    assert_nat("behaviour = full-cone\naddresses = 203.0.113.20-203.0.113.21", PL_AXIS_POOLING,
+               "paired");
+    assert_nat("behaviour = firewall\nunsolicited = reject", PL_AXIS_UNSOLICITED, "reject");
+    assert_nat("mapping = none\nfiltering = endpoint-independent", PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = full-cone", PL_AXIS_UNSOLICITED, "drop");
+    assert_nat("behaviour = full-cone", PL_AXIS_FORWARDS, NULL);
+    assert_nat("behaviour = full-cone\nforward = udp 1 -> alice:1", PL_AXIS_FORWARDS, "ok");
+}
+
+static void findings_agree_by_meaning_not_by_spelling(void)
+{
+    g_assert_true(pl_axis_agrees(PL_AXIS_EXTERNAL, "1.2.3.4,1.2.3.5", "1.2.3.5"));
+    g_assert_true(pl_axis_agrees(PL_AXIS_EXTERNAL, "1.2.3.4, 1.2.3.5", "1.2.3.5, 1.2.3.4"));
+    g_assert_false(pl_axis_agrees(PL_AXIS_EXTERNAL, "1.2.3.4", "1.2.3.4, 1.2.3.5"));
+    g_assert_false(pl_axis_agrees(PL_AXIS_EXTERNAL, "1.2.3.4", ""));
+    g_assert_true(pl_axis_agrees(PL_AXIS_PORT_RANGE, "1024-65535", "2000-3000"));
+    g_assert_false(pl_axis_agrees(PL_AXIS_PORT_RANGE, "1024-65535", "1000-3000"));
+    g_assert_true(pl_axis_agrees(PL_AXIS_UDP_TIMEOUT, "2s", "2000ms"));
+    g_assert_true(pl_axis_agrees(PL_AXIS_UDP_TIMEOUT, "2s", "3s"));
+    g_assert_false(pl_axis_agrees(PL_AXIS_UDP_TIMEOUT, "2s", "4s"));
+    g_assert_false(pl_axis_agrees(PL_AXIS_UDP_TIMEOUT, "2s", "more than 9s"));
+    g_assert_false(pl_axis_agrees(PL_AXIS_CLASS, "restricted", "port-restricted"));
+}
+
+static void findings_own_what_they_hold(void)
+{
+    g_auto(PlFindings) findings = {0};
+    PlAxis axis;
+
+    pl_findings_set(&findings, PL_AXIS_CLASS, "direct", "because");
+    pl_findings_set(&findings, PL_AXIS_CLASS, findings.value[PL_AXIS_CLASS], NULL);
+    g_assert_cmpstr(findings.value[PL_AXIS_CLASS], ==, "direct");
+    g_assert_null(findings.why[PL_AXIS_CLASS]);
+    for (unsigned i = 0; i < PL_AXIS_N; i++) {
+        g_assert_true(pl_axis_from_name(pl_axis_name((PlAxis)i), &axis));
+        g_assert_cmpint(axis, ==, i);
+    }
+    g_assert_false(pl_axis_from_name("colour", &axis));
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, function) g_test_add_func("/oracle/" path, function)
+    ADD("a-chain-is-as-dependent-as-its-most-dependent-nat-on-each-axis",
+        a_chain_is_as_dependent_as_its_most_dependent_nat_on_each_axis);
+    ADD("classes-go-with-the-axes", classes_go_with_the_axes);
+    ADD("a-host-on-the-internet-is-direct-at-its-own-addresses",
+        a_host_on_the_internet_is_direct_at_its_own_addresses);
+    ADD("behind-a-firewall-the-address-stays-and-the-class-says-so",
+        behind_a_firewall_the_address_stays_and_the_class_says_so);
+    ADD("without-udp-nothing-else-can-be-known", without_udp_nothing_else_can_be_known);
+    ADD("few-random-ports-look-like-a-block", few_random_ports_look_like_a_block);
+    ADD("ports-are-counted-only-where-a-test-would-meet-the-end",
+        ports_are_counted_only_where_a_test_would_meet_the_end);
+    ADD("what-takes-too-long-or-cannot-be-seen-is-left-out",
+        what_takes_too_long_or_cannot_be_seen_is_left_out);
+    ADD("findings-agree-by-meaning-not-by-spelling", findings_agree_by_meaning_not_by_spelling);
+    ADD("findings-own-what-they-hold", findings_own_what_they_hold);
+    return g_test_run();
+}

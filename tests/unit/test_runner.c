@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The runner, with a scenario of the test's own in place of the real one: what a cell does is
+ * written in its topology's name, such as "skip" or "hang".
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/artifact.h"
+#include "runner/runner.h"
+#include "scenario/scenario.h"
+
+#define MS_IN_NS G_GUINT64_CONSTANT(1000000)
+
+/* Shared with the cells' processes. */
+static struct {
+    int running, most;
+    int go[2]; /* a pipe: "wait" ends when it can read from it */
+} * shared;
+
+static void enter(void)
+{
+    int now = __atomic_add_fetch(&shared->running, 1, __ATOMIC_SEQ_CST);
+    int most = __atomic_load_n(&shared->most, __ATOMIC_SEQ_CST);
+
+    while (now > most && !__atomic_compare_exchange_n(&shared->most, &most, now, FALSE,
+                                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        ;
+}
+
+static void leave(void)
+{
+    __atomic_sub_fetch(&shared->running, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Takes the place of the one in sim/scenario. */
+PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
+                           int capture_fd, PlScenarioPhase phase, gpointer data)
+{
+    PlVerdict *verdict = pl_verdict_new(topology, engine->name, seed);
+    const char *does = topology->name;
+    char byte;
+
+    enter();
+    phase("up", data);
+    if (g_str_has_prefix(does, "wait"))
+        g_assert_cmpint(read(shared->go[0], &byte, 1), ==, 1);
+    phase("certify", data);
+    if (g_str_has_prefix(does, "hang"))
+        for (;;)
+            pause();
+    if (g_str_has_prefix(does, "crash"))
+        raise(SIGKILL);
+    if (g_str_has_prefix(does, "exit"))
+        _exit(3);
+    if (g_str_has_prefix(does, "signal"))
+        kill(getppid(), SIGTERM);
+    if (g_str_has_prefix(does, "talk"))
+        puts("on standard output");
+    if (g_str_has_prefix(does, "fail"))
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "it failed");
+    if (g_str_has_prefix(does, "skip"))
+        pl_verdict_reason(verdict, PL_OUTCOME_SKIP, "it was skipped");
+    if (g_str_has_prefix(does, "record"))
+        g_assert_cmpint(write(capture_fd, "packets", 7), ==, 7);
+    verdict->duration_ns = 5;
+    leave();
+    return verdict;
+}
+
+static void refuse(const PlTopology *topology, GPtrArray *reasons)
+{
+    if (g_str_has_prefix(topology->name, "refused"))
+        g_ptr_array_add(reasons, g_strdup("engine fake cannot express this"));
+}
+
+static const PlEngine fake_engine = {.name = "fake", .refuse = refuse};
+
+typedef struct Fixture {
+    GPtrArray *topologies;
+    GArray *cells;
+    PlRunnerOptions options;
+    int signal;
+    char *directory;
+} Fixture;
+
+static void set_up(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->topologies = g_ptr_array_new_with_free_func((GDestroyNotify)pl_topology_free);
+    fixture->cells = g_array_new(FALSE, FALSE, sizeof(PlRunCell));
+    fixture->options = (PlRunnerOptions){
+        .engine = &fake_engine,
+        .jobs = 4,
+        .timeout_ns = PL_RUNNER_TIMEOUT_NS,
+    };
+    fixture->directory = g_dir_make_tmp("runner-XXXXXX", NULL);
+    shared->running = shared->most = 0;
+    g_assert_cmpint(pipe2(shared->go, O_CLOEXEC), ==, 0);
+}
+
+static unsigned files_in(const char *directory)
+{
+    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
+    unsigned n = 0;
+
+    while (g_dir_read_name(dir))
+        n++;
+    return n;
+}
+
+static void tear_down(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    g_assert_cmpint(rmdir(fixture->directory), ==, 0);
+    g_free(fixture->directory);
+    g_ptr_array_unref(fixture->topologies);
+    g_array_unref(fixture->cells);
+    close(shared->go[0]);
+    close(shared->go[1]);
+    /* Every process has been waited for. */
+    g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, -1);
+}
+
+static void add(Fixture *fixture, const char *does, const char *capture)
+{
+    static const char text[] = "[topology]\n"
+                               "title = T\n"
+                               "[network internet]\n"
+                               "subnet = 203.0.113.0/24\n"
+                               "[host alice]\n"
+                               "on = internet\n"
+                               "[host bob]\n"
+                               "on = internet\n";
+    g_autofree char *path = g_strdup_printf("%s.ini", does);
+    g_autoptr(GError) error = NULL;
+    PlTopology *topology = pl_topology_parse(path, text, strlen(text), &error);
+    PlRunCell cell = {.topology = topology, .seed = fixture->cells->len, .capture = capture};
+
+    g_assert_no_error(error);
+    g_ptr_array_add(fixture->topologies, topology);
+    g_array_append_val(fixture->cells, cell);
+}
+
+static GPtrArray *run(Fixture *fixture)
+{
+    return pl_runner_run((const PlRunCell *)(const void *)fixture->cells->data, fixture->cells->len,
+                         &fixture->options, &fixture->signal);
+}
+
+static PlVerdict *run_one(Fixture *fixture, const char *does, const char *capture)
+{
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    add(fixture, does, capture);
+    verdicts = run(fixture);
+    g_assert_cmpuint(verdicts->len, ==, 1);
+    return g_ptr_array_steal_index(verdicts, 0);
+}
+
+static const char *only_reason(const PlVerdict *verdict)
+{
+    g_assert_cmpuint(verdict->reasons->len, ==, 1);
+    return g_ptr_array_index(verdict->reasons, 0);
+}
+
+/* The first cell waits until progress says that all others have ended. */
+static void let_go(const PlRunProgress *progress, gpointer data)
+{
+    (void)data;
+    if (progress->passed + progress->failed + progress->skipped == progress->cells - 1)
+        g_assert_cmpint(write(shared->go[1], "", 1), ==, 1);
+}
+
+static void test_order(Fixture *fixture, gconstpointer data)
+{
+    static const char *const does[] = {"wait", "fail", "skip", "pass", "refused", "pass2"};
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(does); i++)
+        add(fixture, does[i], NULL);
+    fixture->options.jobs = 2;
+    fixture->options.progress = let_go;
+    verdicts = run(fixture);
+    g_assert_cmpuint(verdicts->len, ==, G_N_ELEMENTS(does));
+    for (guint i = 0; i < verdicts->len; i++) {
+        const PlVerdict *verdict = g_ptr_array_index(verdicts, i);
+
+        g_assert_cmpstr(verdict->topology, ==, does[i]);
+        g_assert_cmpuint(verdict->seed, ==, i);
+        g_assert_cmpstr(verdict->engine, ==, "fake");
+    }
+    g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, 0))->outcome, ==, PL_OUTCOME_PASS);
+    g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, 1))->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, 2))->outcome, ==, PL_OUTCOME_SKIP);
+}
+
+static void test_jobs(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    (void)data;
+    for (int i = 0; i < 12; i++)
+        add(fixture, "pass", NULL);
+    fixture->options.jobs = 3;
+    verdicts = run(fixture);
+    g_assert_cmpuint(verdicts->len, ==, 12);
+    g_assert_cmpint(shared->most, <=, 3);
+    g_assert_cmpint(shared->most, >=, 1);
+}
+
+static void test_timeout(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PlVerdict) verdict = NULL;
+
+    (void)data;
+    fixture->options.timeout_ns = 50 * MS_IN_NS;
+    verdict = run_one(fixture, "hang", NULL);
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_cmpstr(only_reason(verdict), ==, "timed out after 0.05 s in phase certify");
+    g_assert_cmpuint(verdict->duration_ns, >=, 50 * MS_IN_NS);
+    g_assert_cmpstr(verdict->command, ==,
+                    "pinlab run hang.ini --engine fake --seed 0 --timeout 0.05");
+}
+
+static void test_death(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PlVerdict) verdict = run_one(fixture, "crash", NULL);
+
+    (void)data;
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_cmpstr(only_reason(verdict), ==,
+                    "the lab ended with signal 9 (Killed) in phase certify");
+}
+
+static void test_exit(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PlVerdict) verdict = run_one(fixture, "exit", NULL);
+
+    (void)data;
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_cmpstr(only_reason(verdict), ==,
+                    "the lab ended with status 3 and no verdict in phase certify");
+}
+
+static void test_refused(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PlVerdict) verdict = run_one(fixture, "refused", NULL);
+
+    (void)data;
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_SKIP);
+    g_assert_cmpstr(only_reason(verdict), ==, "engine fake cannot express this");
+    g_assert_cmpint(shared->most, ==, 0);
+}
+
+static void test_verdict_arrives(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PlVerdict) verdict = run_one(fixture, "fail", NULL);
+
+    (void)data;
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_cmpstr(only_reason(verdict), ==, "it failed");
+    g_assert_cmpuint(verdict->duration_ns, ==, 5);
+}
+
+static void test_signal(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *capture = g_build_filename(fixture->directory, "x.pcapng", NULL);
+    sigset_t before, after;
+
+    (void)data;
+    sigprocmask(SIG_SETMASK, NULL, &before);
+    add(fixture, "hang", capture);
+    add(fixture, "wait", NULL);
+    add(fixture, "signal", NULL);
+    for (int i = 0; i < 10; i++)
+        add(fixture, "hang", NULL);
+    g_assert_null(run(fixture));
+    g_assert_cmpint(fixture->signal, ==, SIGTERM);
+    sigprocmask(SIG_SETMASK, NULL, &after);
+    g_assert_cmpint(sigismember(&before, SIGTERM), ==, sigismember(&after, SIGTERM));
+    g_assert_cmpuint(files_in(fixture->directory), ==, 0);
+}
+
+static void test_capture(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *capture = g_build_filename(fixture->directory, "x.pcapng", NULL);
+    g_autoptr(PlVerdict) verdict = NULL;
+    g_autofree char *bytes = NULL;
+
+    (void)data;
+    g_assert_true(g_file_set_contents(capture, "from before", -1, NULL));
+    verdict = run_one(fixture, "record", capture);
+    g_assert_cmpstr(verdict->capture, ==, capture);
+    g_assert_true(g_file_get_contents(capture, &bytes, NULL, NULL));
+    g_assert_cmpstr(bytes, ==, "packets");
+    g_assert_cmpuint(files_in(fixture->directory), ==, 1);
+    g_assert_cmpint(unlink(capture), ==, 0);
+}
+
+static void test_no_capture(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *capture = g_build_filename(fixture->directory, "x.pcapng", NULL);
+    g_autoptr(PlVerdict) verdict = run_one(fixture, data, capture);
+
+    g_assert_null(verdict->capture);
+    g_assert_cmpuint(files_in(fixture->directory), ==, 0);
+}
+
+static void test_capture_that_cannot_be_written(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PlVerdict) verdict = run_one(fixture, "record", "/nowhere/x.pcapng");
+
+    (void)data;
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_cmpstr(only_reason(verdict), ==,
+                    "cannot write /nowhere/x.pcapng: No such file or directory");
+}
+
+static void test_stdout_is_left_alone(void)
+{
+    if (g_test_subprocess()) {
+        Fixture fixture = {0};
+        PlVerdict *verdict;
+
+        set_up(&fixture, NULL);
+        verdict = run_one(&fixture, "talk", NULL);
+        g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_PASS);
+        pl_verdict_free(verdict);
+        tear_down(&fixture, NULL);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+    g_test_trap_assert_passed();
+    g_test_trap_assert_stdout_unmatched("*on standard output*");
+}
+
+static void test_artifact_is_nothing_before_it_is_all(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
+    g_autoptr(GError) error = NULL;
+    PlArtifact *artifact = pl_artifact_open(path, &error);
+
+    (void)data;
+    g_assert_no_error(error);
+    g_assert_true(pl_artifact_write(artifact, "{}", &error));
+    g_assert_cmpuint(files_in(fixture->directory), ==, 0);
+    g_assert_true(pl_artifact_publish(artifact, &error));
+    g_assert_cmpuint(files_in(fixture->directory), ==, 1);
+
+    artifact = pl_artifact_open(path, &error);
+    g_assert_true(pl_artifact_write(artifact, "[]", &error));
+    pl_artifact_discard(artifact);
+    {
+        g_autofree char *text = NULL;
+
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        g_assert_cmpstr(text, ==, "{}");
+    }
+    g_assert_cmpint(unlink(path), ==, 0);
+}
+
+static void test_artifact_may_be_a_device(void)
+{
+    g_autoptr(GError) error = NULL;
+    PlArtifact *artifact = pl_artifact_open("/dev/null", &error);
+
+    g_assert_no_error(error);
+    g_assert_true(pl_artifact_write(artifact, "gone", &error));
+    g_assert_true(pl_artifact_publish(artifact, &error));
+    g_assert_true(g_file_test("/dev/null", G_FILE_TEST_EXISTS));
+}
+
+static void test_artifact_is_no_directory(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(pl_artifact_open("/tmp", &error));
+    g_assert_error(error, PL_ERROR, PL_ERROR_INPUT);
+    g_assert_cmpstr(error->message, ==, "cannot write /tmp: Is a directory");
+}
+
+/* The real sandbox: the pieces fit together, or the machine does not allow one. */
+static void test_sandbox(Fixture *fixture, gconstpointer data)
+{
+    static const PlEngine sandboxed = {.name = "fake", .refuse = refuse, .sandboxed = TRUE};
+    g_autoptr(GPtrArray) verdicts = NULL;
+    const PlVerdict *first, *second;
+
+    (void)data;
+    fixture->options.engine = &sandboxed;
+    fixture->options.timeout_ns = 2000 * MS_IN_NS;
+    add(fixture, "fail", NULL);
+    add(fixture, "exit", NULL); /* process 1 is deaf to its own SIGKILL */
+    verdicts = run(fixture);
+    first = g_ptr_array_index(verdicts, 0);
+    second = g_ptr_array_index(verdicts, 1);
+    if (first->outcome == PL_OUTCOME_SKIP) {
+        g_assert_cmpint(second->outcome, ==, PL_OUTCOME_SKIP);
+        g_assert_cmpstr(only_reason(second), ==, only_reason(first));
+        g_test_skip(only_reason(first));
+        return;
+    }
+    g_assert_cmpstr(only_reason(first), ==, "it failed");
+    g_assert_cmpstr(only_reason(second), ==,
+                    "the lab ended with status 3 and no verdict in phase certify");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    g_assert_true(shared != MAP_FAILED);
+#define ADD(name, data, function)                                                                  \
+    g_test_add("/runner/" name, Fixture, data, set_up, function, tear_down)
+    ADD("verdicts-come-in-order-whatever-ends-first", NULL, test_order);
+    ADD("no-more-jobs-than-allowed", NULL, test_jobs);
+    ADD("a-cell-that-hangs-is-killed-and-fails-with-its-phase", NULL, test_timeout);
+    ADD("a-cell-that-is-killed-fails", NULL, test_death);
+    ADD("a-cell-that-exits-without-a-verdict-fails", NULL, test_exit);
+    ADD("what-the-engine-refuses-never-starts", NULL, test_refused);
+    ADD("a-verdict-arrives-as-it-was", NULL, test_verdict_arrives);
+    ADD("a-signal-ends-all-and-leaves-nothing", NULL, test_signal);
+    ADD("a-capture-takes-the-place-of-an-old-one", NULL, test_capture);
+    ADD("an-empty-capture-is-not-kept", "pass", test_no_capture);
+    ADD("a-capture-cut-short-is-not-kept", "crash", test_no_capture);
+    ADD("a-capture-that-cannot-be-written-fails", NULL, test_capture_that_cannot_be_written);
+    ADD("an-artifact-is-nothing-before-it-is-all", NULL, test_artifact_is_nothing_before_it_is_all);
+    ADD("cells-run-in-sandboxes", NULL, test_sandbox);
+#undef ADD
+    g_test_add_func("/runner/cells-leave-standard-output-alone", test_stdout_is_left_alone);
+    g_test_add_func("/runner/an-artifact-may-be-a-device", test_artifact_may_be_a_device);
+    g_test_add_func("/runner/an-artifact-is-no-directory", test_artifact_is_no_directory);
+    return g_test_run();
+}

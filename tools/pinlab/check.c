@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pinlab check: are these topology files right? */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "pinlab/command.h"
+#include "pinlab/find.h"
+
+static const Command command = {
+    .name = "check",
+    .parameters = "TOPOLOGY...",
+    .summary = "Check topology files, and do nothing else.\n"
+               "\n"
+               "TOPOLOGY is a file, a directory of them, or a topology's bare name (see pinlab\n"
+               "--help). What is wrong is said with file, group and key, and what was expected;\n"
+               "the exit status is 2 then.",
+    .description = "Examples:\n"
+                   "  pinlab check my.ini\n"
+                   "  pinlab check --print cgn\n",
+};
+
+static void print_topology(const PlTopology *topology, gboolean titled)
+{
+    g_autofree char *text = pl_topology_print(topology);
+
+    if (titled)
+        printf("# %s\n", topology->path);
+    fputs(text, stdout);
+}
+
+static int check(const GPtrArray *paths, gboolean print, gboolean verbose)
+{
+    int status = EXIT_SUCCESS;
+
+    for (guint i = 0; i < paths->len; i++) {
+        const char *path = g_ptr_array_index(paths, i);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(PlTopology) topology = pl_topology_load(path, &error);
+
+        if (!topology) {
+            fprintf(stderr, "%s\n", error->message);
+            status = EXIT_INPUT;
+        } else if (print) {
+            print_topology(topology, paths->len > 1);
+        } else if (verbose) {
+            printf("%s: ok\n", path);
+        }
+    }
+    return status;
+}
+
+int command_check(int argc, char **argv)
+{
+    gboolean print = FALSE, verbose = FALSE;
+    const GOptionEntry entries[] = {
+        {"print", 'p', 0, G_OPTION_ARG_NONE, &print,
+         "Print each topology in full, nothing left to a default", NULL},
+        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &verbose,
+         "Name the files that are right, too (as on a terminal)", NULL},
+        {0},
+    };
+    g_auto(GStrv) arguments = NULL;
+    g_autoptr(GPtrArray) paths = NULL;
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    if (!command_parse(&command, entries, argc, argv, &arguments, &status))
+        return status;
+    if (!*arguments)
+        return command_refuse("check takes topology files (see pinlab check --help)");
+    paths = find_paths(arguments, &error);
+    if (!paths)
+        return command_refuse("%s", error->message);
+    return check(paths, print, verbose || isatty(STDOUT_FILENO));
+}

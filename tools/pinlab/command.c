@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Options, help and version, in the shape that help2man reads. */
+#include "pinlab/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void replace(GString *text, const char *from, const char *to)
+{
+    g_string_replace(text, from, to, 1);
+}
+
+/* GLib writes "Usage:" on a line of its own and an ellipsis; help2man wants GNU's shape. */
+static void print_help(GOptionContext *context)
+{
+    g_autofree char *help = g_option_context_get_help(context, TRUE, NULL);
+    g_autoptr(GString) text = g_string_new(help);
+
+    replace(text, "Usage:\n  ", "Usage: ");
+    replace(text, "[OPTION\342\200\246]", "[OPTION]...");
+    replace(text, "Application Options:", "Options:");
+    fputs(text->str, stdout);
+}
+
+int command_refuse(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("pinlab: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return EXIT_INPUT;
+}
+
+gboolean command_parse(const Command *command, const GOptionEntry *entries, int argc, char **argv,
+                       char ***ret_arguments, int *ret_status)
+{
+    gboolean help = FALSE, version = FALSE;
+    g_auto(GStrv) rest = NULL;
+    const GOptionEntry common[] = {
+        {"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Show this help", NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version", NULL},
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &rest, NULL, NULL},
+        {0},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(command->parameters);
+    g_autofree char *name =
+        command->name ? g_strdup_printf("pinlab %s", command->name) : g_strdup("pinlab");
+    g_autoptr(GError) error = NULL;
+
+    g_set_prgname(name);
+    g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_set_summary(context, command->summary);
+    g_option_context_set_description(context, command->description);
+    if (entries)
+        g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_add_main_entries(context, common, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error)) {
+        *ret_status = command_refuse("%s (see %s --help)", error->message, name);
+        return FALSE;
+    }
+    if (help)
+        print_help(context);
+    else if (version)
+        puts("pinlab " PL_VERSION);
+    if (help || version) {
+        *ret_status = EXIT_SUCCESS;
+        return FALSE;
+    }
+    *ret_arguments = rest ? g_steal_pointer(&rest) : g_new0(char *, 1);
+    return TRUE;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The subcommands, and what all of them do the same way. */
+#pragma once
+
+#include <glib.h>
+
+enum {
+    EXIT_INPUT = 2, /* the user's files or arguments are wrong */
+};
+
+typedef struct Command {
+    const char *name;       /* "run"; NULL for pinlab itself */
+    const char *parameters; /* as the usage line shows them */
+    const char *summary;    /* one sentence with a full stop at its end, perhaps more */
+    const char *description;
+} Command;
+
+/* Each takes what follows its name on the command line, argv[0] being the name. */
+int command_list(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_run(int argc, char **argv);
+int command_matrix(int argc, char **argv);
+
+/*
+ * Reads the options (a list ended by {NULL}; may be NULL) out of argv and leaves the rest in
+ * *ret_arguments, to be freed with g_strfreev. Answers --help and --version. FALSE when the command
+ * is to end, with *ret_status as its status.
+ */
+gboolean command_parse(const Command *command, const GOptionEntry *entries, int argc, char **argv,
+                       char ***ret_arguments, int *ret_status);
+
+/* "pinlab: MESSAGE" on stderr; returns EXIT_INPUT. */
+int command_refuse(const char *format, ...) G_GNUC_PRINTF(1, 2);

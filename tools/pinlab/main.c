@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pinlab: the NAT laboratory's command. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pinlab/command.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"list", command_list},
+    {"check", command_check},
+    {"run", command_run},
+    {"matrix", command_matrix},
+};
+
+static const Command pinlab = {
+    .parameters = "COMMAND",
+    .summary = "A laboratory for network address translators.\n"
+               "\n"
+               "A topology file describes hosts, NATs and networks. pinlab builds it from network\n"
+               "namespaces, certifies each NAT with a prober of its own, records both sides of\n"
+               "every NAT, runs the hosts' programs, and says from the packets what happened. It\n"
+               "needs no root.",
+    .description =
+        "Commands:\n"
+        "  list                   Show topologies: name, hosts, NATs, title\n"
+        "  check                  Check topology files, and do nothing else\n"
+        "  run                    Run one topology and show its whole verdict\n"
+        "  matrix                 Run many topologies and show a table\n"
+        "\n"
+        "Each command has its own --help.\n"
+        "\n"
+        "Topologies:\n"
+        "  A topology is named by its file, or by the file's name without \".ini\", which is\n"
+        "  then looked for in the directories of $PINLAB_TOPOLOGIES (separated by colons), in\n"
+        "  ./topologies, and where pinlab was installed or built.\n"
+        "\n"
+        "Exit status:\n"
+        "  0                      Something passed and nothing failed\n"
+        "  1                      Something failed\n"
+        "  2                      A file or an argument is wrong\n"
+        "  77                     Everything was skipped\n"
+        "  130, 143               Interrupted, or asked to end\n",
+};
+
+int main(int argc, char **argv)
+{
+    g_auto(GStrv) rest = NULL;
+    int status;
+
+    if (argc > 1 && argv[1][0] != '-') {
+        for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+            if (strcmp(argv[1], commands[i].name) == 0)
+                return commands[i].run(argc - 1, argv + 1);
+        }
+        return command_refuse("there is no command %s (there are: list, check, run, matrix)",
+                              argv[1]);
+    }
+    if (!command_parse(&pinlab, NULL, argc, argv, &rest, &status))
+        return status;
+    return command_refuse("a command is missing (see pinlab --help)");
+}
