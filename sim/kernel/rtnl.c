@@ -134,6 +134,15 @@ static int put_mac(struct nl_msg *message, uint16_t mac)
     return nla_put(message, IFLA_ADDRESS, sizeof(bytes), bytes);
 }
 
+/* One each way keeps packets in order; and by default there is one for each processor, which all
+   have to be made and destroyed. */
+static int put_queues(struct nl_msg *message)
+{
+    int bad = nla_put_u32(message, IFLA_NUM_TX_QUEUES, 1);
+
+    return bad | nla_put_u32(message, IFLA_NUM_RX_QUEUES, 1);
+}
+
 static int put_peer(struct nl_msg *message, const PlOp *op, int peer_fd)
 {
     struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
@@ -144,6 +153,7 @@ static int put_peer(struct nl_msg *message, const PlOp *op, int peer_fd)
     bad |= nla_put_string(message, IFLA_IFNAME, op->peer);
     bad |= nla_put_u32(message, IFLA_MTU, op->mtu_bytes);
     bad |= put_mac(message, op->peer_mac);
+    bad |= put_queues(message);
     bad |= nla_put_u32(message, IFLA_NET_NS_FD, (uint32_t)peer_fd);
     if (peer)
         nla_nest_end(message, peer);
@@ -163,6 +173,7 @@ int pl_rtnl_veth(struct nl_sock *sock, const PlOp *op, int peer_fd)
     bad = nla_put_string(message, IFLA_IFNAME, op->interface);
     bad |= nla_put_u32(message, IFLA_MTU, op->mtu_bytes);
     bad |= put_mac(message, op->mac);
+    bad |= put_queues(message);
     if (master)
         bad |= nla_put_u32(message, IFLA_MASTER, master);
     bad |= put_kind(message, "veth", &link, &data);
@@ -185,6 +196,7 @@ int pl_rtnl_macvlan(struct nl_sock *sock, const PlOp *op, int peer_fd)
     bad = nla_put_string(message, IFLA_IFNAME, op->peer);
     bad |= nla_put_u32(message, IFLA_LINK, lower);
     bad |= put_mac(message, op->peer_mac);
+    bad |= put_queues(message);
     bad |= nla_put_u32(message, IFLA_NET_NS_FD, (uint32_t)peer_fd);
     bad |= put_kind(message, "macvlan", &link, &data);
     bad = bad || nla_put_u32(message, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
