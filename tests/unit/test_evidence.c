@@ -334,6 +334,24 @@ static void test_endpoints_that_disagree_are_mixed(void)
     assert_found(&findings, PL_AXIS_CLASS, NULL);
 }
 
+/* The same packets: to the NAT's judge a contradiction, to one host its lot. */
+static void test_a_host_is_as_dependent_as_its_most_dependent_endpoint(void)
+{
+    g_auto(Wire) wire;
+    g_auto(PlFindings) nat = {0}, bob = {0};
+    Nat ei = {PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ENDPOINT_INDEPENDENT, 1};
+    PhAddress inside = at("192.168.1.3:9000");
+
+    wire_init(&wire);
+    probe(&wire, &ei, "192.168.1.3");
+    out(&wire, inside, at("203.0.113.1:61000"), A1);
+    out(&wire, inside, at("203.0.113.1:62000"), A2);
+    judge(&wire, NULL, &nat);
+    judge(&wire, "192.168.1.3", &bob);
+    assert_found(&nat, PL_AXIS_MAPPING, NULL);
+    assert_found(&bob, PL_AXIS_MAPPING, "address-and-port-dependent");
+}
+
 static void test_one_equal_port_among_many_is_chance(void)
 {
     g_auto(Wire) wire;
@@ -802,6 +820,7 @@ int main(int argc, char **argv)
     TEST(hosts_are_judged_one_by_one);
     TEST(contended_ports_are_left_out_but_not_for_their_host);
     TEST(endpoints_that_disagree_are_mixed);
+    TEST(a_host_is_as_dependent_as_its_most_dependent_endpoint);
     TEST(one_equal_port_among_many_is_chance);
     TEST(a_mapping_that_expired_is_not_compared);
     TEST(an_early_packet_counts_as_poison_not_as_mapping);
