@@ -118,8 +118,10 @@ static gboolean is_sequential(const Allocation *allocation)
         int step = g_array_index(allocation->order, uint16_t, i) -
                    g_array_index(allocation->order, uint16_t, i - 1);
 
-        if (step > 0 && step <= STEP_MAX)
-            most = MAX(most, ++count[step]);
+        if (step > 0 && step <= STEP_MAX) {
+            count[step]++;
+            most = MAX(most, count[step]);
+        }
     }
     return most * 4 >= (allocation->order->len - 1) * 3;
 }

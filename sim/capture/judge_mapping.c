@@ -213,15 +213,18 @@ static void sum_up(Mapping *mapping, const char **ret_why)
             }
         }
     }
-    if (n_plain)
+    if (n_plain) {
         judge->mapping = n_translated ? 0 : PL_JUDGE_BIT(PL_MAPPING_NONE);
-    else if (n_translated)
+    } else if (n_translated) {
         judge->mapping = possible(weigh(n_same[ADDRESS], n_different[ADDRESS]),
                                   weigh(n_same[PORT], n_different[PORT]));
-    else if (n_poisoned)
+        if (!judge->mapping && judge->query->host)
+            judge->mapping = most_dependent(mapping);
+    } else if (n_poisoned) {
         *ret_why = "an early packet had come for every inside endpoint";
-    else if (n_contended)
+    } else if (n_contended) {
         *ret_why = "every inside port was used by two hosts";
+    }
 }
 
 static const char *name_mapping(unsigned mappings, const char **ret_why)
@@ -277,8 +280,6 @@ void pl_judge_mapping(PlJudge *judge, PlFindings *findings)
     }
     judge->mapping = PL_JUDGE_MAPPINGS;
     sum_up(&mapping, &why);
-    if (!judge->mapping && judge->query->host)
-        judge->mapping = most_dependent(&mapping);
     word = name_mapping(judge->mapping, &why);
     pl_findings_set(findings, PL_AXIS_MAPPING, word, word ? NULL : why);
     judge->poisoned |= is_poisoned(&mapping);

@@ -25,7 +25,8 @@
 #define HOLD_BACK_NS  (200 * G_GUINT64_CONSTANT(1000000))
 #define HOLD_BACK_MAX 65536 /* packets, then they are written more often */
 /*
- * Room for about 1200 Ethernet frames; smaller rings open no faster, one of 4 MiB takes up to twice
+ * Room for about 1200 frames of an Ethernet interface whose offloads are off; where they are on, a
+ * frame can have 64 KiB, and it is 31. Smaller rings open no faster, one of 4 MiB takes up to twice
  * as long.
  */
 #define RING_BYTES   (2 << 20)

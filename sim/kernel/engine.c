@@ -158,6 +158,11 @@ static gboolean record_stop(PlLab *lab, GError **error)
     return pl_recorder_stop(g_steal_pointer(&lab->recorder), error);
 }
 
+static int netns(PlLab *lab, const PlNode *node)
+{
+    return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
+}
+
 /* Every host knows every other by name. */
 static char *hosts_text(const PlLab *lab)
 {
@@ -221,6 +226,7 @@ const PlEngine pl_kernel_engine = {
     .refuse = pl_kernel_refuse,
     .up = up,
     .down = down,
+    .netns = netns,
     .now = pl_lab_now,
     .probe = pl_lab_probe,
     .reset = reset,

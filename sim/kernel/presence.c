@@ -69,6 +69,7 @@ static const PlAttachment *bystander(const PlNetwork *network, const PlNode *sub
     const PlAttachment *first = g_ptr_array_index(network->attachments, 0);
     const PlAttachment *second = g_ptr_array_index(network->attachments, 1);
 
+    g_assert(first->node && second->node);
     if (subject)
         return first->node == subject ? second : first;
     return first->node->kind == PL_NODE_HOST ? first : second;

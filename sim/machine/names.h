@@ -22,6 +22,7 @@ gboolean pl_names_add(PlNames *names, const char *lab, const char *node, pid_t p
                       GError **error);
 /* Removes the links. NULL is allowed. */
 void pl_names_free(PlNames *names);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlNames, pl_names_free)
 
 /* Removes the links of labs that are gone; without permission, does nothing. */
 void pl_names_sweep(void);

@@ -3,6 +3,7 @@
  * A cell's process says what it does through a pipe, a line each:
  *
  *   P up           the phase that begins
+ *   N alice 7      a node, and the descriptor of its network namespace
  *   P certify
  *   ...
  *   V {...}        the verdict, as JSON; the last line
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -19,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "machine/names.h"
 #include "scenario/expected.h"
 #include "scenario/json.h"
 #include "scenario/scenario.h"
@@ -56,6 +59,16 @@ static void say_phase(const char *phase, gpointer data)
     say(*(const int *)data, 'P', phase);
 }
 
+static void say_names(const PlTopology *topology, const PlEngine *engine, PlLab *lab, gpointer data)
+{
+    for (guint i = 0; engine->netns && i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+        g_autofree char *line = g_strdup_printf("%s %d", node->name, engine->netns(lab, node));
+
+        say(*(const int *)data, 'N', line);
+    }
+}
+
 typedef struct CellMain {
     PlCell *cell;
     int out;
@@ -66,6 +79,7 @@ static int cell_main(gpointer data)
     const CellMain *main_data = data;
     const PlCell *cell = main_data->cell;
     int out = main_data->out;
+    PlScenarioWatch watch;
     g_autoptr(PlVerdict) verdict = NULL;
     g_autoptr(JsonNode) node = NULL;
     g_autofree char *text = NULL;
@@ -73,8 +87,13 @@ static int cell_main(gpointer data)
     /* Standard output belongs to the report. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
     sigprocmask(SIG_SETMASK, &cell->signals, NULL);
+    watch = (PlScenarioWatch){
+        .phase = say_phase,
+        .standing = cell->options->names ? say_names : NULL,
+        .data = &out,
+    };
     verdict = pl_scenario_run(cell->run->topology, cell->options->engine, cell->run->seed,
-                              capture_fd(cell), say_phase, &out);
+                              capture_fd(cell), &watch);
     node = pl_verdict_to_json(verdict);
     text = pl_json_line(node);
     say(out, 'V', text);
@@ -163,15 +182,36 @@ PlCell *pl_cell_start(const PlRunCell *run, const PlRunnerOptions *options, size
     return cell;
 }
 
+/* Names are made as soon as they are told. */
+static void make_names(PlCell *cell)
+{
+    const char *end;
+
+    while ((end = strchr(cell->received->str + cell->named, '\n'))) {
+        g_autofree char *line = g_strndup(cell->received->str + cell->named,
+                                          (gsize)(end - cell->received->str) - cell->named);
+        g_auto(GStrv) words = g_strsplit(line, " ", -1);
+        g_autoptr(GError) error = NULL;
+
+        cell->named = (size_t)(end - cell->received->str) + 1;
+        if (strcmp(words[0], "N") == 0 && g_strv_length(words) == 3 && !cell->unnamed &&
+            !pl_names_add(cell->options->names, cell->run->topology->name, words[1],
+                          cell->process.pid, atoi(words[2]), &error))
+            cell->unnamed = g_strdup(error->message);
+    }
+}
+
 void pl_cell_read(PlCell *cell)
 {
     while (cell->pipe >= 0) {
         char buffer[16384];
         ssize_t n = read(cell->pipe, buffer, sizeof buffer);
 
-        if (n > 0 && cell->received->len < RECEIVED_MAX)
+        if (n > 0 && cell->received->len < RECEIVED_MAX) {
             g_string_append_len(cell->received, buffer, n);
-        else if (n < 0 && errno == EAGAIN)
+            if (cell->options->names)
+                make_names(cell);
+        } else if (n < 0 && errno == EAGAIN)
             return;
         else if (n >= 0 || errno != EINTR) {
             close(cell->pipe);
@@ -292,6 +332,8 @@ PlVerdict *pl_cell_finish(PlCell *cell, gboolean timed_out)
         verdict->duration_ns = (uint64_t)(g_get_monotonic_time() - cell->start_us) * 1000;
     }
     say_how_it_ended(cell, verdict, timed_out, complete, status, phase);
+    if (cell->unnamed)
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "%s", cell->unnamed);
     complete_command(cell, verdict);
     if (complete)
         keep_capture(cell, verdict);
@@ -308,5 +350,6 @@ void pl_cell_free(PlCell *cell)
         close(cell->memory);
     pl_artifact_discard(cell->capture);
     g_string_free(cell->received, TRUE);
+    g_free(cell->unnamed);
     g_free(cell);
 }

@@ -16,6 +16,8 @@ typedef struct PlCell {
     PlSandbox process;
     int pipe;          /* what the process has to say; -1 once it closed it */
     GString *received; /* from the pipe, as it came */
+    size_t named;      /* how much of that has been searched for names */
+    char *unnamed;     /* why a name could not be made; NULL: it could */
     gint64 start_us, deadline_us;
     PlArtifact *capture; /* NULL: `memory` */
     int memory;

@@ -23,8 +23,9 @@ typedef struct PlRunProgress {
 
 typedef struct PlRunnerOptions {
     const PlEngine *engine;
-    unsigned jobs;       /* cells at a time, at least 1 */
-    uint64_t timeout_ns; /* for each cell */
+    unsigned jobs;         /* cells at a time, at least 1 */
+    uint64_t timeout_ns;   /* for each cell */
+    struct PlNames *names; /* namespaces get names here; NULL: none (borrowed) */
     void (*progress)(const PlRunProgress *progress, gpointer data); /* may be NULL */
     gpointer data;
 } PlRunnerOptions;

@@ -37,6 +37,9 @@ typedef struct PlEngine {
     PlLab *(*up)(const PlTopology *topology, uint64_t seed, GError **error);
     void (*down)(PlLab *lab);
 
+    /* The network namespace of a node, which stays the lab's; NULL where nodes have none. */
+    int (*netns)(PlLab *lab, const PlNode *node);
+
     /* The lab's clock: absolute nanoseconds that never go backwards. */
     uint64_t (*now)(PlLab *lab);
 

@@ -13,14 +13,13 @@ typedef struct Scenario {
     uint64_t seed;
     int capture_fd;
     PlVerdict *verdict;
-    PlScenarioPhase phase;
-    gpointer phase_data;
+    const PlScenarioWatch *watch;
 } Scenario;
 
 static void begin(const Scenario *scenario, const char *phase)
 {
-    if (scenario->phase)
-        scenario->phase(phase, scenario->phase_data);
+    if (scenario->watch->phase)
+        scenario->watch->phase(phase, scenario->watch->data);
 }
 
 static gboolean run_programs(const Scenario *scenario, GError **error)
@@ -175,10 +174,10 @@ static gboolean is_refused(const PlTopology *topology, const PlEngine *engine, P
 }
 
 PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
-                           int capture_fd, PlScenarioPhase phase, gpointer data)
+                           int capture_fd, const PlScenarioWatch *watch)
 {
     g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, engine->name, seed);
-    Scenario scenario = {topology, engine, NULL, seed, capture_fd, verdict, phase, data};
+    Scenario scenario = {topology, engine, NULL, seed, capture_fd, verdict, watch};
     gint64 start = g_get_monotonic_time();
     g_autoptr(GError) error = NULL;
 
@@ -187,8 +186,11 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         return g_steal_pointer(&verdict);
     begin(&scenario, "up");
     scenario.lab = engine->up(topology, seed, &error);
+    if (scenario.lab && watch->standing)
+        watch->standing(topology, engine, scenario.lab, watch->data);
     if (!scenario.lab || !run_lab(&scenario, &error))
         pl_verdict_error(verdict, error);
+    begin(&scenario, "down");
     if (scenario.lab)
         engine->down(scenario.lab);
     verdict->duration_ns = (uint64_t)(g_get_monotonic_time() - start) * 1000;

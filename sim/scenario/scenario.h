@@ -12,12 +12,18 @@
 #include "scenario/engine.h"
 #include "scenario/verdict.h"
 
-/* Told the name of each phase as it begins, such as "certify". */
-typedef void (*PlScenarioPhase)(const char *phase, gpointer data);
+/* Who wants to know how it goes; each may be NULL. */
+typedef struct PlScenarioWatch {
+    /* A phase begins, such as "certify". */
+    void (*phase)(const char *phase, gpointer data);
+    /* The lab stands, and goes on doing so until the phase "down". */
+    void (*standing)(const PlTopology *topology, const PlEngine *engine, PlLab *lab, gpointer data);
+    gpointer data;
+} PlScenarioWatch;
 
 /*
  * Runs it; never fails otherwise than in its verdict. The recording goes to capture_fd (read-write,
- * seekable, empty), which stays the caller's. `phase` may be NULL.
+ * seekable, empty), which stays the caller's.
  */
 PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
-                           int capture_fd, PlScenarioPhase phase, gpointer data);
+                           int capture_fd, const PlScenarioWatch *watch);

@@ -42,8 +42,17 @@ class Result:
         return json.loads(self.stdout)
 
     def expect(self, status):
-        assert self.status == status, f"exit status {self.status}, expected {status}\n{self.text}"
+        if self.status != status:
+            pytest.fail(f"exit status {self.status}, expected {status}\n{self.short()}", pytrace=False)
         return self
+
+    def short(self):
+        """What it said, of a matrix in JSON only the cells that did not pass."""
+        try:
+            cells = self.json()["cells"]
+        except (ValueError, KeyError):
+            return self.text[-8000:]
+        return "\n".join(story(cell) for cell in cells if cell["verdict"] != "pass") + self.stderr
 
 
 def story(cell):
@@ -139,6 +148,7 @@ def write(tmp_path):
 
     def write_file(text, name="case.ini"):
         path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
 

@@ -151,7 +151,7 @@ static void test_no_translation(void)
         world_run(&world);
         expect(&world, PL_AXIS_CLASS, classes[i % 3]);
         expect(&world, PL_AXIS_MAPPING, "none");
-        expect(&world, PL_AXIS_EXTERNAL, i < 3 ? "10.0.0.2" : "10.0.0.2");
+        expect(&world, PL_AXIS_EXTERNAL, "10.0.0.2");
         expect(&world, PL_AXIS_PORT_ALLOCATION, NULL);
         expect(&world, PL_AXIS_PORT_RANGE, NULL);
         expect(&world, PL_AXIS_HAIRPIN, NULL);

@@ -41,17 +41,17 @@ static void leave(void)
 
 /* Takes the place of the one in sim/scenario. */
 PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
-                           int capture_fd, PlScenarioPhase phase, gpointer data)
+                           int capture_fd, const PlScenarioWatch *watch)
 {
     PlVerdict *verdict = pl_verdict_new(topology, engine->name, seed);
     const char *does = topology->name;
     char byte;
 
     enter();
-    phase("up", data);
+    watch->phase("up", watch->data);
     if (g_str_has_prefix(does, "wait"))
         g_assert_cmpint(read(shared->go[0], &byte, 1), ==, 1);
-    phase("certify", data);
+    watch->phase("certify", watch->data);
     if (g_str_has_prefix(does, "hang"))
         for (;;)
             pause();

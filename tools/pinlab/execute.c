@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "machine/names.h"
 #include "report/report.h"
 #include "runner/artifact.h"
 #include "runner/runner.h"
@@ -135,13 +136,18 @@ static void show_progress(const PlRunProgress *progress, gpointer data)
             progress->passed, progress->failed, progress->skipped, progress->topology);
 }
 
-static GPtrArray *run_cells(const Options *options, const GArray *cells, int *ret_signal)
+static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames *names,
+                            int *ret_signal)
 {
     gboolean progress = is_plain_terminal(STDERR_FILENO);
     unsigned room = JOBS_PER_PROCESSOR * g_get_num_processors();
     const PlRunnerOptions runner = {
         .engine = options->engine,
-        .jobs = options->jobs ? options->jobs : CLAMP(cells->len, 1, room),
+        /* Two labs of one topology cannot have the same names. */
+        .jobs = names           ? 1
+                : options->jobs ? options->jobs
+                                : CLAMP(cells->len, 1, room),
+        .names = names,
         .timeout_ns = options->timeout_ns,
         .progress = progress ? show_progress : NULL,
     };
@@ -214,6 +220,7 @@ int execute(const Options *options, const GPtrArray *topologies, gboolean single
     g_autoptr(GPtrArray) verdicts = NULL;
     g_autoptr(GError) error = NULL;
     g_auto(Outputs) outputs = {0};
+    g_autoptr(PlNames) names = NULL;
     gint64 start = g_get_monotonic_time();
     int signal;
 
@@ -221,8 +228,11 @@ int execute(const Options *options, const GPtrArray *topologies, gboolean single
         return EXIT_INPUT;
     if (!open_outputs(options, &outputs, &error))
         return command_refuse("%s", error->message);
+    if (options->names && !(names = pl_names_new(&error)))
+        return command_refuse("%s", error->message);
+    pl_names_sweep();
     cells = make_cells(options, topologies, paths);
-    verdicts = run_cells(options, cells, &signal);
+    verdicts = run_cells(options, cells, names, &signal);
     if (!verdicts) {
         fputs("interrupted\n", stderr);
         return 128 + signal;

@@ -156,6 +156,14 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
                                 &words.shard,
                                 "Run only every N-th topology, from the I-th on",
                                 "I/N"};
+    const GOptionEntry names = {"names",
+                                0,
+                                0,
+                                G_OPTION_ARG_NONE,
+                                &options->names,
+                                "Give namespaces names for `ip netns exec` while the lab stands: "
+                                "TOPOLOGY.NODE (root only)",
+                                NULL};
     const GOptionEntry entries[] = {
         {"engine", 'e', 0, G_OPTION_ARG_STRING, &words.engine,
          "What builds the lab: kernel (default)", "ENGINE"},
@@ -175,7 +183,7 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
          "FILE"},
         {"no-skip", 0, 0, G_OPTION_ARG_NONE, &options->no_skip,
          "Count what cannot be done on this machine as failed", NULL},
-        sharded ? shard : (GOptionEntry){0},
+        sharded ? shard : names,
         {0},
     };
 

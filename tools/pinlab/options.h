@@ -14,6 +14,7 @@ typedef struct Options {
     unsigned repeat;
     uint64_t timeout_ns;
     gboolean no_skip;
+    gboolean names;   /* only `run` can have it */
     char **arguments; /* what is no option */
 } Options;
 
