@@ -93,13 +93,13 @@ static uint64_t now_ns(void)
 
 static void G_GNUC_NORETURN G_GNUC_PRINTF(1, 2) die(const char *format, ...)
 {
+    g_autofree char *what = NULL;
     va_list arguments;
 
     va_start(arguments, format);
-    fputs("error: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    what = g_strdup_vprintf(format, arguments);
     va_end(arguments);
+    fprintf(stderr, "error: %s\n", what);
     exit(1);
 }
 
