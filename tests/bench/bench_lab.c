@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel/kernel.h"
@@ -35,6 +36,7 @@
 #define NEWS_MS   5000
 #define NS_PER_MS 1e6
 #define TARGET_MS 10.0
+#define PAUSE_MS  100L
 
 typedef enum {
     UP,
@@ -66,8 +68,8 @@ static const struct {
     [WAITING] = {"waiting_ms", "  waiting until links carry"},
     [OTHER] = {"other_ms", "  planning and the rest"},
     [CLOSE] = {"close_ms", "closing the descriptors"},
-    [DOWN] = {"down_ms", "gone after that"},
-    [CERTAIN] = {"certain_ms", "gone for certain (another namespace came and went)"},
+    [DOWN] = {"down_ms", "gone after that (the last device is)"},
+    [CERTAIN] = {"certain_ms", "freed at the latest (a namespace after it is gone)"},
     [RECORD] = {"record_ms", "captures up"},
     [RECORD_STOP] = {"record_stop_ms", "captures down"},
     [PROGRAM] = {"program_ms", "a host's first program, to its end"},
@@ -91,13 +93,13 @@ static uint64_t now_ns(void)
 
 static void G_GNUC_NORETURN G_GNUC_PRINTF(1, 2) die(const char *format, ...)
 {
+    g_autofree char *what = NULL;
     va_list arguments;
 
     va_start(arguments, format);
-    fputs("error: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    what = g_strdup_vprintf(format, arguments);
     va_end(arguments);
+    fprintf(stderr, "error: %s\n", what);
     exit(1);
 }
 
@@ -248,11 +250,24 @@ static int observe(gpointer data)
     return 0;
 }
 
+/*
+ * The kernel takes namespaces apart one batch after the other, each with two waits for RCU: what
+ * the last round has left would be measured with this one. Nothing tells when it is done.
+ */
+static void let_kernel_finish(void)
+{
+    struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
+
+    while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
+        ;
+}
+
 static void run_round(Round *ret_result, gboolean use)
 {
     g_autoptr(GError) error = NULL;
     PlSandbox sandbox;
 
+    let_kernel_finish();
     *round_shared = (Round){.use = use};
     if (!pl_sandbox_start(observe, NULL, &sandbox, &error))
         die("%s", error->message);
