@@ -10,20 +10,22 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define DIRECTORY "/run/netns" /* as iproute2 has it */
+#define NETNS "/run/netns" /* as iproute2 has it */
+#define STATE "/run/pinlab"
 
 struct PlNames {
-    GPtrArray *paths; /* char *, of links that we made */
+    char *state;      /* the directory for our PID namespace */
+    GPtrArray *names; /* char *, those that we made */
 };
 
-/* Whether a link is of our making: ip's own names are files. */
-static gboolean is_ours(const char *path)
+/* NULL when it cannot be told which PID namespace this is. */
+static char *state_directory(void)
 {
-    g_autofree char *target = g_file_read_link(path, NULL);
-    unsigned pid, fd;
-    char end;
+    struct stat status;
 
-    return target && sscanf(target, "/proc/%u/fd/%u%c", &pid, &fd, &end) == 2;
+    if (stat("/proc/self/ns/pid", &status) < 0)
+        return NULL;
+    return g_strdup_printf("%s/%lu", STATE, (unsigned long)status.st_ino);
 }
 
 /* Its process may be gone, and its number another's by now. */
@@ -34,54 +36,80 @@ static gboolean leads_to_a_namespace(const char *path)
     return statfs(path, &status) == 0 && status.f_type == NSFS_MAGIC;
 }
 
+/* The name first: it may be there without the state, but not without being known. */
+static void remove_name(const char *state, const char *name)
+{
+    g_autofree char *link = g_build_filename(NETNS, name, NULL);
+    g_autofree char *behind = g_build_filename(state, name, NULL);
+    g_autofree char *target = g_file_read_link(link, NULL);
+
+    if (g_strcmp0(target, behind) == 0)
+        unlink(link);
+    unlink(behind);
+}
+
 void pl_names_sweep(void)
 {
-    g_autoptr(GDir) directory = g_dir_open(DIRECTORY, 0, NULL);
+    g_autofree char *state = state_directory();
+    g_autoptr(GDir) directory = state ? g_dir_open(state, 0, NULL) : NULL;
     const char *name;
 
-    if (!directory || access(DIRECTORY, W_OK) < 0)
+    if (!directory || access(state, W_OK) < 0)
         return;
     while ((name = g_dir_read_name(directory))) {
-        g_autofree char *path = g_build_filename(DIRECTORY, name, NULL);
+        g_autofree char *path = g_build_filename(state, name, NULL);
 
-        if (is_ours(path) && !leads_to_a_namespace(path))
-            unlink(path);
+        if (!leads_to_a_namespace(path))
+            remove_name(state, name);
     }
+}
+
+static gboolean make_directory(const char *path, GError **error)
+{
+    if (g_mkdir_with_parents(path, 0755) == 0)
+        return TRUE;
+    g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot make %s: %s", path, g_strerror(errno));
+    return FALSE;
 }
 
 PlNames *pl_names_new(GError **error)
 {
+    g_autofree char *state = state_directory();
     PlNames *names;
 
-    if (geteuid() != 0) {
+    if (geteuid() != 0 || !state) {
         g_set_error(error, PL_ERROR, PL_ERROR_INPUT,
                     "only root can make names for `ip netns exec` (expected to run as root, or "
                     "without --names)");
         return NULL;
     }
-    if (mkdir(DIRECTORY, 0755) < 0 && errno != EEXIST) {
-        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot make %s: %s", DIRECTORY,
-                    g_strerror(errno));
+    if (!make_directory(NETNS, error) || !make_directory(state, error))
         return NULL;
-    }
     pl_names_sweep();
     names = g_new0(PlNames, 1);
-    names->paths = g_ptr_array_new_with_free_func(g_free);
+    names->state = g_steal_pointer(&state);
+    names->names = g_ptr_array_new_with_free_func(g_free);
     return names;
 }
 
 gboolean pl_names_add(PlNames *names, const char *lab, const char *node, pid_t pid, int fd,
                       GError **error)
 {
-    g_autofree char *path = g_strdup_printf("%s/%s.%s", DIRECTORY, lab, node);
+    g_autofree char *name = g_strdup_printf("%s.%s", lab, node);
+    g_autofree char *link = g_build_filename(NETNS, name, NULL);
+    g_autofree char *behind = g_build_filename(names->state, name, NULL);
     g_autofree char *target = g_strdup_printf("/proc/%d/fd/%d", (int)pid, fd);
 
-    if (symlink(target, path) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot name a namespace %s: %s", path,
+    if (symlink(target, behind) < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot name a namespace %s: %s", name,
                     errno == EEXIST ? "another lab has that name" : g_strerror(errno));
         return FALSE;
     }
-    g_ptr_array_add(names->paths, g_steal_pointer(&path));
+    g_ptr_array_add(names->names, g_strdup(name));
+    if (symlink(behind, link) < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot make %s: %s", link, g_strerror(errno));
+        return FALSE;
+    }
     return TRUE;
 }
 
@@ -89,8 +117,11 @@ void pl_names_free(PlNames *names)
 {
     if (!names)
         return;
-    for (unsigned i = 0; i < names->paths->len; i++)
-        unlink(g_ptr_array_index(names->paths, i));
-    g_ptr_array_unref(names->paths);
+    for (unsigned i = 0; i < names->names->len; i++)
+        remove_name(names->state, g_ptr_array_index(names->names, i));
+    rmdir(names->state); /* unless another lab has names */
+    rmdir(STATE);
+    g_ptr_array_unref(names->names);
+    g_free(names->state);
     g_free(names);
 }

@@ -43,7 +43,8 @@ def interfaces_of(topology):
 @pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda path: path.stem)
 def test_tshark_reads_it_without_a_complaint(captures, topology):
     capture = captures[topology.stem]
-    frames = tshark(capture, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE",
+    # A NAT may choose a port that tshark takes for some protocol's own: the probes are nobody's.
+    frames = tshark(capture, "-d", "udp.port==1-65535,data", "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE",
                     "-o", "tcp.check_checksum:TRUE", "-T", "fields", "-E", "separator=/t", "-e", "frame.interface_name",
                     "-e", "_ws.malformed", "-e", "ip.checksum.status", "-e", "udp.checksum.status",
                     "-e", "tcp.checksum.status", "-e", "frame.len", "-e", "frame.cap_len")

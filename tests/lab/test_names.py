@@ -97,6 +97,19 @@ def test_a_name_that_another_lab_has_is_an_error(pinlab, write):
     assert names_of("names-3") == []
 
 
+@needs_root
+def test_a_lab_in_another_pid_namespace_keeps_its_names(pinlab, write):
+    path = write(TOPOLOGY.format(marker="names-4"), "names-4.ini")
+    process = start_and_wait(pinlab, path)
+    try:
+        subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", *pinlab.command("run", "open")],
+                       check=True, stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS)
+        assert len(names_of("names-4")) == 3
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT_SECONDS)
+
+
 def test_names_need_root(nobody):
     result = nobody.run("run", "open", "--names").expect(2)
     assert "only root" in result.stderr
