@@ -114,9 +114,8 @@ static gboolean run_command(PlLab *lab, const PlStep *step, GError **error)
     return machine && pl_machine_run(machine, step->argv, RUN_LIMIT_NS, error);
 }
 
-gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
+static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
 {
-    wait_until(lab->ready_ns + step->at_ns);
     switch (step->kind) {
     case PL_STEP_NAT_FLUSH:
         return pl_lab_reset_nat(lab, step->node, error);
@@ -135,4 +134,14 @@ gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
         return TRUE;
     }
     g_assert_not_reached();
+}
+
+gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
+{
+    gboolean done;
+
+    wait_until(lab->ready_ns + step->at_ns);
+    done = do_step(lab, step, error);
+    pl_spaces_rest(lab->spaces);
+    return done;
 }

@@ -2,7 +2,7 @@
 /*
  * How long a lab of five nodes takes to stand, and to be gone. Each round is a sandbox of its own:
  *
- *   observer (its process 1)        lab (its child, in a network namespace of its own)
+ *   observer (its process 1)        lab (its child)
  *     starts the lab ─────────────▶ engine up: timed, with what it went into
  *     waits for the devices         a thin cable from each namespace to the observer's (not timed)
  *                                   notes the time, closes all it has, ends
@@ -103,6 +103,18 @@ static void G_GNUC_NORETURN G_GNUC_PRINTF(1, 2) die(const char *format, ...)
     exit(1);
 }
 
+/*
+ * The kernel takes namespaces apart one batch after the other, each with two waits for RCU: what
+ * the last round has left would be measured with this one. Nothing tells when it is done.
+ */
+static void let_kernel_finish(void)
+{
+    struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
+
+    while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
+        ;
+}
+
 static void note_wiring(Round *result, const PlLab *lab, uint64_t took_ns)
 {
     static const Figure figure_of[PL_OP_N] = {
@@ -164,26 +176,25 @@ static gboolean use_lab(PlLab *lab, Round *result, GError **error)
 
 static void G_GNUC_NORETURN run_lab(int observer)
 {
-    uint64_t start;
+    uint64_t start = now_ns();
     g_autoptr(GError) error = NULL;
     PlLab *lab;
 
-    if (unshare(CLONE_NEWNET) < 0)
-        die("a network namespace: %s", g_strerror(errno));
-    start = now_ns();
     lab = pl_kernel_engine.up(topology, /* seed= */ 1, &error);
     if (!lab)
         die("%s", error->message);
     note_wiring(round_shared, lab, now_ns() - start);
     for (unsigned i = 0; i < PL_SPACES_OF(topology); i++)
-        if (lay_cable(pl_spaces_socket(lab->spaces, i), i, observer) != 0)
+        if (lay_cable(pl_spaces_socket(lab->spaces, i, NULL), i, observer) != 0)
             die("cannot lay a cable to the observer");
+    pl_spaces_rest(lab->spaces);
     round_shared->cables = PL_SPACES_OF(topology);
     if (round_shared->use && !use_lab(lab, round_shared, &error))
         die("%s", error->message);
+    /* A lab lives for seconds: the sockets that built it are long forgotten when it ends. */
+    let_kernel_finish();
     round_shared->closing_ns = now_ns();
     pl_kernel_engine.down(lab);
-    /* The switch goes with this process, whose own namespace it is. */
     round_shared->closed_ns = now_ns();
     _exit(0);
 }
@@ -248,18 +259,6 @@ static int observe(gpointer data)
     round_shared->ms[DOWN] = (double)(gone - round_shared->closed_ns) / NS_PER_MS;
     round_shared->ms[CERTAIN] = (double)(now_ns() - round_shared->closed_ns) / NS_PER_MS;
     return 0;
-}
-
-/*
- * The kernel takes namespaces apart one batch after the other, each with two waits for RCU: what
- * the last round has left would be measured with this one. Nothing tells when it is done.
- */
-static void let_kernel_finish(void)
-{
-    struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
-
-    while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
-        ;
 }
 
 static void run_round(Round *ret_result, gboolean use)
