@@ -307,7 +307,7 @@ char *pl_rules_text(const PlTopology *topology, const PlNode *nat, const GArray 
     g_autoptr(PlPool) pool = NULL;
     char *text;
 
-    rules.hash_seed = (uint32_t)pl_pool_random(&state);
+    rules.hash_seed = (uint32_t)pl_random_next(&state);
     if (nat->rules)
         return read_user_rules(topology, nat, outside, rules.hash_seed, &text, error) ? text : NULL;
     rules.pool = pool = pl_pool_new(topology, nat, outside, seed, error);
