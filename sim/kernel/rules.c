@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "kernel/rules_private.h"
+#include "topology/random.h"
 
 /* conntrack's own table is no larger on a small router. */
 #define TABLE_SIZE 65535
