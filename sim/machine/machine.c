@@ -184,6 +184,18 @@ static gboolean begin_keeper(PlMachine *machine, GError **error)
     return TRUE;
 }
 
+/* A path that names one thing on this machine, and in the host's own /tmp and /run another. */
+static gboolean is_covered(const PlMachine *machine, const char *program)
+{
+    g_autofree char *path =
+        strchr(program, '/') ? g_canonicalize_filename(program, machine->keep) : NULL;
+    size_t kept = strlen(machine->keep);
+
+    if (!path || (strncmp(path, machine->keep, kept) == 0 && path[kept] == '/'))
+        return FALSE;
+    return g_str_has_prefix(path, "/tmp/") || g_str_has_prefix(path, "/run/");
+}
+
 static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
 {
     g_autoptr(GError) local = NULL;
@@ -198,7 +210,9 @@ static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError 
     ok = ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_START, .id = run->id}, fd, &local);
     close(fd);
     if (!ok)
-        g_set_error(error, PL_ERROR, local->code, "cannot start `%s`: %s", argv[0], local->message);
+        g_set_error(
+            error, PL_ERROR, local->code, "cannot start `%s`: %s%s", argv[0], local->message,
+            is_covered(machine, argv[0]) ? " (hosts have a /tmp and /run of their own)" : "");
     return ok;
 }
 

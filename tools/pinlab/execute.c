@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "machine/names.h"
@@ -42,6 +43,20 @@ static gboolean wants_colour(void)
     const char *no_colour = g_getenv("NO_COLOR");
 
     return is_plain_terminal(STDOUT_FILENO) && (!no_colour || !*no_colour);
+}
+
+/* As others do it: the user's word first. */
+static unsigned terminal_columns(void)
+{
+    const char *columns = g_getenv("COLUMNS");
+    struct winsize size;
+    guint64 value;
+
+    if (!isatty(STDOUT_FILENO))
+        return 0;
+    if (columns && g_ascii_string_to_unsigned(columns, 10, 1, G_MAXUINT16, &value, NULL))
+        return (unsigned)value;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 static gboolean make_directory(const char *path, GError **error)
@@ -129,11 +144,12 @@ static GArray *make_cells(const Options *options, const GPtrArray *topologies, G
 
 static void show_progress(const PlRunProgress *progress, gpointer data)
 {
+    const Options *options = data;
     size_t done = progress->passed + progress->failed + progress->skipped;
+    size_t skipped = options->no_skip ? 0 : progress->skipped;
 
-    (void)data;
     fprintf(stderr, "\r\033[K%zu/%zu passed %zu failed %zu skipped %zu - %s", done, progress->cells,
-            progress->passed, progress->failed, progress->skipped, progress->topology);
+            progress->passed, done - progress->passed - skipped, skipped, progress->topology);
 }
 
 static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames *names,
@@ -150,6 +166,7 @@ static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames
         .names = names,
         .timeout_ns = options->timeout_ns,
         .progress = progress ? show_progress : NULL,
+        .data = (gpointer)options,
     };
     GPtrArray *verdicts = pl_runner_run((const PlRunCell *)(const void *)cells->data, cells->len,
                                         &runner, ret_signal);
@@ -195,15 +212,15 @@ static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_
                        const PlTopology *single, GError **error)
 {
     gboolean full = single && verdicts->len == 1;
+    const PlReportStyle style = {.colour = wants_colour(), .columns = terminal_columns()};
     g_autoptr(JsonNode) node = full ? pl_verdict_to_json(g_ptr_array_index(verdicts, 0))
                                     : pl_report_json(verdicts, duration_ns);
 
     if (!outputs->json_on_stdout) {
         if (full)
-            pl_report_verdict(stdout, g_ptr_array_index(verdicts, 0), single->about,
-                              wants_colour());
+            pl_report_verdict(stdout, g_ptr_array_index(verdicts, 0), single->about, style);
         else
-            pl_report_table(stdout, verdicts, duration_ns, wants_colour());
+            pl_report_table(stdout, verdicts, duration_ns, style);
     }
     if (!write_json(outputs, node, error) || !write_junit(outputs, verdicts, duration_ns, error))
         return FALSE;
@@ -239,10 +256,12 @@ int execute(const Options *options, const GPtrArray *topologies, gboolean single
         fputs("interrupted\n", stderr);
         return 128 + signal;
     }
+    if (options->no_skip)
+        pl_report_forbid_skips(verdicts);
     if (!report(&outputs, verdicts, (uint64_t)(g_get_monotonic_time() - start) * 1000,
                 single ? g_ptr_array_index(topologies, 0) : NULL, &error)) {
         command_refuse("%s", error->message);
         return EXIT_FAILURE;
     }
-    return pl_report_exit_status(verdicts, options->no_skip);
+    return pl_report_exit_status(verdicts);
 }

@@ -176,7 +176,9 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
         {"timeout", 't', 0, G_OPTION_ARG_STRING, &words.timeout,
          "Kill a lab after so many seconds, and count it as failed (default: 60)", "SECONDS"},
         {"pcap", 'p', 0, G_OPTION_ARG_FILENAME, &options->pcap,
-         "Keep each lab's recording as DIR/TOPOLOGY.pcapng", "DIR"},
+         "Keep each lab's recording as DIR/TOPOLOGY.pcapng (with --repeat: "
+         "DIR/TOPOLOGY-N.pcapng)",
+         "DIR"},
         {"json", 0, 0, G_OPTION_ARG_FILENAME, &options->json,
          "Write the verdict as JSON; to standard output, and nothing else, with -", "FILE"},
         {"junit", 0, 0, G_OPTION_ARG_FILENAME, &options->junit, "Write the verdict as JUnit XML",
