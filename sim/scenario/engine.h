@@ -57,8 +57,8 @@ typedef struct PlEngine {
 
     /* Starts a host's program and returns when it is ready, as the topology says. */
     gboolean (*start)(PlLab *lab, const PlNode *host, GError **error);
-    /* Waits, within the program's time limit, for the end of one whose `ready` is `exit`; others
-     * are only looked at. */
+    /* How a program that `start` was asked for went so far. One that did not get ready may have
+     * left nothing: then an error. */
     gboolean (*result)(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error);
 
     /* Waits until at_ns after the engine's clock stood at the last program's readiness, and does

@@ -34,8 +34,8 @@ def failed(pinlab, path):
 
 
 def test_a_command_that_does_not_start_fails_by_name(pinlab, write):
-    reasons, _ = failed(pinlab, write(lab(alice="run = no-such-program --fast")))
-    assert "alice" in reasons and "no-such-program" in reasons
+    cell, _ = pinlab.cell(write(lab(alice="run = no-such-program --fast")), status=1)
+    assert cell["reasons"] == ["host alice: cannot start `no-such-program`: No such file or directory"]
 
 
 def test_a_command_that_never_gets_ready_fails_in_time(pinlab, write):
@@ -50,8 +50,11 @@ def test_a_port_that_never_opens_fails_in_time(pinlab, write):
 
 
 def test_a_command_that_never_ends_fails_in_time(pinlab, write):
-    reasons, _ = failed(pinlab, write(lab(alice="run = sleep 600\nready = exit\ntime-limit = 300ms")))
-    assert "alice" in reasons
+    alice = "run = sh -c 'echo counting sheep; exec sleep 600'\nready = exit\ntime-limit = 300ms"
+    cell, _ = pinlab.cell(write(lab(alice=alice)), status=1)
+    (reason,) = cell["reasons"]
+    assert reason.startswith("host alice: `sh ") and "did not end within 0.3 s" in reason
+    assert cell["hosts"]["alice"]["program"] == {"exit": None, "output": "counting sheep\n"}
 
 
 def test_a_command_that_ends_before_it_is_ready_fails_with_its_last_words(pinlab, write):

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a scenario says of an engine whose programs fail. The engine is the test's own. */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "scenario/scenario.h"
+
+struct PlLab {
+    int code;        /* of the error that starting bob gives; -1: none */
+    gboolean silent; /* nothing can be told of alice's program */
+};
+
+static PlLab lab;
+
+static void refuse(const PlTopology *topology, GPtrArray *reasons)
+{
+    (void)topology;
+    (void)reasons;
+}
+
+static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
+{
+    (void)topology;
+    (void)seed;
+    (void)error;
+    return &lab;
+}
+
+static void down(PlLab *self)
+{
+    (void)self;
+}
+
+static gboolean reset(PlLab *self, GError **error)
+{
+    (void)self;
+    (void)error;
+    return TRUE;
+}
+
+static gboolean record(PlLab *self, int fd, GError **error)
+{
+    (void)self;
+    (void)fd;
+    (void)error;
+    return TRUE;
+}
+
+static gboolean start(PlLab *self, const PlNode *host, GError **error)
+{
+    if (self->code < 0 || strcmp(host->name, "bob") != 0)
+        return TRUE;
+    g_set_error(error, PL_ERROR, self->code, "host %s: it will not", host->name);
+    return FALSE;
+}
+
+static gboolean result(PlLab *self, const PlNode *host, PlProgramResult *ret_result, GError **error)
+{
+    if (self->silent || strcmp(host->name, "alice") != 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: nothing is known", host->name);
+        return FALSE;
+    }
+    *ret_result = (PlProgramResult){.ended = TRUE, .output = g_strdup("hello")};
+    return TRUE;
+}
+
+static const PlEngine engine = {
+    .name = "fake",
+    .refuse = refuse,
+    .up = up,
+    .down = down,
+    .reset = reset,
+    .record = record,
+    .record_stop = reset,
+    .start = start,
+    .result = result,
+};
+
+static PlVerdict *run(PlLab with)
+{
+    static const char text[] = "[topology]\n"
+                               "title = T\n"
+                               "[network internet]\n"
+                               "subnet = 203.0.113.0/24\n"
+                               "[host alice]\n"
+                               "on = internet\n"
+                               "run = true\n"
+                               "[host bob]\n"
+                               "on = internet\n"
+                               "run = true\n"
+                               "[host carol]\n"
+                               "on = internet\n"
+                               "run = true\n";
+    static const PlScenarioWatch watch = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PlTopology) topology = pl_topology_parse("t.ini", text, strlen(text), &error);
+
+    g_assert_no_error(error);
+    lab = with;
+    return pl_scenario_run(topology, &engine, 1, -1, &watch);
+}
+
+static void assert_only_reason(const PlVerdict *verdict, PlOutcome outcome, const char *reason)
+{
+    g_assert_cmpint(verdict->outcome, ==, outcome);
+    g_assert_cmpuint(verdict->reasons->len, ==, 1);
+    g_assert_cmpstr(g_ptr_array_index(verdict->reasons, 0), ==, reason);
+}
+
+static void test_failed_start(void)
+{
+    g_autoptr(PlVerdict) verdict = run((PlLab){.code = PL_ERROR_FAILED});
+
+    assert_only_reason(verdict, PL_OUTCOME_FAIL, "host bob: it will not");
+    g_assert_cmpstr(pl_verdict_subject(verdict, "alice")->output, ==, "hello");
+}
+
+static void test_unsupported_start(void)
+{
+    g_autoptr(PlVerdict) verdict = run((PlLab){.code = PL_ERROR_UNSUPPORTED, .silent = TRUE});
+
+    assert_only_reason(verdict, PL_OUTCOME_SKIP, "host bob: it will not");
+}
+
+static void test_lost_result(void)
+{
+    g_autoptr(PlVerdict) verdict = run((PlLab){.code = -1, .silent = TRUE});
+
+    assert_only_reason(verdict, PL_OUTCOME_FAIL, "host alice: nothing is known");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/scenario/a-program-that-fails-to-start-is-the-one-reason", test_failed_start);
+    g_test_add_func("/scenario/a-program-that-cannot-start-here-is-a-skip", test_unsupported_start);
+    g_test_add_func("/scenario/a-program-whose-end-is-lost-fails", test_lost_result);
+    return g_test_run();
+}
