@@ -344,6 +344,8 @@ PlVerdict *pl_cell_finish(PlCell *cell, gboolean timed_out)
 void pl_cell_free(PlCell *cell)
 {
     end_process(cell, TRUE);
+    if (cell->options->names)
+        pl_names_clear(cell->options->names);
     if (cell->pipe >= 0)
         close(cell->pipe);
     if (cell->memory >= 0)

@@ -182,7 +182,7 @@ GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerO
     sigset_t signals;
     int signal;
 
-    assert(options->jobs > 0);
+    assert(options->jobs > 0 && (!options->names || options->jobs == 1));
     sigemptyset(&signals);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGINT);

@@ -25,7 +25,7 @@ typedef struct PlRunnerOptions {
     const PlEngine *engine;
     unsigned jobs;         /* cells at a time, at least 1 */
     uint64_t timeout_ns;   /* for each cell */
-    struct PlNames *names; /* namespaces get names here; NULL: none (borrowed) */
+    struct PlNames *names; /* namespaces get names here, one job only; NULL: none (borrowed) */
     void (*progress)(const PlRunProgress *progress, gpointer data); /* may be NULL */
     gpointer data;
 } PlRunnerOptions;
