@@ -13,6 +13,13 @@
 
 #include "runner/cell.h"
 
+#define SECOND_NS G_GUINT64_CONSTANT(1000000000)
+
+uint64_t pl_runner_timeout_ns(const PlTopology *topology)
+{
+    return (60 + topology->nodes->len) * SECOND_NS;
+}
+
 typedef struct Runner {
     const PlRunCell *cells;
     size_t n_cells, next;

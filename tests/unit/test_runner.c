@@ -98,7 +98,6 @@ static void set_up(Fixture *fixture, gconstpointer data)
     fixture->options = (PlRunnerOptions){
         .engine = &fake_engine,
         .jobs = 4,
-        .timeout_ns = PL_RUNNER_TIMEOUT_NS,
     };
     fixture->directory = g_dir_make_tmp("runner-XXXXXX", NULL);
     shared->running = shared->most = 0;
@@ -228,6 +227,14 @@ static void test_timeout(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(verdict->duration_ns, >=, 50 * MS_IN_NS);
     g_assert_cmpstr(verdict->command, ==,
                     "pinlab run hang.ini --engine fake --seed 0 --timeout 0.05");
+}
+
+static void test_default_timeout(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    add(fixture, "pass", NULL);
+    g_assert_cmpuint(pl_runner_timeout_ns(g_ptr_array_index(fixture->topologies, 0)), ==,
+                     62000 * MS_IN_NS);
 }
 
 static void test_death(Fixture *fixture, gconstpointer data)
@@ -423,6 +430,7 @@ int main(int argc, char **argv)
     ADD("verdicts-come-in-order-whatever-ends-first", NULL, test_order);
     ADD("no-more-jobs-than-allowed", NULL, test_jobs);
     ADD("a-cell-that-hangs-is-killed-and-fails-with-its-phase", NULL, test_timeout);
+    ADD("the-default-limit-grows-with-the-nodes", NULL, test_default_timeout);
     ADD("a-cell-that-is-killed-fails", NULL, test_death);
     ADD("a-cell-that-exits-without-a-verdict-fails", NULL, test_exit);
     ADD("what-the-engine-refuses-never-starts", NULL, test_refused);

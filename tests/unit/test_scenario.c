@@ -9,6 +9,7 @@
 struct PlLab {
     int code;        /* of the error that starting bob gives; -1: none */
     gboolean silent; /* nothing can be told of alice's program */
+    unsigned resets, probes;
 };
 
 static PlLab lab;
@@ -33,6 +34,30 @@ static void down(PlLab *self)
 }
 
 static gboolean reset(PlLab *self, GError **error)
+{
+    (void)error;
+    self->resets++;
+    return TRUE;
+}
+
+static uint64_t now(PlLab *self)
+{
+    (void)self;
+    return 0;
+}
+
+static gboolean probe(PlLab *self, const PlVantage *inside, const PlVantage *outside,
+                      PlProber *prober, GError **error)
+{
+    (void)inside;
+    (void)outside;
+    (void)prober;
+    (void)error;
+    self->probes++;
+    return TRUE;
+}
+
+static gboolean record_stop(PlLab *self, GError **error)
 {
     (void)self;
     (void)error;
@@ -70,28 +95,17 @@ static const PlEngine engine = {
     .refuse = refuse,
     .up = up,
     .down = down,
+    .now = now,
+    .probe = probe,
     .reset = reset,
     .record = record,
-    .record_stop = reset,
+    .record_stop = record_stop,
     .start = start,
     .result = result,
 };
 
-static PlVerdict *run(PlLab with)
+static PlVerdict *run_text(PlLab with, const char *text)
 {
-    static const char text[] = "[topology]\n"
-                               "title = T\n"
-                               "[network internet]\n"
-                               "subnet = 203.0.113.0/24\n"
-                               "[host alice]\n"
-                               "on = internet\n"
-                               "run = true\n"
-                               "[host bob]\n"
-                               "on = internet\n"
-                               "run = true\n"
-                               "[host carol]\n"
-                               "on = internet\n"
-                               "run = true\n";
     static const PlScenarioWatch watch = {0};
     g_autoptr(GError) error = NULL;
     g_autoptr(PlTopology) topology = pl_topology_parse("t.ini", text, strlen(text), &error);
@@ -99,6 +113,23 @@ static PlVerdict *run(PlLab with)
     g_assert_no_error(error);
     lab = with;
     return pl_scenario_run(topology, &engine, 1, -1, &watch);
+}
+
+static PlVerdict *run(PlLab with)
+{
+    return run_text(with, "[topology]\n"
+                          "title = T\n"
+                          "[network internet]\n"
+                          "subnet = 203.0.113.0/24\n"
+                          "[host alice]\n"
+                          "on = internet\n"
+                          "run = true\n"
+                          "[host bob]\n"
+                          "on = internet\n"
+                          "run = true\n"
+                          "[host carol]\n"
+                          "on = internet\n"
+                          "run = true\n");
 }
 
 static void assert_only_reason(const PlVerdict *verdict, PlOutcome outcome, const char *reason)
@@ -130,11 +161,34 @@ static void test_lost_result(void)
     assert_only_reason(verdict, PL_OUTCOME_FAIL, "host alice: nothing is known");
 }
 
+/* Two surveys of a host and a NAT in each home; one reset within the first, one after it. */
+static void test_resets(void)
+{
+    g_autoptr(GString) text = g_string_new("[topology]\n"
+                                           "title = T\n"
+                                           "[network internet]\n"
+                                           "subnet = 203.0.113.0/24\n");
+
+    for (int i = 0; i < 5; i++)
+        g_string_append_printf(text,
+                               "[nat n%d]\n"
+                               "outside = internet\n"
+                               "inside = 192.168.1.0/24\n"
+                               "behaviour = full-cone\n"
+                               "[host h%d]\n"
+                               "behind = n%d\n",
+                               i, i, i);
+    pl_verdict_free(run_text((PlLab){.code = -1}, text->str));
+    g_assert_cmpuint(lab.probes, ==, 20);
+    g_assert_cmpuint(lab.resets, ==, 2);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/scenario/a-program-that-fails-to-start-is-the-one-reason", test_failed_start);
     g_test_add_func("/scenario/a-program-that-cannot-start-here-is-a-skip", test_unsupported_start);
     g_test_add_func("/scenario/a-program-whose-end-is-lost-fails", test_lost_result);
+    g_test_add_func("/scenario/resets-do-not-grow-with-the-nats", test_resets);
     return g_test_run();
 }
