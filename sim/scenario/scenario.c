@@ -161,6 +161,7 @@ static gboolean run_lab(Scenario *scenario, GError **error)
     if (!judge_evidence(scenario, error))
         return FALSE;
     pl_verdict_judge(scenario->verdict);
+    pl_expected_addresses(scenario->topology, scenario->verdict);
     pl_expected_programs(scenario->topology, scenario->verdict);
     return TRUE;
 }

@@ -68,6 +68,10 @@ def test_a_wrong_exit_status_fails(pinlab, write):
     assert "alice" in reasons and "4" in reasons
 
 
+def test_a_program_that_ends_well_before_the_end_passes(pinlab, write):
+    pinlab.cell(write(lab(alice="run = echo good morning\nready = line morning")), status=0)
+
+
 def test_an_expected_exit_status_passes(pinlab, write):
     pinlab.cell(write(lab(alice="run = sh -c 'exit 4'\nready = exit", expect="alice.exit = 4")), status=0)
 
@@ -124,6 +128,7 @@ at = 1ms
 do = nat home address 203.0.113.77
 """)
     cell, _ = pinlab.cell(path, status=0)
+    assert cell["nats"]["home"]["external"]["expected"] == "203.0.113.2, 203.0.113.77"
     assert cell["hosts"]["alice"]["external"]["certified"] == "203.0.113.2"
     assert cell["hosts"]["alice"]["external"]["observed"] == "203.0.113.77"
     assert cell["hosts"]["alice"]["class"]["observed"] == "port-restricted"
