@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "machine/files.h"
 #include "machine/names.h"
 #include "scenario/expected.h"
 #include "scenario/json.h"
@@ -79,11 +80,14 @@ static int cell_main(gpointer data)
     const CellMain *main_data = data;
     const PlCell *cell = main_data->cell;
     int out = main_data->out;
+    const int kept[] = {out, capture_fd(cell)};
     PlScenarioWatch watch;
     g_autoptr(PlVerdict) verdict = NULL;
     g_autoptr(JsonNode) node = NULL;
     g_autofree char *text = NULL;
 
+    /* The runner's are none of its business, nor are those of other cells. */
+    pl_files_close_others(kept, G_N_ELEMENTS(kept));
     /* Standard output belongs to the report. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
     sigprocmask(SIG_SETMASK, &cell->signals, NULL);

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "machine/files.h"
 #include "runner/cell.h"
 
 #define SECOND_NS G_GUINT64_CONSTANT(1000000000)
@@ -190,6 +191,7 @@ GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerO
     int signal;
 
     assert(options->jobs > 0 && (!options->names || options->jobs == 1));
+    pl_files_raise_limit();
     sigemptyset(&signals);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGINT);

@@ -2,6 +2,8 @@
 """Programs on hosts: each host is a small machine, and a program that does not do what it should fails the run with its
 last words."""
 
+import resource
+
 HOSTS = """[topology]
 title = Two hosts with programs
 [network internet]
@@ -92,6 +94,19 @@ def test_hosts_have_tmp_and_run_of_their_own(pinlab, write):
     hub = "run = sh -c 'echo mine >/tmp/here; echo mine >/run/here; echo done; exec sleep 600'\nready = line done"
     alice = "run = sh -c 'ls -A /tmp /run; test ! -e /tmp/here && test ! -e /run/here && echo all mine'\nready = exit"
     pinlab.cell(write(lab(hub=hub, alice=alice, expect="alice.output = all mine")), status=0)
+
+
+def test_programs_inherit_nothing_but_their_standard_streams(pinlab, write):
+    # The one of ls itself is the directory that it reads.
+    alice = "run = sh -c 'ls /proc/self/fd | wc -w; ulimit -n'\nready = exit"
+    limit = 100
+
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    with open("/dev/null", "rb") as stray:
+        result = pinlab.run("run", write(lab(alice=alice)), "--json", "-", pass_fds=[stray.fileno()], preexec_fn=lower)
+    assert result.expect(0).json()["hosts"]["alice"]["program"]["output"].split() == ["4", str(limit)]
 
 
 def test_ping_and_tcp_cross_every_nat(pinlab, write):

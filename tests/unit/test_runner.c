@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,25 @@ static void leave(void)
     __atomic_sub_fetch(&shared->running, 1, __ATOMIC_SEQ_CST);
 }
 
+/* A cell has inherited nothing, but a plain one may look at its parent. */
+static int open_go(void)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", (int)getppid(), shared->go[0]);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    g_assert_cmpint(fd, >=, 0);
+    return fd;
+}
+
+static unsigned open_files(void)
+{
+    unsigned n = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
 /* Takes the place of the one in sim/scenario. */
 PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
                            int capture_fd, const PlScenarioWatch *watch)
@@ -51,13 +71,15 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
     enter();
     watch->phase("up", watch->data);
     if (g_str_has_prefix(does, "wait"))
-        g_assert_cmpint(read(shared->go[0], &byte, 1), ==, 1);
+        g_assert_cmpint(read(open_go(), &byte, 1), ==, 1);
     watch->phase("certify", watch->data);
     if (g_str_has_prefix(does, "hang"))
         for (;;)
             pause();
     if (g_str_has_prefix(does, "crash"))
         raise(SIGKILL);
+    if (g_str_has_prefix(does, "count"))
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "it has %u descriptors", open_files());
     if (g_str_has_prefix(does, "exit"))
         _exit(3);
     if (g_str_has_prefix(does, "signal"))
@@ -228,6 +250,40 @@ static void test_timeout(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(verdict->duration_ns, >=, 50 * MS_IN_NS);
     g_assert_cmpstr(verdict->command, ==,
                     "pinlab run hang.ini --engine fake --seed 0 --timeout 0.05");
+}
+
+static void test_descriptors(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    (void)data;
+    fixture->options.progress = let_go;
+    add(fixture, "wait", NULL);
+    add(fixture, "count", NULL);
+    verdicts = run(fixture);
+    /* The standard ones, its recording and its pipe. */
+    g_assert_cmpstr(only_reason(g_ptr_array_index(verdicts, 1)), ==, "it has 5 descriptors");
+}
+
+static void test_limit(Fixture *fixture, gconstpointer data)
+{
+    struct rlimit before, limit;
+
+    (void)data;
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    limit = (struct rlimit){.rlim_cur = 10, .rlim_max = before.rlim_max};
+    for (int i = 0; i < 12; i++)
+        add(fixture, "pass", NULL);
+    fixture->options.jobs = 12;
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    {
+        g_autoptr(GPtrArray) verdicts = run(fixture);
+
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+        for (guint i = 0; i < verdicts->len; i++)
+            g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, i))->outcome, ==,
+                            PL_OUTCOME_PASS);
+    }
 }
 
 static void test_default_timeout(Fixture *fixture, gconstpointer data)
@@ -487,6 +543,8 @@ int main(int argc, char **argv)
     ADD("verdicts-come-in-order-whatever-ends-first", NULL, test_order);
     ADD("no-more-jobs-than-allowed", NULL, test_jobs);
     ADD("a-cell-that-hangs-is-killed-and-fails-with-its-phase", NULL, test_timeout);
+    ADD("a-cell-has-no-descriptors-but-its-own", NULL, test_descriptors);
+    ADD("the-limit-on-descriptors-is-raised", NULL, test_limit);
     ADD("the-default-limit-grows-with-the-nodes", NULL, test_default_timeout);
     ADD("a-cell-that-is-killed-fails", NULL, test_death);
     ADD("a-cell-that-exits-without-a-verdict-fails", NULL, test_exit);
