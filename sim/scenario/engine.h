@@ -43,10 +43,13 @@ typedef struct PlEngine {
     /* The lab's clock: absolute nanoseconds that never go backwards. */
     uint64_t (*now)(PlLab *lab);
 
-    /* Runs a prober to its end. Sockets and presences are there only meanwhile. `inside` and
-       `outside` say where its two places are; the plan's addresses agree with them. */
+    /* Runs a prober to its end. Its sockets are there only meanwhile; presences may stay until
+       `probed`, which may be NULL. `inside` and `outside` say where its two places are; the plan's
+       addresses agree with them. */
     gboolean (*probe)(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
                       PlProber *prober, GError **error);
+    /* A series of probes is over. */
+    gboolean (*probed)(PlLab *lab, GError **error);
 
     /* Every NAT as new: rules loaded again, connections forgotten. */
     gboolean (*reset)(PlLab *lab, GError **error);

@@ -10,6 +10,7 @@ struct PlLab {
     int code;        /* of the error that starting bob gives; -1: none */
     gboolean silent; /* nothing can be told of alice's program */
     unsigned resets, probes;
+    gboolean visited; /* by a prober's presence, which may not stay */
 };
 
 static PlLab lab;
@@ -54,21 +55,29 @@ static gboolean probe(PlLab *self, const PlVantage *inside, const PlVantage *out
     (void)prober;
     (void)error;
     self->probes++;
+    self->visited = TRUE;
+    return TRUE;
+}
+
+static gboolean probed(PlLab *self, GError **error)
+{
+    (void)error;
+    self->visited = FALSE;
     return TRUE;
 }
 
 static gboolean record_stop(PlLab *self, GError **error)
 {
-    (void)self;
     (void)error;
+    g_assert_false(self->visited);
     return TRUE;
 }
 
 static gboolean record(PlLab *self, int fd, GError **error)
 {
-    (void)self;
     (void)fd;
     (void)error;
+    g_assert_false(self->visited);
     return TRUE;
 }
 
@@ -97,6 +106,7 @@ static const PlEngine engine = {
     .down = down,
     .now = now,
     .probe = probe,
+    .probed = probed,
     .reset = reset,
     .record = record,
     .record_stop = record_stop,
