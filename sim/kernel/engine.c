@@ -227,6 +227,7 @@ const PlEngine pl_kernel_engine = {
     .netns = netns,
     .now = pl_lab_now,
     .probe = pl_lab_probe,
+    .probed = pl_lab_probed,
     .reset = reset,
     .record = record,
     .record_stop = record_stop,

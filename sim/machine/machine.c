@@ -216,14 +216,6 @@ static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError 
     return ok;
 }
 
-static gboolean wait_ready(PlMachine *machine, const PlRun *run, GError **error)
-{
-    if (pl_run_wait_ready(run, machine->event, machine->keeper_fd, machine->netns, error))
-        return TRUE;
-    g_prefix_error(error, "host %s: ", machine->name);
-    return FALSE;
-}
-
 /* Starts, and waits until it is ready; *ret_run is owned by the machine, NULL when none started. */
 static gboolean start(PlMachine *machine, const PlProgram *program, PlRun **ret_run, GError **error)
 {
@@ -240,7 +232,10 @@ static gboolean start(PlMachine *machine, const PlProgram *program, PlRun **ret_
     run->deadline = pl_now_ns() + program->time_limit_ns;
     g_ptr_array_add(machine->runs, run);
     *ret_run = run;
-    return wait_ready(machine, run, error);
+    if (pl_run_wait_ready(run, machine->event, machine->keeper_fd, machine->netns, error))
+        return TRUE;
+    g_prefix_error(error, "host %s: ", machine->name);
+    return FALSE;
 }
 
 gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError **error)
@@ -269,11 +264,6 @@ gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
     if (!run) {
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program was not started",
                     machine->name);
-        return FALSE;
-    }
-    if (program->ready == PL_READY_EXIT && !pl_run_has_ended(run) &&
-        !wait_ready(machine, run, error)) {
-        g_prefix_error(error, "host %s: ", machine->name);
         return FALSE;
     }
     *ret_result = (PlProgramResult){.ended = pl_run_has_ended(run)};

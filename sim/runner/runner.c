@@ -11,7 +11,15 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "machine/files.h"
 #include "runner/cell.h"
+
+#define SECOND_NS G_GUINT64_CONSTANT(1000000000)
+
+uint64_t pl_runner_timeout_ns(const PlTopology *topology)
+{
+    return (60 + topology->nodes->len) * SECOND_NS;
+}
 
 typedef struct Runner {
     const PlRunCell *cells;
@@ -182,7 +190,8 @@ GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerO
     sigset_t signals;
     int signal;
 
-    assert(options->jobs > 0);
+    assert(options->jobs > 0 && (!options->names || options->jobs == 1));
+    pl_files_raise_limit();
     sigemptyset(&signals);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGINT);

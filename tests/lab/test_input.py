@@ -154,6 +154,7 @@ ARGUMENTS = {
     "timeout that is none": ["run", "TOPOLOGY", "--timeout", "later"],
     "option without its value": ["run", "TOPOLOGY", "--seed"],
     "JSON into a directory that is not there": ["run", "TOPOLOGY", "--json", "/nowhere/report.json"],
+    "two reports on standard output": ["run", "TOPOLOGY", "--json", "-", "--junit", "-"],
 }
 
 

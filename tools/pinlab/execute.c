@@ -19,7 +19,7 @@
 
 typedef struct Outputs {
     PlArtifact *json, *junit; /* NULL: not wanted, or standard output */
-    gboolean json_on_stdout;
+    gboolean json_on_stdout, junit_on_stdout;
 } Outputs;
 
 static void outputs_clear(Outputs *outputs)
@@ -79,10 +79,17 @@ static gboolean make_directory(const char *path, GError **error)
 static gboolean open_outputs(const Options *options, Outputs *outputs, GError **error)
 {
     outputs->json_on_stdout = g_strcmp0(options->json, "-") == 0;
+    outputs->junit_on_stdout = g_strcmp0(options->junit, "-") == 0;
+    if (outputs->json_on_stdout && outputs->junit_on_stdout) {
+        g_set_error(error, PL_ERROR, PL_ERROR_INPUT,
+                    "--json - and --junit -: expected at most one of them on standard output");
+        return FALSE;
+    }
     if (options->json && !outputs->json_on_stdout &&
         !(outputs->json = pl_artifact_open(options->json, error)))
         return FALSE;
-    if (options->junit && !(outputs->junit = pl_artifact_open(options->junit, error)))
+    if (options->junit && !outputs->junit_on_stdout &&
+        !(outputs->junit = pl_artifact_open(options->junit, error)))
         return FALSE;
     return !options->pcap || make_directory(options->pcap, error);
 }
@@ -194,6 +201,8 @@ static gboolean write_junit(Outputs *outputs, GPtrArray *verdicts, uint64_t dura
     FILE *memory;
     gboolean ok;
 
+    if (outputs->junit_on_stdout)
+        pl_report_junit(stdout, verdicts, duration_ns);
     if (!outputs->junit)
         return TRUE;
     memory = open_memstream(&text, &length);
@@ -216,7 +225,7 @@ static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_
     g_autoptr(JsonNode) node = full ? pl_verdict_to_json(g_ptr_array_index(verdicts, 0))
                                     : pl_report_json(verdicts, duration_ns);
 
-    if (!outputs->json_on_stdout) {
+    if (!outputs->json_on_stdout && !outputs->junit_on_stdout) {
         if (full)
             pl_report_verdict(stdout, g_ptr_array_index(verdicts, 0), single->about, style);
         else

@@ -174,15 +174,17 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
         {"jobs", 'j', 0, G_OPTION_ARG_STRING, &words.jobs,
          "Run N labs at a time (default: 4 for each processor)", "N"},
         {"timeout", 't', 0, G_OPTION_ARG_STRING, &words.timeout,
-         "Kill a lab after so many seconds, and count it as failed (default: 60)", "SECONDS"},
+         "Kill a lab after so many seconds, and count it as failed (default: 60, and 1 for "
+         "each host and NAT)",
+         "SECONDS"},
         {"pcap", 'p', 0, G_OPTION_ARG_FILENAME, &options->pcap,
          "Keep each lab's recording as DIR/TOPOLOGY.pcapng (with --repeat: "
          "DIR/TOPOLOGY-N.pcapng)",
          "DIR"},
         {"json", 0, 0, G_OPTION_ARG_FILENAME, &options->json,
          "Write the verdict as JSON; to standard output, and nothing else, with -", "FILE"},
-        {"junit", 0, 0, G_OPTION_ARG_FILENAME, &options->junit, "Write the verdict as JUnit XML",
-         "FILE"},
+        {"junit", 0, 0, G_OPTION_ARG_FILENAME, &options->junit,
+         "Write the verdict as JUnit XML; to standard output, and nothing else, with -", "FILE"},
         {"no-skip", 0, 0, G_OPTION_ARG_NONE, &options->no_skip,
          "Count what cannot be done on this machine as failed", NULL},
         sharded ? shard : names,
@@ -190,7 +192,6 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
     };
 
     options->shard = options->shards = options->repeat = 1;
-    options->timeout_ns = PL_RUNNER_TIMEOUT_NS;
     return command_parse(command, entries, argc, argv, &options->arguments, ret_status) &&
            read_words(options, &words, ret_status);
 }
