@@ -86,7 +86,7 @@ static void test_tables_expire_and_are_bounded(void)
         g_assert_nonnull(strstr(lines[i], "size 65535;"));
         n++;
     }
-    g_assert_cmpuint(n, ==, 5); /* rev, contacted, slot, mine, taken */
+    g_assert_cmpuint(n, ==, 6); /* rev, forward, contacted, slot, mine, taken */
 }
 
 static void test_seed_decides(void)
