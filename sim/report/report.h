@@ -28,5 +28,5 @@ PlReportTotals pl_report_totals(GPtrArray *verdicts);
 gboolean pl_report_differs(const PlVerdict *a, const PlVerdict *b);
 
 /* How the command ends: 0 some passed and nothing failed, 1 something failed or differed (with
- * `no_skip`: or was skipped), 77 nothing ran. */
+ * `no_skip`: or was skipped), 2 a file was wrong (which goes before 1), 77 nothing ran. */
 int pl_report_exit_status(GPtrArray *verdicts, gboolean no_skip);
