@@ -11,6 +11,8 @@
  *
  *     presence ── probe ┐
  *                  eth0 ┴═══ outside       (the NAT is probed, the host is not involved)
+ *
+ * That takes CONFIG_MACVLAN; a kernel without it is PL_ERROR_UNSUPPORTED, by that name.
  */
 #include <string.h>
 

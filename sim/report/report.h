@@ -35,6 +35,6 @@ gboolean pl_report_differs(const PlVerdict *a, const PlVerdict *b);
 /* For --no-skip: what was skipped has failed. */
 void pl_report_forbid_skips(GPtrArray *verdicts);
 
-/* How the command ends: 0 some passed and nothing failed, 1 something failed or differed, 77
- * nothing ran. */
+/* How the command ends: 0 some passed and nothing failed, 1 something failed or differed, 2 a file
+ * was wrong (which goes before 1), 77 nothing ran. */
 int pl_report_exit_status(GPtrArray *verdicts);

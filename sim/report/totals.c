@@ -6,6 +6,7 @@
 
 /* What Automake, Meson and CTest take for "skipped". */
 #define EXIT_SKIPPED 77
+#define EXIT_INPUT   2
 
 static const PlAxis compared[] = {PL_AXIS_CLASS, PL_AXIS_MAPPING, PL_AXIS_FILTERING};
 
@@ -88,6 +89,12 @@ int pl_report_exit_status(GPtrArray *verdicts)
 {
     PlReportTotals totals = pl_report_totals(verdicts);
 
+    for (guint i = 0; i < verdicts->len; i++) {
+        const PlVerdict *verdict = g_ptr_array_index(verdicts, i);
+
+        if (verdict->bad_input)
+            return EXIT_INPUT;
+    }
     if (totals.failed || totals.differing)
         return EXIT_FAILURE;
     return totals.passed ? EXIT_SUCCESS : EXIT_SKIPPED;

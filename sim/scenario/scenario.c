@@ -197,6 +197,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         return g_steal_pointer(&verdict);
     begin(&scenario, "up");
     scenario.lab = engine->up(topology, seed, &error);
+    verdict->bad_input = g_error_matches(error, PL_ERROR, PL_ERROR_INPUT);
     if (scenario.lab && watch->standing)
         watch->standing(topology, engine, scenario.lab, watch->data);
     if (!scenario.lab || !run_lab(&scenario, &error))

@@ -153,6 +153,14 @@ static void assert_tidy(const char *text)
     assert_tidy_on(text, COLUMNS);
 }
 
+static PlVerdict *wrong_run(const char *name, uint64_t seed)
+{
+    PlVerdict *verdict = bad_run(name, seed);
+
+    verdict->bad_input = TRUE;
+    return verdict;
+}
+
 static void test_exit_status(void)
 {
     struct {
@@ -165,6 +173,7 @@ static void test_exit_status(void)
         {runs(skipped_run("a", 1), bad_run("b", 1), NULL), 1, 1},
         {runs(skipped_run("a", 1), skipped_run("b", 1), NULL), 77, 1},
         {runs(NULL), 77, 77},
+        {runs(good_run("a", 1), bad_run("b", 1), wrong_run("c", 1), NULL), 2, 2},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
