@@ -130,8 +130,10 @@ WRONG = [
     # Every NAT passes TCP; no file can say that it does not.
     (PORT_RESTRICTED, {"forward first": "meta l4proto tcp drop"}, "tcp", "yes", "blocked"),
     (FULL_CONE + "udp-timeout = 2s", full_cone(60), "udp-timeout", "2s", "longer than 2.8s"),
-    (PORT_RESTRICTED + "forward = udp 5000 -> alice:5000", {}, "forwards", "ok", ""),
-    (PORT_RESTRICTED + "forward = udp 5000 -> alice:5000", FORWARD_ASTRAY, "forwards", "ok", ""),
+    (PORT_RESTRICTED + "forward = udp 5000 -> alice:5000", {}, "forwards", "ok",
+     "udp 203.0.113.2:5000 does not reach 192.168.1.2:5000"),
+    (PORT_RESTRICTED + "forward = udp 5000 -> alice:5000", FORWARD_ASTRAY, "forwards", "ok",
+     "udp 203.0.113.2:5000 does not reach 192.168.1.2:5000"),
     (PORT_RESTRICTED + POOL, BY_PORT, "pooling", "paired", "arbitrary"),
     (PORT_RESTRICTED + POOL + "pooling = arbitrary", {}, "pooling", "arbitrary", "paired"),
 ]
