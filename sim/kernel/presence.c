@@ -154,8 +154,9 @@ static gboolean stand(PlLab *lab, const PlVantage *vantage, unsigned number, con
     if (vantage->host)
         return TRUE;
     if (!make_space(lab, presence->space, error) ||
-        !(pl_plan_bridge(vantage->network, bridge) ? plug_in(lab, presence, bridge, error)
-                                                   : stand_beside(lab, presence, subject, error)))
+        !(pl_plan_bridge(lab->topology, vantage->network, bridge)
+              ? plug_in(lab, presence, bridge, error)
+              : stand_beside(lab, presence, subject, error)))
         return FALSE;
     /* reserved[0..1] are outside, [2..3] inside; the presences are numbered the other way. */
     return settle(lab, presence, vantage->network->reserved + (number == INSIDE ? 2 : 0), error);
@@ -169,7 +170,7 @@ static gboolean await(PlLab *lab, const Presence *presence, GError **error)
 
     if (!presence->standing)
         return TRUE;
-    if (pl_plan_bridge(presence->network, bridge)) {
+    if (pl_plan_bridge(lab->topology, presence->network, bridge)) {
         PlOp port = port_op(presence, PL_OP_UP, PL_SPACE_SWITCH);
 
         if (!pl_carrier_await(carrier, PL_SPACE_SWITCH, port.interface, error))
