@@ -110,6 +110,13 @@ def test_the_ports_of_a_small_range_are_counted(claim, behaviour, ports):
     assert axes(home, "certified")["ports"] == str(ports)
 
 
+@pytest.mark.parametrize("pooling, ports", [("paired", 16), ("arbitrary", 32)])
+def test_each_of_several_addresses_has_the_whole_range(claim, pooling, ports):
+    home = claim("behaviour = port-restricted\nport-allocation = random\nport-range = 30000-30015\n"
+                 f"addresses = 203.0.113.20-203.0.113.21\npooling = {pooling}", 0)["nats"]["home"]
+    assert axes(home, "certified")["ports"] == str(ports)
+
+
 def test_the_range_that_is_certified_is_the_one_that_was_seen(claim):
     home = claim("behaviour = symmetric", 0)["nats"]["home"]
     assert axes(home, "certified")["port-range"] != "1024-65535"
