@@ -245,7 +245,7 @@ static gboolean leave_outside(PlLab *lab, const Presence *presence, gboolean sta
 {
     char bridge[IFNAMSIZ];
 
-    if (stay && presence->standing && pl_plan_bridge(presence->network, bridge)) {
+    if (stay && presence->standing && pl_plan_bridge(lab->topology, presence->network, bridge)) {
         lab->outside = presence->network;
         return TRUE;
     }

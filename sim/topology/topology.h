@@ -205,6 +205,13 @@ static inline PlAttachment *pl_nat_outside(const PlNode *nat)
  */
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
 
+/*
+ * Where a forward leads, when that is a host with nothing else between the NAT and it; else NULL:
+ * nobody can stand there and say whether it arrives.
+ */
+const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *nat,
+                                     const PlForward *forward);
+
 /* One entry of a routing table. */
 typedef struct PlRoute {
     PlPrefix destination; /* length 0 is the default route */
