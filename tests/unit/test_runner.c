@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,6 +70,8 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         pl_verdict_reason(verdict, PL_OUTCOME_SKIP, "it was skipped");
     if (g_str_has_prefix(does, "record"))
         g_assert_cmpint(write(capture_fd, "packets", 7), ==, 7);
+    if (strcmp(does, "record") == 0)
+        watch->recorded(watch->data);
     verdict->duration_ns = 5;
     leave();
     return verdict;
@@ -342,6 +345,49 @@ static void test_stdout_is_left_alone(void)
     g_test_trap_assert_stdout_unmatched("*on standard output*");
 }
 
+/* Leaves this process so many descriptors; the one it returns takes that back. */
+static struct rlimit limit_descriptors(int room)
+{
+    struct rlimit before, less;
+    int next = dup(STDIN_FILENO);
+
+    close(next);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    less = (struct rlimit){.rlim_cur = (rlim_t)(next + room), .rlim_max = before.rlim_max};
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &less), ==, 0);
+    return before;
+}
+
+/* The signals take one, a cell three, and one more while it starts. */
+static void test_descriptors_are_waited_for(Fixture *fixture, gconstpointer data)
+{
+    struct rlimit before = limit_descriptors(1 + 2 * 3 + 1);
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    (void)data;
+    for (int i = 0; i < 12; i++)
+        add(fixture, "pass", NULL);
+    fixture->options.jobs = 12;
+    verdicts = run(fixture);
+    setrlimit(RLIMIT_NOFILE, &before);
+    for (guint i = 0; i < verdicts->len; i++)
+        g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, i))->outcome, ==,
+                        PL_OUTCOME_PASS);
+    g_assert_cmpint(shared->most, <=, 2);
+}
+
+static void test_descriptors_that_never_come(Fixture *fixture, gconstpointer data)
+{
+    struct rlimit before = limit_descriptors(2);
+    g_autoptr(PlVerdict) verdict = run_one(fixture, "pass", NULL);
+
+    (void)data;
+    setrlimit(RLIMIT_NOFILE, &before);
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_nonnull(strstr(only_reason(verdict), "Too many open files"));
+    g_assert_nonnull(strstr(only_reason(verdict), "--jobs"));
+}
+
 static void test_artifact_is_nothing_before_it_is_all(Fixture *fixture, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
@@ -431,7 +477,10 @@ int main(int argc, char **argv)
     ADD("a-capture-takes-the-place-of-an-old-one", NULL, test_capture);
     ADD("an-empty-capture-is-not-kept", "pass", test_no_capture);
     ADD("a-capture-cut-short-is-not-kept", "crash", test_no_capture);
+    ADD("a-capture-that-is-not-whole-is-not-kept", "record-in-part", test_no_capture);
     ADD("a-capture-that-cannot-be-written-fails", NULL, test_capture_that_cannot_be_written);
+    ADD("descriptors-that-are-used-up-are-waited-for", NULL, test_descriptors_are_waited_for);
+    ADD("descriptors-that-never-come-are-a-failure", NULL, test_descriptors_that_never_come);
     ADD("an-artifact-is-nothing-before-it-is-all", NULL, test_artifact_is_nothing_before_it_is_all);
     ADD("cells-run-in-sandboxes", NULL, test_sandbox);
 #undef ADD
