@@ -414,6 +414,9 @@ static void rules_must_exist_when_a_file_is_loaded(void)
     g_rmdir(directory);
 }
 
+/* Writing from right to left begins, and ends. */
+#define OVERRIDE "\xe2\x80\xae\xe2\x80\xac"
+
 /* Whatever is wrong is said in a line that fits, and obeyed by no terminal. */
 static void messages_are_short_and_clean(void)
 {
@@ -421,18 +424,18 @@ static void messages_are_short_and_clean(void)
                                          HOME "[host bob]\nbehind = %s\n",
                                          HOME "[host %s]\nbehind = home\n"};
     g_autofree char *many = g_strnfill(100000, 'x');
-    g_autofree char *name = g_strconcat(many, "\xe2\x80\xae", many, NULL);
-    static const char path[] = "a\x1b[31m\xe2\x80\xae\xff.ini";
+    g_autofree char *name = g_strconcat(many, OVERRIDE, many, NULL);
+    static const char path[] = "a\x1b[31m" OVERRIDE "\xff.ini";
 
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
         g_auto(GStrv) halves = g_strsplit(places[i], "%s", 2);
         g_autofree char *text = g_strconcat(halves[0], name, halves[1], NULL);
-        g_autofree char *rename = g_strconcat(halves[0], "\xe2\x80\xae", halves[1], NULL);
+        g_autofree char *rename = g_strconcat(halves[0], OVERRIDE, halves[1], NULL);
         g_autoptr(GError) error = NULL;
 
         g_assert_null(pl_topology_parse(path, text, strlen(text), &error));
         g_assert_cmpuint(strlen(error->message), <, 1024);
-        g_assert_true(g_str_has_prefix(error->message, "a\\x1b[31m\\u202e\\xff.ini:"));
+        g_assert_true(g_str_has_prefix(error->message, "a\\x1b[31m\\u202e\\u202c\\xff.ini:"));
         g_assert_nonnull(strstr(error->message, "(expected "));
         g_clear_error(&error);
         g_assert_null(pl_topology_parse(path, rename, strlen(rename), &error));
