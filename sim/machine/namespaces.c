@@ -157,34 +157,3 @@ void pl_namespaces_error(GError **error, const char *what, int errnum)
     g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "cannot %s (%s): %s", what,
                 g_strerror(errnum), reason);
 }
-
-static int compare_int(const void *a, const void *b)
-{
-    int x = *(const int *)a, y = *(const int *)b;
-
-    return (x > y) - (x < y);
-}
-
-void pl_namespaces_close_others(const int *kept, size_t n_kept)
-{
-    int sorted[8], next = STDERR_FILENO + 1;
-
-    g_assert(n_kept <= G_N_ELEMENTS(sorted));
-    memcpy(sorted, kept, n_kept * sizeof(*kept));
-    qsort(sorted, n_kept, sizeof(*sorted), compare_int);
-    for (size_t i = 0; i <= n_kept; i++) {
-        unsigned last = i < n_kept ? (unsigned)sorted[i] - 1 : ~0U;
-
-        /* A filter may know no close_range (Linux 5.9): then one by one, as far as a process may
-         * open. */
-        if ((i == n_kept || sorted[i] > next) &&
-            syscall(SYS_close_range, (unsigned)next, last, 0U) < 0) {
-            long end = MIN((long)last, sysconf(_SC_OPEN_MAX));
-
-            for (long fd = next; fd <= end; fd++)
-                close((int)fd);
-        }
-        if (i < n_kept)
-            next = MAX(next, sorted[i] + 1);
-    }
-}

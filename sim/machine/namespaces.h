@@ -22,6 +22,3 @@ gboolean pl_namespaces_capable(void);
  * zero.
  */
 void pl_namespaces_error(GError **error, const char *what, int errnum);
-
-/* Closes every descriptor that is not in `kept`, and is above 2. */
-void pl_namespaces_close_others(const int *kept, size_t n_kept);

@@ -7,14 +7,18 @@
 /* In so few ports a sample of random ones looks like one subscriber's block. */
 #define RANDOM_LOOKS_LIKE_BLOCK_MAX 4096
 
+static void append_address(GString *text, const PhAddress *address)
+{
+    char buffer[PH_ADDRESS_TEXT_MAX];
+
+    ph_address_format(address, buffer);
+    g_string_append_printf(text, "%s%s", text->len ? ", " : "", buffer);
+}
+
 static void append_addresses(GString *text, const PlAttachment *attachment)
 {
-    for (unsigned i = 0; i < attachment->addresses->len; i++) {
-        char buffer[PH_ADDRESS_TEXT_MAX];
-
-        ph_address_format(&g_array_index(attachment->addresses, PhAddress, i), buffer);
-        g_string_append_printf(text, "%s%s", text->len ? ", " : "", buffer);
-    }
+    for (unsigned i = 0; i < attachment->addresses->len; i++)
+        append_address(text, &g_array_index(attachment->addresses, PhAddress, i));
 }
 
 /* What no packet can show, since none passes. */
@@ -127,11 +131,69 @@ static gboolean shows_unsolicited(const PlBehaviour *behaviour)
     return behaviour->mapping != PL_MAPPING_NONE || !lets_in;
 }
 
+/* Whether a node's own addresses stand on packets that pass the firewall. */
+static gboolean is_seen_through(const PlTopology *topology, const PlNode *firewall,
+                                const PlNode *node)
+{
+    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
+
+    for (unsigned i = 0; i < chain->len; i++) {
+        const PlNode *nat = g_ptr_array_index(chain, i);
+
+        if (nat == firewall)
+            return TRUE;
+        if (nat->behaviour.mapping != PL_MAPPING_NONE)
+            return FALSE;
+    }
+    return FALSE;
+}
+
+static void append_seen_through(GString *text, const PlTopology *topology, const PlNode *firewall)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        if (!is_seen_through(topology, firewall, node))
+            continue;
+        for (unsigned k = 0; k < node->attachments->len; k++) {
+            const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
+
+            if (attachment->side != PL_SIDE_INSIDE)
+                append_addresses(text, attachment);
+        }
+    }
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+
+        if (step->kind == PL_STEP_NAT_ADDRESS && is_seen_through(topology, firewall, step->node))
+            append_address(text, &step->address);
+    }
+}
+
+/* A firewall has no external address but those of who is inside: it changes none. Where there is
+ * no host to stand on the prober has addresses of its own. */
+static void set_untranslated(PlFindings *findings, const PlTopology *topology,
+                             const PlNode *firewall)
+{
+    const PlNetwork *inside = pl_nat_inside(firewall)->network;
+    g_autoptr(GString) external = g_string_new(NULL);
+    gboolean hosts = FALSE;
+
+    append_seen_through(external, topology, firewall);
+    for (unsigned i = 0; i < inside->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(inside->attachments, i);
+
+        hosts |= attachment->node->kind == PL_NODE_HOST;
+    }
+    for (unsigned i = 2; i < 4 && !hosts; i++)
+        append_address(external, &inside->reserved[i]);
+    pl_findings_set(findings, PL_AXIS_EXTERNAL, external->str, NULL);
+}
+
 void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings)
 {
     const PlBehaviour *behaviour = &nat->behaviour;
 
-    (void)topology; /* a NAT from close by owes nothing to its surroundings */
     pl_findings_set(ret_findings, PL_AXIS_TCP, pl_pass_name(PL_PASS_YES), NULL);
     pl_findings_set(ret_findings, PL_AXIS_ICMP, pl_pass_name(behaviour->icmp), NULL);
     if (behaviour->udp == PL_PASS_BLOCKED) {
@@ -149,6 +211,8 @@ void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *re
         append_addresses(external, pl_nat_outside(nat));
         pl_findings_set(ret_findings, PL_AXIS_EXTERNAL, external->str, NULL);
         set_translation(ret_findings, nat);
+    } else {
+        set_untranslated(ret_findings, topology, nat);
     }
     if (shows_unsolicited(behaviour))
         pl_findings_set(ret_findings, PL_AXIS_UNSOLICITED,

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "machine/files.h"
 #include "machine/names.h"
 #include "scenario/expected.h"
 #include "scenario/json.h"
@@ -84,11 +85,14 @@ static int cell_main(gpointer data)
     const CellMain *main_data = data;
     const PlCell *cell = main_data->cell;
     int out = main_data->out;
+    const int kept[] = {out, capture_fd(cell)};
     PlScenarioWatch watch;
     g_autoptr(PlVerdict) verdict = NULL;
     g_autoptr(JsonNode) node = NULL;
     g_autofree char *text = NULL;
 
+    /* The runner's are none of its business, nor are those of other cells. */
+    pl_files_close_others(kept, G_N_ELEMENTS(kept));
     /* Standard output belongs to the report. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
     sigprocmask(SIG_SETMASK, &cell->signals, NULL);
@@ -178,7 +182,9 @@ PlCell *pl_cell_start(const PlRunCell *run, const PlRunnerOptions *options, size
     cell->pipe = cell->memory = -1;
     cell->received = g_string_new(NULL);
     cell->start_us = g_get_monotonic_time();
-    cell->deadline_us = cell->start_us + (gint64)(options->timeout_ns / 1000);
+    cell->timeout_ns =
+        options->timeout_ns ? options->timeout_ns : pl_runner_timeout_ns(run->topology);
+    cell->deadline_us = cell->start_us + (gint64)(cell->timeout_ns / 1000);
     if (!open_capture(cell, error) || !start_process(cell, error)) {
         pl_cell_free(cell);
         return NULL;
@@ -278,7 +284,7 @@ static void say_how_it_ended(const PlCell *cell, PlVerdict *verdict, gboolean ti
         when = phase ? g_strdup_printf(" in phase %s", phase) : g_strdup("");
     if (timed_out)
         pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "timed out after %g s%s",
-                          (double)cell->options->timeout_ns / 1e9, when);
+                          (double)cell->timeout_ns / 1e9, when);
     else if (status > 128)
         pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "the lab ended with signal %d (%s)%s",
                           status - 128, g_strsignal(status - 128), when);
@@ -292,10 +298,9 @@ static void complete_command(const PlCell *cell, PlVerdict *verdict)
 {
     char *command;
 
-    if (cell->options->timeout_ns == PL_RUNNER_TIMEOUT_NS || !verdict->command)
+    if (!cell->options->timeout_ns || !verdict->command)
         return;
-    command = g_strdup_printf("%s --timeout %g", verdict->command,
-                              (double)cell->options->timeout_ns / 1e9);
+    command = g_strdup_printf("%s --timeout %g", verdict->command, (double)cell->timeout_ns / 1e9);
     g_free(verdict->command);
     verdict->command = command;
 }
@@ -349,6 +354,8 @@ PlVerdict *pl_cell_finish(PlCell *cell, gboolean timed_out)
 void pl_cell_free(PlCell *cell)
 {
     end_process(cell, TRUE);
+    if (cell->options->names)
+        pl_names_clear(cell->options->names);
     if (cell->pipe >= 0)
         close(cell->pipe);
     if (cell->memory >= 0)

@@ -11,12 +11,20 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "machine/files.h"
 #include "runner/cell.h"
 
 /* The kernel takes namespaces apart some time after the last process in them has ended, and tells
  * nobody when it has: for so long a limit that is still reached is looked at again. */
 #define GRACE_US      (5 * G_USEC_PER_SEC)
 #define GRACE_POLL_MS 20
+
+#define SECOND_NS G_GUINT64_CONSTANT(1000000000)
+
+uint64_t pl_runner_timeout_ns(const PlTopology *topology)
+{
+    return (60 + topology->nodes->len) * SECOND_NS;
+}
 
 typedef struct Runner {
     const PlRunCell *cells;
@@ -216,7 +224,8 @@ GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerO
     sigset_t signals;
     int signal;
 
-    assert(options->jobs > 0);
+    assert(options->jobs > 0 && (!options->names || options->jobs == 1));
+    pl_files_raise_limit();
     sigemptyset(&signals);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGINT);

@@ -8,7 +8,8 @@
 #include "scenario/engine.h"
 #include "scenario/verdict.h"
 
-#define PL_RUNNER_TIMEOUT_NS (60 * G_GUINT64_CONSTANT(1000000000))
+/* How long a cell may take by default: 60 s, and one more for each node, since all are surveyed. */
+uint64_t pl_runner_timeout_ns(const PlTopology *topology);
 
 typedef struct PlRunCell {
     const PlTopology *topology; /* borrowed */
@@ -24,8 +25,8 @@ typedef struct PlRunProgress {
 typedef struct PlRunnerOptions {
     const PlEngine *engine;
     unsigned jobs;         /* cells at a time, at least 1 */
-    uint64_t timeout_ns;   /* for each cell */
-    struct PlNames *names; /* namespaces get names here; NULL: none (borrowed) */
+    uint64_t timeout_ns;   /* for each cell; 0: the default */
+    struct PlNames *names; /* namespaces get names here, one job only; NULL: none (borrowed) */
     void (*progress)(const PlRunProgress *progress, gpointer data); /* may be NULL */
     gpointer data;
 } PlRunnerOptions;

@@ -144,26 +144,35 @@ static gboolean probe_nat(const Survey *survey, const PlNode *nat, GError **erro
 }
 
 /* Hosts come first: a NAT's own survey may use up all of its ports. */
+static gboolean probe_all(const Survey *survey, GError **error)
+{
+    const GPtrArray *nodes = survey->topology->nodes;
+
+    for (unsigned i = 0; i < nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(nodes, i);
+
+        if (node->kind == PL_NODE_HOST &&
+            pl_expected_any(pl_verdict_subject(survey->verdict, node->name)) &&
+            !probe_host(survey, node, error))
+            return FALSE;
+    }
+    /* Once for all: what a NAT's own survey leaves is in no other NAT. */
+    if (survey->certify && !survey->engine->reset(survey->lab, error))
+        return FALSE;
+    for (unsigned i = 0; i < nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(nodes, i);
+
+        if (node->kind == PL_NODE_NAT && !probe_nat(survey, node, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean pl_survey_run(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
                        uint64_t seed, gboolean certify, PlVerdict *verdict, GError **error)
 {
     const Survey survey = {topology, engine, lab, seed, certify, verdict};
+    gboolean done = probe_all(&survey, error);
 
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *node = g_ptr_array_index(topology->nodes, i);
-
-        if (node->kind == PL_NODE_HOST &&
-            pl_expected_any(pl_verdict_subject(verdict, node->name)) &&
-            !probe_host(&survey, node, error))
-            return FALSE;
-    }
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *node = g_ptr_array_index(topology->nodes, i);
-
-        if (node->kind != PL_NODE_NAT)
-            continue;
-        if ((certify && !engine->reset(lab, error)) || !probe_nat(&survey, node, error))
-            return FALSE;
-    }
-    return TRUE;
+    return (!engine->probed || engine->probed(lab, done ? error : NULL)) && done;
 }

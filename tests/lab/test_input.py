@@ -189,6 +189,7 @@ ARGUMENTS = {
     "recordings into nothing": ["run", "TOPOLOGY", "--pcap", ""],
     "option without its value": ["run", "TOPOLOGY", "--seed"],
     "JSON into a directory that is not there": ["run", "TOPOLOGY", "--json", "/nowhere/report.json"],
+    "two reports on standard output": ["run", "TOPOLOGY", "--json", "-", "--junit", "-"],
 }
 
 

@@ -149,6 +149,12 @@ def test_reports_can_be_read(pinlab, write, tmp_path):
     assert sorted(case.find("failure") is not None for case in cases.values()) == [False, True]
 
 
+def test_junit_on_stdout_is_one_document_and_nothing_else(pinlab, tmp_path):
+    result = pinlab.run("matrix", pinlab.topologies / "open.ini", "--junit", "-", cwd=tmp_path).expect(0)
+    assert xml.fromstring(result.stdout).tag == "testsuites"
+    assert not (tmp_path / "-").exists()
+
+
 def test_json_on_stdout_is_one_object_and_nothing_else(pinlab, write):
     path = write(LABELLED.format(behaviour="full-cone", more="", expect="alice.class = full-cone"))
     assert pinlab.run("matrix", path, "--json", "-").expect(0).json()["totals"]["passed"] == 1

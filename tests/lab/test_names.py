@@ -110,6 +110,13 @@ def test_a_lab_in_another_pid_namespace_keeps_its_names(pinlab, write):
         process.communicate(timeout=LIMIT_SECONDS)
 
 
+@needs_root
+def test_every_run_of_a_repeated_lab_gets_its_names(pinlab):
+    result = pinlab.run("run", "open", "--names", "--repeat", "3", "--json", "-").expect(0)
+    assert result.json()["totals"]["passed"] == 3
+    assert names_of("open") == []
+
+
 def test_names_need_root(nobody):
     result = nobody.run("run", "open", "--names").expect(2)
     assert "only root" in result.stderr

@@ -104,6 +104,11 @@ static void behind_a_firewall_the_address_stays_and_the_class_says_so(void)
     g_assert_cmpstr(found.value[PL_AXIS_MAPPING], ==, "none");
 }
 
+static void a_firewall_shows_the_addresses_of_those_inside(void)
+{
+    assert_nat("behaviour = firewall", PL_AXIS_EXTERNAL, "192.168.1.2");
+}
+
 static void without_udp_nothing_else_can_be_known(void)
 {
     g_autoptr(PlTopology) t = home("behaviour = symmetric\nudp = blocked");
@@ -201,6 +206,8 @@ int main(int argc, char **argv)
         a_host_on_the_internet_is_direct_at_its_own_addresses);
     ADD("behind-a-firewall-the-address-stays-and-the-class-says-so",
         behind_a_firewall_the_address_stays_and_the_class_says_so);
+    ADD("a-firewall-shows-the-addresses-of-those-inside",
+        a_firewall_shows_the_addresses_of_those_inside);
     ADD("without-udp-nothing-else-can-be-known", without_udp_nothing_else_can_be_known);
     ADD("few-random-ports-look-like-a-block", few_random_ports_look_like_a_block);
     ADD("ports-are-counted-only-where-a-test-would-meet-the-end",

@@ -19,7 +19,8 @@ static const Command command = {
                "the exit status is 2 then.",
     .description = "Examples:\n"
                    "  pinlab check my.ini\n"
-                   "  pinlab check --print cgn\n",
+                   "  pinlab check --print cgn\n"
+                   "\n" COMMAND_EXIT_STATUS_READS,
 };
 
 static void print_topology(const PlTopology *topology, gboolean titled)

@@ -71,13 +71,18 @@ static gboolean check(const char *option, const char *path, const GPtrArray *top
     return TRUE;
 }
 
+static const char *file_of(const char *option)
+{
+    return g_strcmp0(option, "-") == 0 ? NULL : option;
+}
+
 gboolean conflict_check(const Options *options, const GPtrArray *topologies,
                         const GPtrArray *captures, GError **error)
 {
-    const char *json = g_strcmp0(options->json, "-") == 0 ? NULL : options->json;
+    const char *json = file_of(options->json), *junit = file_of(options->junit);
 
-    if (json && options->junit && is_same_file(json, options->junit))
-        return refuse("--junit", options->junit, "the file of --json", error);
+    if (json && junit && is_same_file(json, junit))
+        return refuse("--junit", junit, "the file of --json", error);
     return (!json || check("--json", json, topologies, captures, error)) &&
-           (!options->junit || check("--junit", options->junit, topologies, captures, error));
+           (!junit || check("--junit", junit, topologies, captures, error));
 }

@@ -40,14 +40,11 @@ static const Command pinlab = {
         "Topologies:\n"
         "  A topology is named by its file, or by the file's name without \".ini\", which is\n"
         "  then looked for in the directories of $PINLAB_TOPOLOGIES (separated by colons), in\n"
-        "  ./topologies, and where pinlab was installed or built.\n"
+        "  ./topologies, and where pinlab was installed (or, in a build tree, in the sources).\n"
         "\n"
-        "Exit status:\n"
-        "  0                      Something passed and nothing failed; or the shard is empty\n"
-        "  1                      Something failed\n"
-        "  2                      A file or an argument is wrong\n"
-        "  77                     Everything was skipped\n"
-        "  130, 143               Interrupted, or asked to end\n",
+        "  What stands in them is said in topology-format.md, which is installed in\n"
+        "  share/doc/pinhole, beside verdict.md about JSON reports.\n"
+        "\n" COMMAND_EXIT_STATUS_RUNS,
 };
 
 /* A descriptor of 0 to 2 that is closed would be the next file's, which would then be written to:
