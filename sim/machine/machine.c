@@ -152,8 +152,7 @@ static gboolean begin_keeper(PlMachine *machine, GError **error)
     if (machine->keeper > 0)
         return TRUE;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make a socket pair: %s",
-                    g_strerror(errno));
+        pl_error_set_errno(error, "make a socket pair", errno);
         return FALSE;
     }
     machine->socket = sockets[0];

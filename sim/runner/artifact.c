@@ -68,7 +68,8 @@ PlArtifact *pl_artifact_open(const char *path, GError **error)
         number = g_file_test(path, G_FILE_TEST_IS_DIR) ? EISDIR : open_unnamed(artifact);
     }
     if (number) {
-        set_error(error, PL_ERROR_INPUT, path, number);
+        set_error(error, number == EMFILE || number == ENFILE ? PL_ERROR_LIMIT : PL_ERROR_INPUT,
+                  path, number);
         return NULL;
     }
     return g_steal_pointer(&artifact);

@@ -13,7 +13,7 @@
 typedef struct PlArtifact PlArtifact;
 
 /* What is no regular file (/dev/null, a pipe) is written directly. PL_ERROR_INPUT when it cannot be
- * written. */
+ * written, PL_ERROR_LIMIT when only descriptors are wanting. */
 PlArtifact *pl_artifact_open(const char *path, GError **error);
 /* Read-write, at its start; for a device or a pipe write-only. Stays the artifact's. */
 int pl_artifact_fd(const PlArtifact *artifact);

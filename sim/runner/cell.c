@@ -6,6 +6,7 @@
  *   N alice 7      a node, and the descriptor of its network namespace
  *   P certify
  *   ...
+ *   R              the recording is whole
  *   V {...}        the verdict, as JSON; the last line
  */
 #include "runner/cell.h"
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,6 +70,11 @@ static void say_names(const PlTopology *topology, const PlEngine *engine, PlLab 
     }
 }
 
+static void say_recorded(gpointer data)
+{
+    say(*(const int *)data, 'R', "");
+}
+
 typedef struct CellMain {
     PlCell *cell;
     int out;
@@ -94,6 +99,7 @@ static int cell_main(gpointer data)
     watch = (PlScenarioWatch){
         .phase = say_phase,
         .standing = cell->options->names ? say_names : NULL,
+        .recorded = say_recorded,
         .data = &out,
     };
     verdict = pl_scenario_run(cell->run->topology, cell->options->engine, cell->run->seed,
@@ -120,8 +126,7 @@ static gboolean start_plain(CellMain *data, PlSandbox *ret_process, GError **err
     }
     pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     if (pidfd < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot start a process: %s",
-                    g_strerror(errno));
+        pl_error_set_errno(error, "start a process", errno);
         if (pid > 0) {
             kill(pid, SIGKILL);
             waitpid(pid, NULL, 0);
@@ -140,8 +145,7 @@ static gboolean open_capture(PlCell *cell, GError **error)
     }
     cell->memory = memfd_create("capture", MFD_CLOEXEC);
     if (cell->memory < 0)
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make room for a recording: %s",
-                    g_strerror(errno));
+        pl_error_set_errno(error, "make room for a recording", errno);
     return cell->memory >= 0;
 }
 
@@ -152,7 +156,7 @@ static gboolean start_process(PlCell *cell, GError **error)
     gboolean started;
 
     if (pipe2(ends, O_CLOEXEC) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make a pipe: %s", g_strerror(errno));
+        pl_error_set_errno(error, "make a pipe", errno);
         return FALSE;
     }
     cell->pipe = ends[0];
@@ -226,8 +230,9 @@ void pl_cell_read(PlCell *cell)
     }
 }
 
-/* The verdict that came, or NULL; and the last phase that had begun (to be freed) or NULL. */
-static PlVerdict *parse_received(const PlCell *cell, char **ret_phase)
+/* The verdict that came, or NULL; the last phase that had begun (to be freed) or NULL; and whether
+ * there is a whole recording. */
+static PlVerdict *parse_received(const PlCell *cell, char **ret_phase, gboolean *ret_recorded)
 {
     g_auto(GStrv) lines = g_strsplit(cell->received->str, "\n", -1);
     g_autoptr(JsonParser) parser = json_parser_new();
@@ -237,6 +242,8 @@ static PlVerdict *parse_received(const PlCell *cell, char **ret_phase)
     for (guint i = 0; lines[i]; i++) {
         if (g_str_has_prefix(lines[i], "P "))
             phase = lines[i] + 2;
+        else if (g_str_has_prefix(lines[i], "R "))
+            *ret_recorded = TRUE;
         else if (!verdict && g_str_has_prefix(lines[i], "V ") &&
                  json_parser_load_from_data(parser, lines[i] + 2, -1, NULL))
             verdict = pl_verdict_from_json(json_parser_get_root(parser), NULL);
@@ -298,15 +305,13 @@ static void complete_command(const PlCell *cell, PlVerdict *verdict)
     verdict->command = command;
 }
 
-/* A recording of a lab that was killed is cut short anywhere: it is not kept. */
+/* A recording of which the recorder did not say so may be cut short anywhere: it is not kept. */
 static void keep_capture(PlCell *cell, PlVerdict *verdict)
 {
     g_autofree char *path = g_strdup(cell->run->capture);
     g_autoptr(GError) error = NULL;
-    struct stat status;
 
-    if (!cell->capture || fstat(pl_artifact_fd(cell->capture), &status) < 0 ||
-        (S_ISREG(status.st_mode) && status.st_size == 0))
+    if (!cell->capture)
         return;
     if (pl_artifact_publish(g_steal_pointer(&cell->capture), &error))
         verdict->capture = g_steal_pointer(&path);
@@ -327,10 +332,10 @@ PlVerdict *pl_cell_finish(PlCell *cell, gboolean timed_out)
     int status = end_process(cell, timed_out);
     g_autofree char *phase = NULL;
     PlVerdict *verdict;
-    gboolean complete;
+    gboolean complete, recorded = FALSE;
 
     pl_cell_read(cell);
-    verdict = parse_received(cell, &phase);
+    verdict = parse_received(cell, &phase, &recorded);
     complete = verdict != NULL;
     if (!complete) {
         verdict = pl_cell_verdict(cell->run, cell->options);
@@ -340,7 +345,7 @@ PlVerdict *pl_cell_finish(PlCell *cell, gboolean timed_out)
     if (cell->unnamed)
         pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "%s", cell->unnamed);
     complete_command(cell, verdict);
-    if (complete)
+    if (complete && recorded)
         keep_capture(cell, verdict);
     pl_cell_free(cell);
     return verdict;

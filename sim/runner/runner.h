@@ -32,7 +32,9 @@ typedef struct PlRunnerOptions {
 } PlRunnerOptions;
 
 /*
- * The verdicts, in the order of the cells. A cell that ended without a verdict, or did not end in
+ * The verdicts, in the order of the cells. A cell that cannot start because a limit of the machine
+ * is reached (namespaces, processes, descriptors, memory) waits until one that runs has ended, and
+ * fails when none does. A cell that ended without a verdict, or did not end in
  * time, has failed, and the verdict says so. On SIGHUP, SIGINT or SIGTERM everything is killed and
  * *ret_signal set; NULL is returned then, and only then. The caller has one thread.
  */

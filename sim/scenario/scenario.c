@@ -132,7 +132,7 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
 static gboolean run_recorded(Scenario *scenario, GError **error)
 {
     const PlEngine *engine = scenario->engine;
-    gboolean done;
+    gboolean done, whole;
 
     begin(scenario, "record");
     if (!engine->reset(scenario->lab, error) ||
@@ -147,7 +147,10 @@ static gboolean run_recorded(Scenario *scenario, GError **error)
     done = collect_programs(scenario, done ? error : NULL) && done;
     /* The recording is wanted all the more when something went wrong. */
     begin(scenario, "judge");
-    return engine->record_stop(scenario->lab, done ? error : NULL) && done;
+    whole = engine->record_stop(scenario->lab, done ? error : NULL);
+    if (whole && scenario->watch->recorded)
+        scenario->watch->recorded(scenario->watch->data);
+    return whole && done;
 }
 
 static gboolean run_lab(Scenario *scenario, GError **error)

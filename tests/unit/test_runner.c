@@ -92,6 +92,8 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         pl_verdict_reason(verdict, PL_OUTCOME_SKIP, "it was skipped");
     if (g_str_has_prefix(does, "record"))
         g_assert_cmpint(write(capture_fd, "packets", 7), ==, 7);
+    if (strcmp(does, "record") == 0)
+        watch->recorded(watch->data);
     verdict->duration_ns = 5;
     leave();
     return verdict;
@@ -406,6 +408,59 @@ static void test_stdout_is_left_alone(void)
     g_test_trap_assert_stdout_unmatched("*on standard output*");
 }
 
+/* Leaves this process so many descriptors, for good. */
+static void limit_descriptors(int room)
+{
+    int next = dup(STDIN_FILENO);
+    struct rlimit limit = {.rlim_cur = (rlim_t)(next + room), .rlim_max = (rlim_t)(next + room)};
+
+    close(next);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+}
+
+/* In a process of its own: a limit cannot be raised again. */
+static void test_in_subprocess(gconstpointer data)
+{
+    if (g_test_subprocess()) {
+        Fixture fixture = {0};
+
+        set_up(&fixture, NULL);
+        ((void (*)(Fixture *))(uintptr_t)data)(&fixture);
+        tear_down(&fixture, NULL);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+    g_test_trap_assert_passed();
+}
+
+/* The signals take one, a cell three, and one more while it starts. */
+static void descriptors_are_waited_for(Fixture *fixture)
+{
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    for (int i = 0; i < 12; i++)
+        add(fixture, "pass", NULL);
+    fixture->options.jobs = 12;
+    limit_descriptors(1 + 2 * 3 + 1);
+    verdicts = run(fixture);
+    g_assert_cmpuint(verdicts->len, ==, 12);
+    for (guint i = 0; i < verdicts->len; i++)
+        g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, i))->outcome, ==,
+                        PL_OUTCOME_PASS);
+    g_assert_cmpint(shared->most, <=, 2);
+}
+
+static void descriptors_never_come(Fixture *fixture)
+{
+    g_autoptr(PlVerdict) verdict = NULL;
+
+    limit_descriptors(2);
+    verdict = run_one(fixture, "pass", NULL);
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_nonnull(strstr(only_reason(verdict), "Too many open files"));
+    g_assert_nonnull(strstr(only_reason(verdict), "--jobs"));
+}
+
 static void test_artifact_is_nothing_before_it_is_all(Fixture *fixture, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
@@ -554,12 +609,17 @@ int main(int argc, char **argv)
     ADD("a-capture-takes-the-place-of-an-old-one", NULL, test_capture);
     ADD("an-empty-capture-is-not-kept", "pass", test_no_capture);
     ADD("a-capture-cut-short-is-not-kept", "crash", test_no_capture);
+    ADD("a-capture-that-is-not-whole-is-not-kept", "record-in-part", test_no_capture);
     ADD("a-capture-that-cannot-be-written-fails", NULL, test_capture_that_cannot_be_written);
     ADD("an-artifact-is-nothing-before-it-is-all", NULL, test_artifact_is_nothing_before_it_is_all);
     ADD("an-artifact-takes-an-old-ones-place-at-once", NULL, test_artifact_takes_over);
     ADD("an-artifact-that-fails-leaves-nothing", NULL, test_artifact_that_fails);
     ADD("cells-run-in-sandboxes", NULL, test_sandbox);
 #undef ADD
+    g_test_add_data_func("/runner/descriptors-that-are-used-up-are-waited-for",
+                         (gpointer)(uintptr_t)descriptors_are_waited_for, test_in_subprocess);
+    g_test_add_data_func("/runner/descriptors-that-never-come-are-a-failure",
+                         (gpointer)(uintptr_t)descriptors_never_come, test_in_subprocess);
     g_test_add_func("/runner/cells-leave-standard-output-alone", test_stdout_is_left_alone);
     g_test_add_func("/runner/an-artifact-may-be-a-device", test_artifact_may_be_a_device);
     g_test_add_func("/runner/an-artifact-is-no-directory", test_artifact_is_no_directory);

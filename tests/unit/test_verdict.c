@@ -82,6 +82,7 @@ static void test_what_is_unsupported_is_skipped_and_all_else_fails(void)
         {PL_ERROR_UNSUPPORTED, PL_OUTCOME_SKIP},
         {PL_ERROR_FAILED, PL_OUTCOME_FAIL},
         {PL_ERROR_INPUT, PL_OUTCOME_FAIL},
+        {PL_ERROR_LIMIT, PL_OUTCOME_FAIL},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

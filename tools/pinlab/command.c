@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topology/units.h"
+
+/* Characters: whatever was typed, the message can be read. */
+#define MESSAGE_MAX 2000
+
 static void replace(GString *text, const char *from, const char *to)
 {
     g_string_replace(text, from, to, 1);
@@ -62,13 +67,14 @@ static char **detach_values(const GOptionEntry *entries, int argc, char **argv)
 
 int command_refuse(const char *format, ...)
 {
+    g_autofree char *text = NULL, *shown = NULL;
     va_list arguments;
 
-    fputs("pinlab: ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    shown = pl_printable(text, MESSAGE_MAX);
+    fprintf(stderr, "pinlab: %s\n", shown);
     return EXIT_INPUT;
 }
 

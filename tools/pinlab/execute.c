@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "machine/names.h"
+#include "pinlab/conflict.h"
 #include "report/report.h"
 #include "runner/artifact.h"
 #include "runner/runner.h"
@@ -231,14 +232,7 @@ static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_
         else
             pl_report_table(stdout, verdicts, duration_ns, style);
     }
-    if (!write_json(outputs, node, error) || !write_junit(outputs, verdicts, duration_ns, error))
-        return FALSE;
-    if (fflush(stdout) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot write the report: %s",
-                    g_strerror(errno));
-        return FALSE;
-    }
-    return TRUE;
+    return write_json(outputs, node, error) && write_junit(outputs, verdicts, duration_ns, error);
 }
 
 int execute(const Options *options, const GPtrArray *topologies, gboolean single)
@@ -254,12 +248,13 @@ int execute(const Options *options, const GPtrArray *topologies, gboolean single
 
     if (!names_are_different(topologies))
         return EXIT_INPUT;
-    if (!open_outputs(options, &outputs, &error))
+    cells = make_cells(options, topologies, paths);
+    if (!conflict_check(options, topologies, paths, &error) ||
+        !open_outputs(options, &outputs, &error))
         return command_refuse("%s", error->message);
     if (options->names && !(names = pl_names_new(&error)))
         return command_refuse("%s", error->message);
     pl_names_sweep();
-    cells = make_cells(options, topologies, paths);
     verdicts = run_cells(options, cells, names, &signal);
     if (!verdicts) {
         fputs("interrupted\n", stderr);
@@ -271,6 +266,10 @@ int execute(const Options *options, const GPtrArray *topologies, gboolean single
                 single ? g_ptr_array_index(topologies, 0) : NULL, &error)) {
         command_refuse("%s", error->message);
         return EXIT_FAILURE;
+    }
+    if (cells->len == 0) {
+        fputs("no topology in this shard\n", stderr);
+        return EXIT_SUCCESS;
     }
     return pl_report_exit_status(verdicts);
 }

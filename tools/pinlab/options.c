@@ -128,11 +128,19 @@ static gboolean read_timeout(const char *word, uint64_t *ret_timeout_ns, int *re
 
     if (!word)
         return TRUE;
+    /* Not what strtod knows besides: space, signs, exponents, hexadecimal, infinity. */
     seconds = g_ascii_strtod(word, &end);
-    if (end == word || *end || !(seconds >= 0.001 && seconds <= TIMEOUT_MAX_S))
+    if (word[strspn(word, "0123456789.")] || *end ||
+        !(seconds >= 0.001 && seconds <= TIMEOUT_MAX_S))
         return refuse(ret_status, "--timeout", word, "seconds, from 0.001 to 86400");
     *ret_timeout_ns = (uint64_t)(seconds * 1e9);
     return TRUE;
+}
+
+static gboolean check_path(const char *option, const char *path, const char *wanted,
+                           int *ret_status)
+{
+    return !path || *path || refuse(ret_status, option, "''", wanted);
 }
 
 static gboolean read_words(Options *options, const Words *words, int *ret_status)
@@ -142,7 +150,10 @@ static gboolean read_words(Options *options, const Words *words, int *ret_status
            read_count("--repeat", words->repeat, REPEAT_MAX, &options->repeat, ret_status) &&
            read_seed(words->seed, options->repeat, &options->seed, ret_status) &&
            read_shard(words->shard, options, ret_status) &&
-           read_timeout(words->timeout, &options->timeout_ns, ret_status);
+           read_timeout(words->timeout, &options->timeout_ns, ret_status) &&
+           check_path("--pcap", options->pcap, "a directory", ret_status) &&
+           check_path("--json", options->json, "a file, or -", ret_status) &&
+           check_path("--junit", options->junit, "a file, or -", ret_status);
 }
 
 gboolean options_parse(Options *options, const Command *command, gboolean sharded, int argc,
