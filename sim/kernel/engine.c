@@ -219,6 +219,13 @@ static gboolean start(PlLab *lab, const PlNode *host, GError **error)
     return TRUE;
 }
 
+static gboolean await(PlLab *lab, const PlNode *host, const char *text, GError **error)
+{
+    PlMachine *machine = pl_lab_machine(lab, host, error);
+
+    return machine && pl_machine_await(machine, &host->program, text, error);
+}
+
 static gboolean result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error)
 {
     PlMachine *machine = pl_lab_machine(lab, host, error);
@@ -241,6 +248,7 @@ const PlEngine pl_kernel_engine = {
     .record = record,
     .record_stop = record_stop,
     .start = start,
+    .await = await,
     .result = result,
     .step = pl_lab_step,
 };

@@ -255,16 +255,37 @@ static PlRun *find_run(PlMachine *machine, const PlProgram *program)
     return NULL;
 }
 
-gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
-                           PlProgramResult *ret_result, GError **error)
+/* NULL with an error when it was not started. */
+static PlRun *started(PlMachine *machine, const PlProgram *program, GError **error)
 {
     PlRun *run = find_run(machine, program);
 
-    if (!run) {
+    if (!run)
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program was not started",
                     machine->name);
+    return run;
+}
+
+gboolean pl_machine_await(PlMachine *machine, const PlProgram *program, const char *text,
+                          GError **error)
+{
+    PlRun *run = started(machine, program, error);
+
+    if (!run)
         return FALSE;
-    }
+    if (pl_run_await(run, text, machine->event, machine->keeper_fd, error))
+        return TRUE;
+    g_prefix_error(error, "host %s: ", machine->name);
+    return FALSE;
+}
+
+gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
+                           PlProgramResult *ret_result, GError **error)
+{
+    PlRun *run = started(machine, program, error);
+
+    if (!run)
+        return FALSE;
     *ret_result = (PlProgramResult){.ended = pl_run_has_ended(run)};
     ret_result->exit_status = ret_result->ended ? pl_run_exit_status(run) : -1;
     ret_result->output = pl_program_share_text(run->share);

@@ -26,6 +26,12 @@ void pl_machine_free(PlMachine *machine);
  * them.
  */
 gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError **error);
+/*
+ * Waits, for the program's time limit at most, until it has ended or, with `text`, has put out a
+ * line with it. That it has not by then is no error.
+ */
+gboolean pl_machine_await(PlMachine *machine, const PlProgram *program, const char *text,
+                          GError **error);
 /* How a program that was started went: exit_status is -1 while it runs. */
 gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
                            PlProgramResult *ret_result, GError **error);

@@ -182,6 +182,26 @@ static gboolean wait_ready(const PlRun *run, Watch *watch, int event, int keeper
     }
 }
 
+gboolean pl_run_await(const PlRun *run, const char *text, int event, int keeper, GError **error)
+{
+    PlProgram wanted = *run->program;
+    PlRun waiting = *run;
+    Watch watch = {.ports.files = {-1, -1}};
+
+    wanted.ready = text ? PL_READY_LINE : PL_READY_EXIT;
+    wanted.ready_text = (char *)text;
+    waiting.program = &wanted;
+    waiting.deadline = pl_now_ns() + wanted.time_limit_ns;
+    for (;;) {
+        gboolean hopeless = is_hopeless(&waiting);
+
+        if (is_ready(&waiting, &watch) || hopeless || pl_now_ns() >= waiting.deadline)
+            return TRUE;
+        if (!wait_event(event, keeper, waiting.deadline, error))
+            return FALSE;
+    }
+}
+
 gboolean pl_run_wait_ready(const PlRun *run, int event, int keeper, int netns, GError **error)
 {
     PlProtocol protocol = run->program->ready == PL_READY_TCP ? PL_PROTOCOL_TCP : PL_PROTOCOL_UDP;

@@ -25,6 +25,12 @@ int pl_run_exit_status(const PlRun *run);
  */
 gboolean pl_run_wait_ready(const PlRun *run, int event, int keeper, int netns, GError **error);
 
+/*
+ * Waits, for its time limit from now at most, until it has ended or, with `text`, has put out a
+ * line with it. FALSE only when the keeper is dead.
+ */
+gboolean pl_run_await(const PlRun *run, const char *text, int event, int keeper, GError **error);
+
 /* "`COMMAND` WHAT; it put out: ...", with its last lines. */
 void pl_run_error(GError **error, const PlRun *run, const char *what);
 

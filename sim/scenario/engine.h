@@ -60,6 +60,9 @@ typedef struct PlEngine {
 
     /* Starts a host's program and returns when it is ready, as the topology says. */
     gboolean (*start)(PlLab *lab, const PlNode *host, GError **error);
+    /* Waits, for the program's time limit at most, until it has ended or, with `text`, has put out
+     * a line with it. That it has not by then is no error. */
+    gboolean (*await)(PlLab *lab, const PlNode *host, const char *text, GError **error);
     /* How a program that `start` was asked for went so far. One that did not get ready may have
      * left nothing: then an error. */
     gboolean (*result)(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error);

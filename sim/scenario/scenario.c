@@ -45,6 +45,22 @@ static gboolean run_programs(Scenario *scenario, GError **error)
     return TRUE;
 }
 
+/* What the file expects of a program may still be coming. */
+static gboolean await_programs(const Scenario *scenario, GError **error)
+{
+    begin(scenario, "await");
+    for (unsigned i = 0; i < scenario->topology->expects->len; i++) {
+        const PlExpect *expect = g_ptr_array_index(scenario->topology->expects, i);
+        gboolean output = expect->kind == PL_EXPECT_OUTPUT;
+
+        if ((output || expect->kind == PL_EXPECT_EXIT) &&
+            !scenario->engine->await(scenario->lab, expect->node, output ? expect->value : NULL,
+                                     error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 /* What the programs left, also when something went wrong: it may say why. One that was the reason
  * itself may have left nothing; the first error is told. */
 static gboolean collect_programs(const Scenario *scenario, GError **error)
@@ -138,7 +154,7 @@ static gboolean run_recorded(Scenario *scenario, GError **error)
     if (!engine->reset(scenario->lab, error) ||
         !engine->record(scenario->lab, scenario->capture_fd, error))
         return FALSE;
-    done = run_programs(scenario, error);
+    done = run_programs(scenario, error) && await_programs(scenario, error);
     if (done) {
         begin(scenario, "exercise");
         done = pl_survey_run(scenario->topology, engine, scenario->lab, scenario->seed, FALSE,

@@ -2,10 +2,13 @@
 /*
  * One run of one topology on one engine:
  *
- *   up -> certify (prober: each host through its whole way out, then each NAT from close by) ->
- * reset
- *      -> record -> programs -> steps -> exercise (the same probes again, for the wire to see) ->
- * judge -> down
+ *   up
+ *   certify    the prober: each host through its whole way out, then each NAT from close by
+ *   record     after every NAT was made new
+ *   programs, steps, await
+ *   exercise   the same probes again, for the wire to see
+ *   judge
+ *   down
  */
 #pragma once
 

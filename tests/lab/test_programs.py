@@ -147,3 +147,38 @@ do = nat home address 203.0.113.77
     assert cell["hosts"]["alice"]["external"]["certified"] == "203.0.113.2"
     assert cell["hosts"]["alice"]["external"]["observed"] == "203.0.113.77"
     assert cell["hosts"]["alice"]["class"]["observed"] == "port-restricted"
+
+
+TWO_AT_ONCE = """
+[topology]
+title = Two programs at the same time
+[network internet]
+subnet = 203.0.113.0/24
+[nat home]
+outside = internet
+inside = 192.168.1.0/24
+behaviour = port-restricted
+[host alice]
+behind = home
+run = sh -c 'sleep {alice}; echo alice is done'
+time-limit = {limit}
+[host hub]
+on = internet
+run = sh -c 'sleep 0.2; echo hub says hello; exec sleep 1000'
+[expect]
+alice.exit = 0
+alice.output = alice is done
+hub.output = says hello
+"""
+
+
+def test_expected_ends_and_outputs_are_waited_for(pinlab, write):
+    cell, _ = pinlab.cell(write(TWO_AT_ONCE.format(alice="1.5", limit="20s")), status=0)
+    assert cell["hosts"]["alice"]["program"]["exit"] == 0
+    assert cell["hosts"]["hub"]["program"]["exit"] is None
+
+
+def test_an_expected_end_is_waited_for_until_the_time_limit(pinlab, write):
+    cell, _ = pinlab.cell(write(TWO_AT_ONCE.format(alice="1000", limit="300ms")), status=1)
+    assert any("still running" in reason for reason in cell["reasons"])
+    assert cell["duration_s"] < 30

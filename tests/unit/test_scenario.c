@@ -89,6 +89,15 @@ static gboolean start(PlLab *self, const PlNode *host, GError **error)
     return FALSE;
 }
 
+static gboolean await_program(PlLab *self, const PlNode *host, const char *text, GError **error)
+{
+    (void)self;
+    (void)host;
+    (void)text;
+    (void)error;
+    return TRUE;
+}
+
 static gboolean result(PlLab *self, const PlNode *host, PlProgramResult *ret_result, GError **error)
 {
     if (self->silent || strcmp(host->name, "alice") != 0) {
@@ -111,6 +120,7 @@ static const PlEngine engine = {
     .record = record,
     .record_stop = record_stop,
     .start = start,
+    .await = await_program,
     .result = result,
 };
 
