@@ -240,6 +240,7 @@ static gboolean read_user_rules(const PlTopology *topology, const PlNode *nat,
 {
     g_autofree char *contents = NULL, *all = pl_rules_address_set(outside);
     g_autofree char *lan = pl_prefix_format(&pl_nat_inside(nat)->network->subnet);
+    g_autofree char *number = g_strdup_printf("0x%08x", seed);
     g_autoptr(GError) cause = NULL;
     g_autoptr(GString) text = g_string_new(NULL);
     gsize length;
@@ -260,8 +261,9 @@ static gboolean read_user_rules(const PlTopology *topology, const PlNode *nat,
     pl_rules_append_address(text, &g_array_index(pl_nat_inside(nat)->addresses, PhAddress, 0));
     g_string_append(text, "\ndefine WAN = ");
     pl_rules_append_address(text, &g_array_index(outside, PhAddress, 0));
-    g_string_append_printf(text, "\ndefine WAN_ALL = %s\ndefine SEED = 0x%08x\n%s", all, seed,
-                           contents);
+    g_string_append_printf(text, "\ndefine WAN_ALL = %s\n%s", all, contents);
+    /* nft takes no variable for a seed. */
+    g_string_replace(text, "$SEED", number, 0);
     *ret_text = g_string_free(g_steal_pointer(&text), FALSE);
     return TRUE;
 }

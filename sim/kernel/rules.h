@@ -18,7 +18,8 @@
  *   define LAN_ADDRESS = 192.168.1.1         its own address there
  *   define WAN = 203.0.113.2                 its (first) external address
  *   define WAN_ALL = { 203.0.113.2, ... }    all of them
- *   define SEED = 0x1f2e3d4c                 for jhash
+ *
+ * and with each $SEED in it replaced by a number for jhash.
  *
  * Errors: PL_ERROR_INPUT for a `rules` file that cannot be read, PL_ERROR_UNSUPPORTED for a
  * behaviour that nftables cannot express.
@@ -27,4 +28,4 @@ char *pl_rules_text(const PlTopology *topology, const PlNode *nat, const GArray 
                     uint64_t seed, GError **error);
 
 /* How many lines of a `rules` file's text are definitions. */
-#define PL_RULES_DEFINES 7
+#define PL_RULES_DEFINES 6

@@ -79,17 +79,23 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
     pl_findings_set(ret_findings, PL_AXIS_UDP, pl_pass_name(PL_PASS_YES), NULL);
 }
 
+/* How the ports look. Random ones of a small range cannot be told from a subscriber's block. */
+static const char *allocation_words(const PlBehaviour *behaviour, unsigned range)
+{
+    if (behaviour->port_allocation != PL_PORT_ALLOCATION_RANDOM ||
+        range > PL_ALLOCATION_BLOCK_PERHAPS)
+        return pl_port_allocation_name(behaviour->port_allocation);
+    return range > PL_ALLOCATION_BLOCK_SPAN ? "random, block" : "block";
+}
+
 static void set_translation(PlFindings *findings, const PlNode *nat)
 {
     const PlBehaviour *behaviour = &nat->behaviour;
     unsigned range = behaviour->port_last - behaviour->port_first + 1U;
     unsigned ports = pl_behaviour_ports(behaviour, pl_nat_outside(nat)->addresses->len);
-    PlPortAllocation allocation = behaviour->port_allocation;
 
-    if (allocation == PL_PORT_ALLOCATION_RANDOM && range <= PL_ALLOCATION_BLOCK_SPAN)
-        allocation = PL_PORT_ALLOCATION_BLOCK;
-    pl_findings_set(findings, PL_AXIS_PORT_ALLOCATION, pl_port_allocation_name(allocation), NULL);
-    if (allocation != PL_PORT_ALLOCATION_PRESERVE) {
+    pl_findings_set(findings, PL_AXIS_PORT_ALLOCATION, allocation_words(behaviour, range), NULL);
+    if (behaviour->port_allocation != PL_PORT_ALLOCATION_PRESERVE) {
         g_autofree char *text =
             g_strdup_printf("%u-%u", behaviour->port_first, behaviour->port_last);
 

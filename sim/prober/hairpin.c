@@ -38,15 +38,25 @@ static void start_trial(PlProber *prober)
         pl_probe_send(prober, prober->outside[0][0], test->socket[0], &external[0], PL_FLIGHT_MUST);
 }
 
-/* An endpoint-dependent mapping has another external port towards the other host: then its address
- * has to do. */
+static gboolean is_ours(const PlProber *prober, const PhAddress *address)
+{
+    const GArray *pool = pl_nat_outside(prober->plan.nat)->addresses;
+
+    for (unsigned i = 0; i < pool->len; i++)
+        if (ph_address_equal_host(&g_array_index(pool, PhAddress, i), address))
+            return TRUE;
+    return FALSE;
+}
+
+/* An endpoint-dependent mapping has another external port towards the other host, and where pooling
+ * is arbitrary another address, too: then any of the NAT's has to do. */
 static gboolean is_external(const PlProber *prober, const PhAddress *source, unsigned sender)
 {
     const PhAddress *external = &pl_probe_flight(prober, prober->hairpin.contact[sender])->source;
 
     if (prober->mapping.found == PL_MAPPING_ENDPOINT_INDEPENDENT)
         return ph_address_equal(source, external);
-    return ph_address_equal_host(source, external);
+    return ph_address_equal_host(source, external) || is_ours(prober, source);
 }
 
 static void judge(PlProber *prober, unsigned token, unsigned sender)

@@ -11,5 +11,8 @@
    never this close by chance (5e-7). In a range no wider, random ports look like a block. */
 #define PL_ALLOCATION_BLOCK_ENOUGH 7
 #define PL_ALLOCATION_BLOCK_SPAN   4096
+/* In a range up to here, seven random ports may lie within that span: it says nothing then (beyond,
+   they do once in 40000 times). */
+#define PL_ALLOCATION_BLOCK_PERHAPS 32768
 /* Between ports that are counted through. */
 #define PL_ALLOCATION_STEP_MAX 64

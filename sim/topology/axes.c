@@ -153,8 +153,8 @@ void pl_findings_set(PlFindings *findings, PlAxis axis, const char *value, const
     findings->why[axis] = new_why;
 }
 
-/* Every address that was found is one of those expected. */
-static gboolean addresses_agree(const char *expected, const char *found)
+/* All that was found is among what was expected. */
+static gboolean lists_agree(const char *expected, const char *found)
 {
     g_auto(GStrv) allowed = pl_list_split(expected);
     g_auto(GStrv) seen = pl_list_split(found);
@@ -188,8 +188,8 @@ static gboolean timeouts_agree(const char *expected, const char *found)
 
 gboolean pl_axis_agrees(PlAxis axis, const char *expected, const char *found)
 {
-    if (axis == PL_AXIS_EXTERNAL)
-        return addresses_agree(expected, found);
+    if (axis == PL_AXIS_EXTERNAL || axis == PL_AXIS_PORT_ALLOCATION)
+        return lists_agree(expected, found);
     if (axis == PL_AXIS_PORT_RANGE)
         return ranges_agree(expected, found);
     if (axis == PL_AXIS_UDP_TIMEOUT)

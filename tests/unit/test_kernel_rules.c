@@ -192,7 +192,7 @@ static void test_user_rules_have_definitions(void)
     g_autofree char *text = NULL;
     unsigned lines = 0;
 
-    g_assert_true(g_file_set_contents(path, "table ip own {\n}\n", -1, NULL));
+    g_assert_true(g_file_set_contents(path, "table ip own {\n}\n# $SEED\n", -1, NULL));
     text = rules_of(keys, 1);
     for (const char *c = text; c < strstr(text, "table ip own"); c++)
         lines += *c == '\n';
@@ -200,6 +200,7 @@ static void test_user_rules_have_definitions(void)
     g_assert_nonnull(strstr(text, "define OUTSIDE = \"outside\"\n"));
     g_assert_nonnull(strstr(text, "define LAN = 192.168.1.0/24\n"));
     g_assert_nonnull(strstr(text, "define WAN = 203.0.113.2\n"));
+    g_assert_nonnull(strstr(text, "# 0x"));
     g_unlink(path);
     g_rmdir(directory);
 }
@@ -207,7 +208,7 @@ static void test_user_rules_have_definitions(void)
 static void test_messages_name_file_and_line(void)
 {
     g_autofree char *message =
-        pl_nft_message("/proc/self/fd/3:10:3-8: Error: syntax error\n  foo bar\n  ^^^\n", "own.nft",
+        pl_nft_message("/proc/self/fd/3:9:3-8: Error: syntax error\n  foo bar\n  ^^^\n", "own.nft",
                        PL_RULES_DEFINES + 1);
     g_autofree char *other = pl_nft_message("out of memory", "own.nft", 0);
 

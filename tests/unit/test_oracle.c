@@ -129,8 +129,10 @@ static void without_udp_nothing_else_can_be_known(void)
 static void few_random_ports_look_like_a_block(void)
 {
     assert_nat("behaviour = symmetric", PL_AXIS_PORT_ALLOCATION, "random");
-    assert_nat("behaviour = symmetric\nport-range = 2000-6096", PL_AXIS_PORT_ALLOCATION, "random");
     assert_nat("behaviour = symmetric\nport-range = 2000-6095", PL_AXIS_PORT_ALLOCATION, "block");
+    assert_nat("behaviour = symmetric\nport-range = 2000-6096", PL_AXIS_PORT_ALLOCATION,
+               "random, block");
+    assert_nat("behaviour = symmetric\nport-range = 2000-34768", PL_AXIS_PORT_ALLOCATION, "random");
     assert_nat("behaviour = symmetric\nport-range = 2000-2099\nport-allocation = sequential",
                PL_AXIS_PORT_ALLOCATION, "sequential");
     assert_nat("behaviour = full-cone", PL_AXIS_PORT_ALLOCATION, "preserve");
@@ -199,6 +201,8 @@ static void findings_agree_by_meaning_not_by_spelling(void)
     g_assert_true(pl_axis_agrees(PL_AXIS_EXTERNAL, "1.2.3.4, 1.2.3.5", "1.2.3.5, 1.2.3.4"));
     g_assert_false(pl_axis_agrees(PL_AXIS_EXTERNAL, "1.2.3.4", "1.2.3.4, 1.2.3.5"));
     g_assert_false(pl_axis_agrees(PL_AXIS_EXTERNAL, "1.2.3.4", ""));
+    g_assert_true(pl_axis_agrees(PL_AXIS_PORT_ALLOCATION, "random, block", "block"));
+    g_assert_false(pl_axis_agrees(PL_AXIS_PORT_ALLOCATION, "random, block", "sequential"));
     g_assert_true(pl_axis_agrees(PL_AXIS_PORT_RANGE, "1024-65535", "2000-3000"));
     g_assert_false(pl_axis_agrees(PL_AXIS_PORT_RANGE, "1024-65535", "1000-3000"));
     g_assert_true(pl_axis_agrees(PL_AXIS_UDP_TIMEOUT, "2s", "2000ms"));
