@@ -40,6 +40,8 @@ void ph_exchange_handle_timeout(PhExchange *exchange, uint64_t now)
     exchange->copies++;
     exchange->pending = true;
     exchange->gap_ns *= 2;
+    if (exchange->schedule.most_ns && exchange->gap_ns > exchange->schedule.most_ns)
+        exchange->gap_ns = exchange->schedule.most_ns;
     exchange->due_ns =
         now + (exchange->copies == exchange->schedule.copies ? exchange->schedule.last_ns
                                                              : exchange->gap_ns);
@@ -141,5 +143,5 @@ bool ph_exchange_receive(PhExchange *exchange, const PhPath *path, const PhStunM
 void ph_exchange_measure(const PhExchange *exchange, PhRtt *rtt)
 {
     if (exchange->copies == 1 || !rtt->known)
-        ph_rtt_add(rtt, exchange->answered_ns - exchange->sent_ns);
+        ph_rtt_add(rtt, exchange->answered_ns - exchange->sent_ns, exchange->copies == 1);
 }

@@ -33,10 +33,11 @@ typedef enum {
     PH_EXCHANGE_SILENT,
 } PhExchangeState;
 
-/* Copies, the time after the first one (which doubles with each), and after the last. */
+/* Copies, the time after the first one (which doubles with each, up to most_ns; 0: no limit), and
+ * after the last. */
 typedef struct PhSchedule {
     unsigned copies;
-    uint64_t first_ns, last_ns;
+    uint64_t first_ns, most_ns, last_ns;
 } PhSchedule;
 
 typedef struct PhExchange {

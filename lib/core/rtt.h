@@ -8,17 +8,19 @@
 #define PH_MS UINT64_C(1000000)
 
 typedef struct PhRtt {
-    bool known;
+    bool known, exact; /* else it may be much too long */
     uint64_t smooth_ns, variation_ns;
 } PhRtt;
 
-static inline void ph_rtt_add(PhRtt *rtt, uint64_t sample_ns)
+/* The first sample that is exact takes the place of one that was not. */
+static inline void ph_rtt_add(PhRtt *rtt, uint64_t sample_ns, bool exact)
 {
     uint64_t off =
         sample_ns > rtt->smooth_ns ? sample_ns - rtt->smooth_ns : rtt->smooth_ns - sample_ns;
 
-    if (!rtt->known) {
-        *rtt = (PhRtt){.known = true, .smooth_ns = sample_ns, .variation_ns = sample_ns / 2};
+    if (!rtt->known || (exact && !rtt->exact)) {
+        *rtt = (PhRtt){
+            .known = true, .exact = exact, .smooth_ns = sample_ns, .variation_ns = sample_ns / 2};
         return;
     }
     rtt->variation_ns = (3 * rtt->variation_ns + off) / 4;
