@@ -116,7 +116,8 @@ static PhExchangeState read_error(PhExchange *exchange, const PhStunMessage *mes
 
 static bool is_from_the_asked(const PhExchange *exchange, const PhPath *path)
 {
-    return path->transport == exchange->path.transport && path->socket == exchange->answer_at &&
+    return path->transport == exchange->path.transport &&
+           (path->socket == exchange->path.socket || path->socket == exchange->answer_at) &&
            (ph_address_equal(&path->remote, &exchange->path.remote) ||
             ph_address_equal(&path->remote, &exchange->source));
 }
@@ -135,6 +136,7 @@ bool ph_exchange_receive(PhExchange *exchange, const PhPath *path, const PhStunM
     else
         return false; /* our own request, looped back */
     exchange->from = path->remote;
+    exchange->came_to = path->socket;
     exchange->answered_ns = now;
     exchange->pending = false;
     return true;

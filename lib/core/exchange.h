@@ -44,7 +44,7 @@ typedef struct PhExchange {
     PhExchangeState state;
     PhPath path;
     PhAddress source;      /* where the answer must come from, unless it comes from path.remote */
-    uint32_t answer_at;    /* the socket that it must come to */
+    uint32_t answer_at;    /* the socket that it must come to, unless it comes to path.socket */
     uint32_t change;       /* CHANGE-REQUEST's flags */
     uint16_t respond_port; /* RESPONSE-PORT, or 0 */
     PhStunTransaction transaction;
@@ -55,6 +55,7 @@ typedef struct PhExchange {
 
     /* What was answered, and when. */
     uint64_t answered_ns;
+    uint32_t came_to;              /* a socket */
     PhAddress from, mapped, other; /* `other` and `other_port`: none when not said */
     uint16_t other_port;
     unsigned error; /* when REFUSED */
