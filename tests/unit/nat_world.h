@@ -41,9 +41,11 @@ typedef struct NatMapping {
     GArray *contacted; /* PhAddress */
 } NatMapping;
 
+typedef enum { TO_HUB, TO_NAT, TO_HOST } WorldPlace;
+
 typedef struct WorldPacket {
     guint64 at_ns, sequence;
-    enum { TO_HUB, TO_NAT, TO_HOST } where;
+    WorldPlace where;
     PhAddress from, to;
     gsize length;
     guint8 bytes[WORLD_BYTES];
@@ -59,6 +61,7 @@ struct World {
     guint loss_percent; /* each way */
     guint hub_hosts, hub_ports;
     gboolean hub_dead;
+    gboolean ipv6;     /* then nothing may be translated */
     guint sockets_max; /* that can be opened */
     /* The hub's answer may be changed, or swallowed (returns 0), before it is sent from `*from`. */
     gsize (*tamper)(World *world, const guint8 *request, gsize request_length, PhAddress *from,
@@ -120,10 +123,15 @@ static inline void world_start(World *world)
         world->hub.hosts[1] = world_address("203.0.113.11");
     world->hub.ports[0] = 3478;
     world->hub.ports[1] = world->hub_ports == 2 ? 3479 : 0;
-    world->reflector = ph_reflector_new(&world->hub);
-    g_assert_nonnull(world->reflector);
     if (world->nat.mapping == PH_MAPPING_NONE)
         world->inside_host = world_address("198.51.100.2");
+    if (world->ipv6) {
+        world->hub.hosts[0] = world_address("2001:db8::10");
+        world->hub.hosts[1] = world_address("2001:db8::11");
+        world->inside_host = world_address("2001:db8:1:1::2");
+    }
+    world->reflector = ph_reflector_new(&world->hub);
+    g_assert_nonnull(world->reflector);
 }
 
 static inline void world_clear(World *world)
@@ -144,8 +152,9 @@ static inline gint world_by_time(gconstpointer a, gconstpointer b)
     return left->sequence < right->sequence ? -1 : 1;
 }
 
-static inline void world_push(World *world, int where, guint64 delay_ns, const PhAddress *from,
-                              const PhAddress *to, const guint8 *bytes, gsize length)
+static inline void world_push(World *world, WorldPlace where, guint64 delay_ns,
+                              const PhAddress *from, const PhAddress *to, const guint8 *bytes,
+                              gsize length)
 {
     WorldPacket *packet = g_new0(WorldPacket, 1);
 
@@ -161,8 +170,8 @@ static inline void world_push(World *world, int where, guint64 delay_ns, const P
 }
 
 /* Over the internet: late by chance, or not at all. */
-static inline void world_send(World *world, int where, const PhAddress *from, const PhAddress *to,
-                              const guint8 *bytes, gsize length)
+static inline void world_send(World *world, WorldPlace where, const PhAddress *from,
+                              const PhAddress *to, const guint8 *bytes, gsize length)
 {
     guint64 delay = world->delay_ns;
 

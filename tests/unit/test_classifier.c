@@ -12,6 +12,7 @@ typedef struct Run {
     PhClassification result;
     guint64 seed;
     gboolean no_locals;
+    guint kept_open; /* sockets that are not the classifier's */
 } Run;
 
 static void run_init(Run *run, const NatBehaviour *nat)
@@ -83,7 +84,7 @@ static void classify(Run *run)
             ph_classifier_handle_timeout(run->classifier, world->now);
         }
     }
-    g_assert_cmpuint(world->n_open, ==, 0);
+    g_assert_cmpuint(world->n_open, ==, run->kept_open);
     g_assert_cmpuint(ph_classifier_next_timeout(run->classifier), ==, UINT64_MAX);
     g_assert_true(run->result.nat_class != PH_CLASS_UNKNOWN || run->result.why.nat_class);
 }
@@ -782,6 +783,47 @@ static void sockets_that_cannot_be_opened_are_named(void)
     }
 }
 
+static void test_N2_of_ipv6_too(void)
+{
+    for (PhFiltering f = PH_FILTERING_ENDPOINT_INDEPENDENT;
+         f <= PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT; f++) {
+        NatBehaviour nat = {.mapping = PH_MAPPING_NONE, .filtering = f};
+        g_auto(Run) run;
+
+        run_init(&run, &nat);
+        run.world.ipv6 = TRUE;
+        run.config.server = world_address("[2001:db8::10]:3478");
+        classify(&run);
+        g_assert_cmpint(run.result.filtering, ==, f);
+        expect_class(&run, ph_class_of(PH_MAPPING_NONE, f));
+    }
+}
+
+/* The data socket is the driver's: it is used, and neither opened nor closed. */
+static void the_drivers_own_socket_is_what_is_classified(void)
+{
+    PhSocketRequest request = {.kind = PH_SOCKET_OPEN, .socket = 7};
+    g_auto(Run) run;
+
+    run_init(&run, &port_restricted);
+    g_assert_true(world_socket(&run.world, &request, &run.config.socket_local));
+    run.config.has_socket = true;
+    run.config.socket = 7;
+    run.kept_open = 1;
+    classify(&run);
+    expect_class(&run, PH_CLASS_PORT_RESTRICTED);
+    g_assert_true(ph_address_equal(&run.result.local, &run.config.socket_local));
+    for (guint i = 0; i < run.world.mappings->len; i++) {
+        const NatMapping *mapping = nat_at(&run.world, i);
+
+        if (ph_address_equal(&mapping->external, &run.result.mapped)) {
+            g_assert_true(ph_address_equal(&mapping->inside, &run.config.socket_local));
+            return;
+        }
+    }
+    g_assert_not_reached();
+}
+
 static void the_same_seed_gives_the_same_run(void)
 {
     PhClassification first;
@@ -847,6 +889,8 @@ int main(int argc, char **argv)
     ADD(strangers_change_nothing);
     ADD(a_nat_that_restarts_meanwhile_is_not_symmetric);
     ADD(sockets_that_cannot_be_opened_are_named);
+    ADD(test_N2_of_ipv6_too);
+    ADD(the_drivers_own_socket_is_what_is_classified);
     ADD(the_same_seed_gives_the_same_run);
     ADD(a_config_that_makes_no_sense_is_refused);
     return g_test_run();
