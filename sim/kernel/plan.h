@@ -7,7 +7,7 @@
  *   alice ── eth0 ═══ inside ── home-a ── outside ═══ p3 ── br0 ── p1 ═══ eth0 ── hub
  *
  * A network of two, one of them a host, is one cable (a veth pair). Every other network is a bridge
- * in the switch, which is the namespace that the lab began with. No bridge has an address, so that
+ * in the switch, a namespace that belongs to no node. No bridge has an address, so that
  * two networks may have the same subnet.
  */
 #pragma once
@@ -77,8 +77,9 @@ void pl_plan_free(PlPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlPlan, pl_plan_free)
 
 const PlPlace *pl_plan_place(const PlPlan *plan, const PlAttachment *attachment);
-/* "br0"; FALSE when the network is a cable. */
-gboolean pl_plan_bridge(const PlNetwork *network, char ret_name[static IFNAMSIZ]);
+/* "br0"; FALSE when the network is a cable: of two, and no step pulls it out. */
+gboolean pl_plan_bridge(const PlTopology *topology, const PlNetwork *network,
+                        char ret_name[static IFNAMSIZ]);
 /* "alice", or "switch". */
 const char *pl_plan_space_name(const PlTopology *topology, unsigned space);
 

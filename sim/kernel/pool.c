@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "topology/random.h"
+
 /* Enough that mappings living together rarely have to share a slot; an nft map of 64 entries loads
    in less than a millisecond, one of 1024 in seven. */
 #define SLOTS_DEFAULT 64
@@ -11,15 +13,6 @@
 #define SLOTS_BLOCK_MAX 128
 /* Sequential ports are single slots. The sequence begins anew after as many. */
 #define SLOTS_SEQUENTIAL 512
-
-uint64_t pl_pool_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 /* The innermost NAT on the way out that translates. */
 static const PlNode *translator(const PlTopology *topology, const PlNode *node)
@@ -70,7 +63,7 @@ GArray *pl_pool_subscribers(const PlTopology *topology, const PlNode *nat)
 static void shuffle(GArray *slots, unsigned base, unsigned n, uint64_t *state)
 {
     for (unsigned i = n; i > 1; i--) {
-        unsigned j = (unsigned)(pl_pool_random(state) % i);
+        unsigned j = (unsigned)(pl_random_next(state) % i);
         PlSlot *a = &g_array_index(slots, PlSlot, base + i - 1);
         PlSlot *b = &g_array_index(slots, PlSlot, base + j);
         PlSlot swap = *a;
@@ -120,7 +113,15 @@ static void fill_group(PlPool *pool, PlSlotGroup *group, const PlBehaviour *beha
         n = MIN(ports, SLOTS_SEQUENTIAL);
         cut(pool, addresses, n_addresses, first, first + n - 1, n);
     } else {
-        cut(pool, addresses, n_addresses, first, last, n);
+        /* Where they can all be slots, every port of every address is one; else the ports are dealt
+           out among the addresses. */
+        if (ports * n_addresses <= SLOTS_DEFAULT) {
+            n = ports * n_addresses;
+            for (unsigned i = 0; i < n_addresses; i++)
+                cut(pool, addresses + i, 1, first, last, ports);
+        } else {
+            cut(pool, addresses, n_addresses, first, last, n);
+        }
         shuffle(pool->slots, group->base, n, state);
     }
     group->size = n;

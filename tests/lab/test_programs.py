@@ -2,6 +2,8 @@
 """Programs on hosts: each host is a small machine, and a program that does not do what it should fails the run with its
 last words."""
 
+import resource
+
 HOSTS = """[topology]
 title = Two hosts with programs
 [network internet]
@@ -34,8 +36,8 @@ def failed(pinlab, path):
 
 
 def test_a_command_that_does_not_start_fails_by_name(pinlab, write):
-    reasons, _ = failed(pinlab, write(lab(alice="run = no-such-program --fast")))
-    assert "alice" in reasons and "no-such-program" in reasons
+    cell, _ = pinlab.cell(write(lab(alice="run = no-such-program --fast")), status=1)
+    assert cell["reasons"] == ["host alice: cannot start `no-such-program`: No such file or directory"]
 
 
 def test_a_command_that_never_gets_ready_fails_in_time(pinlab, write):
@@ -50,8 +52,11 @@ def test_a_port_that_never_opens_fails_in_time(pinlab, write):
 
 
 def test_a_command_that_never_ends_fails_in_time(pinlab, write):
-    reasons, _ = failed(pinlab, write(lab(alice="run = sleep 600\nready = exit\ntime-limit = 300ms")))
-    assert "alice" in reasons
+    alice = "run = sh -c 'echo counting sheep; exec sleep 600'\nready = exit\ntime-limit = 300ms"
+    cell, _ = pinlab.cell(write(lab(alice=alice)), status=1)
+    (reason,) = cell["reasons"]
+    assert reason.startswith("host alice: `sh ") and "did not end within 0.3 s" in reason
+    assert cell["hosts"]["alice"]["program"] == {"exit": None, "output": "counting sheep\n"}
 
 
 def test_a_command_that_ends_before_it_is_ready_fails_with_its_last_words(pinlab, write):
@@ -63,6 +68,10 @@ def test_a_command_that_ends_before_it_is_ready_fails_with_its_last_words(pinlab
 def test_a_wrong_exit_status_fails(pinlab, write):
     reasons, _ = failed(pinlab, write(lab(alice="run = sh -c 'exit 4'\nready = exit")))
     assert "alice" in reasons and "4" in reasons
+
+
+def test_a_program_that_ends_well_before_the_end_passes(pinlab, write):
+    pinlab.cell(write(lab(alice="run = echo good morning\nready = line morning")), status=0)
 
 
 def test_an_expected_exit_status_passes(pinlab, write):
@@ -87,6 +96,19 @@ def test_hosts_have_tmp_and_run_of_their_own(pinlab, write):
     pinlab.cell(write(lab(hub=hub, alice=alice, expect="alice.output = all mine")), status=0)
 
 
+def test_programs_inherit_nothing_but_their_standard_streams(pinlab, write):
+    # The one of ls itself is the directory that it reads.
+    alice = "run = sh -c 'ls /proc/self/fd | wc -w; ulimit -n'\nready = exit"
+    limit = 100
+
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    with open("/dev/null", "rb") as stray:
+        result = pinlab.run("run", write(lab(alice=alice)), "--json", "-", pass_fds=[stray.fileno()], preexec_fn=lower)
+    assert result.expect(0).json()["hosts"]["alice"]["program"]["output"].split() == ["4", str(limit)]
+
+
 def test_ping_and_tcp_cross_every_nat(pinlab, write):
     hub = "run = python3 -m http.server 80\nready = tcp 80"
     fetch = "import urllib.request as r; print(r.urlopen(\"http://hub/\", timeout=10).status)"
@@ -100,3 +122,28 @@ def test_the_output_of_a_failed_run_is_shown(pinlab, write):
     path = write(lab(alice="run = sh -c 'echo my last words; exit 1'\nready = exit"))
     result = pinlab.run("run", path).expect(1)
     assert "my last words" in result.text and "--seed" in result.text
+
+
+def test_a_step_that_changes_a_nats_address_changes_no_class(pinlab, write):
+    path = write("""
+[topology]
+title = A router gets a new address
+[network internet]
+subnet = 203.0.113.0/24
+[nat home]
+outside = internet
+inside = 192.168.1.0/24
+behaviour = port-restricted
+[host alice]
+behind = home
+[host hub]
+on = internet
+[step 1]
+at = 1ms
+do = nat home address 203.0.113.77
+""")
+    cell, _ = pinlab.cell(path, status=0)
+    assert cell["nats"]["home"]["external"]["expected"] == "203.0.113.2, 203.0.113.77"
+    assert cell["hosts"]["alice"]["external"]["certified"] == "203.0.113.2"
+    assert cell["hosts"]["alice"]["external"]["observed"] == "203.0.113.77"
+    assert cell["hosts"]["alice"]["class"]["observed"] == "port-restricted"

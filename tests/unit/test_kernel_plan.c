@@ -67,8 +67,21 @@ static void test_three_are_a_bridge(void)
     g_assert_cmpuint(count(plan, PL_OP_BRIDGE), ==, 1);
     g_assert_cmpuint(count(plan, PL_OP_VETH), ==, 4);
     g_assert_cmpuint(outside->far_space, ==, PL_SPACE_SWITCH);
-    g_assert_true(pl_plan_bridge(pl_topology_network(topology, "internet"), name));
-    g_assert_false(pl_plan_bridge(pl_topology_network(topology, "home.inside"), name));
+    g_assert_true(pl_plan_bridge(topology, pl_topology_network(topology, "internet"), name));
+    g_assert_false(pl_plan_bridge(topology, pl_topology_network(topology, "home.inside"), name));
+}
+
+static void test_a_cable_to_be_pulled_is_a_bridge(void)
+{
+    g_autoptr(PlTopology) topology =
+        parse(HEAD "[host hub]\non = internet\n[step 1]\nat = 1s\ndo = link alice down\n" TAIL);
+    g_autoptr(PlPlan) plan = plan_of(topology);
+    const PlPlace *alice = pl_plan_place(plan, pl_topology_attachment(topology, "alice"));
+    const PlPlace *hub = pl_plan_place(plan, pl_topology_attachment(topology, "hub"));
+
+    g_assert_cmpuint(count(plan, PL_OP_BRIDGE), ==, 1);
+    g_assert_cmpuint(alice->far_space, ==, PL_SPACE_SWITCH);
+    g_assert_cmpuint(hub->far_space, !=, PL_SPACE_SWITCH);
 }
 
 static void test_two_nats_are_a_bridge(void)
@@ -152,7 +165,8 @@ static void follow(Built *built, const PlOp *op)
         g_assert_true(g_hash_table_add(built->spaces, GUINT_TO_POINTER(op->space)));
     g_assert_true(g_hash_table_contains(built->spaces, GUINT_TO_POINTER(op->space)));
     if (op->kind == PL_OP_NETNS) {
-        g_hash_table_add(built->interfaces, key_of(op->space, "lo"));
+        if (op->space != PL_SPACE_SWITCH)
+            g_hash_table_add(built->interfaces, key_of(op->space, "lo"));
     } else if (op->kind == PL_OP_SYSCTL) {
         if (strstr(op->key, "disable_ipv6"))
             g_hash_table_add(built->quiet, GUINT_TO_POINTER(op->space));
@@ -181,7 +195,6 @@ static void check_order(const char *path)
     built->quiet = g_hash_table_new(NULL, NULL);
     built->interfaces = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     built->up = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_hash_table_add(built->spaces, GUINT_TO_POINTER(PL_SPACE_SWITCH));
     for (unsigned i = 0; i < plan->ops->len; i++)
         follow(built, op_at(plan, i));
     /* Everything that was made is up, once, and has its offloads off (but for lo). */
@@ -216,6 +229,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kernel/plan/a network of two with a host is a cable", test_two_are_a_cable);
     g_test_add_func("/kernel/plan/a network of three is a bridge", test_three_are_a_bridge);
+    g_test_add_func("/kernel/plan/a cable that a step pulls out is a bridge",
+                    test_a_cable_to_be_pulled_is_a_bridge);
     g_test_add_func("/kernel/plan/a network of two NATs is a bridge", test_two_nats_are_a_bridge);
     g_test_add_func("/kernel/plan/conntrack has the NAT's timeout", test_timeouts_are_set);
     g_test_add_func("/kernel/plan/a link's mtu is that of its cable", test_mtu_is_kept);
