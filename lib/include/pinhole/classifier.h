@@ -11,10 +11,11 @@
  * lost.
  * - `direct` is only who is seen with an address of its own: the driver says which those are.
  *
- * A classification takes a few round trips, then the time that silence has to be waited for: two
- * rounds of pacing (25 ms or a quarter of the patience) and twice the patience, which is the round
- * trip plus four times its variation, 25 ms at least: 100 ms on a LAN; half of that is saved only
- * when no test stays silent. Blocked UDP takes 3 s, anything PH_CLASSIFIER_DEADLINE_NS at most.
+ * A classification takes a few round trips, three where nothing is translated and filtered and ten
+ * where ports have to be sampled. Then comes the time that silence has to be waited for, if there
+ * is any: two rounds of pacing (25 ms, or a quarter of the patience) and twice the patience, which
+ * is the round trip plus four times its variation, 25 ms at least. On a LAN that is 100 ms. Blocked
+ * UDP takes 3 s, anything PH_CLASSIFIER_DEADLINE_NS at most.
  */
 #pragma once
 
