@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the classifier.
+ *
+ *   classifier.c            the agent: sockets and datagrams
+ *   classify_phases.c       what is done, in which order
+ *   classify_mapping.c      what the four answers to one socket amount to
+ *   classify_silence.c      the tests in which silence is an answer: filtering and hairpin
+ *   classify_allocation.c   how external ports and addresses are chosen
+ *
+ * Every request has its place in one table of exchanges; judging looks at what stands there.
+ */
+#pragma once
+
+#include <pinhole/classifier.h>
+
+#include "exchange.h"
+
+#define PH_CLASSIFY_SAMPLES    5  /* fresh sockets, one after the other */
+#define PH_CLASSIFY_ROUNDS_MAX 20 /* of tests that may stay silent */
+
+/* The places of sockets. */
+enum {
+    PH_AT_DATA,
+    PH_AT_FILTER,
+    PH_AT_REPEAT,
+    PH_AT_HAIRPIN,
+    PH_AT_SAMPLE,
+    PH_AT_N = PH_AT_SAMPLE + PH_CLASSIFY_SAMPLES,
+};
+_Static_assert((int)PH_AT_N == PH_CLASSIFIER_SOCKETS, "as promised");
+
+/* What is sent in a round; the control last, so that nothing can overtake it by being later. */
+enum {
+    PH_TEST_BOTH, /* from another address and port */
+    PH_TEST_PORT, /* from another port */
+    PH_TEST_HAIRPIN_THERE,
+    PH_TEST_HAIRPIN_BACK,
+    PH_TEST_CONTROL,
+    PH_TEST_N,
+};
+
+/* The places of exchanges: [round][host][port] of the mapping test first. */
+enum {
+    PH_X_MAPPING = 0,
+    PH_X_REPEAT = 4,
+    PH_X_FILTER = 8,
+    PH_X_SAMPLE,
+    PH_X_HAIRPIN = PH_X_SAMPLE + PH_CLASSIFY_SAMPLES,
+    PH_X_RECHECK,
+    PH_X_ROUND,
+    PH_X_N = PH_X_ROUND + PH_CLASSIFY_ROUNDS_MAX * PH_TEST_N,
+};
+
+typedef enum {
+    PH_SOCKET_UNUSED,
+    PH_SOCKET_WANTED,
+    PH_SOCKET_OPENING,
+    PH_SOCKET_READY,
+    PH_SOCKET_DONE, /* to be closed */
+    PH_SOCKET_GONE, /* closed, or never opened */
+} PhSocketState;
+
+typedef struct PhClassifySocket {
+    PhSocketState state;
+    uint32_t id;
+    PhAddress local;
+} PhClassifySocket;
+
+typedef enum {
+    PH_PHASE_SOCKET,
+    PH_PHASE_FIRST,
+    PH_PHASE_MAPPING,
+    PH_PHASE_REPEAT,
+    PH_PHASE_SAMPLES,
+    PH_PHASE_HAIRPIN,
+    PH_PHASE_SILENCE,
+    PH_PHASE_DONE,
+} PhPhase;
+
+/* What became of a test that may stay silent. */
+typedef enum {
+    PH_TRIAL_OPEN,    /* not decided */
+    PH_TRIAL_ARRIVED, /* the packet came */
+    PH_TRIAL_SILENT,  /* it did not, though controls did */
+    PH_TRIAL_REFUSED, /* the reflector does not do that */
+    PH_TRIAL_LATER,   /* the reflector does not do it just now */
+} PhTrial;
+
+struct PhClassifier {
+    PhClassifierConfig config;
+    PhRandom random;
+    PhRtt rtt;
+    uint64_t now, start_ns, wake_ns; /* wake_ns: what the phase waits for */
+    PhPhase phase;
+    PhClassifySocket sockets[PH_AT_N];
+    PhExchange exchanges[PH_X_N];
+    PhAddress reflector[2][2]; /* its four sockets, as far as they exist */
+    const char *one_address;   /* why it has not all four; NULL: it has */
+    bool unreachable, polled;
+    unsigned sample, rounds;
+    uint64_t round_ns; /* when the last round began */
+    PhAddress hairpin_source;
+    unsigned hairpin_socket; /* where it came in */
+    PhClassification result;
+    PhClassifierCounters counters;
+    uint8_t buffer[PH_EXCHANGE_BYTES];
+};
+
+/* classifier.c */
+void ph_classify_ask(PhClassifier *c, unsigned exchange, unsigned socket, const PhAddress *remote,
+                     const PhSchedule *schedule);
+static inline bool ph_classify_answered(const PhClassifier *c, unsigned exchange)
+{
+    return c->exchanges[exchange].state == PH_EXCHANGE_ANSWERED;
+}
+/* The socket through which an exchange asks. */
+const PhClassifySocket *ph_classify_socket_of(const PhClassifier *c, unsigned exchange);
+
+/* classify_phases.c */
+/* Does what can be done now. */
+void ph_classify_advance(PhClassifier *c);
+/* Ends it with what is known. */
+void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why);
+/* How long an answer may take, from what was measured. */
+uint64_t ph_classify_patience(const PhClassifier *c);
+
+/* classify_mapping.c */
+/* The reflector's other sockets, from its first answer. */
+void ph_classify_reflector(PhClassifier *c);
+/* Judges both rounds as far as they have come. */
+void ph_classify_mapping(PhClassifier *c);
+/* Something on the way translates; or may, for all that is known. */
+bool ph_classify_is_translated(const PhClassifier *c);
+
+/* classify_silence.c */
+void ph_classify_round(PhClassifier *c);
+/* True when all is decided, or nothing more can be. */
+bool ph_classify_silence_step(PhClassifier *c);
+void ph_classify_filtering(PhClassifier *c);
+void ph_classify_hairpin(PhClassifier *c);
+
+/* classify_allocation.c */
+/* Enough sockets have kept their ports: no sample is needed. */
+bool ph_classify_preserves(const PhClassifier *c);
+void ph_classify_allocation(PhClassifier *c);

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The classifier's phases, in their order.
+ *
+ *     SOCKET --> FIRST --> MAPPING --> REPEAT --> SAMPLES --> HAIRPIN --> SILENCE --> DONE
+ *        |         |          |          ^           ^           |           ^         ^
+ *        |         |          |          |           |           |           |         |
+ *        |         |          +----------+-----------+-----------+-----------+         |
+ *        +---------+--------------------- nothing more to be learnt -------------------+
+ *
+ *   FIRST     the reflector's first socket: is there UDP at all, and what are its other sockets?
+ *   MAPPING   the other sockets, from the data socket
+ *   REPEAT    all of them from a fresh one, where equality could be chance
+ *   SAMPLES   fresh sockets one after the other; not where ports are preserved
+ *   HAIRPIN   a socket to be reached from the data socket; only where something is translated
+ *   SILENCE   rounds of tests that may stay silent
+ */
+#include "classify.h"
+
+/* The first request: at 0, 100, 300 and 700 ms, then every 400; given up at 3 s. Where every fifth
+ * packet is lost each way, one in 3000 hosts is taken for one without UDP. */
+#define FIRST_RTO_NS  (100 * PH_MS)
+#define FIRST_MOST_NS (400 * PH_MS)
+#define FIRST_COPIES  8
+#define FIRST_END_NS  (700 * PH_MS)
+
+/* The others follow the round trip: copies after 1, 2, 4, 8 and 16 times that, given up after 8
+ * times more. With the longest one that is 3 s as well. */
+#define RTO_MIN_NS    (25 * PH_MS)
+#define RTO_MAX_NS    (75 * PH_MS)
+#define COPIES        6
+#define LAST_RTOS     8
+#define SAMPLE_COPIES 4 /* many sockets, and where ports run out, silence is an answer */
+
+/* How long an answer may be in coming, at most. */
+#define PATIENCE_MAX_NS (1000 * PH_MS)
+
+static const char why_no_socket[] = "no socket could be opened";
+
+uint64_t ph_classify_patience(const PhClassifier *c)
+{
+    return ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, RTO_MIN_NS, PATIENCE_MAX_NS);
+}
+
+static PhSchedule schedule_of(const PhClassifier *c, unsigned copies)
+{
+    uint64_t rto = ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, RTO_MIN_NS, RTO_MAX_NS);
+
+    return (PhSchedule){.copies = copies, .first_ns = rto, .last_ns = LAST_RTOS * rto};
+}
+
+static bool is_over(const PhClassifier *c, unsigned exchange)
+{
+    return c->exchanges[exchange].state != PH_EXCHANGE_WAITING;
+}
+
+static void want_socket(PhClassifier *c, unsigned place)
+{
+    if (c->sockets[place].state == PH_SOCKET_UNUSED)
+        c->sockets[place].state = PH_SOCKET_WANTED;
+}
+
+static bool is_coming(const PhClassifier *c, unsigned place)
+{
+    return c->sockets[place].state == PH_SOCKET_WANTED ||
+           c->sockets[place].state == PH_SOCKET_OPENING;
+}
+
+static void let_socket_go(PhClassifier *c, unsigned place)
+{
+    PhClassifySocket *socket = &c->sockets[place];
+
+    if (place == PH_AT_DATA && c->config.has_socket)
+        return;
+    if (socket->state == PH_SOCKET_OPENING || socket->state == PH_SOCKET_READY)
+        socket->state = PH_SOCKET_DONE;
+    else if (socket->state == PH_SOCKET_WANTED)
+        socket->state = PH_SOCKET_GONE;
+}
+
+/* What no verdict was reached on has a reason. */
+static void fill_reasons(PhClassification *result)
+{
+    PhReasons *why = &result->why;
+    const char *reason = why->nat_class ? why->nat_class : "it was not reached";
+
+    if (result->mapping == PH_MAPPING_UNKNOWN && !why->mapping)
+        why->mapping = reason;
+    if (result->filtering == PH_FILTERING_UNKNOWN && !why->filtering)
+        why->filtering = reason;
+    if (result->port_allocation == PH_PORT_ALLOCATION_UNKNOWN && !why->port_allocation)
+        why->port_allocation = reason;
+    if (result->pooling == PH_POOLING_UNKNOWN && !why->pooling)
+        why->pooling = reason;
+    if (result->hairpin == PH_HAIRPIN_UNKNOWN && !why->hairpin)
+        why->hairpin = reason;
+    if (result->nat_class == PH_CLASS_UNKNOWN && !why->nat_class)
+        why->nat_class = why->mapping ? why->mapping : why->filtering;
+}
+
+void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why)
+{
+    c->result.nat_class = nat_class;
+    c->result.why.nat_class = why;
+    c->result.local = c->sockets[PH_AT_DATA].local;
+    c->result.rtt_ns = c->rtt.smooth_ns;
+    c->result.took_ns = c->now - c->start_ns;
+    fill_reasons(&c->result);
+    if (nat_class != PH_CLASS_UNKNOWN && nat_class != PH_CLASS_UDP_BLOCKED)
+        c->result.why.nat_class = NULL;
+    for (unsigned i = 0; i < PH_AT_N; i++)
+        let_socket_go(c, i);
+    for (unsigned i = 0; i < PH_X_N; i++) {
+        c->exchanges[i].state = PH_EXCHANGE_IDLE;
+        c->exchanges[i].pending = false;
+    }
+    c->phase = PH_PHASE_DONE;
+}
+
+/* The NAT was restarted, or has another address: what came before and after does not fit. */
+static bool has_changed_meanwhile(const PhClassifier *c)
+{
+    return ph_classify_answered(c, PH_X_RECHECK) &&
+           !ph_address_equal(&c->exchanges[PH_X_RECHECK].mapped,
+                             &c->exchanges[PH_X_MAPPING].mapped);
+}
+
+static void judge(PhClassifier *c)
+{
+    PhClassification *result = &c->result;
+    PhClass nat_class;
+
+    ph_classify_mapping(c);
+    nat_class = result->nat_class;
+    ph_classify_filtering(c);
+    ph_classify_hairpin(c);
+    ph_classify_allocation(c);
+    if (nat_class == PH_CLASS_UNKNOWN)
+        nat_class = ph_class_of(result->mapping, result->filtering);
+    if (has_changed_meanwhile(c)) {
+        ph_classify_finish(c, PH_CLASS_UNKNOWN, "the external address changed during the test");
+        return;
+    }
+    ph_classify_finish(c, nat_class, NULL);
+}
+
+static bool begin_first(PhClassifier *c)
+{
+    PhSchedule schedule = {
+        .copies = FIRST_COPIES,
+        .first_ns = FIRST_RTO_NS,
+        .most_ns = FIRST_MOST_NS,
+        .last_ns = FIRST_END_NS,
+    };
+
+    if (is_coming(c, PH_AT_DATA))
+        return false;
+    if (c->sockets[PH_AT_DATA].state != PH_SOCKET_READY) {
+        ph_classify_finish(c, PH_CLASS_UNKNOWN, why_no_socket);
+        return true;
+    }
+    ph_classify_ask(c, PH_X_MAPPING, PH_AT_DATA, &c->config.server, &schedule);
+    c->phase = PH_PHASE_FIRST;
+    return true;
+}
+
+static void ask_all(PhClassifier *c, unsigned first, unsigned from, unsigned socket)
+{
+    PhSchedule schedule = schedule_of(c, COPIES);
+
+    for (unsigned i = from; i < 4; i++) {
+        if (c->reflector[i / 2][i % 2].family != PH_FAMILY_NONE)
+            ph_classify_ask(c, first + i, socket, &c->reflector[i / 2][i % 2], &schedule);
+    }
+}
+
+static bool end_first(PhClassifier *c)
+{
+    const PhExchange *first = &c->exchanges[PH_X_MAPPING];
+
+    switch (first->state) {
+    case PH_EXCHANGE_IDLE:
+    case PH_EXCHANGE_WAITING:
+        return false;
+    case PH_EXCHANGE_REFUSED:
+        ph_classify_finish(c, PH_CLASS_UNKNOWN, "the reflector refuses to answer");
+        return true;
+    case PH_EXCHANGE_NONSENSE:
+        ph_classify_finish(c, PH_CLASS_UNKNOWN, "the reflector answers nonsense");
+        return true;
+    case PH_EXCHANGE_SILENT:
+        if (c->unreachable)
+            ph_classify_finish(
+                c, PH_CLASS_UNKNOWN,
+                "nobody listens where the reflector should be, or a firewall rejects UDP");
+        else
+            ph_classify_finish(c, PH_CLASS_UDP_BLOCKED,
+                               "no answer came by UDP: it is blocked, or the reflector is down");
+        return true;
+    case PH_EXCHANGE_ANSWERED:
+        break;
+    }
+    c->result.mapped = first->mapped;
+    c->result.port_preserved = first->mapped.port == c->sockets[PH_AT_DATA].local.port;
+    ph_classify_reflector(c);
+    ask_all(c, PH_X_MAPPING, 1, PH_AT_DATA);
+    want_socket(c, PH_AT_FILTER);
+    c->phase = PH_PHASE_MAPPING;
+    return true;
+}
+
+/* The filter's socket makes its contact meanwhile. */
+static void contact_filter(PhClassifier *c)
+{
+    PhSchedule schedule = schedule_of(c, COPIES);
+
+    if (c->sockets[PH_AT_FILTER].state == PH_SOCKET_READY &&
+        c->exchanges[PH_X_FILTER].state == PH_EXCHANGE_IDLE)
+        ph_classify_ask(c, PH_X_FILTER, PH_AT_FILTER, &c->reflector[0][0], &schedule);
+}
+
+static bool is_round_over(const PhClassifier *c, unsigned first)
+{
+    return is_over(c, first) && is_over(c, first + 1) && is_over(c, first + 2) &&
+           is_over(c, first + 3);
+}
+
+static bool end_mapping(PhClassifier *c)
+{
+    if (!is_round_over(c, PH_X_MAPPING) || is_coming(c, PH_AT_FILTER) || !is_over(c, PH_X_FILTER))
+        return false;
+    ph_classify_mapping(c);
+    if (!ph_classify_is_translated(c)) {
+        c->phase = PH_PHASE_SILENCE;
+    } else if (c->result.mapping == PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT) {
+        c->phase = PH_PHASE_SAMPLES;
+    } else {
+        want_socket(c, PH_AT_REPEAT);
+        c->phase = PH_PHASE_REPEAT;
+    }
+    return true;
+}
+
+static bool step_repeat(PhClassifier *c)
+{
+    if (is_coming(c, PH_AT_REPEAT))
+        return false;
+    if (c->sockets[PH_AT_REPEAT].state == PH_SOCKET_READY) {
+        PhSchedule schedule = schedule_of(c, COPIES);
+
+        if (c->exchanges[PH_X_REPEAT].state == PH_EXCHANGE_IDLE) {
+            ph_classify_ask(c, PH_X_REPEAT, PH_AT_REPEAT, &c->reflector[0][0], &schedule);
+            for (unsigned i = 1; i < 4; i++) {
+                if (ph_classify_answered(c, PH_X_MAPPING + i)) /* the others stay silent again */
+                    ph_classify_ask(c, PH_X_REPEAT + i, PH_AT_REPEAT, &c->reflector[i / 2][i % 2],
+                                    &schedule);
+            }
+        }
+        if (!is_round_over(c, PH_X_REPEAT))
+            return false;
+        let_socket_go(c, PH_AT_REPEAT);
+    }
+    c->phase = PH_PHASE_SAMPLES;
+    return true;
+}
+
+/* False: wait. */
+static bool step_samples(PhClassifier *c)
+{
+    unsigned place = PH_AT_SAMPLE + c->sample, exchange = PH_X_SAMPLE + c->sample;
+    PhSchedule schedule = schedule_of(c, SAMPLE_COPIES);
+
+    if (c->sample == PH_CLASSIFY_SAMPLES || (c->sample == 0 && ph_classify_preserves(c))) {
+        want_socket(c, PH_AT_HAIRPIN);
+        c->phase = PH_PHASE_HAIRPIN;
+        return true;
+    }
+    want_socket(c, place);
+    if (is_coming(c, place))
+        return false;
+    if (c->sockets[place].state == PH_SOCKET_READY) {
+        if (c->exchanges[exchange].state == PH_EXCHANGE_IDLE)
+            ph_classify_ask(c, exchange, place, &c->reflector[0][0], &schedule);
+        if (!is_over(c, exchange))
+            return false;
+        let_socket_go(c, place);
+    }
+    /* Where one gets no mapping, the next ones will not either. */
+    c->sample = ph_classify_answered(c, exchange) ? c->sample + 1 : PH_CLASSIFY_SAMPLES;
+    return true;
+}
+
+static bool step_hairpin(PhClassifier *c)
+{
+    PhSchedule schedule = schedule_of(c, SAMPLE_COPIES);
+
+    if (is_coming(c, PH_AT_HAIRPIN))
+        return false;
+    if (c->sockets[PH_AT_HAIRPIN].state == PH_SOCKET_READY) {
+        if (c->exchanges[PH_X_HAIRPIN].state == PH_EXCHANGE_IDLE)
+            ph_classify_ask(c, PH_X_HAIRPIN, PH_AT_HAIRPIN, &c->reflector[0][0], &schedule);
+        if (!is_over(c, PH_X_HAIRPIN))
+            return false;
+    }
+    c->phase = PH_PHASE_SILENCE;
+    return true;
+}
+
+static bool step_silence(PhClassifier *c)
+{
+    PhSchedule schedule = schedule_of(c, COPIES);
+    bool rounds_over;
+
+    if (c->exchanges[PH_X_RECHECK].state == PH_EXCHANGE_IDLE) {
+        ph_classify_ask(c, PH_X_RECHECK, PH_AT_DATA, &c->reflector[0][0], &schedule);
+        if (ph_classify_answered(c, PH_X_FILTER))
+            ph_classify_round(c);
+    }
+    rounds_over = !ph_classify_answered(c, PH_X_FILTER) || ph_classify_silence_step(c);
+    if (rounds_over)
+        c->wake_ns = UINT64_MAX;
+    if (!rounds_over || !is_over(c, PH_X_RECHECK))
+        return false;
+    judge(c);
+    return true;
+}
+
+void ph_classify_advance(PhClassifier *c)
+{
+    bool moved = true;
+
+    while (moved) {
+        c->wake_ns = UINT64_MAX;
+        if (c->phase > PH_PHASE_FIRST)
+            contact_filter(c);
+        switch (c->phase) {
+        case PH_PHASE_SOCKET:
+            moved = begin_first(c);
+            break;
+        case PH_PHASE_FIRST:
+            moved = end_first(c);
+            break;
+        case PH_PHASE_MAPPING:
+            moved = end_mapping(c);
+            break;
+        case PH_PHASE_REPEAT:
+            moved = step_repeat(c);
+            break;
+        case PH_PHASE_SAMPLES:
+            moved = step_samples(c);
+            break;
+        case PH_PHASE_HAIRPIN:
+            moved = step_hairpin(c);
+            break;
+        case PH_PHASE_SILENCE:
+            moved = step_silence(c);
+            break;
+        case PH_PHASE_DONE:
+            moved = false;
+            break;
+        }
+    }
+}

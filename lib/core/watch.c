@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When to classify again, and what to believe.
+ *
+ *     WAITING --due--> RUNNING --result--+--> believed or the same --> WAITING for the interval
+ *        ^                               |
+ *        +---------- confirm_ns ---------+--> in doubt
+ */
+#include <pinhole/watch.h>
+
+#include <stdlib.h>
+
+#include "rtt.h"
+
+#define INTERVAL_NS (30 * 60 * 1000 * PH_MS)
+#define CONFIRM_NS  (5000 * PH_MS)
+#define GAP_NS      (10000 * PH_MS)
+
+#define UNKNOWN_BELIEVED 3 /* in a row */
+
+struct PhWatch {
+    PhWatchConfig config;
+    bool running, classify, changed; /* the latter two: events to be polled */
+    bool again;                      /* asked for while one was running */
+    uint64_t due_ns, started_ns;
+    bool has_current, has_candidate;
+    unsigned unknown;
+    PhAddress seen; /* by a reflector, elsewhere than expected */
+    PhClassification current, candidate;
+    PhWatchCounters counters;
+};
+
+PhWatch *ph_watch_new(const PhWatchConfig *config, uint64_t now)
+{
+    PhWatch *watch = calloc(1, sizeof(*watch));
+
+    if (!watch)
+        return NULL;
+    watch->config.interval_ns = config->interval_ns ? config->interval_ns : INTERVAL_NS;
+    watch->config.confirm_ns = config->confirm_ns ? config->confirm_ns : CONFIRM_NS;
+    watch->config.gap_ns = config->gap_ns ? config->gap_ns : GAP_NS;
+    watch->due_ns = now;
+    ph_watch_handle_timeout(watch, now);
+    return watch;
+}
+
+PhWatch *ph_watch_free(PhWatch *watch)
+{
+    free(watch);
+    return NULL;
+}
+
+/* As soon as may be: classifications keep their distance. */
+static void hurry(PhWatch *watch, uint64_t now)
+{
+    uint64_t soonest = watch->started_ns + watch->config.gap_ns;
+
+    if (watch->running) {
+        watch->again = true;
+        return;
+    }
+    if (soonest < now)
+        soonest = now;
+    if (soonest < watch->due_ns)
+        watch->due_ns = soonest;
+    ph_watch_handle_timeout(watch, now);
+}
+
+void ph_watch_handle_timeout(PhWatch *watch, uint64_t now)
+{
+    if (watch->running || now < watch->due_ns)
+        return;
+    watch->running = watch->classify = true;
+    watch->again = false;
+    watch->started_ns = now;
+    watch->due_ns = UINT64_MAX;
+    watch->counters.classifications++;
+}
+
+uint64_t ph_watch_next_timeout(const PhWatch *watch)
+{
+    return watch->running ? UINT64_MAX : watch->due_ns;
+}
+
+void ph_watch_demand(PhWatch *watch, uint64_t now)
+{
+    hurry(watch, now);
+}
+
+static bool has_one_address(const PhClassification *classification)
+{
+    return classification->mapped.family != PH_FAMILY_NONE &&
+           classification->pooling != PH_POOLING_ARBITRARY;
+}
+
+void ph_watch_reflex(PhWatch *watch, const PhAddress *mapped, uint64_t now)
+{
+    /* Without an address there is nothing to compare with; but blocked UDP is so no more. */
+    bool news = watch->has_current && (watch->current.mapped.family == PH_FAMILY_NONE ||
+                                       (has_one_address(&watch->current) &&
+                                        !ph_address_equal_host(mapped, &watch->current.mapped)));
+
+    if (!news)
+        return;
+    watch->seen = *mapped;
+    hurry(watch, now);
+}
+
+static bool has_moved(const PhWatch *watch, const PhClassification *result)
+{
+    return has_one_address(&watch->current) && has_one_address(result) &&
+           !ph_address_equal_host(&watch->current.mapped, &result->mapped);
+}
+
+/* The result is believed: told if anything that matters is new. */
+static void believe(PhWatch *watch, const PhClassification *result)
+{
+    bool news = !watch->has_current || watch->current.nat_class != result->nat_class ||
+                has_moved(watch, result);
+
+    watch->current = *result;
+    watch->has_current = true;
+    watch->has_candidate = false;
+    watch->unknown = 0;
+    if (news) {
+        watch->changed = true;
+        watch->counters.changes++;
+    }
+}
+
+/* False: it has to be repeated. */
+static bool consider(PhWatch *watch, const PhClassification *result)
+{
+    bool first = !watch->has_current || watch->current.nat_class == PH_CLASS_UNKNOWN;
+
+    if (result->nat_class == PH_CLASS_UNKNOWN) {
+        if (!watch->has_current)
+            believe(watch, result); /* better than nothing, but not for long */
+        if (++watch->unknown < UNKNOWN_BELIEVED)
+            return false;
+        believe(watch, result);
+        return true;
+    }
+    if (first || has_moved(watch, result)) {
+        believe(watch, result);
+        return true;
+    }
+    if (result->nat_class == watch->current.nat_class) {
+        watch->counters.flaps += watch->has_candidate;
+        believe(watch, result);
+        return true;
+    }
+    watch->unknown = 0;
+    if (watch->has_candidate && watch->candidate.nat_class == result->nat_class) {
+        believe(watch, result);
+        return true;
+    }
+    watch->counters.flaps += watch->has_candidate;
+    watch->candidate = *result;
+    watch->has_candidate = true;
+    return false;
+}
+
+void ph_watch_result(PhWatch *watch, const PhClassification *result, uint64_t now)
+{
+    bool settled;
+
+    if (!watch->running)
+        return;
+    watch->running = false;
+    watch->counters.results[result->nat_class]++;
+    settled = consider(watch, result);
+    watch->due_ns = now + (settled ? watch->config.interval_ns : watch->config.confirm_ns);
+    /* What was seen meanwhile may be what this one has found. */
+    if (watch->again && (watch->seen.family == PH_FAMILY_NONE ||
+                         !ph_address_equal_host(&watch->seen, &result->mapped)))
+        hurry(watch, now);
+    watch->seen = (PhAddress){0};
+}
+
+bool ph_watch_poll_event(PhWatch *watch, PhWatchEvent *ret_event)
+{
+    if (watch->changed) {
+        watch->changed = false;
+        *ret_event = PH_WATCH_CHANGED;
+        return true;
+    }
+    if (watch->classify) {
+        watch->classify = false;
+        *ret_event = PH_WATCH_CLASSIFY;
+        return true;
+    }
+    return false;
+}
+
+const PhClassification *ph_watch_current(const PhWatch *watch)
+{
+    return watch->has_current ? &watch->current : NULL;
+}
+
+const PhWatchCounters *ph_watch_counters(const PhWatch *watch)
+{
+    return &watch->counters;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The watch decides when to classify, and what to believe of it: at the start, every so often, when
+ * a reflector sees another address, and on demand; and it never flaps. Its driver runs a classifier
+ * whenever it says so, and hands over what that found.
+ *
+ * - Another external address is certain: it is believed at once, with the class that comes with it,
+ *   as one change. Behind a NAT that gives any of several addresses to each mapping it means
+ * nothing.
+ * - Another class at the same address must be found twice in a row.
+ * - What is unknown replaces what is known only when nothing could be found out three times.
+ */
+#pragma once
+
+#include <pinhole/classification.h>
+
+typedef struct PhWatchConfig {
+    uint64_t interval_ns; /* between two classifications; 0: 30 minutes */
+    uint64_t confirm_ns;  /* until a doubtful one is repeated; 0: 5 s */
+    uint64_t gap_ns;      /* between two, however often it is asked for; 0: 10 s */
+} PhWatchConfig;
+
+typedef enum {
+    PH_WATCH_CLASSIFY, /* run a classification, and call ph_watch_result */
+    PH_WATCH_CHANGED,  /* the class, the external address, or both are others now */
+} PhWatchEvent;
+
+typedef struct PhWatchCounters {
+    uint64_t classifications;     /* asked for */
+    uint64_t results[PH_CLASS_N]; /* what they found */
+    uint64_t changes;             /* told */
+    uint64_t flaps;               /* another class, that was not found again */
+} PhWatchCounters;
+
+typedef struct PhWatch PhWatch;
+
+/* The first classification is due at once. NULL when there is no memory. */
+PH_EXPORT PhWatch *ph_watch_new(const PhWatchConfig *config, uint64_t now);
+PH_EXPORT PhWatch *ph_watch_free(PhWatch *watch); /* NULL is fine; returns NULL */
+
+/* What a reflector or a peer sees of a data socket. Only the host matters: ports are many. */
+PH_EXPORT void ph_watch_reflex(PhWatch *watch, const PhAddress *mapped, uint64_t now);
+/* Somebody wants to know, or has reason to doubt. */
+PH_EXPORT void ph_watch_demand(PhWatch *watch, uint64_t now);
+PH_EXPORT void ph_watch_result(PhWatch *watch, const PhClassification *result, uint64_t now);
+
+PH_EXPORT void ph_watch_handle_timeout(PhWatch *watch, uint64_t now);
+PH_EXPORT uint64_t ph_watch_next_timeout(const PhWatch *watch);
+PH_EXPORT bool ph_watch_poll_event(PhWatch *watch, PhWatchEvent *ret_event);
+
+/* What is believed; NULL before the first result. */
+PH_EXPORT const PhClassification *ph_watch_current(const PhWatch *watch);
+PH_EXPORT const PhWatchCounters *ph_watch_counters(const PhWatch *watch);
