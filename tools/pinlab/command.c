@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topology/topology.h"
+
 static void replace(GString *text, const char *from, const char *to)
 {
     g_string_replace(text, from, to, 1);
@@ -34,6 +36,13 @@ int command_refuse(const char *format, ...)
     va_end(arguments);
     fputc('\n', stderr);
     return EXIT_INPUT;
+}
+
+int command_status(const GError *error)
+{
+    if (g_error_matches(error, PL_ERROR, PL_ERROR_INPUT))
+        return EXIT_INPUT;
+    return g_error_matches(error, PL_ERROR, PL_ERROR_UNSUPPORTED) ? EXIT_SKIPPED : EXIT_FAILURE;
 }
 
 gboolean command_parse(const Command *command, const GOptionEntry *entries, int argc, char **argv,

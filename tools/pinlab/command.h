@@ -5,7 +5,8 @@
 #include <glib.h>
 
 enum {
-    EXIT_INPUT = 2, /* the user's files or arguments are wrong */
+    EXIT_INPUT = 2,    /* the user's files or arguments are wrong */
+    EXIT_SKIPPED = 77, /* this machine or engine cannot do it */
 };
 
 typedef struct Command {
@@ -20,6 +21,7 @@ int command_list(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_matrix(int argc, char **argv);
+int command_script(int argc, char **argv);
 
 /*
  * Reads the options (a list ended by {NULL}; may be NULL) out of argv and leaves the rest in
@@ -31,3 +33,6 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
 
 /* "pinlab: MESSAGE" on stderr; returns EXIT_INPUT. */
 int command_refuse(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* The exit status for an error: EXIT_INPUT, EXIT_SKIPPED or EXIT_FAILURE. */
+int command_status(const GError *error);

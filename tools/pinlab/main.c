@@ -10,10 +10,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"list", command_list},
-    {"check", command_check},
-    {"run", command_run},
-    {"matrix", command_matrix},
+    {"list", command_list},     {"check", command_check},   {"run", command_run},
+    {"matrix", command_matrix}, {"script", command_script},
 };
 
 static const Command pinlab = {
@@ -30,6 +28,7 @@ static const Command pinlab = {
         "  check                  Check topology files, and do nothing else\n"
         "  run                    Run one topology and show its whole verdict\n"
         "  matrix                 Run many topologies and show a table\n"
+        "  script                 Print a shell program that wires a topology without pinlab\n"
         "\n"
         "Each command has its own --help.\n"
         "\n"
@@ -46,6 +45,15 @@ static const Command pinlab = {
         "  130, 143               Interrupted, or asked to end\n",
 };
 
+static int no_command(const char *name)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+        g_string_append_printf(names, "%s%s", i ? ", " : "", commands[i].name);
+    return command_refuse("there is no command %s (there are: %s)", name, names->str);
+}
+
 int main(int argc, char **argv)
 {
     g_auto(GStrv) rest = NULL;
@@ -56,8 +64,7 @@ int main(int argc, char **argv)
             if (strcmp(argv[1], commands[i].name) == 0)
                 return commands[i].run(argc - 1, argv + 1);
         }
-        return command_refuse("there is no command %s (there are: list, check, run, matrix)",
-                              argv[1]);
+        return no_command(argv[1]);
     }
     if (!command_parse(&pinlab, NULL, argc, argv, &rest, &status))
         return status;
