@@ -63,6 +63,7 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
 
     g_set_prgname(name);
     g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_set_strict_posix(context, command->has_command);
     g_option_context_set_summary(context, command->summary);
     g_option_context_set_description(context, command->description);
     if (entries)

@@ -7,6 +7,7 @@
 enum {
     EXIT_INPUT = 2,    /* the user's files or arguments are wrong */
     EXIT_SKIPPED = 77, /* this machine or engine cannot do it */
+    EXIT_EXEC = 125,   /* of exec and shell: the command never ran; others are the command's own */
 };
 
 typedef struct Command {
@@ -14,6 +15,7 @@ typedef struct Command {
     const char *parameters; /* as the usage line shows them */
     const char *summary;    /* one sentence with a full stop at its end, perhaps more */
     const char *description;
+    gboolean has_command; /* options end with the first argument: the rest is a command's */
 } Command;
 
 /* Each takes what follows its name on the command line, argv[0] being the name. */
@@ -22,6 +24,14 @@ int command_check(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_matrix(int argc, char **argv);
 int command_script(int argc, char **argv);
+int command_up(int argc, char **argv);
+int command_exec(int argc, char **argv);
+int command_shell(int argc, char **argv);
+int command_nat(int argc, char **argv);
+int command_capture(int argc, char **argv);
+int command_output(int argc, char **argv);
+int command_labs(int argc, char **argv);
+int command_down(int argc, char **argv);
 
 /*
  * Reads the options (a list ended by {NULL}; may be NULL) out of argv and leaves the rest in

@@ -10,8 +10,11 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"list", command_list},     {"check", command_check},   {"run", command_run},
-    {"matrix", command_matrix}, {"script", command_script},
+    {"list", command_list},       {"check", command_check},   {"run", command_run},
+    {"matrix", command_matrix},   {"script", command_script}, {"up", command_up},
+    {"exec", command_exec},       {"shell", command_shell},   {"nat", command_nat},
+    {"capture", command_capture}, {"output", command_output}, {"labs", command_labs},
+    {"down", command_down},
 };
 
 static const Command pinlab = {
@@ -23,12 +26,22 @@ static const Command pinlab = {
                "every NAT, runs the hosts' programs, and says from the packets what happened. It\n"
                "needs no root.",
     .description =
-        "Commands:\n"
+        "Commands on topologies:\n"
         "  list                   Show topologies: name, hosts, NATs, title\n"
         "  check                  Check topology files, and do nothing else\n"
         "  run                    Run one topology and show its whole verdict\n"
         "  matrix                 Run many topologies and show a table\n"
         "  script                 Print a shell program that wires a topology without pinlab\n"
+        "\n"
+        "Commands on a lab that one works in:\n"
+        "  up                     Build a lab and keep it\n"
+        "  exec                   Run a command on a host\n"
+        "  shell                  Run a shell on a host\n"
+        "  nat                    Show a NAT's table, flush it, reboot it, change its address\n"
+        "  capture                Record interfaces, for Wireshark and tshark\n"
+        "  output                 Show what a host's own program put out\n"
+        "  labs                   Show the labs that stand\n"
+        "  down                   Take labs down\n"
         "\n"
         "Each command has its own --help.\n"
         "\n"
