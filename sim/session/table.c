@@ -86,14 +86,29 @@ static void print_row(FILE *file, JsonObject *row)
                                                                                : "one way");
 }
 
-gboolean pl_table_print(FILE *file, JsonNode *table)
+/* The rows of a table; NULL when it is not of that shape. */
+static JsonArray *rows_of(JsonNode *table)
 {
+    JsonNode *member = JSON_NODE_HOLDS_OBJECT(table)
+                           ? json_object_get_member(json_node_get_object(table), "connections")
+                           : NULL;
     JsonArray *rows;
 
-    if (!JSON_NODE_HOLDS_OBJECT(table) ||
-        !json_object_has_member(json_node_get_object(table), "connections"))
+    if (!member || !JSON_NODE_HOLDS_ARRAY(member))
+        return NULL;
+    rows = json_node_get_array(member);
+    for (unsigned i = 0; i < json_array_get_length(rows); i++)
+        if (!JSON_NODE_HOLDS_OBJECT(json_array_get_element(rows, i)))
+            return NULL;
+    return rows;
+}
+
+gboolean pl_table_print(FILE *file, JsonNode *table)
+{
+    JsonArray *rows = rows_of(table);
+
+    if (!rows)
         return FALSE;
-    rows = json_object_get_array_member(json_node_get_object(table), "connections");
     fprintf(file, "%-5s  %-21s  %-21s      %-21s  %6s  %s\n", "proto", "inside", "external",
             "remote", "left", "state");
     for (unsigned i = 0; i < json_array_get_length(rows); i++)
