@@ -79,9 +79,13 @@ static int await_news(struct nl_sock *sock)
 gboolean pl_carrier_await(PlCarrier *carrier, unsigned space, const char *interface, GError **error)
 {
     for (;;) {
+        struct nl_sock *sock = pl_spaces_socket(carrier->spaces, space, error);
         gboolean watched = carrier->monitors[space] != NULL, carries = FALSE;
-        int result = pl_rtnl_carries(pl_spaces_socket(carrier->spaces, space), interface, &carries);
+        int result;
 
+        if (!sock)
+            return FALSE;
+        result = pl_rtnl_carries(sock, interface, &carries);
         if (result != 0)
             return fail(error, interface, result);
         if (carries)

@@ -141,14 +141,15 @@ GArray *pl_conntrack_list(PlSpaces *spaces, const PlNode *nat, GError **error)
     struct nl_sock *sock;
     int result;
 
-    if (!pl_spaces_enter(spaces, PL_SPACE_OF(nat), error))
+    if (!pl_spaces_enter(spaces, PL_SPACE_OF(nat), error)) {
+        pl_spaces_rest(spaces);
         return NULL;
+    }
     sock = pl_rtnl_open(NETLINK_NETFILTER);
     result = sock ? pl_rtnl_dump_conntrack(sock, add, connections) : errno;
     if (sock)
         nl_socket_free(sock);
-    if (!pl_spaces_enter(spaces, PL_SPACE_SWITCH, error))
-        return NULL;
+    pl_spaces_rest(spaces);
     if (result != 0) {
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot read the connections of nat %s: %s",
                     nat->name, g_strerror(result));

@@ -26,7 +26,6 @@ static void down(PlLab *lab)
     for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
         if (lab->nodes[i].machine)
             pl_machine_free(lab->nodes[i].machine);
-        pl_nft_free(lab->nodes[i].nft);
         if (lab->nodes[i].external)
             g_array_unref(lab->nodes[i].external);
     }
@@ -37,18 +36,15 @@ static void down(PlLab *lab)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlLab, down)
 
+/* With a handle of its own each time: it has a netlink socket (see pl_spaces_rest). */
 static gboolean load_rules(PlLab *lab, unsigned space, const char *text, GError **error)
 {
-    PlLabNode *nat = &lab->nodes[space - 1];
+    g_autoptr(PlNft) nft = NULL;
 
     if (!pl_spaces_enter(lab->spaces, space, error))
         return FALSE;
-    if (!nat->nft) {
-        nat->nft = pl_nft_new(error);
-        if (!nat->nft)
-            return FALSE;
-    }
-    return pl_nft_load(nat->nft, nat->node, text, error);
+    nft = pl_nft_new(error);
+    return nft && pl_nft_load(nft, lab->nodes[space - 1].node, text, error);
 }
 
 /* Both ends of every cable; a cable without a switch is seen from either side. */
@@ -81,8 +77,9 @@ static gboolean build(PlLab *lab, GError **error)
         lab->spent_ns[op->kind] += after - before;
         before = after;
     }
-    if (!await_links(lab, error) || !pl_spaces_enter(lab->spaces, PL_SPACE_SWITCH, error))
+    if (!await_links(lab, error))
         return FALSE;
+    pl_spaces_rest(lab->spaces);
     lab->waited_ns = pl_lab_now(lab) - before;
     return TRUE;
 }
@@ -115,10 +112,11 @@ gboolean pl_lab_reset_nat(PlLab *lab, const PlNode *nat, GError **error)
 {
     g_autofree char *text =
         pl_rules_text(lab->topology, nat, lab->nodes[nat->index].external, lab->seed, error);
+    gboolean done = text && load_rules(lab, PL_SPACE_OF(nat), text, error) &&
+                    pl_spaces_flush_conntrack(lab->spaces, PL_SPACE_OF(nat), error);
 
-    return text && load_rules(lab, PL_SPACE_OF(nat), text, error) &&
-           pl_spaces_flush_conntrack(lab->spaces, PL_SPACE_OF(nat), error) &&
-           pl_spaces_enter(lab->spaces, PL_SPACE_SWITCH, error);
+    pl_spaces_rest(lab->spaces);
+    return done;
 }
 
 static gboolean reset(PlLab *lab, GError **error)

@@ -8,12 +8,11 @@
 #include "machine/machine.h"
 #include "scenario/engine.h"
 
-/* What is kept of one node; hosts have a machine, NATs the rest. */
+/* What is kept of one node: of a host its machine, of a NAT its addresses. */
 typedef struct PlLabNode {
     const PlNode *node;
     PlMachine *machine; /* made when it is needed first */
-    PlNft *nft;
-    GArray *external; /* PhAddress: those it has now, after the steps so far */
+    GArray *external;   /* PhAddress: those it has now, after the steps so far */
 } PlLabNode;
 
 struct PlLab {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Namespaces and what is done in them. Each has one rtnetlink socket, made when it was entered
- * first. */
+/* Namespaces and what is done in them. */
 #include "kernel/netlink.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <sched.h>
@@ -16,15 +16,18 @@
 
 typedef struct Space {
     int fd;               /* of the namespace, -1 before it is made */
-    struct nl_sock *sock; /* NETLINK_ROUTE there */
+    struct nl_sock *sock; /* NETLINK_ROUTE there, when it is needed */
 } Space;
 
 struct PlSpaces {
     const PlTopology *topology;
     Space *spaces;
     unsigned n;
-    unsigned here; /* the one the caller is in */
+    int home;      /* the caller's own namespace */
+    unsigned here; /* the one the caller is in, or AT_HOME */
 };
+
+#define AT_HOME UINT_MAX
 
 static gboolean fail(const PlSpaces *spaces, unsigned space, int errnum, GError **error,
                      const char *what, const char *whom)
@@ -35,19 +38,9 @@ static gboolean fail(const PlSpaces *spaces, unsigned space, int errnum, GError 
     return FALSE;
 }
 
-/* Keeps the namespace the caller is in as `space`. */
-static gboolean keep(PlSpaces *spaces, unsigned space, GError **error)
+static int open_own(void)
 {
-    Space *kept = &spaces->spaces[space];
-
-    kept->fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (kept->fd < 0)
-        return fail(spaces, space, errno, error, "open", "/proc/thread-self/ns/net");
-    kept->sock = pl_rtnl_open(NETLINK_ROUTE);
-    if (!kept->sock)
-        return fail(spaces, space, errno, error, "open a netlink socket", "");
-    spaces->here = space;
-    return TRUE;
+    return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 }
 
 PlSpaces *pl_spaces_new(const PlTopology *topology, unsigned n, GError **error)
@@ -57,23 +50,40 @@ PlSpaces *pl_spaces_new(const PlTopology *topology, unsigned n, GError **error)
     spaces->topology = topology;
     spaces->spaces = g_new0(Space, n);
     spaces->n = n;
+    spaces->here = AT_HOME;
     for (unsigned i = 0; i < n; i++)
         spaces->spaces[i].fd = -1;
-    return keep(spaces, PL_SPACE_SWITCH, error) ? g_steal_pointer(&spaces) : NULL;
+    spaces->home = open_own();
+    if (spaces->home < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot open /proc/thread-self/ns/net: %s",
+                    g_strerror(errno));
+        return NULL;
+    }
+    return g_steal_pointer(&spaces);
+}
+
+void pl_spaces_rest(PlSpaces *spaces)
+{
+    if (spaces->here != AT_HOME && setns(spaces->home, CLONE_NEWNET) < 0)
+        g_error("cannot go back to a network namespace that is ours: %s", g_strerror(errno));
+    spaces->here = AT_HOME;
+    for (unsigned i = 0; i < spaces->n; i++)
+        g_clear_pointer(&spaces->spaces[i].sock, nl_socket_free);
 }
 
 void pl_spaces_free(PlSpaces *spaces)
 {
     if (!spaces)
         return;
-    if (spaces->here != PL_SPACE_SWITCH && setns(spaces->spaces[0].fd, CLONE_NEWNET) < 0)
-        g_error("cannot go back to the lab's own network namespace: %s", g_strerror(errno));
-    for (unsigned i = spaces->n; i-- > 0;) {
-        if (spaces->spaces[i].sock)
-            nl_socket_free(spaces->spaces[i].sock);
+    if (spaces->home >= 0)
+        pl_spaces_rest(spaces);
+    /* One right after the other: the kernel takes apart together what it finds together, and all
+       that comes later only after that. */
+    for (unsigned i = 0; i < spaces->n; i++)
         if (spaces->spaces[i].fd >= 0)
             close(spaces->spaces[i].fd);
-    }
+    if (spaces->home >= 0)
+        close(spaces->home);
     g_free(spaces->spaces);
     g_free(spaces);
 }
@@ -88,9 +98,16 @@ unsigned pl_spaces_count(const PlSpaces *spaces)
     return spaces->n;
 }
 
-struct nl_sock *pl_spaces_socket(const PlSpaces *spaces, unsigned space)
+struct nl_sock *pl_spaces_socket(PlSpaces *spaces, unsigned space, GError **error)
 {
-    return spaces->spaces[space].sock;
+    Space *kept = &spaces->spaces[space];
+
+    if (!kept->sock && pl_spaces_enter(spaces, space, error)) {
+        kept->sock = pl_rtnl_open(NETLINK_ROUTE);
+        if (!kept->sock)
+            fail(spaces, space, errno, error, "open a netlink socket", "");
+    }
+    return kept->sock;
 }
 
 gboolean pl_spaces_enter(PlSpaces *spaces, unsigned space, GError **error)
@@ -119,7 +136,11 @@ static gboolean make_namespace(PlSpaces *spaces, unsigned space, GError **error)
             fail(spaces, space, errnum, error, "make its network namespace", "");
         return FALSE;
     }
-    return keep(spaces, space, error);
+    spaces->here = space;
+    spaces->spaces[space].fd = open_own();
+    if (spaces->spaces[space].fd < 0)
+        return fail(spaces, space, errno, error, "open", "/proc/thread-self/ns/net");
+    return TRUE;
 }
 
 /* Interface names have no dots here; in keys that have slashes sysctl would need them. */
@@ -145,8 +166,8 @@ static gboolean write_sysctl(PlSpaces *spaces, const PlOp *op, GError **error)
                     g_strerror(errnum),
                     errnum == ENOENT ? "this kernel has it not"
                                      : "a lab needs a writable /proc/sys/net; Docker gives it with "
-                                      "--security-opt systempaths=unconfined, Podman with "
-                                      "--security-opt unmask=ALL");
+                                       "--security-opt systempaths=unconfined, Podman with "
+                                       "--security-opt unmask=ALL");
         return FALSE;
     }
     return fail(spaces, op->space, errnum, error, "set", op->key);
@@ -199,9 +220,8 @@ static gboolean link_error(const PlSpaces *spaces, const PlOp *op, int errnum, G
                 op->kind == PL_OP_MACVLAN ? op->peer : op->interface);
 }
 
-static int do_netlink(PlSpaces *spaces, const PlOp *op)
+static int do_netlink(const PlSpaces *spaces, struct nl_sock *sock, const PlOp *op)
 {
-    struct nl_sock *sock = spaces->spaces[op->space].sock;
     int peer = spaces->spaces[op->peer_space].fd;
 
     switch (op->kind) {
@@ -234,13 +254,17 @@ static int do_netlink(PlSpaces *spaces, const PlOp *op)
 
 gboolean pl_spaces_do(PlSpaces *spaces, const PlOp *op, GError **error)
 {
+    struct nl_sock *sock;
     int result;
 
     if (op->kind == PL_OP_NETNS)
         return make_namespace(spaces, op->space, error);
     if (op->kind == PL_OP_SYSCTL)
         return write_sysctl(spaces, op, error);
-    result = do_netlink(spaces, op);
+    sock = pl_spaces_socket(spaces, op->space, error);
+    if (!sock)
+        return FALSE;
+    result = do_netlink(spaces, sock, op);
     return result == 0 || link_error(spaces, op, result, error);
 }
 

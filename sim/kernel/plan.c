@@ -259,6 +259,9 @@ static gboolean plan_all(PlPlan *plan, uint64_t seed, GError **error)
 {
     const PlTopology *topology = plan->topology;
 
+    PlOp netns = pl_op(PL_OP_NETNS, PL_SPACE_SWITCH, "");
+
+    g_array_append_val(plan->ops, netns);
     /* A bridge is no router, whatever br_netfilter thinks. */
     pl_plan_quiet(plan->ops, PL_SPACE_SWITCH);
     add_sysctl(plan->ops, PL_SPACE_SWITCH, TRUE, "net.bridge.bridge-nf-call-iptables", "0");

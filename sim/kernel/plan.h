@@ -7,7 +7,7 @@
  *   alice ── eth0 ═══ inside ── home-a ── outside ═══ p3 ── br0 ── p1 ═══ eth0 ── hub
  *
  * A network of two, one of them a host, is one cable (a veth pair). Every other network is a bridge
- * in the switch, which is the namespace that the lab began with. No bridge has an address, so that
+ * in the switch, a namespace that belongs to no node. No bridge has an address, so that
  * two networks may have the same subnet.
  */
 #pragma once

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "topology/random.h"
+
 /* Enough that mappings living together rarely have to share a slot; an nft map of 64 entries loads
    in less than a millisecond, one of 1024 in seven. */
 #define SLOTS_DEFAULT 64
@@ -11,15 +13,6 @@
 #define SLOTS_BLOCK_MAX 128
 /* Sequential ports are single slots. The sequence begins anew after as many. */
 #define SLOTS_SEQUENTIAL 512
-
-uint64_t pl_pool_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 /* The innermost NAT on the way out that translates. */
 static const PlNode *translator(const PlTopology *topology, const PlNode *node)
@@ -70,7 +63,7 @@ GArray *pl_pool_subscribers(const PlTopology *topology, const PlNode *nat)
 static void shuffle(GArray *slots, unsigned base, unsigned n, uint64_t *state)
 {
     for (unsigned i = n; i > 1; i--) {
-        unsigned j = (unsigned)(pl_pool_random(state) % i);
+        unsigned j = (unsigned)(pl_random_next(state) % i);
         PlSlot *a = &g_array_index(slots, PlSlot, base + i - 1);
         PlSlot *b = &g_array_index(slots, PlSlot, base + j);
         PlSlot swap = *a;

@@ -40,6 +40,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlPool, pl_pool_free)
 /* Every inside address that the NAT is to translate, in a fixed order; the array is the caller's.
  */
 GArray *pl_pool_subscribers(const PlTopology *topology, const PlNode *nat);
-
-/* splitmix64 (Steele et al. 2014, as published by S. Vigna): the next number, and a new state. */
-uint64_t pl_pool_random(uint64_t *state);

@@ -216,9 +216,12 @@ gboolean pl_lab_probe(PlLab *lab, const PlVantage *inside, const PlVantage *outs
         PlDrivePlace from = drive_place(lab, inside, &within);
         PlDrivePlace to = drive_place(lab, outside, &without);
 
+        pl_spaces_rest(lab->spaces);
         done = pl_drive_prober(prober, &from, &to, error);
     }
     /* Both go, whatever happened; the first error is told. */
     done = leave(lab, &within, done ? error : NULL) && done;
-    return leave(lab, &without, done ? error : NULL) && done;
+    done = leave(lab, &without, done ? error : NULL) && done;
+    pl_spaces_rest(lab->spaces);
+    return done;
 }

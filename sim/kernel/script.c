@@ -104,7 +104,7 @@ static void describe_node(Script *script, const PlNode *node)
 static const char *explanation(const PlOp *op, PlOpKind before)
 {
     if (op->kind == PL_OP_NETNS)
-        return "a machine of its own";
+        return op->space == PL_SPACE_SWITCH ? "where the bridges are" : "a machine of its own";
     if (op->kind == PL_OP_NFT)
         return "how it behaves";
     if (op->kind == PL_OP_BRIDGE)
@@ -347,10 +347,6 @@ static void write_up(Script *script)
     PlOpKind before = PL_OP_N;
 
     g_string_append(script->text, "\nup() {\n");
-    if (script->switched)
-        g_string_append_printf(
-            script->text, "    # %s.SWITCH: where the bridges are\n    ip netns add %s.SWITCH\n",
-            script->lab, script->lab);
     for (unsigned i = 0; i < script->plan->ops->len; i++) {
         const PlOp *op = &g_array_index(script->plan->ops, PlOp, i);
 

@@ -49,26 +49,26 @@ static gboolean set_link(PlLab *lab, const PlAttachment *attachment, gboolean up
     return set_up(lab, place->far_space, place->far_interface, up, error);
 }
 
+static gboolean set_forwarding(PlLab *lab, unsigned space, gboolean on, GError **error)
+{
+    char value[] = {on ? '1' : '0', '\0'};
+    PlOp op = pl_op(PL_OP_SYSCTL, space, "");
+
+    op.key = "net.ipv4.ip_forward";
+    op.text = value;
+    return pl_spaces_do(lab->spaces, &op, error);
+}
+
+/*
+ * Passes nothing meanwhile. The links stay up: a host that sends while they come back would have
+ * its question for an address lost, and ask again only a second later.
+ */
 static gboolean reboot(PlLab *lab, const PlNode *nat, GError **error)
 {
-    const PlPlace *sides[] = {
-        pl_plan_place(lab->plan, pl_nat_inside(nat)),
-        pl_plan_place(lab->plan, pl_nat_outside(nat)),
-    };
+    unsigned space = PL_SPACE_OF(nat);
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(sides); i++)
-        if (!set_up(lab, sides[i]->space, sides[i]->interface, FALSE, error))
-            return FALSE;
-    if (!pl_lab_reset_nat(lab, nat, error))
-        return FALSE;
-    /* The second brings back the routes of both. */
-    for (unsigned i = 0; i < G_N_ELEMENTS(sides); i++) {
-        PlOp op = pl_op(PL_OP_UP, sides[i]->space, sides[i]->interface);
-
-        if (!pl_spaces_do(lab->spaces, &op, error))
-            return FALSE;
-    }
-    return restore_routes(lab, sides[0]->space, error);
+    return set_forwarding(lab, space, FALSE, error) && pl_lab_reset_nat(lab, nat, error) &&
+           set_forwarding(lab, space, TRUE, error);
 }
 
 static gboolean set_addresses(PlLab *lab, const PlPlace *place, const GArray *addresses,
@@ -114,9 +114,8 @@ static gboolean run_command(PlLab *lab, const PlStep *step, GError **error)
     return machine && pl_machine_run(machine, step->argv, RUN_LIMIT_NS, error);
 }
 
-gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
+static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
 {
-    wait_until(lab->ready_ns + step->at_ns);
     switch (step->kind) {
     case PL_STEP_NAT_FLUSH:
         return pl_lab_reset_nat(lab, step->node, error);
@@ -135,4 +134,14 @@ gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
         return TRUE;
     }
     g_assert_not_reached();
+}
+
+gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
+{
+    gboolean done;
+
+    wait_until(lab->ready_ns + step->at_ns);
+    done = do_step(lab, step, error);
+    pl_spaces_rest(lab->spaces);
+    return done;
 }

@@ -28,12 +28,15 @@ static char *state_directory(void)
     return g_strdup_printf("%s/%lu", STATE, (unsigned long)status.st_ino);
 }
 
-/* Its process may be gone, and its number another's by now. */
-static gboolean leads_to_a_namespace(const char *path)
+/* Its process may be gone, and its number another's by now. What we may not look at is not ours to
+ * remove. */
+static gboolean may_lead_to_a_namespace(const char *path)
 {
     struct statfs status;
 
-    return statfs(path, &status) == 0 && status.f_type == NSFS_MAGIC;
+    if (statfs(path, &status) < 0)
+        return errno != ENOENT;
+    return status.f_type == NSFS_MAGIC;
 }
 
 /* The name first: it may be there without the state, but not without being known. */
@@ -59,7 +62,7 @@ void pl_names_sweep(void)
     while ((name = g_dir_read_name(directory))) {
         g_autofree char *path = g_build_filename(state, name, NULL);
 
-        if (!leads_to_a_namespace(path))
+        if (!may_lead_to_a_namespace(path))
             remove_name(state, name);
     }
 }

@@ -114,6 +114,19 @@ static void set_translation(PlFindings *findings, const PlNode *nat)
         pl_findings_set(findings, PL_AXIS_FORWARDS, "ok", NULL);
 }
 
+/*
+ * Where everything is let in, nothing is unsolicited. And what the router takes for itself shows
+ * only in a mapping that it spoils, which is another one than before towards the same destination.
+ */
+static gboolean shows_unsolicited(const PlBehaviour *behaviour)
+{
+    gboolean lets_in = behaviour->filtering == PL_FILTERING_ENDPOINT_INDEPENDENT;
+
+    if (behaviour->unsolicited == PL_UNSOLICITED_ACCEPT)
+        return behaviour->mapping == PL_MAPPING_ENDPOINT_INDEPENDENT && !lets_in;
+    return behaviour->mapping != PL_MAPPING_NONE || !lets_in;
+}
+
 void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings)
 {
     const PlBehaviour *behaviour = &nat->behaviour;
@@ -137,9 +150,7 @@ void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *re
         pl_findings_set(ret_findings, PL_AXIS_EXTERNAL, external->str, NULL);
         set_translation(ret_findings, nat);
     }
-    /* Where everything is let in, nothing is unsolicited. */
-    if (behaviour->mapping != PL_MAPPING_NONE ||
-        behaviour->filtering != PL_FILTERING_ENDPOINT_INDEPENDENT)
+    if (shows_unsolicited(behaviour))
         pl_findings_set(ret_findings, PL_AXIS_UNSOLICITED,
                         pl_unsolicited_name(behaviour->unsolicited), NULL);
     if (behaviour->udp_timeout_ns <= PL_ORACLE_TIMEOUT_MAX_NS) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The prober's sockets, their ports, and the queue of actions. */
 #include "prober/probe.h"
+#include "topology/random.h"
 
 /* Where no local system keeps services; Linux hands out ephemeral ports from 32768 on, hence the
  * retries. */
@@ -13,14 +14,9 @@
 /* How far beyond a port that was seen a NAT that counts may have come. */
 #define SPREAD 256
 
-/* splitmix64 (Steele et al. 2014, as published by S. Vigna). */
 uint64_t pl_probe_random(PlProber *prober)
 {
-    uint64_t z = prober->random += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return pl_random_next(&prober->random);
 }
 
 static void mark_port(PlProber *prober, uint16_t port)

@@ -6,8 +6,8 @@
 
 #include "scenario/verdict.h"
 
-/* One cell in full, for `pinlab run`. */
-void pl_report_verdict(FILE *out, const PlVerdict *verdict, gboolean colour);
+/* One cell in full, for `pinlab run`; before it, `about` (the topology's paragraph, or NULL). */
+void pl_report_verdict(FILE *out, const PlVerdict *verdict, const char *about, gboolean colour);
 /* A row a topology, then totals, failures and skips, for `pinlab matrix`. The runs of one topology
  * stand next to each other in the array; they are folded into one row, differences named. */
 void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, gboolean colour);

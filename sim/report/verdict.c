@@ -170,7 +170,7 @@ static void put_result(const PlText *text, const PlVerdict *verdict)
     fprintf(text->out, "  again:   %s\n", verdict->command);
 }
 
-void pl_report_verdict(FILE *out, const PlVerdict *verdict, gboolean colour)
+void pl_report_verdict(FILE *out, const PlVerdict *verdict, const char *about, gboolean colour)
 {
     const PlText text = {.out = out, .colour = colour};
     const Columns columns = measure(verdict);
@@ -181,6 +181,10 @@ void pl_report_verdict(FILE *out, const PlVerdict *verdict, gboolean colour)
         pl_text_cell(&text, PL_STYLE_NONE, 0, verdict->title);
     }
     fputc('\n', out);
+    if (about) {
+        fputc('\n', out);
+        pl_text_paragraph(&text, "  ", about);
+    }
     for (guint i = 0; i < verdict->subjects->len; i++)
         put_subject(&text, &columns, g_ptr_array_index(verdict->subjects, i));
     for (guint i = 0; i < verdict->subjects->len; i++)

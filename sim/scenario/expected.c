@@ -44,6 +44,30 @@ static void fill_host(const PlTopology *topology, const PlNode *host, PlFindings
     }
 }
 
+/* Whether a step gives the NAT another address: then no single one is right from beginning to end.
+ */
+static gboolean is_readdressed(const PlTopology *topology, const PlNode *nat)
+{
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+
+        if (step->kind == PL_STEP_NAT_ADDRESS && step->node == nat)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void forget_external(const PlTopology *topology, const PlNode *node, PlFindings *expected)
+{
+    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
+    gboolean readdressed = is_readdressed(topology, node);
+
+    for (unsigned i = 0; i < chain->len; i++)
+        readdressed |= is_readdressed(topology, g_ptr_array_index(chain, i));
+    if (readdressed)
+        pl_findings_set(expected, PL_AXIS_EXTERNAL, NULL, "a step changes it");
+}
+
 void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
@@ -54,6 +78,7 @@ void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict)
             pl_oracle_nat(topology, node, &subject->expected);
         else
             fill_host(topology, node, &subject->expected);
+        forget_external(topology, node, &subject->expected);
         for (unsigned axis = 0; axis < PL_AXIS_N; axis++) {
             const PlExpect *expect = find(topology, node, PL_EXPECT_AXIS, axis);
 

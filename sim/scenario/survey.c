@@ -3,6 +3,7 @@
 #include "scenario/survey.h"
 
 #include "scenario/expected.h"
+#include "topology/random.h"
 
 typedef struct Survey {
     const PlTopology *topology;
@@ -19,14 +20,14 @@ typedef struct Survey {
 #define PORT_ABOVE  60000
 #define PORTS_ABOVE 5000
 
-/* splitmix64 (Steele et al. 2014, as published by S. Vigna). */
-static uint64_t draw(const Survey *survey, uint64_t number)
+/* The seeds of the two surveys of a run have nothing in common. */
+static uint64_t draw(const Survey *survey, unsigned number)
 {
-    uint64_t z = survey->seed + (2 * number + (survey->certify ? 2 : 1)) * 0x9e3779b97f4a7c15u;
+    uint64_t state = survey->seed, drawn = 0;
 
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    for (unsigned i = 0; i <= 2 * number + (survey->certify ? 1 : 0); i++)
+        drawn = pl_random_next(&state);
+    return drawn;
 }
 
 /*

@@ -3,14 +3,19 @@
 
 Every host runs a program with a number in its command line that nothing else on the machine has."""
 
+import itertools
+import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from conftest import gone, processes_with
+
+COUNTER = itertools.count()
 
 LAB = """[topology]
 title = A lab that is about to end
@@ -20,7 +25,6 @@ subnet = 203.0.113.0/24
 outside = internet
 inside = 192.168.1.0/24
 behaviour = port-restricted
-udp-timeout = 5s
 [host alice]
 behind = home
 # A child in a session of its own is the one that usually survives.
@@ -37,7 +41,7 @@ class Ending:
     """A run in a directory of its own, and what is left when it has ended."""
 
     def __init__(self, pinlab, tmp_path, number):
-        self.marker = f"8{random.Random(number).randrange(10**8, 10**9)}"
+        self.marker = f"8{os.getpid():07}{next(COUNTER):04}"
         self.places = {name: tmp_path / name for name in ("tmp", "captures", "run")}
         for place in self.places.values():
             place.mkdir()
@@ -75,8 +79,6 @@ class Ending:
 @pytest.fixture(scope="session")
 def whole_seconds(pinlab, tmp_path_factory):
     """How long such a run takes when it is left alone."""
-    import time
-
     start = time.monotonic()
     ending = Ending(pinlab, tmp_path_factory.mktemp("whole"), 0)
     output = ending.process.communicate(timeout=60)
@@ -85,7 +87,7 @@ def whole_seconds(pinlab, tmp_path_factory):
     return time.monotonic() - start
 
 
-@pytest.mark.parametrize("number", range(1, 13))
+@pytest.mark.parametrize("number", range(1, 31))
 def test_sigkill_at_any_moment_leaves_nothing(pinlab, tmp_path, whole_seconds, number):
     moment = random.Random(number).uniform(0, whole_seconds)
     ending = Ending(pinlab, tmp_path, number)
@@ -98,7 +100,7 @@ def test_sigkill_at_any_moment_leaves_nothing(pinlab, tmp_path, whole_seconds, n
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("number", range(1, 16))
 def test_a_signal_at_any_moment_leaves_nothing_and_is_told(pinlab, tmp_path, whole_seconds, name, number):
     moment = random.Random(number).uniform(0, whole_seconds)
     ending = Ending(pinlab, tmp_path, number)

@@ -23,6 +23,13 @@ def test_every_topology_and_document_is_installed(installed):
         assert (installed / "share/doc/pinhole" / path).read_text() == (ROOT / path).read_text()
 
 
+def test_the_topology_in_the_readme_passes(pinlab, write):
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index("    [topology]")
+    end = next(i for i in range(start, len(lines)) if lines[i] and not lines[i].startswith("    "))
+    pinlab.cell(write("\n".join(line[4:] for line in lines[start:end])), status=0)
+
+
 def test_every_command_has_a_man_page(installed):
     pages = installed / "share/man/man1"
     commands = ("list", "check", "run", "matrix", "script", "up", "exec", "shell", "nat", "capture", "output", "labs",

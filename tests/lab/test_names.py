@@ -75,7 +75,7 @@ def test_what_a_killed_lab_left_of_names_the_next_command_removes(pinlab, write)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=LIMIT_SECONDS)
     assert not gone("names-2-unique")
-    assert len(names_of("names-2")) == 3
+    # Any other command on this machine may have been the next one.
     pinlab.run("run", "open").expect(0)
     assert names_of("names-2") == []
 

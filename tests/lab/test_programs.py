@@ -100,3 +100,27 @@ def test_the_output_of_a_failed_run_is_shown(pinlab, write):
     path = write(lab(alice="run = sh -c 'echo my last words; exit 1'\nready = exit"))
     result = pinlab.run("run", path).expect(1)
     assert "my last words" in result.text and "--seed" in result.text
+
+
+def test_a_step_that_changes_a_nats_address_changes_no_class(pinlab, write):
+    path = write("""
+[topology]
+title = A router gets a new address
+[network internet]
+subnet = 203.0.113.0/24
+[nat home]
+outside = internet
+inside = 192.168.1.0/24
+behaviour = port-restricted
+[host alice]
+behind = home
+[host hub]
+on = internet
+[step 1]
+at = 1ms
+do = nat home address 203.0.113.77
+""")
+    cell, _ = pinlab.cell(path, status=0)
+    assert cell["hosts"]["alice"]["external"]["certified"] == "203.0.113.2"
+    assert cell["hosts"]["alice"]["external"]["observed"] == "203.0.113.77"
+    assert cell["hosts"]["alice"]["class"]["observed"] == "port-restricted"

@@ -152,7 +152,8 @@ static void follow(Built *built, const PlOp *op)
         g_assert_true(g_hash_table_add(built->spaces, GUINT_TO_POINTER(op->space)));
     g_assert_true(g_hash_table_contains(built->spaces, GUINT_TO_POINTER(op->space)));
     if (op->kind == PL_OP_NETNS) {
-        g_hash_table_add(built->interfaces, key_of(op->space, "lo"));
+        if (op->space != PL_SPACE_SWITCH)
+            g_hash_table_add(built->interfaces, key_of(op->space, "lo"));
     } else if (op->kind == PL_OP_SYSCTL) {
         if (strstr(op->key, "disable_ipv6"))
             g_hash_table_add(built->quiet, GUINT_TO_POINTER(op->space));
@@ -181,7 +182,6 @@ static void check_order(const char *path)
     built->quiet = g_hash_table_new(NULL, NULL);
     built->interfaces = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     built->up = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_hash_table_add(built->spaces, GUINT_TO_POINTER(PL_SPACE_SWITCH));
     for (unsigned i = 0; i < plan->ops->len; i++)
         follow(built, op_at(plan, i));
     /* Everything that was made is up, once, and has its offloads off (but for lo). */

@@ -152,6 +152,9 @@ static void what_takes_too_long_or_cannot_be_seen_is_left_out(void)
     assert_nat("behaviour = firewall\nunsolicited = reject", PL_AXIS_UNSOLICITED, "reject");
     assert_nat("mapping = none\nfiltering = endpoint-independent", PL_AXIS_UNSOLICITED, NULL);
     assert_nat("behaviour = full-cone", PL_AXIS_UNSOLICITED, "drop");
+    assert_nat("behaviour = restricted\nunsolicited = accept", PL_AXIS_UNSOLICITED, "accept");
+    assert_nat("behaviour = full-cone\nunsolicited = accept", PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = symmetric\nunsolicited = accept", PL_AXIS_UNSOLICITED, NULL);
     assert_nat("behaviour = full-cone", PL_AXIS_FORWARDS, NULL);
     assert_nat("behaviour = full-cone\nforward = udp 1 -> alice:1", PL_AXIS_FORWARDS, "ok");
 }

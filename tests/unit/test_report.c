@@ -95,7 +95,7 @@ static char *print(Printer printer, GPtrArray *verdicts, gboolean colour)
 
 static void print_first(FILE *out, GPtrArray *verdicts, gboolean colour)
 {
-    pl_report_verdict(out, g_ptr_array_index(verdicts, 0), colour);
+    pl_report_verdict(out, g_ptr_array_index(verdicts, 0), "What it teaches.", colour);
 }
 
 static void print_table(FILE *out, GPtrArray *verdicts, gboolean colour)
@@ -209,6 +209,7 @@ static void test_verdict_shows_everything(void)
     text = print(print_first, verdicts, FALSE);
     assert_tidy(text);
     assert_has(text, "home: One home\n");
+    assert_has(text, "\n  What it teaches.\n");
     assert_has(text, "host alice        expected");
     assert_has(text, "  mapping         address-and-port-dependent  address-and-port-dependent  "
                      "address-and-port-dependent\n");

@@ -190,8 +190,9 @@ static gboolean write_junit(Outputs *outputs, GPtrArray *verdicts, uint64_t dura
     return ok;
 }
 
-static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_ns, gboolean single,
-                       GError **error)
+/* `single`: the only topology, when its verdict is wanted in full. */
+static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_ns,
+                       const PlTopology *single, GError **error)
 {
     gboolean full = single && verdicts->len == 1;
     g_autoptr(JsonNode) node = full ? pl_verdict_to_json(g_ptr_array_index(verdicts, 0))
@@ -199,7 +200,8 @@ static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_
 
     if (!outputs->json_on_stdout) {
         if (full)
-            pl_report_verdict(stdout, g_ptr_array_index(verdicts, 0), wants_colour());
+            pl_report_verdict(stdout, g_ptr_array_index(verdicts, 0), single->about,
+                              wants_colour());
         else
             pl_report_table(stdout, verdicts, duration_ns, wants_colour());
     }
@@ -237,8 +239,8 @@ int execute(const Options *options, const GPtrArray *topologies, gboolean single
         fputs("interrupted\n", stderr);
         return 128 + signal;
     }
-    if (!report(&outputs, verdicts, (uint64_t)(g_get_monotonic_time() - start) * 1000, single,
-                &error)) {
+    if (!report(&outputs, verdicts, (uint64_t)(g_get_monotonic_time() - start) * 1000,
+                single ? g_ptr_array_index(topologies, 0) : NULL, &error)) {
         command_refuse("%s", error->message);
         return EXIT_FAILURE;
     }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The one source of randomness: everything random follows from a seed, on every machine alike. */
+#pragma once
+
+#include <stdint.h>
+
+/*
+ * The next 64 bits (splitmix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
+ * generators", 2014, with the constants of S. Vigna). The state begins as the seed; any value will
+ * do.
+ */
+static inline uint64_t pl_random_next(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
