@@ -37,7 +37,7 @@ int pl_client_ask(const char *name, const char *const *words, const int *fds, si
 }
 
 /* What a refusal means to the caller; FALSE: it is none. */
-static gboolean is_refusal(char kind, PlErrorCode *ret_code)
+static gboolean is_refusal(char kind, int *ret_code)
 {
     switch (kind) {
     case PL_SERVE_INPUT:
@@ -60,7 +60,7 @@ char pl_client_hear(int connection, const char *name, char **ret_text, int *ret_
     int fds[PL_PARCEL_FDS];
     size_t n_fds = 0;
     ssize_t n = pl_parcel_receive(connection, message, sizeof(message) - 1, fds, &n_fds);
-    PlErrorCode code;
+    int code;
 
     for (size_t i = ret_fd ? 1 : 0; i < n_fds; i++)
         close(fds[i]);

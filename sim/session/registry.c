@@ -196,7 +196,6 @@ static void close_fd(int fd)
 
 PlClaim *pl_claim_new(const char *name, GError **error)
 {
-    g_autoptr(GPtrArray) others = NULL;
     PlClaim *claim;
     int registry;
 
@@ -210,7 +209,7 @@ PlClaim *pl_claim_new(const char *name, GError **error)
     registry = open_registry(TRUE, error);
     if (registry < 0)
         return NULL;
-    others = sweep(registry);
+    g_ptr_array_unref(sweep(registry));
     claim = g_new0(PlClaim, 1);
     claim->name = g_strdup(name);
     claim->registry = registry;
@@ -344,7 +343,7 @@ int pl_registry_connect(const char *name, GError **error)
 
 void pl_registry_await_end(const char *name)
 {
-    g_autoptr(GPtrArray) names = NULL;
+    GPtrArray *names;
     int directory = open_lab(name);
     int lock = directory < 0 ? -1 : openat(directory, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -355,4 +354,6 @@ void pl_registry_await_end(const char *name)
     close_fd(directory);
     /* What it could not remove itself. */
     names = pl_registry_list(NULL);
+    if (names)
+        g_ptr_array_unref(names);
 }
