@@ -53,6 +53,10 @@ def test_without_user_namespaces_the_matrix_counts_skips(fenced, write):
     assert "user.max_user_namespaces" in report["cells"][0]["reasons"][0]
 
 
+def test_without_user_namespaces_a_lab_to_work_in_is_none(fenced, write):
+    assert "user.max_user_namespaces" in fenced.run("up", write(PLAIN.format(more=""))).expect(77).stderr
+
+
 def test_no_skip_makes_that_a_failure(fenced, write):
     result = fenced.run("matrix", write(PLAIN.format(more="")), "--no-skip", "--json", "-").expect(1)
     assert "user.max_user_namespaces" in result.text

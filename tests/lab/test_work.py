@@ -162,6 +162,16 @@ def test_a_program_that_does_not_get_ready_is_no_lab(pinlab, write):
     assert "ended with status 3 before it was ready" in result.stderr and "oops" in result.stderr
 
 
+def test_what_the_kernel_cannot_express_is_no_lab(pinlab, write):
+    path = write(ALICE.format(behaviour="full-cone", run="true", ready="exit") + "[link alice]\nloss = 1%\n")
+    assert "cannot express link alice loss" in pinlab.run("up", path).expect(77).stderr
+
+
+def test_a_wrong_file_is_no_lab(pinlab, write):
+    assert "[nat home]" in pinlab.run("up", write(ALICE.format(behaviour="odd", run="true", ready="exit"))).expect(2).stderr
+    assert "there is no topology nix" in pinlab.run("up", "nix").expect(2).stderr
+
+
 def test_a_name_is_one_labs(pinlab, work):
     assert f"there is a lab {work.name} already" in pinlab.run("up", "open", "--name", work.name).expect(2).stderr
     assert "cannot be called" in pinlab.run("up", "open", "--name", "../x").expect(2).stderr
@@ -284,6 +294,10 @@ def test_a_key_interrupts_the_command_on_a_terminal(work):
     while b"42" not in shown:
         shown += os.read(master, 1024)
     os.write(master, b"\x03")
+    # A terminal that nobody reads from keeps whoever writes to it.
+    with contextlib.suppress(OSError):
+        while os.read(master, 1024):
+            pass
     _, status = os.waitpid(pid, 0)
     os.close(master)
     assert os.waitstatus_to_exitcode(status) == 130
@@ -305,6 +319,13 @@ def test_no_such_lab_or_host_is_said(work, pinlab):
     assert "a command" in pinlab.run("exec", work.name, "alice").expect(125).stderr
     assert "there is no lab nix" in pinlab.run("down", "nix").expect(2).stderr
     assert "there is no lab nix" in pinlab.run("nat", "nix", "home", "flush").expect(2).stderr
+
+
+def test_a_closed_descriptor_is_an_empty_one(work):
+    command = work.pinlab.command("exec", work.name, "alice", "--", "sh", "-c", "cat; echo end")
+    result = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command], capture_output=True, text=True, check=False,
+                            timeout=LIMIT_SECONDS)
+    assert (result.returncode, result.stdout) == (0, "end\n"), result
 
 
 def test_a_command_that_is_too_long_is_said(work):
@@ -428,4 +449,5 @@ def test_what_cannot_be_captured_is_said(work, tmp_path):
     nix = work.pinlab.run("capture", work.name, "nix", "-w", tmp_path / "x").expect(2)
     assert "no interface nix (there are: home.inside, home.outside, alice, hub)" in nix.stderr
     assert "twice" in work.pinlab.run("capture", work.name, "hub", "hub", "-w", tmp_path / "x").expect(2).stderr
+    assert not (tmp_path / "x").exists()
     assert "cannot write" in work.pinlab.run("capture", work.name, "hub", "-w", tmp_path / "no/x").expect(2).stderr

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "capture/record.h"
@@ -92,6 +93,15 @@ static int record(const char *lab, char *const *interfaces, int fd)
     return status;
 }
 
+/* A recording that never began leaves no file behind. */
+static void remove_empty(int fd, const char *path)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0)
+        unlink(path);
+}
+
 int command_capture(int argc, char **argv)
 {
     g_autofree char *path = NULL;
@@ -114,5 +124,8 @@ int command_capture(int argc, char **argv)
                               "pipe)");
     if (fd < 0)
         return command_refuse("cannot write %s: %s", path, g_strerror(errno));
-    return record(arguments[0], arguments + 1, fd);
+    status = record(arguments[0], arguments + 1, fd);
+    if (status != EXIT_SUCCESS && path)
+        remove_empty(fd, path);
+    return status;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* pinlab: the NAT laboratory's command. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pinlab/command.h"
 
@@ -67,11 +69,24 @@ static int no_command(const char *name)
     return command_refuse("there is no command %s (there are: %s)", name, names->str);
 }
 
+/* A descriptor of ours must not come to stand where one of these is missing. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     g_auto(GStrv) rest = NULL;
     int status;
 
+    fill_standard_descriptors();
     if (argc > 1 && argv[1][0] != '-') {
         for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
             if (strcmp(argv[1], commands[i].name) == 0)
