@@ -5,7 +5,7 @@ mark_as_advanced(HELP2MAN)
 
 function(pinhole_man_page program page output)
     add_custom_command(OUTPUT ${output}
-        COMMAND ${PROJECT_SOURCE_DIR}/cmake/manpage ${HELP2MAN} ${output} $<TARGET_FILE:${program}> ${ARGN}
+        COMMAND ${PROJECT_SOURCE_DIR}/cmake/manpage ${HELP2MAN} ${output} $<TARGET_FILE:${program}> "${commands}" ${ARGN}
         DEPENDS ${program} ${PROJECT_SOURCE_DIR}/cmake/manpage
         COMMENT "Manual page ${page}" VERBATIM)
     install(FILES ${output} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
@@ -23,6 +23,8 @@ function(pinhole_man_pages program)
         else()
             set(page ${program}.1)
         endif()
+        set(commands ${ARGN})
+        list(JOIN commands " " commands)
         set(output ${CMAKE_CURRENT_BINARY_DIR}/${page})
         pinhole_man_page(${program} ${page} ${output} ${command})
         list(APPEND pages ${output})

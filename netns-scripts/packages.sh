@@ -6,10 +6,11 @@
 
 # shellcheck disable=SC2034 # for whoever sources this
 {
+# python3 is what hosts of some topologies run.
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libglib2.0-dev libjson-glib-dev libnl-3-dev
-    libnl-route-3-dev libnftables-dev libpcap0.8-dev"
+    libnl-route-3-dev libnftables-dev libpcap0.8-dev python3"
 # What tests need besides, and the judges that we did not write: stun, coturn, tshark.
-packages_test="clang clang-format clang-tidy libclang-rt-14-dev help2man shellcheck python3 python3-pytest
+packages_test="clang clang-format clang-tidy libclang-rt-14-dev help2man shellcheck python3-pytest
     python3-pytest-xdist pyflakes3 tshark stun-client stun-server coturn iproute2 nftables util-linux man-db
     iputils-ping ethtool procps"
 packages_bench="mininet"

@@ -7,12 +7,9 @@
 #include <string.h>
 
 #include "capture/judge.h"
+#include "topology/allocation.h"
 
-#define SAMPLES_MIN         4
-#define BLOCK_SAMPLES_MIN   7    /* by chance within such a span: 64512 ports, 5e-7 */
-#define BLOCK_SPAN          4096 /* a subscriber's block is smaller (RFC 7422 §3) */
-#define STEP_MAX            64
-#define POOLING_SAMPLES_MIN 8 /* of two addresses the same by chance: 1 of 128 */
+#define POOLING_ENOUGH 8 /* of two addresses the same by chance: 1 of 128 */
 
 /* An inside address, and the external endpoints that it was given. */
 typedef struct Subscriber {
@@ -112,13 +109,13 @@ static void collect(Allocation *allocation)
  */
 static gboolean is_sequential(const Allocation *allocation)
 {
-    guint count[STEP_MAX + 1] = {0}, most = 0;
+    guint count[PL_ALLOCATION_STEP_MAX + 1] = {0}, most = 0;
 
     for (guint i = 1; i < allocation->order->len; i++) {
         int step = g_array_index(allocation->order, uint16_t, i) -
                    g_array_index(allocation->order, uint16_t, i - 1);
 
-        if (step > 0 && step <= STEP_MAX) {
+        if (step > 0 && step <= PL_ALLOCATION_STEP_MAX) {
             count[step]++;
             most = MAX(most, count[step]);
         }
@@ -133,9 +130,10 @@ static const char *name_spread(const Allocation *allocation, const char **ret_wh
     for (guint i = 0; i < allocation->subscribers->len; i++) {
         const Subscriber *subscriber = g_ptr_array_index(allocation->subscribers, i);
 
-        if (subscriber->n_ports && subscriber->highest - subscriber->lowest >= BLOCK_SPAN)
+        if (subscriber->n_ports &&
+            subscriber->highest - subscriber->lowest >= PL_ALLOCATION_BLOCK_SPAN)
             return pl_port_allocation_name(PL_PORT_ALLOCATION_RANDOM);
-        block |= subscriber->n_ports >= BLOCK_SAMPLES_MIN;
+        block |= subscriber->n_ports >= PL_ALLOCATION_BLOCK_ENOUGH;
     }
     if (block)
         return pl_port_allocation_name(PL_PORT_ALLOCATION_BLOCK);
@@ -150,12 +148,12 @@ static void judge_ports(const Allocation *allocation, PlFindings *findings)
 
     if (judge->mapping == PL_JUDGE_BIT(PL_MAPPING_NONE)) {
         why = "nothing is translated";
-    } else if (allocation->n_inside >= SAMPLES_MIN &&
+    } else if (allocation->n_inside >= PL_ALLOCATION_ENOUGH &&
                allocation->n_kept * 2 > allocation->n_inside) {
         word = pl_port_allocation_name(PL_PORT_ALLOCATION_PRESERVE);
         judge->poisoned |= allocation->n_spoiled > 0;
     } else if (allocation->n_kept * 2 > allocation->n_inside ||
-               allocation->order->len < SAMPLES_MIN) {
+               allocation->order->len < PL_ALLOCATION_ENOUGH) {
         why = "fewer than 4 mappings";
     } else if (is_sequential(allocation)) {
         word = pl_port_allocation_name(PL_PORT_ALLOCATION_SEQUENTIAL);
@@ -181,7 +179,7 @@ static void judge_pooling(const Allocation *allocation, PlFindings *findings)
             word = pl_pooling_name(PL_POOLING_ARBITRARY);
             break;
         }
-        if (subscriber->n_endpoints >= POOLING_SAMPLES_MIN)
+        if (subscriber->n_endpoints >= POOLING_ENOUGH)
             word = pl_pooling_name(PL_POOLING_PAIRED);
     }
     pl_findings_set(findings, PL_AXIS_POOLING, word,

@@ -85,46 +85,92 @@ static void judge_hairpin(PlJudge *judge, PlFindings *findings)
 /* An ICMP error that the NAT itself sent, for a packet from `kept_out`. */
 static gboolean rejects(const PlSeen *seen, PlEnds *kept_out)
 {
-    return seen->packet.unreachable && seen->packet.inner_protocol == PL_PACKET_UDP &&
+    return seen->packet.refused && seen->packet.inner_protocol == PL_PACKET_UDP &&
            seen->partner == PL_NO_PARTNER &&
            pl_ends_find(kept_out, &seen->packet.inner_source, &seen->packet.inner_destination,
                         NULL);
 }
 
+/* What came to an outside endpoint and went no further. */
+typedef struct Stray {
+    uint64_t time_ns;
+    gboolean unused; /* no mapping had the endpoint */
+} Stray;
+
+typedef struct Unsolicited {
+    PlJudge *judge;
+    PlEnds *used;     /* gboolean, by external endpoint */
+    PlEnds *kept_out; /* Stray, by (remote, external) */
+    gboolean dropped; /* a packet came to an endpoint without a mapping, and nothing came of it */
+    gboolean rejected;
+    gboolean harmless; /* a mapping has used the very endpoints that one came to */
+} Unsolicited;
+
+/* A packet to `remote`: had one from there been taken in, it would have spoilt this endpoint. */
+static gboolean is_harmless(const Unsolicited *unsolicited, const PlSeen *outer)
+{
+    const PlJudge *judge = unsolicited->judge;
+    const Stray *stray = pl_ends_find(unsolicited->kept_out, &outer->packet.destination,
+                                      &outer->packet.source, NULL);
+
+    return stray && outer->time_ns - stray->time_ns <= PL_JUDGE_ALIVE_NS &&
+           judge->mapping == PL_JUDGE_BIT(PL_MAPPING_ENDPOINT_INDEPENDENT) &&
+           (stray->unused ||
+            judge->filtering == PL_JUDGE_BIT(PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT));
+}
+
+static void on_stray(Unsolicited *unsolicited, const PlSeen *seen)
+{
+    const PlPacket *packet = &seen->packet;
+    Stray *stray = pl_ends_need(unsolicited->kept_out, sizeof(Stray), &packet->source,
+                                &packet->destination, NULL, NULL);
+
+    stray->time_ns = seen->time_ns;
+    stray->unused = !pl_ends_find(unsolicited->used, &packet->destination, NULL, NULL);
+    unsolicited->dropped |= stray->unused;
+}
+
+static void on_outside(Unsolicited *unsolicited, const PlSeen *seen)
+{
+    const PlPacket *packet = &seen->packet;
+
+    unsolicited->rejected |= rejects(seen, unsolicited->kept_out);
+    if (packet->protocol != PL_PACKET_UDP)
+        return;
+    if (pl_judge_is_ours(unsolicited->judge, &packet->source)) {
+        unsolicited->harmless |= is_harmless(unsolicited, seen);
+        pl_ends_need(unsolicited->used, sizeof(gboolean), &packet->source, NULL, NULL, NULL);
+    }
+    if (pl_judge_is_ours(unsolicited->judge, &packet->destination) &&
+        seen->partner == PL_NO_PARTNER && !seen->unsure)
+        on_stray(unsolicited, seen);
+}
+
+/* Silence alone is no evidence: a router that takes a packet in may be as silent. A firewall takes
+ * none in. */
 static void judge_unsolicited(PlJudge *judge, PlFindings *findings)
 {
-    PlEnds *used = pl_ends_new();     /* gboolean, by external endpoint */
-    PlEnds *kept_out = pl_ends_new(); /* gboolean, by (remote, external) */
-    gboolean dropped = FALSE, rejected = FALSE;
+    Unsolicited unsolicited = {.judge = judge, .used = pl_ends_new(), .kept_out = pl_ends_new()};
     const char *word = NULL;
 
     for (guint i = 0; i < judge->seen->len; i++) {
-        const PlSeen *seen = pl_seen(judge->seen, i);
-        const PlPacket *packet = &seen->packet;
-
-        if (!seen->outside)
-            continue;
-        rejected |= rejects(seen, kept_out);
-        if (packet->protocol != PL_PACKET_UDP)
-            continue;
-        if (pl_judge_is_ours(judge, &packet->source))
-            pl_ends_need(used, sizeof(gboolean), &packet->source, NULL, NULL, NULL);
-        if (!pl_judge_is_ours(judge, &packet->destination) || seen->partner != PL_NO_PARTNER ||
-            seen->unsure)
-            continue;
-        pl_ends_need(kept_out, sizeof(gboolean), &packet->source, &packet->destination, NULL, NULL);
-        dropped |= !pl_ends_find(used, &packet->destination, NULL, NULL);
+        if (pl_seen(judge->seen, i)->outside)
+            on_outside(&unsolicited, pl_seen(judge->seen, i));
     }
     if (judge->poisoned)
         word = pl_unsolicited_name(PL_UNSOLICITED_ACCEPT);
-    else if (rejected)
+    else if (unsolicited.rejected)
         word = pl_unsolicited_name(PL_UNSOLICITED_REJECT);
-    else if (dropped)
+    else if (unsolicited.harmless ||
+             (unsolicited.dropped && judge->mapping == PL_JUDGE_BIT(PL_MAPPING_NONE)))
         word = pl_unsolicited_name(PL_UNSOLICITED_DROP);
     pl_findings_set(findings, PL_AXIS_UNSOLICITED, word,
-                    word ? NULL : "no packet came to an endpoint without a mapping");
-    g_hash_table_unref(used);
-    g_hash_table_unref(kept_out);
+                    word ? NULL
+                    : unsolicited.dropped
+                        ? "nothing would have shown that the NAT takes such packets in"
+                        : "no packet came to an endpoint without a mapping");
+    g_hash_table_unref(unsolicited.used);
+    g_hash_table_unref(unsolicited.kept_out);
 }
 
 void pl_judge_strangers(PlJudge *judge, PlFindings *findings)

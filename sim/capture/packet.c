@@ -95,6 +95,17 @@ static void read_inner(const uint8_t *data, size_t length, PlPacket *packet)
     packet->inner_destination.port = get_u16(at + 2);
 }
 
+/*
+ * Whether an error means that somebody did not want the packet (RFC 792, RFC 1812 §5.2.7.1; RFC
+ * 4443 §3.1): the port is closed, or the way is prohibited. A host that is not there is no refusal.
+ */
+static bool is_refusal(bool v6, uint8_t type, uint8_t code)
+{
+    if (v6)
+        return type == ICMPV6_UNREACHABLE && (code == 1 || code == 4);
+    return type == ICMP_UNREACHABLE && (code == 3 || code == 9 || code == 10 || code == 13);
+}
+
 static bool read_icmp(const uint8_t *at, size_t length, PlPacket *packet)
 {
     bool v6 = packet->protocol == PL_PACKET_ICMPV6;
@@ -105,7 +116,7 @@ static bool read_icmp(const uint8_t *at, size_t length, PlPacket *packet)
     packet->mark_length = length - ICMP_HEADER;
     if (at[0] == (v6 ? ICMPV6_UNREACHABLE : ICMP_UNREACHABLE) ||
         at[0] == (v6 ? ICMPV6_TIME_EXCEEDED : ICMP_TIME_EXCEEDED)) {
-        packet->unreachable = at[0] == (v6 ? ICMPV6_UNREACHABLE : ICMP_UNREACHABLE);
+        packet->refused = is_refusal(v6, at[0], at[1]);
         read_inner(packet->mark, packet->mark_length, packet);
         packet->mark_length = 0; /* a NAT translates what is quoted */
         return true;

@@ -20,7 +20,7 @@ typedef struct PlPacket {
     const uint8_t *mark;
     size_t mark_length;
     /* An ICMP error, and the packet that it complains of. */
-    bool unreachable;
+    bool refused; /* the port is closed, or the way there prohibited */
     uint8_t inner_protocol;
     PhAddress inner_source, inner_destination;
 } PlPacket;

@@ -37,6 +37,7 @@ G_NORETURN static void child_main(const PlRecorderPoint *points, size_t n_points
     /* An interrupt from the terminal is the parent's to act on, who will say STOP. */
     signal(SIGINT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* too large a file is an error of write (EFBIG) */
     signal(SIGTERM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
     pl_record(points, n_points, fd, comment, live, socket);
@@ -73,12 +74,12 @@ PlRecorder *pl_recorder_start(const PlRecorderPoint *points, size_t n_points, in
     PlRecorder *recorder;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "socketpair: %s", g_strerror(errno));
+        pl_error_set_errno(error, "make a socket pair for the recorder", errno);
         return NULL;
     }
     pid = fork();
     if (pid < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "fork: %s", g_strerror(errno));
+        pl_error_set_errno(error, "start the recorder", errno);
         close(sockets[0]);
         close(sockets[1]);
         return NULL;

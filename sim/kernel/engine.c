@@ -108,12 +108,21 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
     return g_steal_pointer(&lab);
 }
 
+/*
+ * Everything stops meanwhile, before conntrack sees it: otherwise a packet of an old connection
+ * would teach the new rules the old mapping.
+ */
 gboolean pl_lab_reset_nat(PlLab *lab, const PlNode *nat, GError **error)
 {
+    static const char stop[] = "table ip pinlab {\n  chain c_stop {\n"
+                               "    type filter hook prerouting priority raw; policy drop;\n"
+                               "  }\n}\n";
     g_autofree char *text =
         pl_rules_text(lab->topology, nat, lab->nodes[nat->index].external, lab->seed, error);
-    gboolean done = text && load_rules(lab, PL_SPACE_OF(nat), text, error) &&
-                    pl_spaces_flush_conntrack(lab->spaces, PL_SPACE_OF(nat), error);
+    unsigned space = PL_SPACE_OF(nat);
+    gboolean done = text && load_rules(lab, space, stop, error) &&
+                    pl_spaces_flush_conntrack(lab->spaces, space, error) &&
+                    load_rules(lab, space, text, error);
 
     pl_spaces_rest(lab->spaces);
     return done;
@@ -254,6 +263,7 @@ const PlEngine pl_kernel_engine = {
     .netns = netns,
     .now = pl_lab_now,
     .probe = pl_lab_probe,
+    .probed = pl_lab_probed,
     .reset = reset,
     .record = record,
     .record_stop = record_stop,

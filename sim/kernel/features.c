@@ -27,7 +27,7 @@ typedef struct Feature {
 static const Feature features[] = {
     {"", "nftables (CONFIG_NF_TABLES, CONFIG_NF_TABLES_IPV4)", "accept", FILTER},
     {"inet", "nftables for both families (CONFIG_NF_TABLES_INET)", NULL, "inet"},
-    {"ct ", "nftables ct (CONFIG_NFT_CT)", "ct state new accept", FILTER},
+    {"ct", "nftables ct (CONFIG_NFT_CT)", "ct state new accept", FILTER},
     {"type nat", "nftables nat (CONFIG_NFT_NAT)", "accept", SNAT},
     {"snat", "nftables nat (CONFIG_NFT_NAT)", "snat to 192.0.2.1", SNAT},
     {"dnat", "nftables nat (CONFIG_NFT_NAT)", "dnat to 192.0.2.1", DNAT},
@@ -58,6 +58,32 @@ static char *ruleset_of(const Feature *feature)
                            feature->hook, feature->rule);
 }
 
+static gboolean is_of_a_name(char c)
+{
+    return g_ascii_isalnum(c) || c == '_';
+}
+
+gboolean pl_features_used(const char *ruleset, const char *word)
+{
+    size_t length = strlen(word);
+    char before = ' ', quote = '\0';
+
+    for (const char *at = ruleset; *at; before = *at++) {
+        if (quote) {
+            if (*at == quote)
+                quote = '\0';
+        } else if (*at == '#') {
+            quote = '\n';
+        } else if (*at == '"') {
+            quote = '"';
+        } else if (!is_of_a_name(before) && strncmp(at, word, length) == 0 &&
+                   (length == 0 || !is_of_a_name(at[length]))) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static char *try_all(const char *ruleset)
 {
     g_autoptr(PlNft) nft = pl_nft_new(NULL);
@@ -65,7 +91,7 @@ static char *try_all(const char *ruleset)
     for (unsigned i = 0; nft && i < G_N_ELEMENTS(features); i++) {
         g_autofree char *probe = ruleset_of(&features[i]);
 
-        if (strstr(ruleset, features[i].word) &&
+        if (pl_features_used(ruleset, features[i].word) &&
             (!pl_nft_run(nft, probe, NULL) || !pl_nft_run(nft, "flush ruleset\n", NULL)))
             return g_strdup(features[i].name);
     }

@@ -9,3 +9,6 @@
  * (CONFIG_NFT_NUMGEN)", to be freed; NULL when nothing is missing. Tried in a scratch namespace.
  */
 char *pl_features_missing(const char *ruleset);
+
+/* Whether nft reads `word` in there: as a word, and not in a comment or in quotes. Pure. */
+gboolean pl_features_used(const char *ruleset, const char *word);

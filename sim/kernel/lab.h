@@ -22,7 +22,8 @@ struct PlLab {
     PlSpaces *spaces;
     PlLabNode *nodes;
     PlRecorder *recorder;
-    uint64_t ready_ns; /* when the last program got ready, or the lab was */
+    const PlNetwork *outside; /* where the presence outside has stayed after a probe, or NULL */
+    uint64_t ready_ns;        /* when the last program got ready, or the lab was */
     /* Where the time to build it went: by kind of operation, and waiting for links. */
     uint64_t spent_ns[PL_OP_N], waited_ns;
 };
@@ -43,6 +44,8 @@ gboolean pl_lab_reset_nat(PlLab *lab, const PlNode *nat, GError **error);
 /* presence.c */
 gboolean pl_lab_probe(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
                       PlProber *prober, GError **error);
+/* Nothing stays of presences. */
+gboolean pl_lab_probed(PlLab *lab, GError **error);
 
 /* steps.c */
 gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error);

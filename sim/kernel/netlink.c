@@ -126,9 +126,10 @@ static gboolean make_namespace(PlSpaces *spaces, unsigned space, GError **error)
         int errnum = errno;
 
         if (errnum == ENOSPC)
-            g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED,
-                        "no more network namespaces are allowed here "
-                        "(sysctl user.max_net_namespaces)");
+            g_set_error(error, PL_ERROR, PL_ERROR_LIMIT,
+                        "no more network namespaces are allowed here: raise "
+                        "user.max_net_namespaces with `sysctl -w` as root, or run fewer labs at a "
+                        "time with --jobs");
         else if (errnum == EINVAL)
             g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED,
                         "this kernel has no network namespaces (CONFIG_NET_NS)");

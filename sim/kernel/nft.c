@@ -112,6 +112,13 @@ char *pl_nft_message(const char *message, const char *path, unsigned skipped)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
+/* What nft itself refuses it would refuse on every kernel. */
+static gboolean is_of_the_kernel(const char *message)
+{
+    return strstr(message, "Error: Could not process rule: ") ||
+           strstr(message, "cache initialization failed");
+}
+
 gboolean pl_nft_load(PlNft *nft, const PlNode *nat, const char *text, GError **error)
 {
     g_autofree char *whole = g_strconcat("flush ruleset\n", text, NULL);
@@ -123,11 +130,12 @@ gboolean pl_nft_load(PlNft *nft, const PlNode *nat, const char *text, GError **e
         told = pl_nft_message(message, nat->rules, PL_RULES_DEFINES + 1);
     else
         told = g_strdup_printf("nat %s: nft: %s", nat->name, message);
-    missing = pl_features_missing(text);
+    if (is_of_the_kernel(message))
+        missing = pl_features_missing(text);
     if (missing)
         g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "this kernel has no %s: %s", missing,
                     told);
-    else if (strstr(message, g_strerror(EOPNOTSUPP)))
+    else if (!nat->rules && strstr(message, g_strerror(EOPNOTSUPP)))
         g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "this kernel cannot do it: %s", told);
     else
         g_set_error(error, PL_ERROR, nat->rules ? PL_ERROR_INPUT : PL_ERROR_FAILED, "%s", told);

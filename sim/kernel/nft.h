@@ -15,8 +15,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlNft, pl_nft_free)
 gboolean pl_nft_run(PlNft *nft, const char *text, char **ret_message);
 
 /*
- * Loads a NAT's ruleset in place of the old one. When that fails and the reason is a feature that
- * the kernel lacks: PL_ERROR_UNSUPPORTED, naming it. Otherwise the fault is in the NAT's own
+ * Loads a NAT's ruleset in place of the old one. When the kernel refuses it and lacks a feature
+ * that the rules use: PL_ERROR_UNSUPPORTED, naming it. Otherwise the fault is in the NAT's own
  * `rules` file (PL_ERROR_INPUT, with file and line) or ours (PL_ERROR_FAILED). The caller is in
  * the NAT's namespace, before and after.
  */

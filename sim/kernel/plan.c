@@ -34,9 +34,24 @@ static gboolean is_cable(const PlNetwork *network)
             attachment_at(network->attachments, 1)->node->kind == PL_NODE_HOST);
 }
 
-gboolean pl_plan_bridge(const PlNetwork *network, char ret_name[static IFNAMSIZ])
+/* A cable that is pulled out has to be pulled out of something that is neither of its two nodes:
+ * these keep their interfaces, and with them their routes. */
+static gboolean is_pulled(const PlTopology *topology, const PlNetwork *network)
 {
-    if (is_cable(network))
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+
+        if ((step->kind == PL_STEP_LINK_DOWN || step->kind == PL_STEP_LINK_UP) &&
+            step->attachment->network == network)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean pl_plan_bridge(const PlTopology *topology, const PlNetwork *network,
+                        char ret_name[static IFNAMSIZ])
+{
+    if (is_cable(network) && !is_pulled(topology, network))
         return FALSE;
     g_snprintf(ret_name, IFNAMSIZ, "br%u", network->index);
     return TRUE;
@@ -195,7 +210,7 @@ static void plan_network(PlPlan *plan, const PlNetwork *network)
     char bridge[IFNAMSIZ];
     PlOp op;
 
-    if (!pl_plan_bridge(network, bridge)) {
+    if (!pl_plan_bridge(plan->topology, network, bridge)) {
         plan_cable(plan, network);
         return;
     }

@@ -77,8 +77,9 @@ void pl_plan_free(PlPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlPlan, pl_plan_free)
 
 const PlPlace *pl_plan_place(const PlPlan *plan, const PlAttachment *attachment);
-/* "br0"; FALSE when the network is a cable. */
-gboolean pl_plan_bridge(const PlNetwork *network, char ret_name[static IFNAMSIZ]);
+/* "br0"; FALSE when the network is a cable: of two, and no step pulls it out. */
+gboolean pl_plan_bridge(const PlTopology *topology, const PlNetwork *network,
+                        char ret_name[static IFNAMSIZ]);
 /* "alice", or "switch". */
 const char *pl_plan_space_name(const PlTopology *topology, unsigned space);
 

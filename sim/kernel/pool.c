@@ -113,7 +113,15 @@ static void fill_group(PlPool *pool, PlSlotGroup *group, const PlBehaviour *beha
         n = MIN(ports, SLOTS_SEQUENTIAL);
         cut(pool, addresses, n_addresses, first, first + n - 1, n);
     } else {
-        cut(pool, addresses, n_addresses, first, last, n);
+        /* Where they can all be slots, every port of every address is one; else the ports are dealt
+           out among the addresses. */
+        if (ports * n_addresses <= SLOTS_DEFAULT) {
+            n = ports * n_addresses;
+            for (unsigned i = 0; i < n_addresses; i++)
+                cut(pool, addresses + i, 1, first, last, ports);
+        } else {
+            cut(pool, addresses, n_addresses, first, last, n);
+        }
         shuffle(pool->slots, group->base, n, state);
     }
     group->size = n;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The lab's own presence on a network, for as long as a prober works: a namespace like a host's,
- * with an interface of its own in the middle of the network. On a bridge that is one more port:
+ * with an interface of its own in the middle of the network. On a bridge that is one more port,
+ * which may stay for the next probe, since the kernel takes some 20 ms to remove it:
  *
  *     presence ── probe ═══ pp0 ── br0
  *
@@ -10,6 +11,8 @@
  *
  *     presence ── probe ┐
  *                  eth0 ┴═══ outside       (the NAT is probed, the host is not involved)
+ *
+ * That takes CONFIG_MACVLAN; a kernel without it is PL_ERROR_UNSUPPORTED, by that name.
  */
 #include <string.h>
 
@@ -18,6 +21,10 @@
 #include "machine/drive.h"
 
 #define INTERFACE "probe"
+
+/* The presences' numbers. */
+#define INSIDE  0
+#define OUTSIDE 1
 
 typedef struct Presence {
     unsigned number, space;
@@ -147,11 +154,12 @@ static gboolean stand(PlLab *lab, const PlVantage *vantage, unsigned number, con
     if (vantage->host)
         return TRUE;
     if (!make_space(lab, presence->space, error) ||
-        !(pl_plan_bridge(vantage->network, bridge) ? plug_in(lab, presence, bridge, error)
-                                                   : stand_beside(lab, presence, subject, error)))
+        !(pl_plan_bridge(lab->topology, vantage->network, bridge)
+              ? plug_in(lab, presence, bridge, error)
+              : stand_beside(lab, presence, subject, error)))
         return FALSE;
     /* reserved[0..1] are outside, [2..3] inside; the presences are numbered the other way. */
-    return settle(lab, presence, vantage->network->reserved + (number == 0 ? 2 : 0), error);
+    return settle(lab, presence, vantage->network->reserved + (number == INSIDE ? 2 : 0), error);
 }
 
 /* Its interface, and the port on the bridge, as far as there is one. */
@@ -162,7 +170,7 @@ static gboolean await(PlLab *lab, const Presence *presence, GError **error)
 
     if (!presence->standing)
         return TRUE;
-    if (pl_plan_bridge(presence->network, bridge)) {
+    if (pl_plan_bridge(lab->topology, presence->network, bridge)) {
         PlOp port = port_op(presence, PL_OP_UP, PL_SPACE_SWITCH);
 
         if (!pl_carrier_await(carrier, PL_SPACE_SWITCH, port.interface, error))
@@ -203,14 +211,55 @@ static PlDrivePlace drive_place(PlLab *lab, const PlVantage *vantage, const Pres
     return (PlDrivePlace){pl_spaces_fd(lab->spaces, presence->space), INTERFACE};
 }
 
+gboolean pl_lab_probed(PlLab *lab, GError **error)
+{
+    const Presence presence = {
+        .space = PL_LAB_SPACE_OF_PRESENCE(lab, OUTSIDE),
+        .standing = lab->outside != NULL,
+    };
+    gboolean done = leave(lab, &presence, error);
+
+    lab->outside = NULL;
+    pl_spaces_rest(lab->spaces);
+    return done;
+}
+
+/* As `stand`, but if it stands there already from the last time, that will do. */
+static gboolean stand_outside(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
+                              Presence *presence, GError **error)
+{
+    if (!outside->host && outside->network == lab->outside) {
+        *presence = (Presence){
+            .number = OUTSIDE,
+            .space = PL_LAB_SPACE_OF_PRESENCE(lab, OUTSIDE),
+            .network = outside->network,
+            .standing = TRUE,
+        };
+        return TRUE;
+    }
+    return pl_lab_probed(lab, error) &&
+           stand(lab, outside, OUTSIDE, subject_outside(inside, outside->network), presence, error);
+}
+
+static gboolean leave_outside(PlLab *lab, const Presence *presence, gboolean stay, GError **error)
+{
+    char bridge[IFNAMSIZ];
+
+    if (stay && presence->standing && pl_plan_bridge(lab->topology, presence->network, bridge)) {
+        lab->outside = presence->network;
+        return TRUE;
+    }
+    lab->outside = NULL;
+    return leave(lab, presence, error);
+}
+
 gboolean pl_lab_probe(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
                       PlProber *prober, GError **error)
 {
     Presence within = {0}, without = {0};
-    gboolean done =
-        stand(lab, inside, 0, inside->network->upstream, &within, error) &&
-        stand(lab, outside, 1, subject_outside(inside, outside->network), &without, error) &&
-        await(lab, &within, error) && await(lab, &without, error);
+    gboolean done = stand_outside(lab, inside, outside, &without, error) &&
+                    stand(lab, inside, INSIDE, inside->network->upstream, &within, error) &&
+                    await(lab, &within, error) && await(lab, &without, error);
 
     if (done) {
         PlDrivePlace from = drive_place(lab, inside, &within);
@@ -219,9 +268,9 @@ gboolean pl_lab_probe(PlLab *lab, const PlVantage *inside, const PlVantage *outs
         pl_spaces_rest(lab->spaces);
         done = pl_drive_prober(prober, &from, &to, error);
     }
-    /* Both go, whatever happened; the first error is told. */
+    /* Both go, unless the next probe may want one; the first error is told. */
     done = leave(lab, &within, done ? error : NULL) && done;
-    done = leave(lab, &without, done ? error : NULL) && done;
+    done = leave_outside(lab, &without, done, done ? error : NULL) && done;
     pl_spaces_rest(lab->spaces);
     return done;
 }

@@ -11,7 +11,12 @@
  *
  * conntrack alone is endpoint-independent as far as it goes: a flow takes the external port that
  * another flow from the same inside endpoint has, if that is free towards the new destination. So
- * the slots only have to be the same for one mapping and different for two.
+ * the slots only have to be the same for one mapping and different for two. But conntrack knows
+ * only flows that began inside. Where others keep a mapping alive, too, its endpoint is remembered:
+ *
+ *   @rev      external endpoint -> inside endpoint
+ *   @forward  mapping           -> external endpoint
+ *   @origin   external endpoint -> the destination that the mapping is for, when it depends on that
  *
  * Everything learnt expires like conntrack's own entries and, like those, is refreshed by packets
  * of either direction.
@@ -81,6 +86,14 @@ const char *pl_rules_mapping_key(const Rules *rules, gboolean out)
     return keys[rules->behaviour->mapping][out ? 1 : 0];
 }
 
+/* The key of @forward: what the mapping's destination is (see @origin) fits in a mark. */
+static const char *owner_type(const Rules *rules)
+{
+    return rules->behaviour->mapping == PL_MAPPING_ADDRESS_DEPENDENT
+               ? "ipv4_addr . inet_service . mark"
+               : "ipv4_addr . inet_service";
+}
+
 static const char *mapping_type(const Rules *rules)
 {
     static const char *const types[PL_MAPPING_N] = {
@@ -109,6 +122,15 @@ static void write_tables(Rules *rules)
         table(rules, "map", "rev", "ipv4_addr . inet_service : ipv4_addr . inet_service");
     if (rules->contacts)
         table(rules, "set", "contacted", "ipv4_addr . inet_service . ipv4_addr");
+    if (rules->forwards) {
+        g_autofree char *type = g_strconcat(owner_type(rules), " : ipv4_addr . inet_service", NULL);
+
+        table(rules, "map", "forward", type);
+        if (rules->behaviour->mapping == PL_MAPPING_ADDRESS_DEPENDENT)
+            table(rules, "map", "origin", "ipv4_addr . inet_service : mark");
+        if (rules->behaviour->unsolicited == PL_UNSOLICITED_ACCEPT)
+            table(rules, "set", "uninvited", "ipv4_addr . inet_service");
+    }
     if (!rules->slots)
         return;
     to_mark = g_strconcat(mapping_type(rules), " : mark", NULL);
@@ -178,54 +200,15 @@ static void write_forward(Rules *rules)
     if (firewall && rules->contacts) {
         pl_rules_line(rules, "iifname \"" PL_RULES_INSIDE "\" meta l4proto udp "
                              "update @contacted { ip saddr . udp sport . ip daddr }");
-        pl_rules_line(rules, "iifname \"" PL_RULES_OUTSIDE
-                             "\" ip daddr . udp dport . ip saddr @contacted accept");
+        pl_rules_line(rules,
+                      "iifname \"" PL_RULES_OUTSIDE "\" ip daddr . udp dport . ip saddr @contacted "
+                      "update @contacted { ip daddr . udp dport . ip saddr } accept");
     }
     pl_rules_line(rules, "ct state established,related accept");
     if (!firewall || rules->nat->forwards->len > 0)
         pl_rules_line(rules, "ct status dnat accept");
     if (!firewall || behaviour->filtering != PL_FILTERING_ENDPOINT_INDEPENDENT)
         write_refusal(rules);
-    pl_rules_end(rules);
-}
-
-static void write_learn(Rules *rules)
-{
-    gboolean firewall = rules->behaviour->mapping == PL_MAPPING_NONE;
-
-    if (firewall || !(rules->learns || rules->preserves))
-        return;
-    pl_rules_chain(rules, "c_learn", "filter hook postrouting priority srcnat + 10");
-    /* A port that had to be given out twice belongs to whoever got it last. */
-    if (rules->learns && rules->behaviour->port_allocation == PL_PORT_ALLOCATION_BLOCK)
-        pl_rules_line(
-            rules, "meta l4proto udp ct status snat ct state new delete @rev { ct reply ip daddr "
-                   ". ct reply "
-                   "proto-dst : ct original ip saddr . ct original proto-src }");
-    if (rules->learns) {
-        pl_rules_line(rules,
-                      "meta l4proto udp ct status snat update @rev { ct reply ip daddr . ct reply "
-                      "proto-dst : "
-                      "ct original ip saddr . ct original proto-src }");
-        /* Flows that began outside keep the mapping they came by (RFC 4787 REQ-6). */
-        pl_rules_line(rules,
-                      "meta l4proto udp ct status dnat update @rev { ct original ip daddr . ct "
-                      "original proto-dst : "
-                      "ct reply ip saddr . ct reply proto-src }");
-    }
-    if (rules->contacts) {
-        pl_rules_line(rules,
-                      "meta l4proto udp ct status snat update @contacted { ct reply ip daddr . ct "
-                      "reply proto-dst . "
-                      "ct original ip daddr }");
-        pl_rules_line(rules,
-                      "meta l4proto udp ct status dnat ct direction reply update @contacted { ct "
-                      "original ip daddr . "
-                      "ct original proto-dst . ct original ip saddr }");
-    }
-    if (rules->preserves)
-        pl_rules_line(rules,
-                      "meta l4proto udp ct status snat update @taken { ct reply proto-dst }");
     pl_rules_end(rules);
 }
 
@@ -239,6 +222,9 @@ static void write_input(Rules *rules, const char *outside)
                   outside);
     if (behaviour->unsolicited != PL_UNSOLICITED_ACCEPT)
         write_refusal(rules);
+    else if (rules->forwards)
+        pl_rules_line(rules, "iifname \"" PL_RULES_OUTSIDE "\" meta l4proto udp "
+                             "update @uninvited { ip saddr . udp sport }");
     pl_rules_end(rules);
     if (behaviour->unsolicited != PL_UNSOLICITED_ACCEPT)
         return;
@@ -297,6 +283,11 @@ static void decide(Rules *rules)
        them apart. That will not do where strangers may use the mapping. */
     rules->preserves = preserve && rules->learns;
     rules->slots = preserve ? rules->preserves : !each;
+    for (unsigned i = 0; rules->slots && i < rules->pool->slots->len; i++) {
+        const PlSlot *slot = &g_array_index(rules->pool->slots, PlSlot, i);
+
+        rules->forwards |= rules->learns && slot->first != slot->last;
+    }
 }
 
 char *pl_rules_text(const PlTopology *topology, const PlNode *nat, const GArray *outside,
@@ -321,7 +312,7 @@ char *pl_rules_text(const PlTopology *topology, const PlNode *nat, const GArray 
     write_forward(&rules);
     pl_rules_write_allocate(&rules);
     pl_rules_write_post(&rules, addresses);
-    write_learn(&rules);
+    pl_rules_write_learn(&rules);
     write_input(&rules, addresses);
     g_string_append(rules.text, "}\n");
     return g_string_free(rules.text, FALSE);

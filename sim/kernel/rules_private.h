@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the two halves of a NAT's ruleset share. Private to rules.c and translation.c. */
+/* What the parts of a NAT's ruleset share. Private to rules.c, learn.c and translation.c. */
 #pragma once
 
 #include "kernel/pool.h"
@@ -16,8 +16,12 @@ typedef struct Rules {
     gboolean slots;     /* mappings get slots that are remembered */
     gboolean preserves; /* a slot only for those whose own port is taken */
     gboolean learns;    /* the way back from an external endpoint must be known */
+    gboolean forwards;  /* and the external endpoint of a mapping, which conntrack may forget */
     gboolean contacts;  /* and who may use it */
 } Rules;
+
+/* An address as a mark, which is never a slot's; to be formatted with an expression and a seed. */
+#define PL_RULES_HASH "jhash %s mod 4294901760 seed 0x%08x offset 65536"
 
 void pl_rules_line(Rules *rules, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* `hook` is NULL for a chain that is jumped to. */
@@ -35,3 +39,5 @@ const char *pl_rules_mapping_key(const Rules *rules, gboolean out);
 void pl_rules_write_allocate(Rules *rules);
 /* translation.c: c_post, if anything is translated. `outside` is the set of external addresses. */
 void pl_rules_write_post(Rules *rules, const char *outside);
+/* learn.c: c_learn, if there is anything to learn. */
+void pl_rules_write_learn(Rules *rules);

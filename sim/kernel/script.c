@@ -377,7 +377,7 @@ static gboolean is_switched(const PlTopology *topology)
     char bridge[IFNAMSIZ];
 
     for (unsigned i = 0; i < topology->networks->len; i++)
-        if (pl_plan_bridge(g_ptr_array_index(topology->networks, i), bridge))
+        if (pl_plan_bridge(topology, g_ptr_array_index(topology->networks, i), bridge))
             return TRUE;
     return FALSE;
 }

@@ -3,11 +3,11 @@
 #include "kernel/rules_private.h"
 
 /* "192.0.2.1 . 1024-2047" */
-static void append_slot(GString *text, const PlSlot *slot)
+static void append_slot(GString *text, const PlSlot *slot, gboolean ranged)
 {
     pl_rules_append_address(text, &slot->address);
     g_string_append_printf(text, " . %u", slot->first);
-    if (slot->last != slot->first)
+    if (ranged)
         g_string_append_printf(text, "-%u", slot->last);
 }
 
@@ -15,10 +15,16 @@ static void append_slot(GString *text, const PlSlot *slot)
 static char *slot_map(const PlPool *pool, unsigned base, unsigned size, unsigned from)
 {
     g_autoptr(GString) text = g_string_new("{");
+    gboolean ranged = FALSE; /* the values of a map are all ranges, or none is */
 
+    for (unsigned i = base; i < base + size; i++) {
+        const PlSlot *slot = &g_array_index(pool->slots, PlSlot, i);
+
+        ranged |= slot->first != slot->last;
+    }
     for (unsigned i = 0; i < size; i++) {
         g_string_append_printf(text, "%s%u : ", i ? ", " : " ", from + i);
-        append_slot(text, &g_array_index(pool->slots, PlSlot, base + i));
+        append_slot(text, &g_array_index(pool->slots, PlSlot, base + i), ranged);
     }
     g_string_append(text, " }");
     return g_string_free(g_steal_pointer(&text), FALSE);
@@ -165,12 +171,36 @@ static void write_turns(Rules *rules)
     }
 }
 
+/* A mapping that lives keeps its external endpoint, whoever keeps it alive. */
+static void write_forward_lookup(Rules *rules)
+{
+    /* Who was taken in uninvited occupies an endpoint, and conntrack has to find another one. */
+    const char *match = rules->behaviour->unsolicited == PL_UNSOLICITED_ACCEPT
+                            ? "ip daddr . udp dport != @uninvited "
+                            : "";
+
+    if (rules->behaviour->mapping != PL_MAPPING_ADDRESS_DEPENDENT) {
+        pl_rules_line(rules, "meta l4proto udp %ssnat ip to ip saddr . udp sport map @forward",
+                      match);
+        return;
+    }
+    pl_rules_line(rules, "meta l4proto udp meta mark set " PL_RULES_HASH, "ip daddr",
+                  rules->hash_seed);
+    pl_rules_line(rules,
+                  "meta l4proto udp %ssnat ip to ip saddr . udp sport . meta mark map @forward",
+                  match);
+    pl_rules_line(rules, "meta l4proto udp meta mark set %s map @slot",
+                  pl_rules_mapping_key(rules, TRUE));
+}
+
 static void write_udp_translation(Rules *rules, gboolean preserve)
 {
     const PlBehaviour *behaviour = rules->behaviour;
     const char *key = pl_rules_mapping_key(rules, TRUE);
     gboolean each = behaviour->mapping == PL_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
 
+    if (rules->forwards)
+        write_forward_lookup(rules);
     if (rules->slots) {
         g_autofree char *slots = slot_map(rules->pool, 0, rules->pool->slots->len, 1);
 

@@ -151,13 +151,22 @@ static gboolean do_send(Drive *drive, const PlProbeAction *action, GError **erro
 
 static gboolean do_tcp(Drive *drive, const PlProbeAction *action, GError **error)
 {
+    PlProbePlace other =
+        action->place == PL_PROBE_PLACE_INSIDE ? PL_PROBE_PLACE_OUTSIDE : PL_PROBE_PLACE_INSIDE;
+    g_autoptr(GError) local = NULL;
+    gboolean taken;
     Probe *probe;
     PlTcp tcp;
 
-    if (!pl_tcp_open(&drive->visit, drive->places[PL_PROBE_PLACE_INSIDE],
-                     drive->places[PL_PROBE_PLACE_OUTSIDE], &action->local, &action->remote, &tcp,
-                     error))
+    if (!pl_tcp_open(&drive->visit, drive->places[action->place], drive->places[other],
+                     &action->local, &action->remote, &action->listener, &tcp, &taken, &local)) {
+        if (taken) {
+            pl_prober_open_failed(drive->prober, action->id, pl_now_ns());
+            return TRUE;
+        }
+        g_propagate_error(error, g_steal_pointer(&local));
         return FALSE;
+    }
     probe = add(drive, action, tcp.connection);
     probe->listener = tcp.listener;
     if (tcp.refused)

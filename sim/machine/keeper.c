@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "machine/files.h"
 #include "machine/guest.h"
 #include "machine/home.h"
 #include "machine/namespaces.h"
@@ -117,6 +118,7 @@ static G_NORETURN void exec_program(const char *path, char **argv, int output, i
     sigset_t none;
 
     setsid();
+    pl_files_restore_limit();
     for (int i = 1; i < NSIG; i++)
         sigaction(i, &action, NULL);
     sigemptyset(&none);
@@ -350,7 +352,7 @@ void pl_keeper_main(const PlKeeperHost *host)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "pinlab-host");
     umask(022);
-    pl_namespaces_close_others(kept, G_N_ELEMENTS(kept));
+    pl_files_close_others(kept, G_N_ELEMENTS(kept));
     own_signals(&keeper);
     keeper.programs = g_ptr_array_new_with_free_func(program_free);
     keeper.guests = pl_guests_new();

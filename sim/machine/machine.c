@@ -138,8 +138,7 @@ static gboolean begin_keeper(PlMachine *machine, GError **error)
     if (machine->keeper > 0)
         return TRUE;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make a socket pair: %s",
-                    g_strerror(errno));
+        pl_error_set_errno(error, "make a socket pair", errno);
         return FALSE;
     }
     machine->socket = sockets[0];
@@ -170,6 +169,18 @@ static gboolean begin_keeper(PlMachine *machine, GError **error)
     return TRUE;
 }
 
+/* A path that names one thing on this machine, and in the host's own /tmp and /run another. */
+static gboolean is_covered(const PlMachine *machine, const char *program)
+{
+    g_autofree char *path =
+        strchr(program, '/') ? g_canonicalize_filename(program, machine->keep) : NULL;
+    size_t kept = strlen(machine->keep);
+
+    if (!path || (strncmp(path, machine->keep, kept) == 0 && path[kept] == '/'))
+        return FALSE;
+    return g_str_has_prefix(path, "/tmp/") || g_str_has_prefix(path, "/run/");
+}
+
 static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
 {
     g_autoptr(GError) local = NULL;
@@ -184,16 +195,10 @@ static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError 
     ok = ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_START, .id = run->id}, &fd, 1, &local);
     close(fd);
     if (!ok)
-        g_set_error(error, PL_ERROR, local->code, "cannot start `%s`: %s", argv[0], local->message);
+        g_set_error(
+            error, PL_ERROR, local->code, "cannot start `%s`: %s%s", argv[0], local->message,
+            is_covered(machine, argv[0]) ? " (hosts have a /tmp and /run of their own)" : "");
     return ok;
-}
-
-static gboolean wait_ready(PlMachine *machine, const PlRun *run, GError **error)
-{
-    if (pl_run_wait_ready(run, machine->event, machine->keeper_fd, machine->netns, error))
-        return TRUE;
-    g_prefix_error(error, "host %s: ", machine->name);
-    return FALSE;
 }
 
 /* Starts, and waits until it is ready; *ret_run is owned by the machine, NULL when none started. */
@@ -212,7 +217,10 @@ static gboolean start(PlMachine *machine, const PlProgram *program, PlRun **ret_
     run->deadline = pl_now_ns() + program->time_limit_ns;
     g_ptr_array_add(machine->runs, run);
     *ret_run = run;
-    return wait_ready(machine, run, error);
+    if (pl_run_wait_ready(run, machine->event, machine->keeper_fd, machine->netns, error))
+        return TRUE;
+    g_prefix_error(error, "host %s: ", machine->name);
+    return FALSE;
 }
 
 gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError **error)
@@ -241,11 +249,6 @@ gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
     if (!run) {
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program was not started",
                     machine->name);
-        return FALSE;
-    }
-    if (program->ready == PL_READY_EXIT && !pl_run_has_ended(run) &&
-        !wait_ready(machine, run, error)) {
-        g_prefix_error(error, "host %s: ", machine->name);
         return FALSE;
     }
     *ret_result = (PlProgramResult){.ended = pl_run_has_ended(run)};

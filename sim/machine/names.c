@@ -116,12 +116,18 @@ gboolean pl_names_add(PlNames *names, const char *lab, const char *node, pid_t p
     return TRUE;
 }
 
+void pl_names_clear(PlNames *names)
+{
+    for (unsigned i = 0; i < names->names->len; i++)
+        remove_name(names->state, g_ptr_array_index(names->names, i));
+    g_ptr_array_set_size(names->names, 0);
+}
+
 void pl_names_free(PlNames *names)
 {
     if (!names)
         return;
-    for (unsigned i = 0; i < names->names->len; i++)
-        remove_name(names->state, g_ptr_array_index(names->names, i));
+    pl_names_clear(names);
     rmdir(names->state); /* unless another lab has names */
     rmdir(STATE);
     g_ptr_array_unref(names->names);

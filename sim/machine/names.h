@@ -24,7 +24,9 @@ PlNames *pl_names_new(GError **error);
  */
 gboolean pl_names_add(PlNames *names, const char *lab, const char *node, pid_t pid, int fd,
                       GError **error);
-/* Removes the links. NULL is allowed. */
+/* Removes the links made so far, when their lab has ended. */
+void pl_names_clear(PlNames *names);
+/* Clears, too. NULL is allowed. */
 void pl_names_free(PlNames *names);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlNames, pl_names_free)
 

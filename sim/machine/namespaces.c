@@ -102,15 +102,19 @@ static char *closed_switch(const Switch *s)
     return NULL;
 }
 
-static char *limit_reason(void)
+/* With a limit of 0 there will never be one; any other is only reached for now. */
+static void set_limit_error(GError **error, const char *what, int errnum)
 {
-    char *reason = closed_switch(limits);
+    /* Who is capable needs no user namespace, and is never refused for want of one. */
+    g_autofree char *closed = closed_switch(limits + (pl_namespaces_capable() ? 1 : 0));
 
-    return reason ? reason
-                  : g_strdup("a limit of this machine is reached: raise user.max_user_namespaces, "
-                             "user.max_pid_namespaces, user.max_mnt_namespaces and "
-                             "user.max_net_namespaces with `sysctl -w` as root, or run fewer at "
-                             "once");
+    g_set_error(error, PL_ERROR, closed ? PL_ERROR_UNSUPPORTED : PL_ERROR_LIMIT,
+                "cannot %s (%s): %s", what, g_strerror(errnum),
+                closed ? closed
+                       : "a limit of this machine is reached: raise user.max_user_namespaces, "
+                         "user.max_pid_namespaces, user.max_mnt_namespaces, "
+                         "user.max_net_namespaces and user.max_uts_namespaces with `sysctl -w` as "
+                         "root, or run fewer at a time with --jobs");
 }
 
 static char *permission_reason(void)
@@ -136,8 +140,8 @@ void pl_namespaces_error(GError **error, const char *what, int errnum)
     switch (errnum) {
     case ENOSPC:
     case EUSERS:
-        reason = limit_reason();
-        break;
+        set_limit_error(error, what, errnum);
+        return;
     case EPERM:
     case EACCES:
         reason = permission_reason();
@@ -148,40 +152,9 @@ void pl_namespaces_error(GError **error, const char *what, int errnum)
                           "(CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS), or older than 5.4");
         break;
     default:
-        reason = g_strdup("no known permission is missing");
-        break;
+        pl_error_set_errno(error, what, errnum);
+        return;
     }
     g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "cannot %s (%s): %s", what,
                 g_strerror(errnum), reason);
-}
-
-static int compare_int(const void *a, const void *b)
-{
-    int x = *(const int *)a, y = *(const int *)b;
-
-    return (x > y) - (x < y);
-}
-
-void pl_namespaces_close_others(const int *kept, size_t n_kept)
-{
-    int sorted[8], next = STDERR_FILENO + 1;
-
-    g_assert(n_kept <= G_N_ELEMENTS(sorted));
-    memcpy(sorted, kept, n_kept * sizeof(*kept));
-    qsort(sorted, n_kept, sizeof(*sorted), compare_int);
-    for (size_t i = 0; i <= n_kept; i++) {
-        unsigned last = i < n_kept ? (unsigned)sorted[i] - 1 : ~0U;
-
-        /* A filter may know no close_range (Linux 5.9): then one by one, as far as a process may
-         * open. */
-        if ((i == n_kept || sorted[i] > next) &&
-            syscall(SYS_close_range, (unsigned)next, last, 0U) < 0) {
-            long end = MIN((long)last, sysconf(_SC_OPEN_MAX));
-
-            for (long fd = next; fd <= end; fd++)
-                close((int)fd);
-        }
-        if (i < n_kept)
-            next = MAX(next, sorted[i] + 1);
-    }
 }

@@ -17,10 +17,8 @@ pid_t pl_namespaces_fork(unsigned flags, int *ret_pidfd);
 gboolean pl_namespaces_capable(void);
 
 /*
- * Sets PL_ERROR_UNSUPPORTED, "cannot WHAT: ...", naming the permission or limit that `errnum` was
- * about as far as the system tells, and how to give it.
+ * Sets PL_ERROR_UNSUPPORTED, "cannot WHAT: ...", naming the permission that `errnum` was about as
+ * far as the system tells, and how to give it; PL_ERROR_LIMIT when a limit is reached that is not
+ * zero.
  */
 void pl_namespaces_error(GError **error, const char *what, int errnum);
-
-/* Closes every descriptor that is not in `kept`, and is above 2. */
-void pl_namespaces_close_others(const int *kept, size_t n_kept);

@@ -15,6 +15,17 @@
 /* include/net/tcp_states.h */
 #define STATE_LISTEN 10
 
+static void set_open_error(GError **error, const char *path, int errnum)
+{
+    g_autofree char *what = g_strconcat("open ", path, NULL);
+
+    if (errnum == ENOENT || errnum == EACCES || errnum == EPERM)
+        g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "cannot %s: %s", what,
+                    g_strerror(errnum));
+    else
+        pl_error_set_errno(error, what, errnum);
+}
+
 gboolean pl_ports_open(PlPorts *ret_ports, PlProtocol protocol, int netns_fd, GError **error)
 {
     const char *name = protocol == PL_PROTOCOL_TCP ? "tcp" : "udp";
@@ -32,8 +43,7 @@ gboolean pl_ports_open(PlPorts *ret_ports, PlProtocol protocol, int netns_fd, GE
 
         ports.files[i] = open(path, O_RDONLY | O_CLOEXEC);
         if (ports.files[i] < 0 && i == 0)
-            g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "cannot open %s: %s", path,
-                        g_strerror(errno));
+            set_open_error(error, path, errno);
     }
     pl_visit_end(&visit);
     if (ports.files[0] < 0) {

@@ -250,8 +250,7 @@ static gboolean start_once(gboolean user_namespace, PlSandboxMain run, gpointer 
     gboolean ok;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make a socket pair: %s",
-                    g_strerror(errno));
+        pl_error_set_errno(error, "make a socket pair", errno);
         return FALSE;
     }
     /* What stdio still holds would be written twice. */
@@ -284,9 +283,11 @@ gboolean pl_sandbox_start(PlSandboxMain run, gpointer data, PlSandbox *ret_sandb
     if (start_once(TRUE, run, data, ret_sandbox, &local))
         return TRUE;
     /* Root needs no user namespace, it is only safer with one. */
-    if (g_error_matches(local, PL_ERROR, PL_ERROR_UNSUPPORTED) && pl_namespaces_capable() &&
-        start_once(FALSE, run, data, ret_sandbox, NULL))
-        return TRUE;
+    if (!g_error_matches(local, PL_ERROR, PL_ERROR_FAILED) && pl_namespaces_capable()) {
+        g_clear_error(&local);
+        if (start_once(FALSE, run, data, ret_sandbox, &local))
+            return TRUE;
+    }
     g_propagate_error(error, g_steal_pointer(&local));
     return FALSE;
 }

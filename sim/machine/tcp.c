@@ -10,18 +10,18 @@ static int family_of(const PhAddress *address)
     return address->family == PH_FAMILY_IPV6 ? AF_INET6 : AF_INET;
 }
 
-/* *remote becomes what it listens on. */
-static int open_listener(PlVisit *visit, const PlDrivePlace *outside, PhAddress *remote,
-                         GError **error)
+/* *at becomes what it listens on. */
+static int open_listener(PlVisit *visit, const PlDrivePlace *place, gboolean any_port,
+                         PhAddress *at, gboolean *ret_taken, GError **error)
 {
     PlSockaddr bound = {0};
     socklen_t length = sizeof(bound);
-    int fd = pl_visit_socket(visit, outside, family_of(remote), SOCK_STREAM, 0, remote, NULL, NULL);
+    int fd = pl_visit_socket(visit, place, family_of(at), SOCK_STREAM, 0, at, ret_taken,
+                             any_port ? NULL : error);
 
-    if (fd < 0) {
-        remote->port = 0;
-        fd =
-            pl_visit_socket(visit, outside, family_of(remote), SOCK_STREAM, 0, remote, NULL, error);
+    if (fd < 0 && any_port) {
+        at->port = 0;
+        fd = pl_visit_socket(visit, place, family_of(at), SOCK_STREAM, 0, at, ret_taken, error);
     }
     if (fd < 0)
         return -1;
@@ -30,25 +30,29 @@ static int open_listener(PlVisit *visit, const PlDrivePlace *outside, PhAddress 
         close(fd);
         return -1;
     }
-    *remote = pl_sockaddr_to_address(&bound);
+    *at = pl_sockaddr_to_address(&bound);
     return fd;
 }
 
-gboolean pl_tcp_open(PlVisit *visit, const PlDrivePlace *inside, const PlDrivePlace *outside,
-                     const PhAddress *local, const PhAddress *remote, PlTcp *ret_tcp,
-                     GError **error)
+gboolean pl_tcp_open(PlVisit *visit, const PlDrivePlace *here, const PlDrivePlace *there,
+                     const PhAddress *local, const PhAddress *remote, const PhAddress *listener,
+                     PlTcp *ret_tcp, gboolean *ret_taken, GError **error)
 {
+    gboolean direct = ph_address_equal(listener, remote);
     PlTcp tcp = {.listener = -1, .connection = -1};
-    PhAddress to = *remote, from = *local;
+    PhAddress at = *listener, to = *remote, from = *local;
     PlSockaddr sockaddr;
     socklen_t length;
 
-    tcp.listener = open_listener(visit, outside, &to, error);
+    *ret_taken = FALSE;
+    tcp.listener = open_listener(visit, there, direct, &at, ret_taken, error);
     if (tcp.listener < 0)
         return FALSE;
+    if (direct)
+        to = at;
     from.port = 0;
     tcp.connection =
-        pl_visit_socket(visit, inside, family_of(&to), SOCK_STREAM, 0, &from, NULL, error);
+        pl_visit_socket(visit, here, family_of(&to), SOCK_STREAM, 0, &from, NULL, error);
     if (tcp.connection < 0) {
         close(tcp.listener);
         return FALSE;

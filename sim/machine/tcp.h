@@ -15,10 +15,13 @@ typedef enum {
     PL_TCP_FAILED,
 } PlTcpState;
 
-/* Listens on `remote` (on another port of the same address when that one is taken) and connects to
- * it from `local`, any port. */
-gboolean pl_tcp_open(PlVisit *visit, const PlDrivePlace *inside, const PlDrivePlace *outside,
-                     const PhAddress *local, const PhAddress *remote, PlTcp *ret_tcp,
-                     GError **error);
+/*
+ * Listens at `listener` in place `there`, and connects to `remote` from `local`, any port, in place
+ * `here`. Where the two are the same address, another port of it is taken when that one cannot be
+ * had; else *ret_taken says that this is what went wrong.
+ */
+gboolean pl_tcp_open(PlVisit *visit, const PlDrivePlace *here, const PlDrivePlace *there,
+                     const PhAddress *local, const PhAddress *remote, const PhAddress *listener,
+                     PlTcp *ret_tcp, gboolean *ret_taken, GError **error);
 /* When it has arrived, *ret_from is the peer that the listener saw. */
 PlTcpState pl_tcp_look(const PlTcp *tcp, PhAddress *ret_from);

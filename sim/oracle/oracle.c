@@ -2,19 +2,21 @@
 /* Theory: what a judge must find, from the behaviours in the topology alone. */
 #include "oracle/oracle.h"
 
+#include "topology/allocation.h"
 #include "topology/units.h"
 
-/* In so few ports a sample of random ones looks like one subscriber's block. */
-#define RANDOM_LOOKS_LIKE_BLOCK_MAX 4096
+static void append_address(GString *text, const PhAddress *address)
+{
+    char buffer[PH_ADDRESS_TEXT_MAX];
+
+    ph_address_format(address, buffer);
+    g_string_append_printf(text, "%s%s", text->len ? ", " : "", buffer);
+}
 
 static void append_addresses(GString *text, const PlAttachment *attachment)
 {
-    for (unsigned i = 0; i < attachment->addresses->len; i++) {
-        char buffer[PH_ADDRESS_TEXT_MAX];
-
-        ph_address_format(&g_array_index(attachment->addresses, PhAddress, i), buffer);
-        g_string_append_printf(text, "%s%s", text->len ? ", " : "", buffer);
-    }
+    for (unsigned i = 0; i < attachment->addresses->len; i++)
+        append_address(text, &g_array_index(attachment->addresses, PhAddress, i));
 }
 
 /* What no packet can show, since none passes. */
@@ -23,7 +25,7 @@ static void set_blocked(PlFindings *findings, const PlNode *nat)
     static const PlAxis dark[] = {
         PL_AXIS_EXTERNAL, PL_AXIS_MAPPING,     PL_AXIS_FILTERING,   PL_AXIS_PORT_ALLOCATION,
         PL_AXIS_PORTS,    PL_AXIS_POOLING,     PL_AXIS_PORT_RANGE,  PL_AXIS_HAIRPIN,
-        PL_AXIS_FORWARDS, PL_AXIS_UDP_TIMEOUT, PL_AXIS_UNSOLICITED,
+        PL_AXIS_FORWARDS, PL_AXIS_UDP_TIMEOUT, PL_AXIS_UNSOLICITED, PL_AXIS_INBOUND_REFRESH,
     };
     g_autofree char *why = g_strdup_printf("nat %s blocks UDP", nat->name);
 
@@ -39,6 +41,7 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
     g_autoptr(GString) external = g_string_new(NULL);
     PlMapping mapping = PL_MAPPING_NONE;
     PlFiltering filtering = PL_FILTERING_ENDPOINT_INDEPENDENT;
+    PlPass icmp = PL_PASS_YES;
     const PlNode *translator = NULL, *blocker = NULL;
 
     for (unsigned i = 0; i < chain->len; i++) {
@@ -46,11 +49,14 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
 
         mapping = MAX(mapping, nat->behaviour.mapping);
         filtering = MAX(filtering, nat->behaviour.filtering);
+        icmp = MAX(icmp, nat->behaviour.icmp);
         if (nat->behaviour.mapping != PL_MAPPING_NONE)
             translator = nat;
         if (nat->behaviour.udp == PL_PASS_BLOCKED && !blocker)
             blocker = nat;
     }
+    pl_findings_set(ret_findings, PL_AXIS_TCP, pl_pass_name(PL_PASS_YES), NULL);
+    pl_findings_set(ret_findings, PL_AXIS_ICMP, pl_pass_name(icmp), NULL);
     if (blocker) {
         g_autofree char *why = g_strdup_printf("nat %s blocks UDP", blocker->name);
 
@@ -73,27 +79,14 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
     pl_findings_set(ret_findings, PL_AXIS_UDP, pl_pass_name(PL_PASS_YES), NULL);
 }
 
-/* How many ports one inside address can get; 0 when no test would reach the end. */
-static unsigned ports_of(const PlNode *nat)
-{
-    const PlBehaviour *behaviour = &nat->behaviour;
-    unsigned range = behaviour->port_last - behaviour->port_first + 1U, ports;
-
-    if (behaviour->port_allocation == PL_PORT_ALLOCATION_PRESERVE)
-        return 0;
-    ports = behaviour->port_allocation == PL_PORT_ALLOCATION_BLOCK ? behaviour->block_size : range;
-    if (behaviour->pooling == PL_POOLING_ARBITRARY)
-        ports *= pl_nat_outside(nat)->addresses->len;
-    return ports <= PL_ORACLE_PORTS_MAX ? ports : 0;
-}
-
 static void set_translation(PlFindings *findings, const PlNode *nat)
 {
     const PlBehaviour *behaviour = &nat->behaviour;
-    unsigned range = behaviour->port_last - behaviour->port_first + 1U, ports = ports_of(nat);
+    unsigned range = behaviour->port_last - behaviour->port_first + 1U;
+    unsigned ports = pl_behaviour_ports(behaviour, pl_nat_outside(nat)->addresses->len);
     PlPortAllocation allocation = behaviour->port_allocation;
 
-    if (allocation == PL_PORT_ALLOCATION_RANDOM && range <= RANDOM_LOOKS_LIKE_BLOCK_MAX)
+    if (allocation == PL_PORT_ALLOCATION_RANDOM && range <= PL_ALLOCATION_BLOCK_SPAN)
         allocation = PL_PORT_ALLOCATION_BLOCK;
     pl_findings_set(findings, PL_AXIS_PORT_ALLOCATION, pl_port_allocation_name(allocation), NULL);
     if (allocation != PL_PORT_ALLOCATION_PRESERVE) {
@@ -110,32 +103,87 @@ static void set_translation(PlFindings *findings, const PlNode *nat)
     if (pl_nat_outside(nat)->addresses->len > 1)
         pl_findings_set(findings, PL_AXIS_POOLING, pl_pooling_name(behaviour->pooling), NULL);
     pl_findings_set(findings, PL_AXIS_HAIRPIN, pl_hairpin_name(behaviour->hairpin), NULL);
+}
+
+/* Only where somebody can stand at the end of each. */
+static void set_forwards(PlFindings *findings, const PlTopology *topology, const PlNode *nat)
+{
+    for (unsigned i = 0; i < nat->forwards->len; i++) {
+        if (!pl_nat_forwarded(topology, nat, &g_array_index(nat->forwards, PlForward, i)))
+            return;
+    }
     if (nat->forwards->len)
         pl_findings_set(findings, PL_AXIS_FORWARDS, "ok", NULL);
 }
 
-/*
- * Where everything is let in, nothing is unsolicited. And what the router takes for itself shows
- * only in a mapping that it spoils, which is another one than before towards the same destination.
- */
-static gboolean shows_unsolicited(const PlBehaviour *behaviour)
+/* Whether a node's own addresses stand on packets that pass the firewall. */
+static gboolean is_seen_through(const PlTopology *topology, const PlNode *firewall,
+                                const PlNode *node)
 {
-    gboolean lets_in = behaviour->filtering == PL_FILTERING_ENDPOINT_INDEPENDENT;
+    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
 
-    if (behaviour->unsolicited == PL_UNSOLICITED_ACCEPT)
-        return behaviour->mapping == PL_MAPPING_ENDPOINT_INDEPENDENT && !lets_in;
-    return behaviour->mapping != PL_MAPPING_NONE || !lets_in;
+    for (unsigned i = 0; i < chain->len; i++) {
+        const PlNode *nat = g_ptr_array_index(chain, i);
+
+        if (nat == firewall)
+            return TRUE;
+        if (nat->behaviour.mapping != PL_MAPPING_NONE)
+            return FALSE;
+    }
+    return FALSE;
+}
+
+static void append_seen_through(GString *text, const PlTopology *topology, const PlNode *firewall)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        if (!is_seen_through(topology, firewall, node))
+            continue;
+        for (unsigned k = 0; k < node->attachments->len; k++) {
+            const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
+
+            if (attachment->side != PL_SIDE_INSIDE)
+                append_addresses(text, attachment);
+        }
+    }
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+
+        if (step->kind == PL_STEP_NAT_ADDRESS && is_seen_through(topology, firewall, step->node))
+            append_address(text, &step->address);
+    }
+}
+
+/* A firewall has no external address but those of who is inside: it changes none. Where there is
+ * no host to stand on the prober has addresses of its own. */
+static void set_untranslated(PlFindings *findings, const PlTopology *topology,
+                             const PlNode *firewall)
+{
+    const PlNetwork *inside = pl_nat_inside(firewall)->network;
+    g_autoptr(GString) external = g_string_new(NULL);
+    gboolean hosts = FALSE;
+
+    append_seen_through(external, topology, firewall);
+    for (unsigned i = 0; i < inside->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(inside->attachments, i);
+
+        hosts |= attachment->node->kind == PL_NODE_HOST;
+    }
+    for (unsigned i = 2; i < 4 && !hosts; i++)
+        append_address(external, &inside->reserved[i]);
+    pl_findings_set(findings, PL_AXIS_EXTERNAL, external->str, NULL);
 }
 
 void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings)
 {
     const PlBehaviour *behaviour = &nat->behaviour;
 
-    (void)topology; /* a NAT from close by owes nothing to its surroundings */
     pl_findings_set(ret_findings, PL_AXIS_TCP, pl_pass_name(PL_PASS_YES), NULL);
     pl_findings_set(ret_findings, PL_AXIS_ICMP, pl_pass_name(behaviour->icmp), NULL);
     if (behaviour->udp == PL_PASS_BLOCKED) {
         set_blocked(ret_findings, nat);
+        set_forwards(ret_findings, topology, nat);
         return;
     }
     pl_findings_set(ret_findings, PL_AXIS_UDP, pl_pass_name(PL_PASS_YES), NULL);
@@ -149,13 +197,18 @@ void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *re
         append_addresses(external, pl_nat_outside(nat));
         pl_findings_set(ret_findings, PL_AXIS_EXTERNAL, external->str, NULL);
         set_translation(ret_findings, nat);
+        set_forwards(ret_findings, topology, nat);
+    } else {
+        set_untranslated(ret_findings, topology, nat);
     }
-    if (shows_unsolicited(behaviour))
+    if (pl_behaviour_shows_unsolicited(behaviour))
         pl_findings_set(ret_findings, PL_AXIS_UNSOLICITED,
                         pl_unsolicited_name(behaviour->unsolicited), NULL);
-    if (behaviour->udp_timeout_ns <= PL_ORACLE_TIMEOUT_MAX_NS) {
+    if (pl_behaviour_shows_timeout(behaviour)) {
         g_autofree char *timeout = pl_duration_format(behaviour->udp_timeout_ns);
 
         pl_findings_set(ret_findings, PL_AXIS_UDP_TIMEOUT, timeout, NULL);
+        pl_findings_set(ret_findings, PL_AXIS_INBOUND_REFRESH,
+                        behaviour->inbound_refresh ? "yes" : "no", NULL);
     }
 }

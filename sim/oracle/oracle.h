@@ -6,16 +6,18 @@
 
 /*
  * What a host must find of itself through all NATs between it and the internet: class, external,
- * mapping, filtering, udp. Nothing else is set. A chain is as dependent as its most dependent NAT,
- * on each axis by itself. A NAT with rules of the user's counts as what its file says it is.
+ * mapping, filtering, udp, tcp, icmp. Nothing else is set. A chain is as dependent as its most
+ * dependent NAT, on each axis by itself. A NAT with rules of the user's counts as what its file
+ * says it is.
  */
 void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *ret_findings);
 
 /*
  * What a NAT must show from close by, on every axis that its file decides. port-allocation `random`
  * within a range of 4096 ports or fewer reads "block", since nobody can tell the two apart.
- * udp-timeout is set only when it is short enough to be waited for (PL_ORACLE_TIMEOUT_MAX_NS),
- * ports only when one subscriber has PL_ORACLE_PORTS_MAX or fewer, pooling only with more than one
- * external address, forwards only where there are some.
+ * udp-timeout and inbound-refresh are set only when it is short enough to be waited for
+ * (PL_ORACLE_TIMEOUT_MAX_NS), ports only when one subscriber has PL_ORACLE_PORTS_MAX or fewer,
+ * pooling only with more than one external address, forwards only where there are some and all lead
+ * straight to hosts, unsolicited only where it shows (pl_behaviour_shows_unsolicited).
  */
 void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings);

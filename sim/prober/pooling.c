@@ -63,8 +63,8 @@ gboolean pl_pooling_step(PlProber *prober)
         if (several || prober->claim->pooling != PL_POOLING_ARBITRARY)
             return TRUE;
         test->n = G_N_ELEMENTS(test->flight);
-        if (prober->claim->port_allocation == PL_PORT_ALLOCATION_BLOCK)
-            test->n = MIN(test->n, prober->claim->block_size / 16);
+        if (pl_ports_claimed(prober))
+            test->n = MIN(test->n, pl_ports_claimed(prober) / 4);
         start(prober);
         test->state = WAITING;
     }
@@ -73,7 +73,8 @@ gboolean pl_pooling_step(PlProber *prober)
         if (pl_probe_flight(prober, test->flight[i])->state == PL_FLIGHT_FLYING)
             return FALSE;
     }
-    for (unsigned i = 0; i < test->n; i++)
+    /* The ports test counts their mappings. */
+    for (unsigned i = 0; i < test->n && !pl_ports_claimed(prober); i++)
         pl_probe_close(prober, pl_probe_flight(prober, test->flight[i])->from);
     return TRUE;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How many mappings one inside address can have: all its sockets of this run, and as many fresh
- * ones as make more than the file allows, contact the same outside socket at once.
+ * How many mappings one inside address can have: all sockets of this run that compete for them, and
+ * as many fresh ones as make more than the file allows, contact the same outside socket at once.
  *
  *     START --> FLYING --(some lost)--> CONTROL, by one that was through --> over
  *                  |                                                          ^
@@ -14,11 +14,19 @@ enum { START, FLYING, CONTROL };
 /* Sockets beyond the claimed number. */
 #define MORE 8
 
-static gboolean is_wanted(const PlProber *prober)
+unsigned pl_ports_claimed(const PlProber *prober)
 {
-    return prober->claim && prober->mapping.found != PL_MAPPING_NONE &&
-           prober->claim->port_allocation == PL_PORT_ALLOCATION_BLOCK &&
-           prober->claim->block_size > 0 && prober->claim->block_size <= PL_ORACLE_PORTS_MAX;
+    if (!prober->claim || prober->plan.nat->attachments->len != 2)
+        return 0;
+    return pl_behaviour_ports(prober->claim, pl_nat_outside(prober->plan.nat)->addresses->len);
+}
+
+/* Only blocks are one inside address's own. */
+static gboolean is_subscriber(const PlProber *prober, const PlProbeSocket *socket)
+{
+    return socket->place == PL_PROBE_PLACE_INSIDE &&
+           (prober->claim->port_allocation != PL_PORT_ALLOCATION_BLOCK ||
+            ph_address_equal_host(&socket->local, &prober->plan.inside[0]));
 }
 
 static void send(PlProber *prober, unsigned socket)
@@ -39,11 +47,10 @@ static void start(PlProber *prober)
     for (unsigned id = PL_PROBE_ID_SOCKET; id < end; id++) {
         const PlProbeSocket *socket = pl_probe_socket(prober, id);
 
-        if (!socket->dead && socket->place == PL_PROBE_PLACE_INSIDE &&
-            ph_address_equal_host(&socket->local, &prober->plan.inside[0]))
+        if (!socket->dead && is_subscriber(prober, socket))
             send(prober, id);
     }
-    while (test->flights->len < prober->claim->block_size + MORE)
+    while (test->flights->len < pl_ports_claimed(prober) + MORE)
         send(prober, pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0], 0));
 }
 
@@ -63,6 +70,33 @@ static void count(const PlProber *prober, unsigned *ret_arrived, unsigned *ret_l
         else if (!pl_probe_socket(prober, flight->from)->dead)
             ++*ret_lost;
     }
+}
+
+static gboolean is_external_new(const PlProber *prober, unsigned flow)
+{
+    const PhAddress *external = &g_array_index(prober->flows, PlProbeFlow, flow).external;
+
+    for (unsigned i = 0; i < flow; i++) {
+        if (ph_address_equal(&g_array_index(prober->flows, PlProbeFlow, i).external, external))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* With a mapping that depends on the destination, ports may be taken towards others than here. */
+static unsigned count_ports(const PlProber *prober, unsigned arrived)
+{
+    unsigned n = 0;
+
+    if (prober->mapping.found == PL_MAPPING_ENDPOINT_INDEPENDENT)
+        return arrived;
+    for (unsigned i = 0; i < prober->flows->len; i++) {
+        const PlProbeFlow *flow = &g_array_index(prober->flows, PlProbeFlow, i);
+
+        n += is_subscriber(prober, pl_probe_socket(prober, flow->socket)) &&
+             is_external_new(prober, i);
+    }
+    return MAX(n, arrived);
 }
 
 /* From one that has a mapping. */
@@ -89,7 +123,7 @@ gboolean pl_ports_step(PlProber *prober)
     g_autofree char *value = NULL;
 
     if (test->state == START) {
-        if (!is_wanted(prober))
+        if (!pl_ports_claimed(prober) || prober->mapping.found == PL_MAPPING_NONE)
             return TRUE;
         start(prober);
         test->state = FLYING;
@@ -116,7 +150,7 @@ gboolean pl_ports_step(PlProber *prober)
     case PL_TRIAL_SETTLED:
         break;
     }
-    value = lost ? g_strdup_printf("%u", arrived) : g_strdup("unlimited");
+    value = lost ? g_strdup_printf("%u", count_ports(prober, arrived)) : g_strdup("unlimited");
     pl_findings_set(&prober->findings, PL_AXIS_PORTS, value, NULL);
     return TRUE;
 }

@@ -25,7 +25,8 @@
 enum {
     PL_PROBE_ID_TCP,
     PL_PROBE_ID_ECHO, /* the first of them */
-    PL_PROBE_ID_SOCKET = PL_PROBE_ID_ECHO + PL_PROBE_ECHOES,
+    PL_PROBE_ID_FORWARD = PL_PROBE_ID_ECHO + PL_PROBE_ECHOES,
+    PL_PROBE_ID_SOCKET,
 };
 
 typedef struct PlProbeSocket {
@@ -96,7 +97,12 @@ typedef struct PlReachTest {
 
 typedef struct PlForwardsTest {
     int state;
-    unsigned i, address, socket, outside, flight;
+    unsigned i, address; /* of the one that is tried */
+    unsigned socket, outside, flight;
+    PlAnswer tcp;
+    PhAddress tcp_from;
+    uint64_t tcp_ns;      /* when it was asked for */
+    gboolean unavailable; /* there is no listening where it leads */
 } PlForwardsTest;
 
 typedef struct PlMappingTest {
@@ -139,7 +145,7 @@ typedef struct PlPoolingTest {
 typedef struct PlTimeoutTest {
     int state;
     unsigned attempts, moment;
-    unsigned socket[3], contact[3], probe, control;
+    unsigned socket[3], contact[3], probe, again, control;
 } PlTimeoutTest;
 
 typedef struct PlPortsTest {
@@ -235,6 +241,11 @@ gboolean pl_ports_step(PlProber *prober);
 void pl_reach_tcp(PlProber *prober, const PhAddress *from);
 void pl_reach_echo(PlProber *prober, gboolean answered);
 void pl_reach_conclude(PlProber *prober);
+/* The connection to a forwarded port has arrived, or has not; NULL and `unavailable`: nobody could
+ * listen there. */
+void pl_forwards_tcp(PlProber *prober, const PhAddress *from, gboolean unavailable);
+/* How many ports the ports test expects; 0: it is none of its business. */
+unsigned pl_ports_claimed(const PlProber *prober);
 /* The allocation as far as it is known now: PlPortAllocation, or -1. */
 int pl_allocation_judge(const PlProber *prober);
 void pl_allocation_conclude(PlProber *prober);

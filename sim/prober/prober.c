@@ -16,7 +16,7 @@ typedef struct Test {
 
 static const Test tests[] = {
     {0, pl_reach_step},
-    /* Before a socket of ours could have the port. */
+    /* By itself, in a run of its own. */
     {1, pl_forwards_step},
     {2, pl_mapping_step},
     /* By itself: what counts is the order of the mappings. */
@@ -35,6 +35,8 @@ static const Test tests[] = {
 
 static gboolean is_wanted(const PlProber *prober, const Test *test)
 {
+    if (prober->plan.forwards_only || test->step == pl_forwards_step)
+        return prober->plan.forwards_only && test->step == pl_forwards_step;
     return test->phase == 0 || test->phase == PHASES - 1 || prober->reach.udp == PL_ANSWER_YES;
 }
 
@@ -96,7 +98,7 @@ static void conclude_class(PlProber *prober)
             NULL);
 }
 
-static void finish(PlProber *prober)
+static void conclude(PlProber *prober)
 {
     pl_reach_conclude(prober);
     if (prober->reach.udp == PL_ANSWER_YES) {
@@ -105,6 +107,12 @@ static void finish(PlProber *prober)
         pl_unsolicited_conclude(prober);
     }
     conclude_class(prober);
+}
+
+static void finish(PlProber *prober)
+{
+    if (!prober->plan.forwards_only)
+        conclude(prober);
     for (unsigned i = 0; i < prober->sockets->len; i++)
         pl_probe_close(prober, PL_PROBE_ID_SOCKET + i);
     prober->done = TRUE;
@@ -149,6 +157,7 @@ PlProber *pl_prober_new(const PlProbePlan *plan, uint64_t now)
     prober->sockets = g_array_new(FALSE, FALSE, sizeof(PlProbeSocket));
     prober->flights = g_array_new(FALSE, FALSE, sizeof(PlFlight));
     prober->flows = g_array_new(FALSE, FALSE, sizeof(PlProbeFlow));
+    g_assert(!plan->forwards_only || (plan->nat && plan->nat->attachments->len == 2));
     prober->mapping.found = prober->filtering.found = -1;
     g_queue_init(&prober->actions);
     step(prober);
@@ -195,7 +204,10 @@ void pl_prober_open_failed(PlProber *prober, unsigned id, uint64_t now)
 {
     if (!advance_clock(prober, now))
         return;
-    pl_probe_socket_failed(prober, id);
+    if (id == PL_PROBE_ID_FORWARD)
+        pl_forwards_tcp(prober, NULL, /* unavailable= */ TRUE);
+    else
+        pl_probe_socket_failed(prober, id);
     step(prober);
 }
 
@@ -227,6 +239,8 @@ void pl_prober_tcp(PlProber *prober, unsigned id, const PhAddress *from, uint64_
         return;
     if (id == PL_PROBE_ID_TCP)
         pl_reach_tcp(prober, from);
+    else if (id == PL_PROBE_ID_FORWARD)
+        pl_forwards_tcp(prober, from, /* unavailable= */ FALSE);
     step(prober);
 }
 
@@ -234,7 +248,7 @@ void pl_prober_echo(PlProber *prober, unsigned id, gboolean answered, uint64_t n
 {
     if (!advance_clock(prober, now))
         return;
-    if (id >= PL_PROBE_ID_ECHO && id < PL_PROBE_ID_SOCKET)
+    if (id >= PL_PROBE_ID_ECHO && id < PL_PROBE_ID_ECHO + PL_PROBE_ECHOES)
         pl_reach_echo(prober, answered);
     step(prober);
 }

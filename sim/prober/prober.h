@@ -29,6 +29,8 @@ typedef struct PlProbePlan {
      * filtering, external, udp, tcp, icmp and class only.
      */
     const PlNode *nat;
+    /* Only the NAT's static forwards to inside[0], and nothing else: the axis `forwards` alone. */
+    gboolean forwards_only;
     gboolean translated;  /* FALSE when no NAT on the way translates */
     uint16_t inside_port; /* the local port for the mapping test; 0: from the seed */
     /*
@@ -48,8 +50,13 @@ typedef enum {
     PL_PROBE_OPEN,    /* a UDP socket: id, place, local (address and port; port never 0) */
     PL_PROBE_CLOSE,   /* id */
     PL_PROBE_SEND,    /* a datagram: id, remote, data */
-    PL_PROBE_TCP,  /* a TCP connection from inside (local, any port) to a listener outside (remote):
-                      report with  pl_prober_tcp; id names it */
+    /*
+     * A TCP connection from `place` (local, any port) to `remote`. Its listener stands in the other
+     * place, at `listener`: report with pl_prober_tcp; id names it. Where `listener` is `remote`
+     * itself, another port of the same address does as well, for both; else only that one does, and
+     * when it cannot be had, that is reported with pl_prober_open_failed.
+     */
+    PL_PROBE_TCP,
     PL_PROBE_ECHO, /* an ICMP echo request from local to remote, answered by the system there:
                       report with pl_prober_echo; id names it */
     PL_PROBE_DONE, /* the findings are complete; connections and echoes may still be waited for */
@@ -62,6 +69,7 @@ typedef struct PlProbeAction {
     unsigned id;
     PlProbePlace place;
     PhAddress local, remote;
+    PhAddress listener; /* TCP only */
     uint8_t data[PL_PROBE_DATA_MAX];
     size_t data_length;
 } PlProbeAction;
@@ -78,7 +86,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlProber, pl_prober_free)
 void pl_prober_poll(PlProber *prober, PlProbeAction *ret_action);
 
 /* The address or port could not be bound: the prober opens the same id with another port, or gives
- * it up when it may not. Said before the next poll. */
+ * it up when it may not (as with a listener). Said before the next poll. */
 void pl_prober_open_failed(PlProber *prober, unsigned id, uint64_t now);
 void pl_prober_datagram(PlProber *prober, unsigned id, const PhAddress *from, const uint8_t *data,
                         size_t length, uint64_t now);

@@ -76,6 +76,7 @@ static void start(PlProber *prober)
     action->local = prober->plan.inside[0];
     action->remote = prober->plan.outside[0];
     action->remote.port = pl_probe_port(prober, /* spread= */ FALSE);
+    action->listener = action->remote;
     send_echo(prober);
 }
 

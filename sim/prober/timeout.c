@@ -2,7 +2,9 @@
 /*
  * The UDP timeout (RFC 4787 §4.3), when the file claims one that is short enough to be waited for:
  * a mapping must still be there at 0.7 of it, and another one, left alone, must be gone at 1.4. A
- * third socket, contacted anew each time, is the control.
+ * third socket, contacted anew each time, is the control. What showed that the first mapping was
+ * there at 0.7 was an inbound packet: whether it is still there at 1.4 tells if such packets
+ * refresh it (REQ-6).
  *
  *     START --> CONTACT --(0.7 T)--> [CONTROL --> TRIAL] --(1.4 T)--> [CONTROL --> TRIAL] --> over
  *       ^                                                  |
@@ -20,19 +22,25 @@ enum { START, CONTACT, WAIT, CONTROL, TRIAL };
 
 typedef struct Moment {
     unsigned tenths;   /* of the claimed timeout */
-    unsigned too_late; /* when the answer no longer says anything; 0: never */
+    unsigned too_late; /* when the answer no longer says anything */
 } Moment;
 
-static const Moment moments[2] = {{7, 9}, {14, 0}};
+/* What an inbound packet has kept alive from 0.7 on is not gone before 1.7. */
+static const Moment moments[2] = {{7, 9}, {14, 16}};
+
+static void undecided(PlProber *prober, const char *why)
+{
+    pl_probe_undecided(prober, PL_AXIS_UDP_TIMEOUT, "%s", why);
+    pl_probe_undecided(prober, PL_AXIS_INBOUND_REFRESH, "%s", why);
+}
 
 static gboolean is_wanted(PlProber *prober)
 {
-    if (!prober->claim || prober->claim->udp_timeout_ns == 0 ||
-        prober->claim->udp_timeout_ns > PL_ORACLE_TIMEOUT_MAX_NS)
+    if (!prober->claim || !pl_behaviour_shows_timeout(prober->claim))
         return FALSE;
     if (prober->mapping.found == PL_MAPPING_NONE &&
         prober->filtering.found == PL_FILTERING_ENDPOINT_INDEPENDENT) {
-        pl_probe_undecided(prober, PL_AXIS_UDP_TIMEOUT, "everything comes in: nothing expires");
+        undecided(prober, "everything comes in: nothing expires");
         return FALSE;
     }
     return TRUE;
@@ -63,6 +71,12 @@ static void send_probe(PlProber *prober)
     PlTimeoutTest *test = &prober->timeout;
     PhAddress external = pl_probe_flight(prober, test->contact[test->moment])->source;
 
+    if (test->moment == 1) {
+        PhAddress refreshed = pl_probe_flight(prober, test->contact[0])->source;
+
+        test->again = pl_probe_send(prober, prober->outside[0][0], test->socket[0], &refreshed,
+                                    PL_FLIGHT_ONCE);
+    }
     test->probe = pl_probe_send(prober, prober->outside[0][0], test->socket[test->moment],
                                 &external, PL_FLIGHT_ONCE);
     if (!test->socket[2])
@@ -104,9 +118,23 @@ static void conclude(PlProber *prober, const char *word)
     pl_findings_set(&prober->findings, PL_AXIS_UDP_TIMEOUT, value, NULL);
 }
 
+/* Only where the mapping that was left alone is gone does the other one say anything. */
+static void conclude_refresh(PlProber *prober, gboolean gone)
+{
+    const PlTimeoutTest *test = &prober->timeout;
+
+    if (gone)
+        pl_findings_set(&prober->findings, PL_AXIS_INBOUND_REFRESH,
+                        pl_probe_arrived(prober, test->again) ? "yes" : "no", NULL);
+    else
+        pl_probe_undecided(prober, PL_AXIS_INBOUND_REFRESH,
+                           "the timeout is not what the file says");
+}
+
 static gboolean fail(PlProber *prober, unsigned token)
 {
     pl_probe_undecided_lost(prober, PL_AXIS_UDP_TIMEOUT, token);
+    pl_probe_undecided_lost(prober, PL_AXIS_INBOUND_REFRESH, token);
     return TRUE;
 }
 
@@ -121,11 +149,11 @@ static gboolean await_moment(PlProber *prober)
         pl_probe_wake(prober, at);
         return FALSE;
     }
-    if (moment->too_late && prober->now > time_of(prober, moment->too_late)) {
+    if (prober->now > time_of(prober, moment->too_late)) {
         test->state = START;
         if (++test->attempts < ATTEMPTS)
             return FALSE;
-        pl_probe_undecided(prober, PL_AXIS_UDP_TIMEOUT, "this machine is too busy to measure it");
+        undecided(prober, "this machine is too busy to measure it");
         return TRUE;
     }
     send_probe(prober);
@@ -145,6 +173,7 @@ static gboolean judge(PlProber *prober)
         return FALSE;
     }
     conclude(prober, test->moment == 0 ? "shorter" : arrived ? "longer" : NULL);
+    conclude_refresh(prober, test->moment == 1 && !arrived);
     return TRUE;
 }
 

@@ -113,35 +113,52 @@ static gboolean is_poisoned(const PlProber *prober)
             pl_probe_flight(prober, test->late)->source.port != test->unused_remote.port);
 }
 
+static gboolean is_accept_claimed(const PlProber *prober)
+{
+    return prober->claim->unsolicited == PL_UNSOLICITED_ACCEPT;
+}
+
 /* Whether a router that takes packets in would have been found out. */
 static gboolean could_be_poisoned(const PlProber *prober)
 {
     const PlUnsolicitedTest *test = &prober->unsolicited;
+    gboolean late = test->late && pl_probe_arrived(prober, test->late);
 
-    return (test->late && pl_probe_arrived(prober, test->late)) ||
-           (test->reply && pl_probe_arrived(prober, test->reply) &&
-            prober->filtering.found == PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+    return (late || (test->reply && pl_probe_arrived(prober, test->reply))) &&
+           prober->filtering.found >= 0 &&
+           pl_shows_poison((PlMapping)prober->mapping.found, (PlFiltering)prober->filtering.found,
+                           late);
+}
+
+/* What the answers, or the silence, mean; a reason when they mean nothing. */
+static const char *judge(const PlProber *prober, PlUnsolicited *ret_found)
+{
+    const PlUnsolicitedTest *test = &prober->unsolicited;
+    gboolean firewall = prober->mapping.found == PL_MAPPING_NONE;
+
+    *ret_found = test->unreachable ? PL_UNSOLICITED_REJECT : PL_UNSOLICITED_DROP;
+    if (is_poisoned(prober)) {
+        *ret_found = PL_UNSOLICITED_ACCEPT;
+        return NULL;
+    }
+    if (firewall && pl_probe_arrived(prober, test->mapped))
+        return "everything comes in: nothing is unsolicited";
+    /* A router that takes a packet in has nobody to give it to, and may say so by ICMP too. A
+     * firewall is nobody's address, and takes nothing in. */
+    if (could_be_poisoned(prober) ||
+        ((firewall || test->unreachable) && !is_accept_claimed(prober)))
+        return NULL;
+    return "no mapping that such a packet could spoil can be foreseen here";
 }
 
 void pl_unsolicited_conclude(PlProber *prober)
 {
-    const PlUnsolicitedTest *test = &prober->unsolicited;
-    PlUnsolicited found = test->unreachable ? PL_UNSOLICITED_REJECT : PL_UNSOLICITED_DROP;
+    PlUnsolicited found;
+    const char *why;
 
-    if (test->state != OVER)
+    if (prober->unsolicited.state != OVER)
         return;
-    if (is_poisoned(prober)) {
-        found = PL_UNSOLICITED_ACCEPT;
-    } else if (prober->mapping.found == PL_MAPPING_NONE && pl_probe_arrived(prober, test->mapped)) {
-        pl_probe_undecided(prober, PL_AXIS_UNSOLICITED,
-                           "everything comes in: nothing is unsolicited");
-        return;
-    } else if (prober->claim->unsolicited == PL_UNSOLICITED_ACCEPT && !could_be_poisoned(prober) &&
-               (test->unreachable || prober->mapping.found == PL_MAPPING_NONE)) {
-        /* A router that takes a packet in has nobody to give it to, and says so by ICMP too. */
-        pl_probe_undecided(prober, PL_AXIS_UNSOLICITED,
-                           "no mapping that such a packet could spoil can be foreseen here");
-        return;
-    }
-    pl_findings_set(&prober->findings, PL_AXIS_UNSOLICITED, pl_unsolicited_name(found), NULL);
+    why = judge(prober, &found);
+    pl_findings_set(&prober->findings, PL_AXIS_UNSOLICITED, why ? NULL : pl_unsolicited_name(found),
+                    why);
 }

@@ -126,23 +126,46 @@ static void put_failure(FILE *out, const PlVerdict *verdict, const PlVerdict *ot
     fputs("</system-out>\n", out);
 }
 
-static void put_case(FILE *out, const PlVerdict *verdict, const PlVerdict *other)
+static gboolean is_same_topology(GPtrArray *verdicts, guint a, guint b)
 {
-    g_autofree char *name =
-        g_strdup_printf("%s[%" G_GUINT64_FORMAT "]", verdict->topology, verdict->seed);
+    const PlVerdict *one = g_ptr_array_index(verdicts, a), *other;
+
+    if (b >= verdicts->len)
+        return FALSE;
+    other = g_ptr_array_index(verdicts, b);
+    return g_strcmp0(one->topology, other->topology) == 0;
+}
+
+/* The topology's; of several runs, with the run's number. It is the same each time, as the servers
+ * that compare one report with the next need it. */
+static char *case_name(GPtrArray *verdicts, guint i)
+{
+    const PlVerdict *verdict = g_ptr_array_index(verdicts, i);
+    guint first = i;
+
+    while (first > 0 && is_same_topology(verdicts, i, first - 1))
+        first--;
+    if (first == i && !is_same_topology(verdicts, i, i + 1))
+        return g_strdup(verdict->topology);
+    return g_strdup_printf("%s [%u]", verdict->topology, i - first + 1);
+}
+
+static void put_case(FILE *out, GPtrArray *verdicts, guint i)
+{
+    const PlVerdict *verdict = g_ptr_array_index(verdicts, i), *other = contradicted(verdicts, i);
+    g_autofree char *name = case_name(verdicts, i);
 
     fputs("    <testcase", out);
     put_attribute(out, "classname", verdict->engine);
     put_attribute(out, "name", name);
     put_seconds(out, "time", verdict->duration_ns);
-    if (verdict->outcome == PL_OUTCOME_PASS && !other) {
-        fputs("/>\n", out);
-        return;
-    }
-    fputs(">\n", out);
-    if (verdict->outcome != PL_OUTCOME_SKIP) {
+    fprintf(out,
+            ">\n      <properties><property name=\"seed\" value=\"%" G_GUINT64_FORMAT
+            "\"/></properties>\n",
+            verdict->seed);
+    if (verdict->outcome == PL_OUTCOME_FAIL || other) {
         put_failure(out, verdict, other);
-    } else {
+    } else if (verdict->outcome == PL_OUTCOME_SKIP) {
         g_autofree char *message = first_reason(verdict, NULL);
 
         fputs("      <skipped", out);
@@ -160,6 +183,6 @@ void pl_report_junit(FILE *out, GPtrArray *verdicts, uint64_t duration_ns)
     put_counts(out, verdicts, duration_ns);
     fputs(">\n", out);
     for (guint i = 0; i < verdicts->len; i++)
-        put_case(out, g_ptr_array_index(verdicts, i), contradicted(verdicts, i));
+        put_case(out, verdicts, i);
     fputs("  </testsuite>\n</testsuites>\n", out);
 }

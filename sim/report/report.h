@@ -6,14 +6,19 @@
 
 #include "scenario/verdict.h"
 
+typedef struct PlReportStyle {
+    gboolean colour;
+    unsigned columns; /* of the terminal; 0: it is none, and nothing is cut */
+} PlReportStyle;
+
 /* One cell in full, for `pinlab run`; before it, `about` (the topology's paragraph, or NULL). */
-void pl_report_verdict(FILE *out, const PlVerdict *verdict, const char *about, gboolean colour);
+void pl_report_verdict(FILE *out, const PlVerdict *verdict, const char *about, PlReportStyle style);
 /* A row a topology, then totals, failures and skips, for `pinlab matrix`. The runs of one topology
  * stand next to each other in the array; they are folded into one row, differences named. */
-void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, gboolean colour);
+void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, PlReportStyle style);
 /* {"schema": 1, "cells": [...], "totals": {...}}; belongs to the caller. */
 JsonNode *pl_report_json(GPtrArray *verdicts, uint64_t duration_ns);
-/* JUnit XML: a test suite, a case a cell. */
+/* JUnit XML: a test suite, a case a cell; runs of one topology are numbered from 1. */
 void pl_report_junit(FILE *out, GPtrArray *verdicts, uint64_t duration_ns);
 
 typedef struct PlReportTotals {
@@ -27,6 +32,9 @@ PlReportTotals pl_report_totals(GPtrArray *verdicts);
  * mapping or filtering found for any host or NAT. */
 gboolean pl_report_differs(const PlVerdict *a, const PlVerdict *b);
 
-/* How the command ends: 0 some passed and nothing failed, 1 something failed or differed (with
- * `no_skip`: or was skipped), 77 nothing ran. */
-int pl_report_exit_status(GPtrArray *verdicts, gboolean no_skip);
+/* For --no-skip: what was skipped has failed. */
+void pl_report_forbid_skips(GPtrArray *verdicts);
+
+/* How the command ends: 0 some passed and nothing failed, 1 something failed or differed, 2 a file
+ * was wrong (which goes before 1), 77 nothing ran. */
+int pl_report_exit_status(GPtrArray *verdicts);

@@ -12,16 +12,19 @@
  *
  *   27 passed, 1 failed, 1 skipped, 1 differing: 30 cells on engine kernel in 4.21 s
  */
+#include "report/programs.h"
 #include "report/report.h"
-#include "report/text.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum {
     GAP = 2,
-    SUMMARY_WIDTH_MIN = 12,
-    REASONS_MAX = 6,     /* for each failure; `pinlab run` shows all */
-    NAME_WIDTH_MAX = 48, /* what is left then */
+    SUMMARY_WIDTH = 12,    /* of an empty one, and as much as names leave */
+    SUMMARY_WIDTH_MIN = 8, /* "expected" */
+    REASONS_MAX = 6,       /* for each failure; `pinlab run` shows all */
+    NAME_WIDTH_MIN = 12,
+    NAME_WIDTH_MAX = 48,
 };
 
 /* The runs of one topology: [first, end) in the array of verdicts. */
@@ -182,16 +185,30 @@ static char *seconds(GPtrArray *verdicts, const Row *row)
     return g_strdup_printf("%.2f s", (double)row_duration(verdicts, row) / 1e9);
 }
 
-static Widths measure(GPtrArray *verdicts, GArray *rows)
+/* Names first, since they tell rows apart; the summaries share what is left. */
+static void fit(Widths *widths, unsigned columns)
+{
+    unsigned used = widths->verdict + widths->time + 4 * GAP;
+    unsigned room = columns > used ? columns - used : 0;
+    unsigned name = room > 2 * SUMMARY_WIDTH ? room - 2 * SUMMARY_WIDTH : 0;
+    unsigned summary;
+
+    widths->name = MIN(widths->name, CLAMP(name, NAME_WIDTH_MIN, NAME_WIDTH_MAX));
+    summary = room > widths->name ? (room - widths->name) / 2 : 0;
+    summary = MAX(summary, SUMMARY_WIDTH_MIN);
+    widths->expected = MIN(widths->expected, summary);
+    widths->observed = MIN(widths->observed, summary);
+}
+
+static Widths measure(const PlText *text, GPtrArray *verdicts, GArray *rows)
 {
     Widths widths = {
         .name = strlen("topology"),
         .verdict = strlen("verdict"),
-        .expected = SUMMARY_WIDTH_MIN,
-        .observed = SUMMARY_WIDTH_MIN,
+        .expected = SUMMARY_WIDTH,
+        .observed = SUMMARY_WIDTH,
         .time = strlen("time"),
     };
-    unsigned used, room;
 
     for (guint i = 0; i < rows->len; i++) {
         const Row *row = &g_array_index(rows, Row, i);
@@ -204,12 +221,8 @@ static Widths measure(GPtrArray *verdicts, GArray *rows)
         widths.expected = MAX(widths.expected, pl_text_width(row->expected));
         widths.observed = MAX(widths.observed, pl_text_width(row->observed));
     }
-    widths.name = MIN(widths.name, NAME_WIDTH_MAX);
-    used = widths.name + widths.verdict + widths.time + 4 * GAP;
-    room = used < PL_TEXT_COLUMNS ? (PL_TEXT_COLUMNS - used) / 2 : 0;
-    room = MAX(room, SUMMARY_WIDTH_MIN);
-    widths.expected = MIN(widths.expected, room);
-    widths.observed = MIN(widths.observed, room);
+    if (pl_text_columns(text) != UINT_MAX)
+        fit(&widths, pl_text_columns(text));
     return widths;
 }
 
@@ -259,6 +272,7 @@ static void put_failure(const PlText *text, const PlVerdict *verdict)
     if (verdict->capture)
         fprintf(text->out, "  capture: %s\n", verdict->capture);
     fprintf(text->out, "  again:   %s\n", verdict->command);
+    pl_programs_put(text, verdict);
 }
 
 static void put_differing(const PlText *text, GPtrArray *verdicts, const Row *row)
@@ -343,17 +357,17 @@ static void put_totals(const PlText *text, GPtrArray *verdicts, uint64_t duratio
             totals.skipped);
     if (totals.differing)
         fprintf(text->out, ", %u differing", totals.differing);
-    fprintf(text->out, ": %u cells", totals.cells);
+    fprintf(text->out, ": %u cell%s", totals.cells, totals.cells == 1 ? "" : "s");
     if (first)
         fprintf(text->out, " on engine %s", first->engine);
     fprintf(text->out, " in %.2f s\n", (double)duration_ns / 1e9);
 }
 
-void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, gboolean colour)
+void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, PlReportStyle style)
 {
-    const PlText text = {.out = out, .colour = colour};
+    const PlText text = {.out = out, .style = style};
     g_autoptr(GArray) rows = make_rows(verdicts);
-    Widths widths = measure(verdicts, rows);
+    Widths widths = measure(&text, verdicts, rows);
 
     if (rows->len)
         put_head(&text, &widths);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "report/text.h"
 
+#include <limits.h>
 #include <string.h>
+
+/* Where there are fewer, lines may as well be folded by the terminal. */
+#define COLUMNS_MIN 40
 
 static const char *const escapes[] = {
     [PL_STYLE_NONE] = "",         [PL_STYLE_BOLD] = "\033[1m", [PL_STYLE_DIM] = "\033[2m",
@@ -32,6 +36,12 @@ static unsigned columns(const char *printed)
         n += g_unichar_iszerowidth(c) ? 0 : g_unichar_iswide(c) ? 2 : 1;
     }
     return n;
+}
+
+unsigned pl_text_columns(const PlText *text)
+{
+    return text->style.columns ? CLAMP(text->style.columns, COLUMNS_MIN, PL_TEXT_COLUMNS)
+                               : UINT_MAX;
 }
 
 unsigned pl_text_width(const char *text)
@@ -65,7 +75,7 @@ static unsigned put(const PlText *text, PlStyle style, unsigned width, const cha
 
     if (width)
         shorten(printed, MAX(width, 3));
-    if (text->colour && style != PL_STYLE_NONE)
+    if (text->style.colour && style != PL_STYLE_NONE)
         fprintf(text->out, "%s%s\033[0m", escapes[style], printed);
     else
         fputs(printed, text->out);
@@ -90,6 +100,7 @@ void pl_text_paragraph(const PlText *text, const char *first, const char *words)
 {
     g_auto(GStrv) list = g_strsplit_set(words, " \n\t", -1);
     unsigned indent = pl_text_width(first), column = indent;
+    unsigned end = MIN(pl_text_columns(text), PL_TEXT_COLUMNS);
 
     fputs(first, text->out);
     for (guint i = 0; list[i]; i++) {
@@ -98,7 +109,7 @@ void pl_text_paragraph(const PlText *text, const char *first, const char *words)
 
         if (!*word)
             continue;
-        if (column > indent && column + 1 + width > PL_TEXT_COLUMNS) {
+        if (column > indent && column + 1 + width > end) {
             fprintf(text->out, "\n%*s", (int)indent, "");
             column = indent;
         } else if (column > indent) {

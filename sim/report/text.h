@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text for a terminal of 100 columns: colours, cells of tables, paragraphs. For this room only. */
+/* Text for a terminal: colours, cells of tables, paragraphs. For this room only. */
 #pragma once
 
-#include <glib.h>
-#include <stdio.h>
+#include "report/report.h"
 
+/* Paragraphs are as wide, at most, and so are tables where they have to fit. */
 #define PL_TEXT_COLUMNS 100
 
 typedef enum {
@@ -18,8 +18,11 @@ typedef enum {
 
 typedef struct PlText {
     FILE *out;
-    gboolean colour;
+    PlReportStyle style;
 } PlText;
+
+/* Columns that a line of a table may have; UINT_MAX where nothing is to be cut. */
+unsigned pl_text_columns(const PlText *text);
 
 /* Columns that the text takes; control characters and what is not UTF-8 count as they are printed.
  */
@@ -29,8 +32,8 @@ unsigned pl_text_width(const char *text);
 void pl_text_cell(const PlText *text, PlStyle style, unsigned width, const char *value);
 /* The same for the last cell of a line, which is not filled up but ended. */
 void pl_text_last(const PlText *text, PlStyle style, unsigned width, const char *value);
-/* Words in lines of at most PL_TEXT_COLUMNS columns: the first line begins with `first`, the others
- * with as many blanks. */
+/* Words in lines as wide as paragraphs are: the first line begins with `first`, the others with as
+ * many blanks. */
 void pl_text_paragraph(const PlText *text, const char *first, const char *words);
 /* The last `n` lines, each after `first`. */
 void pl_text_tail(const PlText *text, const char *first, const char *lines, unsigned n);

@@ -6,6 +6,7 @@
 
 /* What Automake, Meson and CTest take for "skipped". */
 #define EXIT_SKIPPED 77
+#define EXIT_INPUT   2
 
 static const PlAxis compared[] = {PL_AXIS_CLASS, PL_AXIS_MAPPING, PL_AXIS_FILTERING};
 
@@ -58,11 +59,43 @@ PlReportTotals pl_report_totals(GPtrArray *verdicts)
     return totals;
 }
 
-int pl_report_exit_status(GPtrArray *verdicts, gboolean no_skip)
+static void fail_skipped(PlVerdict *verdict)
+{
+    g_autoptr(GPtrArray) skipped = g_steal_pointer(&verdict->reasons);
+    char *command = verdict->command;
+
+    verdict->reasons = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < skipped->len; i++)
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "skipped, and --no-skip: %s",
+                          (const char *)g_ptr_array_index(skipped, i));
+    verdict->outcome = PL_OUTCOME_FAIL;
+    if (!command)
+        return;
+    verdict->command = g_strconcat(command, " --no-skip", NULL);
+    g_free(command);
+}
+
+void pl_report_forbid_skips(GPtrArray *verdicts)
+{
+    for (guint i = 0; i < verdicts->len; i++) {
+        PlVerdict *verdict = g_ptr_array_index(verdicts, i);
+
+        if (verdict->outcome == PL_OUTCOME_SKIP)
+            fail_skipped(verdict);
+    }
+}
+
+int pl_report_exit_status(GPtrArray *verdicts)
 {
     PlReportTotals totals = pl_report_totals(verdicts);
 
-    if (totals.failed || totals.differing || (no_skip && totals.skipped))
+    for (guint i = 0; i < verdicts->len; i++) {
+        const PlVerdict *verdict = g_ptr_array_index(verdicts, i);
+
+        if (verdict->bad_input)
+            return EXIT_INPUT;
+    }
+    if (totals.failed || totals.differing)
         return EXIT_FAILURE;
     return totals.passed ? EXIT_SUCCESS : EXIT_SKIPPED;
 }

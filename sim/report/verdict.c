@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One verdict in full: the heading, what was found of every host and NAT, the reasons, and what one
  * needs to go on. */
+#include "report/programs.h"
 #include "report/report.h"
-#include "report/text.h"
 
 enum {
     AXIS_WIDTH = 15, /* "port-allocation" */
@@ -10,7 +10,6 @@ enum {
     FIRST_GAP = 1, /* so that "address-and-port-dependent" fits three times */
     GAP = 2,
     VALUE_WIDTH_MIN = 9, /* "certified" */
-    OUTPUT_LINES = 10,
     JUDGES = 4,
 };
 
@@ -53,11 +52,12 @@ static gboolean was_judged(const PlVerdict *verdict)
     return FALSE;
 }
 
-static Columns measure(const PlVerdict *verdict)
+static Columns measure(const PlText *text, const PlVerdict *verdict)
 {
     const unsigned claimed = 2;
     Columns columns = {.marked = was_judged(verdict), .shown = {TRUE, TRUE, FALSE, TRUE}};
-    unsigned n = JUDGES - 1, room = PL_TEXT_COLUMNS - MARK_WIDTH - AXIS_WIDTH - FIRST_GAP + GAP;
+    unsigned n = JUDGES - 1,
+             room = pl_text_columns(text) - MARK_WIDTH - AXIS_WIDTH - FIRST_GAP + GAP;
 
     for (unsigned judge = 0; judge < JUDGES; judge++)
         columns.width[judge] = VALUE_WIDTH_MIN;
@@ -132,22 +132,6 @@ static void put_subject(const PlText *text, const Columns *columns, const PlSubj
     }
 }
 
-static void put_program(const PlText *text, const PlVerdict *verdict, const PlSubject *subject)
-{
-    g_autofree char *status = NULL;
-
-    if (!subject->has_program || verdict->outcome != PL_OUTCOME_FAIL)
-        return;
-    if (subject->exit_status < 0)
-        status = g_strdup("still running at the end");
-    else
-        status = g_strdup_printf("ended with status %d", subject->exit_status);
-    fprintf(text->out, "\nprogram of %s: %s%s\n", subject->name, status,
-            subject->output && *subject->output ? "; its last lines:" : ", without output");
-    if (subject->output)
-        pl_text_tail(text, "  | ", subject->output, OUTPUT_LINES);
-}
-
 static PlStyle outcome_style(PlOutcome outcome)
 {
     return outcome == PL_OUTCOME_PASS   ? PL_STYLE_GOOD
@@ -170,10 +154,10 @@ static void put_result(const PlText *text, const PlVerdict *verdict)
     fprintf(text->out, "  again:   %s\n", verdict->command);
 }
 
-void pl_report_verdict(FILE *out, const PlVerdict *verdict, const char *about, gboolean colour)
+void pl_report_verdict(FILE *out, const PlVerdict *verdict, const char *about, PlReportStyle style)
 {
-    const PlText text = {.out = out, .colour = colour};
-    const Columns columns = measure(verdict);
+    const PlText text = {.out = out, .style = style};
+    const Columns columns = measure(&text, verdict);
 
     pl_text_cell(&text, PL_STYLE_BOLD, 0, verdict->topology);
     if (verdict->title) {
@@ -187,7 +171,7 @@ void pl_report_verdict(FILE *out, const PlVerdict *verdict, const char *about, g
     }
     for (guint i = 0; i < verdict->subjects->len; i++)
         put_subject(&text, &columns, g_ptr_array_index(verdict->subjects, i));
-    for (guint i = 0; i < verdict->subjects->len; i++)
-        put_program(&text, verdict, g_ptr_array_index(verdict->subjects, i));
+    if (verdict->outcome == PL_OUTCOME_FAIL)
+        pl_programs_put(&text, verdict);
     put_result(&text, verdict);
 }

@@ -27,12 +27,19 @@ static gboolean is_special(const char *path)
     return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
 }
 
+static char *hidden_path(const char *path)
+{
+    g_autofree char *directory = g_path_get_dirname(path);
+    g_autofree char *base = g_path_get_basename(path);
+    g_autofree char *name = g_strdup_printf(".%s.partial", base);
+
+    return g_build_filename(directory, name, NULL);
+}
+
 /* Returns an errno. */
 static int open_unnamed(PlArtifact *artifact)
 {
     g_autofree char *directory = g_path_get_dirname(artifact->path);
-    g_autofree char *name = g_path_get_basename(artifact->path);
-    g_autofree char *hidden = g_strdup_printf(".%s.partial", name);
 
     artifact->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
     if (artifact->fd >= 0)
@@ -40,7 +47,7 @@ static int open_unnamed(PlArtifact *artifact)
     /* How kernels and file systems that do not know O_TMPFILE say so (open(2)). */
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
         return errno;
-    artifact->hidden = g_build_filename(directory, hidden, NULL);
+    artifact->hidden = hidden_path(artifact->path);
     artifact->fd =
         open(artifact->hidden, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0666);
     return artifact->fd >= 0 ? 0 : errno;
@@ -61,7 +68,8 @@ PlArtifact *pl_artifact_open(const char *path, GError **error)
         number = g_file_test(path, G_FILE_TEST_IS_DIR) ? EISDIR : open_unnamed(artifact);
     }
     if (number) {
-        set_error(error, PL_ERROR_INPUT, path, number);
+        set_error(error, number == EMFILE || number == ENFILE ? PL_ERROR_LIMIT : PL_ERROR_INPUT,
+                  path, number);
         return NULL;
     }
     return g_steal_pointer(&artifact);
@@ -96,6 +104,18 @@ gboolean pl_artifact_write(PlArtifact *artifact, const char *text, GError **erro
     return TRUE;
 }
 
+/* What a killed process left there is of no use to anybody. Returns an errno. */
+static int link_hidden(PlArtifact *artifact, const char *self)
+{
+    g_autofree char *hidden = hidden_path(artifact->path);
+
+    if ((unlink(hidden) < 0 && errno != ENOENT) ||
+        linkat(AT_FDCWD, self, AT_FDCWD, hidden, AT_SYMLINK_FOLLOW) < 0)
+        return errno;
+    artifact->hidden = g_steal_pointer(&hidden);
+    return 0;
+}
+
 /* Returns an errno. */
 static int give_name(PlArtifact *artifact)
 {
@@ -103,21 +123,19 @@ static int give_name(PlArtifact *artifact)
 
     if (artifact->direct)
         return 0;
-    if (artifact->hidden) {
-        if (rename(artifact->hidden, artifact->path) < 0)
-            return errno;
-        g_clear_pointer(&artifact->hidden, g_free);
-        return 0;
+    if (!artifact->hidden) {
+        int number;
+
+        if (linkat(AT_FDCWD, self, AT_FDCWD, artifact->path, AT_SYMLINK_FOLLOW) == 0)
+            return 0;
+        /* A name that exists cannot be linked to, only taken over. */
+        number = errno == EEXIST ? link_hidden(artifact, self) : errno;
+        if (number)
+            return number;
     }
-    /*
-     * A name that exists cannot be linked to. Linking to another one and renaming would leave that
-     * other one behind when we are killed in between; this way the old file is gone an instant
-     * before the new one, which is complete by now, is there.
-     */
-    if (unlink(artifact->path) < 0 && errno != ENOENT)
+    if (rename(artifact->hidden, artifact->path) < 0)
         return errno;
-    if (linkat(AT_FDCWD, self, AT_FDCWD, artifact->path, AT_SYMLINK_FOLLOW) < 0)
-        return errno;
+    g_clear_pointer(&artifact->hidden, g_free);
     return 0;
 }
 

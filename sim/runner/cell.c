@@ -6,6 +6,7 @@
  *   N alice 7      a node, and the descriptor of its network namespace
  *   P certify
  *   ...
+ *   R              the recording is whole
  *   V {...}        the verdict, as JSON; the last line
  */
 #include "runner/cell.h"
@@ -16,11 +17,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "machine/files.h"
 #include "machine/names.h"
 #include "scenario/expected.h"
 #include "scenario/json.h"
@@ -69,6 +70,11 @@ static void say_names(const PlTopology *topology, const PlEngine *engine, PlLab 
     }
 }
 
+static void say_recorded(gpointer data)
+{
+    say(*(const int *)data, 'R', "");
+}
+
 typedef struct CellMain {
     PlCell *cell;
     int out;
@@ -79,17 +85,21 @@ static int cell_main(gpointer data)
     const CellMain *main_data = data;
     const PlCell *cell = main_data->cell;
     int out = main_data->out;
+    const int kept[] = {out, capture_fd(cell)};
     PlScenarioWatch watch;
     g_autoptr(PlVerdict) verdict = NULL;
     g_autoptr(JsonNode) node = NULL;
     g_autofree char *text = NULL;
 
+    /* The runner's are none of its business, nor are those of other cells. */
+    pl_files_close_others(kept, G_N_ELEMENTS(kept));
     /* Standard output belongs to the report. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
     sigprocmask(SIG_SETMASK, &cell->signals, NULL);
     watch = (PlScenarioWatch){
         .phase = say_phase,
         .standing = cell->options->names ? say_names : NULL,
+        .recorded = say_recorded,
         .data = &out,
     };
     verdict = pl_scenario_run(cell->run->topology, cell->options->engine, cell->run->seed,
@@ -116,8 +126,7 @@ static gboolean start_plain(CellMain *data, PlSandbox *ret_process, GError **err
     }
     pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     if (pidfd < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot start a process: %s",
-                    g_strerror(errno));
+        pl_error_set_errno(error, "start a process", errno);
         if (pid > 0) {
             kill(pid, SIGKILL);
             waitpid(pid, NULL, 0);
@@ -136,8 +145,7 @@ static gboolean open_capture(PlCell *cell, GError **error)
     }
     cell->memory = memfd_create("capture", MFD_CLOEXEC);
     if (cell->memory < 0)
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make room for a recording: %s",
-                    g_strerror(errno));
+        pl_error_set_errno(error, "make room for a recording", errno);
     return cell->memory >= 0;
 }
 
@@ -148,7 +156,7 @@ static gboolean start_process(PlCell *cell, GError **error)
     gboolean started;
 
     if (pipe2(ends, O_CLOEXEC) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make a pipe: %s", g_strerror(errno));
+        pl_error_set_errno(error, "make a pipe", errno);
         return FALSE;
     }
     cell->pipe = ends[0];
@@ -174,7 +182,9 @@ PlCell *pl_cell_start(const PlRunCell *run, const PlRunnerOptions *options, size
     cell->pipe = cell->memory = -1;
     cell->received = g_string_new(NULL);
     cell->start_us = g_get_monotonic_time();
-    cell->deadline_us = cell->start_us + (gint64)(options->timeout_ns / 1000);
+    cell->timeout_ns =
+        options->timeout_ns ? options->timeout_ns : pl_runner_timeout_ns(run->topology);
+    cell->deadline_us = cell->start_us + (gint64)(cell->timeout_ns / 1000);
     if (!open_capture(cell, error) || !start_process(cell, error)) {
         pl_cell_free(cell);
         return NULL;
@@ -220,8 +230,9 @@ void pl_cell_read(PlCell *cell)
     }
 }
 
-/* The verdict that came, or NULL; and the last phase that had begun (to be freed) or NULL. */
-static PlVerdict *parse_received(const PlCell *cell, char **ret_phase)
+/* The verdict that came, or NULL; the last phase that had begun (to be freed) or NULL; and whether
+ * there is a whole recording. */
+static PlVerdict *parse_received(const PlCell *cell, char **ret_phase, gboolean *ret_recorded)
 {
     g_auto(GStrv) lines = g_strsplit(cell->received->str, "\n", -1);
     g_autoptr(JsonParser) parser = json_parser_new();
@@ -231,6 +242,8 @@ static PlVerdict *parse_received(const PlCell *cell, char **ret_phase)
     for (guint i = 0; lines[i]; i++) {
         if (g_str_has_prefix(lines[i], "P "))
             phase = lines[i] + 2;
+        else if (g_str_has_prefix(lines[i], "R "))
+            *ret_recorded = TRUE;
         else if (!verdict && g_str_has_prefix(lines[i], "V ") &&
                  json_parser_load_from_data(parser, lines[i] + 2, -1, NULL))
             verdict = pl_verdict_from_json(json_parser_get_root(parser), NULL);
@@ -271,7 +284,7 @@ static void say_how_it_ended(const PlCell *cell, PlVerdict *verdict, gboolean ti
         when = phase ? g_strdup_printf(" in phase %s", phase) : g_strdup("");
     if (timed_out)
         pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "timed out after %g s%s",
-                          (double)cell->options->timeout_ns / 1e9, when);
+                          (double)cell->timeout_ns / 1e9, when);
     else if (status > 128)
         pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "the lab ended with signal %d (%s)%s",
                           status - 128, g_strsignal(status - 128), when);
@@ -285,23 +298,20 @@ static void complete_command(const PlCell *cell, PlVerdict *verdict)
 {
     char *command;
 
-    if (cell->options->timeout_ns == PL_RUNNER_TIMEOUT_NS || !verdict->command)
+    if (!cell->options->timeout_ns || !verdict->command)
         return;
-    command = g_strdup_printf("%s --timeout %g", verdict->command,
-                              (double)cell->options->timeout_ns / 1e9);
+    command = g_strdup_printf("%s --timeout %g", verdict->command, (double)cell->timeout_ns / 1e9);
     g_free(verdict->command);
     verdict->command = command;
 }
 
-/* A recording of a lab that was killed is cut short anywhere: it is not kept. */
+/* A recording of which the recorder did not say so may be cut short anywhere: it is not kept. */
 static void keep_capture(PlCell *cell, PlVerdict *verdict)
 {
     g_autofree char *path = g_strdup(cell->run->capture);
     g_autoptr(GError) error = NULL;
-    struct stat status;
 
-    if (!cell->capture || fstat(pl_artifact_fd(cell->capture), &status) < 0 ||
-        (S_ISREG(status.st_mode) && status.st_size == 0))
+    if (!cell->capture)
         return;
     if (pl_artifact_publish(g_steal_pointer(&cell->capture), &error))
         verdict->capture = g_steal_pointer(&path);
@@ -322,10 +332,10 @@ PlVerdict *pl_cell_finish(PlCell *cell, gboolean timed_out)
     int status = end_process(cell, timed_out);
     g_autofree char *phase = NULL;
     PlVerdict *verdict;
-    gboolean complete;
+    gboolean complete, recorded = FALSE;
 
     pl_cell_read(cell);
-    verdict = parse_received(cell, &phase);
+    verdict = parse_received(cell, &phase, &recorded);
     complete = verdict != NULL;
     if (!complete) {
         verdict = pl_cell_verdict(cell->run, cell->options);
@@ -335,7 +345,7 @@ PlVerdict *pl_cell_finish(PlCell *cell, gboolean timed_out)
     if (cell->unnamed)
         pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "%s", cell->unnamed);
     complete_command(cell, verdict);
-    if (complete)
+    if (complete && recorded)
         keep_capture(cell, verdict);
     pl_cell_free(cell);
     return verdict;
@@ -344,6 +354,8 @@ PlVerdict *pl_cell_finish(PlCell *cell, gboolean timed_out)
 void pl_cell_free(PlCell *cell)
 {
     end_process(cell, TRUE);
+    if (cell->options->names)
+        pl_names_clear(cell->options->names);
     if (cell->pipe >= 0)
         close(cell->pipe);
     if (cell->memory >= 0)

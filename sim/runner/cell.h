@@ -19,6 +19,7 @@ typedef struct PlCell {
     size_t named;      /* how much of that has been searched for names */
     char *unnamed;     /* why a name could not be made; NULL: it could */
     gint64 start_us, deadline_us;
+    uint64_t timeout_ns;
     PlArtifact *capture; /* NULL: `memory` */
     int memory;
 } PlCell;

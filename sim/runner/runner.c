@@ -11,7 +11,20 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "machine/files.h"
 #include "runner/cell.h"
+
+/* The kernel takes namespaces apart some time after the last process in them has ended, and tells
+ * nobody when it has: for so long a limit that is still reached is looked at again. */
+#define GRACE_US      (5 * G_USEC_PER_SEC)
+#define GRACE_POLL_MS 20
+
+#define SECOND_NS G_GUINT64_CONSTANT(1000000000)
+
+uint64_t pl_runner_timeout_ns(const PlTopology *topology)
+{
+    return (60 + topology->nodes->len) * SECOND_NS;
+}
 
 typedef struct Runner {
     const PlRunCell *cells;
@@ -22,6 +35,8 @@ typedef struct Runner {
     GPtrArray *running;  /* PlCell */
     PlVerdict **verdict; /* n_cells; NULL until there is one */
     char *unsupported;   /* why no sandbox can be made here, once that is known */
+    gboolean full;      /* a limit is reached: one that runs has to end before the next can start */
+    gint64 last_end_us; /* when one ended; 0: none has */
     PlRunProgress progress;
 } Runner;
 
@@ -69,31 +84,55 @@ static gboolean skip(Runner *runner, size_t index)
     return TRUE;
 }
 
-static void start(Runner *runner, size_t index)
+/* Whether something that is used up now will be given back. */
+static gboolean may_wait(const Runner *runner)
+{
+    return runner->running->len > 0 ||
+           (runner->last_end_us && g_get_monotonic_time() - runner->last_end_us < GRACE_US);
+}
+
+/* FALSE when it is to be tried again later. */
+static gboolean start(Runner *runner, size_t index)
 {
     g_autoptr(GError) error = NULL;
     PlVerdict *verdict;
     PlCell *cell;
 
     if (skip(runner, index))
-        return;
+        return TRUE;
     cell = pl_cell_start(&runner->cells[index], runner->options, index, &runner->signals, &error);
     if (cell) {
         g_ptr_array_add(runner->running, cell);
         tell(runner, index);
-        return;
+        return TRUE;
     }
+    if (g_error_matches(error, PL_ERROR, PL_ERROR_LIMIT) && may_wait(runner))
+        return FALSE;
     if (g_error_matches(error, PL_ERROR, PL_ERROR_UNSUPPORTED) && !runner->unsupported)
         runner->unsupported = g_strdup(error->message);
     verdict = pl_cell_verdict(&runner->cells[index], runner->options);
     pl_verdict_error(verdict, error);
     settle(runner, index, verdict);
+    return TRUE;
+}
+
+static void start_some(Runner *runner)
+{
+    while (!runner->full && runner->next < runner->n_cells &&
+           runner->running->len < runner->options->jobs) {
+        if (start(runner, runner->next))
+            runner->next++;
+        else
+            runner->full = TRUE;
+    }
 }
 
 static int milliseconds_left(const Runner *runner)
 {
     gint64 now = g_get_monotonic_time(), first = G_MAXINT64;
 
+    if (runner->running->len == 0)
+        return GRACE_POLL_MS;
     for (guint i = 0; i < runner->running->len; i++) {
         const PlCell *cell = g_ptr_array_index(runner->running, i);
 
@@ -135,6 +174,8 @@ static int turn(Runner *runner, GArray *fds)
         read(runner->signal_fd, &info, sizeof info) == sizeof info)
         return (int)info.ssi_signo;
     now = g_get_monotonic_time();
+    if (runner->running->len == 0)
+        runner->full = FALSE; /* then time alone can help */
     for (guint i = runner->running->len; i-- > 0;) {
         PlCell *cell = g_ptr_array_index(runner->running, i);
         gboolean ended = g_array_index(fds, struct pollfd, 2 + 2 * i).revents != 0;
@@ -145,7 +186,9 @@ static int turn(Runner *runner, GArray *fds)
         if (!ended && now < cell->deadline_us)
             continue;
         g_ptr_array_remove_index_fast(runner->running, i);
+        runner->full = FALSE;
         settle(runner, index, pl_cell_finish(cell, /* timed_out= */ !ended));
+        runner->last_end_us = g_get_monotonic_time();
     }
     return 0;
 }
@@ -156,9 +199,8 @@ static int run_all(Runner *runner)
     int signal = 0;
 
     while (!signal) {
-        while (runner->next < runner->n_cells && runner->running->len < runner->options->jobs)
-            start(runner, runner->next++);
-        if (runner->running->len == 0)
+        start_some(runner);
+        if (runner->running->len == 0 && !runner->full)
             break;
         signal = turn(runner, fds);
     }
@@ -182,7 +224,8 @@ GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerO
     sigset_t signals;
     int signal;
 
-    assert(options->jobs > 0);
+    assert(options->jobs > 0 && (!options->names || options->jobs == 1));
+    pl_files_raise_limit();
     sigemptyset(&signals);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGINT);

@@ -8,7 +8,8 @@
 #include "scenario/engine.h"
 #include "scenario/verdict.h"
 
-#define PL_RUNNER_TIMEOUT_NS (60 * G_GUINT64_CONSTANT(1000000000))
+/* How long a cell may take by default: 60 s, and one more for each node, since all are surveyed. */
+uint64_t pl_runner_timeout_ns(const PlTopology *topology);
 
 typedef struct PlRunCell {
     const PlTopology *topology; /* borrowed */
@@ -24,14 +25,16 @@ typedef struct PlRunProgress {
 typedef struct PlRunnerOptions {
     const PlEngine *engine;
     unsigned jobs;         /* cells at a time, at least 1 */
-    uint64_t timeout_ns;   /* for each cell */
-    struct PlNames *names; /* namespaces get names here; NULL: none (borrowed) */
+    uint64_t timeout_ns;   /* for each cell; 0: the default */
+    struct PlNames *names; /* namespaces get names here, one job only; NULL: none (borrowed) */
     void (*progress)(const PlRunProgress *progress, gpointer data); /* may be NULL */
     gpointer data;
 } PlRunnerOptions;
 
 /*
- * The verdicts, in the order of the cells. A cell that ended without a verdict, or did not end in
+ * The verdicts, in the order of the cells. A cell that cannot start because a limit of the machine
+ * is reached (namespaces, processes, descriptors, memory) waits until one that runs has ended, and
+ * fails when none does. A cell that ended without a verdict, or did not end in
  * time, has failed, and the verdict says so. On SIGHUP, SIGINT or SIGTERM everything is killed and
  * *ret_signal set; NULL is returned then, and only then. The caller has one thread.
  */

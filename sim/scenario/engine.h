@@ -52,10 +52,13 @@ typedef struct PlEngine {
     /* The lab's clock: absolute nanoseconds that never go backwards. */
     uint64_t (*now)(PlLab *lab);
 
-    /* Runs a prober to its end. Sockets and presences are there only meanwhile. `inside` and
-       `outside` say where its two places are; the plan's addresses agree with them. */
+    /* Runs a prober to its end. Its sockets are there only meanwhile; presences may stay until
+       `probed`, which may be NULL. `inside` and `outside` say where its two places are; the plan's
+       addresses agree with them. */
     gboolean (*probe)(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
                       PlProber *prober, GError **error);
+    /* A series of probes is over. */
+    gboolean (*probed)(PlLab *lab, GError **error);
 
     /* Every NAT as new: rules loaded again, connections forgotten. */
     gboolean (*reset)(PlLab *lab, GError **error);
@@ -66,8 +69,8 @@ typedef struct PlEngine {
 
     /* Starts a host's program and returns when it is ready, as the topology says. */
     gboolean (*start)(PlLab *lab, const PlNode *host, GError **error);
-    /* Waits, within the program's time limit, for the end of one whose `ready` is `exit`; others
-     * are only looked at. */
+    /* How a program that `start` was asked for went so far. One that did not get ready may have
+     * left nothing: then an error. */
     gboolean (*result)(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error);
 
     /* Waits until at_ns after the engine's clock stood at the last program's readiness, and does

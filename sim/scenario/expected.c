@@ -44,28 +44,49 @@ static void fill_host(const PlTopology *topology, const PlNode *host, PlFindings
     }
 }
 
-/* Whether a step gives the NAT another address: then no single one is right from beginning to end.
- */
-static gboolean is_readdressed(const PlTopology *topology, const PlNode *nat)
+/* The NAT whose address a node is seen at: itself, or the outermost on its way that translates. */
+static const PlNode *seen_through(const PlTopology *topology, const PlNode *node)
 {
-    for (unsigned i = 0; i < topology->steps->len; i++) {
-        const PlStep *step = g_ptr_array_index(topology->steps, i);
+    g_autoptr(GPtrArray) chain = NULL;
 
-        if (step->kind == PL_STEP_NAT_ADDRESS && step->node == nat)
-            return TRUE;
+    if (node->kind == PL_NODE_NAT)
+        return node;
+    chain = pl_topology_chain(topology, node);
+    for (unsigned i = chain->len; i-- > 0;) {
+        const PlNode *nat = g_ptr_array_index(chain, i);
+
+        if (nat->behaviour.mapping != PL_MAPPING_NONE)
+            return nat;
     }
-    return FALSE;
+    return NULL;
 }
 
-static void forget_external(const PlTopology *topology, const PlNode *node, PlFindings *expected)
+/* The next step from *i on that gives the NAT another address, or NULL; *i is then behind it. */
+static const PlStep *next_address(const PlTopology *topology, const PlNode *nat, unsigned *i)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
-    gboolean readdressed = is_readdressed(topology, node);
+    while (*i < topology->steps->len) {
+        const PlStep *step = g_ptr_array_index(topology->steps, (*i)++);
 
-    for (unsigned i = 0; i < chain->len; i++)
-        readdressed |= is_readdressed(topology, g_ptr_array_index(chain, i));
-    if (readdressed)
-        pl_findings_set(expected, PL_AXIS_EXTERNAL, NULL, "a step changes it");
+        if (step->kind == PL_STEP_NAT_ADDRESS && step->node == nat)
+            return step;
+    }
+    return NULL;
+}
+
+/* From beginning to end any of the addresses is right; see judge_addresses. */
+static void add_addresses(const PlTopology *topology, const PlNode *node, PlFindings *expected)
+{
+    const PlNode *nat = seen_through(topology, node);
+    const PlStep *step;
+    unsigned i = 0;
+
+    while (expected->value[PL_AXIS_EXTERNAL] && (step = next_address(topology, nat, &i))) {
+        char address[PH_ADDRESS_TEXT_MAX];
+        g_autofree char *list = g_strdup_printf("%s, %s", expected->value[PL_AXIS_EXTERNAL],
+                                                ph_address_format(&step->address, address));
+
+        pl_findings_set(expected, PL_AXIS_EXTERNAL, list, NULL);
+    }
 }
 
 void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict)
@@ -78,7 +99,7 @@ void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict)
             pl_oracle_nat(topology, node, &subject->expected);
         else
             fill_host(topology, node, &subject->expected);
-        forget_external(topology, node, &subject->expected);
+        add_addresses(topology, node, &subject->expected);
         for (unsigned axis = 0; axis < PL_AXIS_N; axis++) {
             const PlExpect *expect = find(topology, node, PL_EXPECT_AXIS, axis);
 
@@ -95,6 +116,43 @@ gboolean pl_expected_any(const PlSubject *subject)
             return TRUE;
     }
     return FALSE;
+}
+
+/* The prober came before the steps, and the wire's last word after them. */
+static void judge_addresses(const PlTopology *topology, PlVerdict *verdict, const PlNode *node,
+                            const PlSubject *subject)
+{
+    const char *certified = subject->certified.value[PL_AXIS_EXTERNAL];
+    const char *observed = subject->observed.value[PL_AXIS_EXTERNAL];
+    const PlNode *nat = seen_through(topology, node);
+    const PlStep *step, *last = NULL;
+    char before[PH_ADDRESS_TEXT_MAX], after[PH_ADDRESS_TEXT_MAX];
+    unsigned i = 0;
+
+    while ((step = next_address(topology, nat, &i)))
+        last = step;
+    if (!last || !subject->expected.value[PL_AXIS_EXTERNAL] ||
+        find(topology, node, PL_EXPECT_AXIS, PL_AXIS_EXTERNAL))
+        return;
+    ph_address_format(&g_array_index(pl_nat_outside(nat)->addresses, PhAddress, 0), before);
+    ph_address_format(&last->address, after);
+    if (g_strcmp0(certified, before) != 0 || !observed ||
+        !pl_axis_agrees(PL_AXIS_EXTERNAL, observed, after))
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
+                          "%s %s: external: expected %s, and %s after step %u, certified %s, "
+                          "observed %s",
+                          node->kind == PL_NODE_NAT ? "nat" : "host", node->name, before, after,
+                          last->number, certified ? certified : "nothing",
+                          observed ? observed : "nothing");
+}
+
+void pl_expected_addresses(const PlTopology *topology, PlVerdict *verdict)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        judge_addresses(topology, verdict, node, pl_verdict_subject(verdict, node->name));
+    }
 }
 
 static gboolean is_killed_by_a_step(const PlTopology *topology, const PlNode *host)
@@ -125,7 +183,7 @@ static void judge_exit(const PlTopology *topology, PlVerdict *verdict, const PlN
         pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
                           "host %s: program ended with status %s (expected %s)", host->name, status,
                           expected);
-    else if (!expected && subject->exit_status >= 0 && !is_killed_by_a_step(topology, host))
+    else if (!expected && subject->exit_status > 0 && !is_killed_by_a_step(topology, host))
         pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
                           "host %s: program ended with status %s during the run", host->name,
                           status);

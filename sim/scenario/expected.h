@@ -14,5 +14,13 @@ void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict);
 /* Whether a subject is to be probed at all. */
 gboolean pl_expected_any(const PlSubject *subject);
 
-/* Judges how the programs went: exit status and output, as the file expects them. */
+/* Judges what steps changed: a NAT has its old address when it is certified, and its new one is on
+ * the wire. Where the file expects an address, that is all. */
+void pl_expected_addresses(const PlTopology *topology, PlVerdict *verdict);
+
+/*
+ * Judges how the programs went: exit status and output, as the file expects them. Without a word
+ * from it, none may have failed: one whose `ready` is `exit` must have ended with status 0, and
+ * others must if they ended at all, unless a step killed them.
+ */
 void pl_expected_programs(const PlTopology *topology, PlVerdict *verdict);

@@ -14,6 +14,7 @@ typedef struct Scenario {
     int capture_fd;
     PlVerdict *verdict;
     const PlScenarioWatch *watch;
+    unsigned n_started; /* so many nodes have had their turn to start a program */
 } Scenario;
 
 static void begin(const Scenario *scenario, const char *phase)
@@ -22,11 +23,11 @@ static void begin(const Scenario *scenario, const char *phase)
         scenario->watch->phase(phase, scenario->watch->data);
 }
 
-static gboolean run_programs(const Scenario *scenario, GError **error)
+static gboolean run_programs(Scenario *scenario, GError **error)
 {
     begin(scenario, "programs");
-    for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
-        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
+    while (scenario->n_started < scenario->topology->nodes->len) {
+        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, scenario->n_started++);
 
         if (host->kind == PL_NODE_HOST && host->program.argv &&
             !scenario->engine->start(scenario->lab, host, error))
@@ -44,26 +45,28 @@ static gboolean run_programs(const Scenario *scenario, GError **error)
     return TRUE;
 }
 
-/* What the programs left, also when something went wrong: it may say why. */
-static void collect_programs(const Scenario *scenario)
+/* What the programs left, also when something went wrong: it may say why. One that was the reason
+ * itself may have left nothing; the first error is told. */
+static gboolean collect_programs(const Scenario *scenario, GError **error)
 {
-    for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
+    gboolean done = TRUE;
+
+    for (unsigned i = 0; i < scenario->n_started; i++) {
         const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
         PlSubject *subject = pl_verdict_subject(scenario->verdict, host->name);
         PlProgramResult result = {0};
-        g_autoptr(GError) error = NULL;
 
         if (!subject->has_program)
             continue;
-        if (!scenario->engine->result(scenario->lab, host, &result, &error)) {
-            if (scenario->verdict->outcome == PL_OUTCOME_PASS)
-                pl_verdict_error(scenario->verdict, error);
+        if (!scenario->engine->result(scenario->lab, host, &result, done ? error : NULL)) {
+            done = FALSE;
             continue;
         }
         subject->exit_status = result.ended ? result.exit_status : -1;
         subject->output = g_steal_pointer(&result.output);
         pl_program_result_clear(&result);
     }
+    return done;
 }
 
 /* The external addresses of the outermost NAT on the way that translates; NULL when none does. */
@@ -126,10 +129,10 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
     return TRUE;
 }
 
-static gboolean run_recorded(const Scenario *scenario, GError **error)
+static gboolean run_recorded(Scenario *scenario, GError **error)
 {
     const PlEngine *engine = scenario->engine;
-    gboolean done;
+    gboolean done, whole;
 
     begin(scenario, "record");
     if (!engine->reset(scenario->lab, error) ||
@@ -141,13 +144,16 @@ static gboolean run_recorded(const Scenario *scenario, GError **error)
         done = pl_survey_run(scenario->topology, engine, scenario->lab, scenario->seed, FALSE,
                              scenario->verdict, error);
     }
-    collect_programs(scenario);
+    done = collect_programs(scenario, done ? error : NULL) && done;
     /* The recording is wanted all the more when something went wrong. */
     begin(scenario, "judge");
-    return engine->record_stop(scenario->lab, done ? error : NULL) && done;
+    whole = engine->record_stop(scenario->lab, done ? error : NULL);
+    if (whole && scenario->watch->recorded)
+        scenario->watch->recorded(scenario->watch->data);
+    return whole && done;
 }
 
-static gboolean run_lab(const Scenario *scenario, GError **error)
+static gboolean run_lab(Scenario *scenario, GError **error)
 {
     begin(scenario, "certify");
     if (!pl_survey_run(scenario->topology, scenario->engine, scenario->lab, scenario->seed, TRUE,
@@ -158,6 +164,7 @@ static gboolean run_lab(const Scenario *scenario, GError **error)
     if (!judge_evidence(scenario, error))
         return FALSE;
     pl_verdict_judge(scenario->verdict);
+    pl_expected_addresses(scenario->topology, scenario->verdict);
     pl_expected_programs(scenario->topology, scenario->verdict);
     return TRUE;
 }
@@ -177,7 +184,14 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
                            int capture_fd, const PlScenarioWatch *watch)
 {
     g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, engine->name, seed);
-    Scenario scenario = {topology, engine, NULL, seed, capture_fd, verdict, watch};
+    Scenario scenario = {
+        .topology = topology,
+        .engine = engine,
+        .seed = seed,
+        .capture_fd = capture_fd,
+        .verdict = verdict,
+        .watch = watch,
+    };
     gint64 start = g_get_monotonic_time();
     g_autoptr(GError) error = NULL;
 
@@ -186,6 +200,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         return g_steal_pointer(&verdict);
     begin(&scenario, "up");
     scenario.lab = engine->up(topology, seed, &error);
+    verdict->bad_input = g_error_matches(error, PL_ERROR, PL_ERROR_INPUT);
     if (scenario.lab && watch->standing)
         watch->standing(topology, engine, scenario.lab, watch->data);
     if (!scenario.lab || !run_lab(&scenario, &error))

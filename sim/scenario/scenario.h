@@ -18,6 +18,8 @@ typedef struct PlScenarioWatch {
     void (*phase)(const char *phase, gpointer data);
     /* The lab stands, and goes on doing so until the phase "down". */
     void (*standing)(const PlTopology *topology, const PlEngine *engine, PlLab *lab, gpointer data);
+    /* The recording is whole. */
+    void (*recorded)(gpointer data);
     gpointer data;
 } PlScenarioWatch;
 

@@ -50,8 +50,10 @@ static void copy_findings(PlFindings *to, const PlFindings *from)
         pl_findings_set(to, axis, from->value[axis], from->why[axis]);
 }
 
+/* `findings` is NULL when nobody asks for them. */
 static gboolean probe(const Survey *survey, const PlNode *subject, const PlProbePlan *plan,
-                      const PlVantage *inside, const PlVantage *outside, GError **error)
+                      const PlVantage *inside, const PlVantage *outside, PlFindings *findings,
+                      GError **error)
 {
     g_autoptr(PlProber) prober = pl_prober_new(plan, survey->engine->now(survey->lab));
 
@@ -59,10 +61,15 @@ static gboolean probe(const Survey *survey, const PlNode *subject, const PlProbe
         g_prefix_error(error, "probing %s: ", subject->name);
         return FALSE;
     }
-    if (survey->certify)
-        copy_findings(&pl_verdict_subject(survey->verdict, subject->name)->certified,
-                      pl_prober_findings(prober));
+    if (findings)
+        copy_findings(findings, pl_prober_findings(prober));
     return TRUE;
+}
+
+/* Where what is certified of a node goes; NULL when this survey certifies nothing. */
+static PlFindings *certified(const Survey *survey, const PlNode *node)
+{
+    return survey->certify ? &pl_verdict_subject(survey->verdict, node->name)->certified : NULL;
 }
 
 static PhAddress address_at(const PlAttachment *attachment, unsigned i)
@@ -98,32 +105,79 @@ static gboolean probe_host(const Survey *survey, const PlNode *host, GError **er
     }
     stand_outside(network, &plan, &outside);
     choose_ports(survey, host, &plan);
-    return probe(survey, host, &plan, &inside, &outside, error);
+    return probe(survey, host, &plan, &inside, &outside, certified(survey, host), error);
 }
 
-/* The host to stand on inside a NAT: one that a port is forwarded to, else the first; NULL when
- * there is none. */
+/* The host to stand on inside a NAT: NULL when there is none. */
 static const PlAttachment *inside_host(const PlNode *nat)
 {
     const PlNetwork *network = pl_nat_inside(nat)->network;
-    const PlAttachment *first = NULL;
 
     for (unsigned i = 0; i < network->attachments->len; i++) {
         const PlAttachment *attachment = g_ptr_array_index(network->attachments, i);
 
-        if (attachment->node->kind != PL_NODE_HOST)
-            continue;
-        if (!first)
-            first = attachment;
-        for (unsigned j = 0; j < nat->forwards->len; j++) {
-            PhAddress to = g_array_index(nat->forwards, PlForward, j).inside,
-                      own = address_at(attachment, 0);
-
-            if (ph_address_equal_host(&to, &own))
-                return attachment;
-        }
+        if (attachment->node->kind == PL_NODE_HOST)
+            return attachment;
     }
-    return first;
+    return NULL;
+}
+
+/* One of several forwards to an inside address: the first stands for all. */
+static gboolean is_first_there(const PlNode *nat, unsigned which)
+{
+    const PhAddress *inside = &g_array_index(nat->forwards, PlForward, which).inside;
+
+    for (unsigned i = 0; i < which; i++)
+        if (ph_address_equal_host(&g_array_index(nat->forwards, PlForward, i).inside, inside))
+            return FALSE;
+    return TRUE;
+}
+
+/* All that lead to where this one does. */
+static gboolean probe_forwards_to(const Survey *survey, const PlNode *nat, unsigned which,
+                                  PlFindings *findings, GError **error)
+{
+    const PlForward *forward = &g_array_index(nat->forwards, PlForward, which);
+    const PlAttachment *host = pl_nat_forwarded(survey->topology, nat, forward);
+    PlProbePlan plan = {.nat = nat, .forwards_only = TRUE};
+    PlVantage inside, outside;
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    if (!host) {
+        g_autofree char *why = g_strdup_printf("%s is no host that the NAT reaches by itself",
+                                               ph_address_format(&forward->inside, text));
+
+        pl_findings_set(findings, PL_AXIS_FORWARDS, NULL, why);
+        return TRUE;
+    }
+    inside = (PlVantage){.host = host->node, .network = host->network};
+    plan.inside[0] = forward->inside;
+    plan.inside[0].port = 0;
+    stand_outside(pl_nat_outside(nat)->network, &plan, &outside);
+    choose_ports(survey, nat, &plan);
+    plan.seed += 1 + which; /* the NAT's own run has had this one */
+    return probe(survey, nat, &plan, &inside, &outside, findings, error);
+}
+
+/* "ok" when all of them are; else what is said of the first that is not. */
+static gboolean probe_forwards(const Survey *survey, const PlNode *nat, GError **error)
+{
+    PlFindings *result = certified(survey, nat);
+
+    for (unsigned i = 0; i < nat->forwards->len; i++) {
+        g_auto(PlFindings) findings = {0};
+
+        if (!is_first_there(nat, i))
+            continue;
+        if (!probe_forwards_to(survey, nat, i, &findings, error))
+            return FALSE;
+        if (result)
+            pl_findings_set(result, PL_AXIS_FORWARDS, findings.value[PL_AXIS_FORWARDS],
+                            findings.why[PL_AXIS_FORWARDS]);
+        if (g_strcmp0(findings.value[PL_AXIS_FORWARDS], "ok") != 0)
+            return TRUE;
+    }
+    return TRUE;
 }
 
 static gboolean probe_nat(const Survey *survey, const PlNode *nat, GError **error)
@@ -140,30 +194,40 @@ static gboolean probe_nat(const Survey *survey, const PlNode *nat, GError **erro
         plan.inside[i] = host ? address_at(host, i) : network->reserved[2 + i];
     stand_outside(pl_nat_outside(nat)->network, &plan, &outside);
     choose_ports(survey, nat, &plan);
-    return probe(survey, nat, &plan, &inside, &outside, error);
+    return probe(survey, nat, &plan, &inside, &outside, certified(survey, nat), error);
 }
 
 /* Hosts come first: a NAT's own survey may use up all of its ports. */
+static gboolean probe_all(const Survey *survey, GError **error)
+{
+    const GPtrArray *nodes = survey->topology->nodes;
+
+    for (unsigned i = 0; i < nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(nodes, i);
+
+        if (node->kind == PL_NODE_HOST &&
+            pl_expected_any(pl_verdict_subject(survey->verdict, node->name)) &&
+            !probe_host(survey, node, error))
+            return FALSE;
+    }
+    /* Once for all: what a NAT's own survey leaves is in no other NAT. */
+    if (survey->certify && !survey->engine->reset(survey->lab, error))
+        return FALSE;
+    for (unsigned i = 0; i < nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(nodes, i);
+
+        if (node->kind == PL_NODE_NAT &&
+            (!probe_nat(survey, node, error) || !probe_forwards(survey, node, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean pl_survey_run(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
                        uint64_t seed, gboolean certify, PlVerdict *verdict, GError **error)
 {
     const Survey survey = {topology, engine, lab, seed, certify, verdict};
+    gboolean done = probe_all(&survey, error);
 
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *node = g_ptr_array_index(topology->nodes, i);
-
-        if (node->kind == PL_NODE_HOST &&
-            pl_expected_any(pl_verdict_subject(verdict, node->name)) &&
-            !probe_host(&survey, node, error))
-            return FALSE;
-    }
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *node = g_ptr_array_index(topology->nodes, i);
-
-        if (node->kind != PL_NODE_NAT)
-            continue;
-        if ((certify && !engine->reset(lab, error)) || !probe_nat(&survey, node, error))
-            return FALSE;
-    }
-    return TRUE;
+    return (!engine->probed || engine->probed(lab, done ? error : NULL)) && done;
 }

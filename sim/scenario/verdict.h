@@ -36,6 +36,7 @@ typedef struct PlVerdict {
     GPtrArray *subjects; /* PlSubject, owned, in the topology's order */
     PlOutcome outcome;
     GPtrArray *reasons; /* char *, owned: why it failed or was skipped */
+    gboolean bad_input; /* it failed because a file is wrong, which only the lab could tell */
     char *command;      /* repeats it */
     char *capture;      /* path of the capture that was kept, or NULL */
 } PlVerdict;

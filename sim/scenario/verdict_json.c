@@ -134,6 +134,7 @@ JsonNode *pl_verdict_to_json(const PlVerdict *verdict)
         json_array_add_string_element(reasons, text);
     }
     json_object_set_array_member(object, "reasons", reasons);
+    json_object_set_boolean_member(object, "bad_input", verdict->bad_input);
     add_subjects(object, verdict);
     set_text(object, "capture", verdict->capture);
     set_text(object, "command", verdict->command);
@@ -309,6 +310,17 @@ static gboolean outcome_from_json(PlVerdict *verdict, JsonObject *object, GError
     return refuse(error, "verdict", "pass, fail or skip");
 }
 
+/* Verdicts of before it was there have none. */
+static gboolean bad_input_from_json(PlVerdict *verdict, JsonObject *object, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, "bad_input");
+
+    if (node && json_node_get_value_type(node) != G_TYPE_BOOLEAN)
+        return refuse(error, "bad_input", "true or false");
+    verdict->bad_input = node && json_node_get_boolean(node);
+    return TRUE;
+}
+
 PlVerdict *pl_verdict_from_json(JsonNode *node, GError **error)
 {
     g_autoptr(PlVerdict) verdict = pl_verdict_empty();
@@ -330,7 +342,9 @@ PlVerdict *pl_verdict_from_json(JsonNode *node, GError **error)
         !get_text(object, "engine", FALSE, &verdict->engine, error) ||
         !get_int(object, "seed", (gint64)PL_SEED_MAX, &seed, error) ||
         !get_duration(object, &verdict->duration_ns, error) ||
-        !outcome_from_json(verdict, object, error) || !subjects_from_json(verdict, object, error) ||
+        !outcome_from_json(verdict, object, error) ||
+        !bad_input_from_json(verdict, object, error) ||
+        !subjects_from_json(verdict, object, error) ||
         !get_text(object, "capture", TRUE, &verdict->capture, error) ||
         !get_text(object, "command", TRUE, &verdict->command, error))
         return NULL;

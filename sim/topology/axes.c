@@ -66,6 +66,7 @@ static const char *const axis_words[PL_AXIS_N] = {
     [PL_AXIS_POOLING] = "pooling",
     [PL_AXIS_HAIRPIN] = "hairpin",
     [PL_AXIS_UDP_TIMEOUT] = "udp-timeout",
+    [PL_AXIS_INBOUND_REFRESH] = "inbound-refresh",
     [PL_AXIS_UNSOLICITED] = "unsolicited",
     [PL_AXIS_UDP] = "udp",
     [PL_AXIS_TCP] = "tcp",
@@ -88,6 +89,47 @@ gboolean pl_axis_from_name(const char *name, PlAxis *ret_axis)
         }
     }
     return FALSE;
+}
+
+unsigned pl_behaviour_ports(const PlBehaviour *behaviour, unsigned n_external)
+{
+    unsigned ports = behaviour->port_last - behaviour->port_first + 1U;
+
+    if (behaviour->mapping == PL_MAPPING_NONE || behaviour->udp == PL_PASS_BLOCKED ||
+        behaviour->port_allocation == PL_PORT_ALLOCATION_PRESERVE)
+        return 0;
+    if (behaviour->port_allocation == PL_PORT_ALLOCATION_BLOCK)
+        ports = behaviour->block_size;
+    else if (behaviour->pooling == PL_POOLING_ARBITRARY)
+        ports *= n_external;
+    return ports <= PL_ORACLE_PORTS_MAX ? ports : 0;
+}
+
+gboolean pl_behaviour_shows_timeout(const PlBehaviour *behaviour)
+{
+    /* Where everything comes in, nothing is seen to expire. */
+    return behaviour->udp == PL_PASS_YES && behaviour->udp_timeout_ns > 0 &&
+           behaviour->udp_timeout_ns <= PL_ORACLE_TIMEOUT_MAX_NS &&
+           (behaviour->mapping != PL_MAPPING_NONE ||
+            behaviour->filtering != PL_FILTERING_ENDPOINT_INDEPENDENT);
+}
+
+gboolean pl_shows_poison(PlMapping mapping, PlFiltering filtering, gboolean preserves)
+{
+    return mapping == PL_MAPPING_ENDPOINT_INDEPENDENT &&
+           (preserves || filtering == PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+}
+
+gboolean pl_behaviour_shows_unsolicited(const PlBehaviour *behaviour)
+{
+    if (behaviour->udp == PL_PASS_BLOCKED)
+        return FALSE;
+    /* A firewall takes nothing in: what it does not reject, it drops. Without one, all comes in. */
+    if (behaviour->mapping == PL_MAPPING_NONE)
+        return behaviour->filtering != PL_FILTERING_ENDPOINT_INDEPENDENT;
+    return behaviour->unsolicited == PL_UNSOLICITED_REJECT ||
+           pl_shows_poison(behaviour->mapping, behaviour->filtering,
+                           behaviour->port_allocation == PL_PORT_ALLOCATION_PRESERVE);
 }
 
 void pl_findings_clear(PlFindings *findings)

@@ -90,6 +90,7 @@ typedef enum {
     PL_AXIS_POOLING,
     PL_AXIS_HAIRPIN,
     PL_AXIS_UDP_TIMEOUT,
+    PL_AXIS_INBOUND_REFRESH, /* "yes" or "no" */
     PL_AXIS_UNSOLICITED,
     PL_AXIS_UDP,      /* "yes" or "blocked" */
     PL_AXIS_TCP,      /* "yes" or "blocked" */
@@ -101,6 +102,25 @@ typedef enum {
 /* Beyond these nobody waits for a timeout, or uses up a subscriber's ports, to find out. */
 #define PL_ORACLE_TIMEOUT_MAX_NS (10 * G_GUINT64_CONSTANT(1000000000))
 #define PL_ORACLE_PORTS_MAX      64
+
+/*
+ * What a judge can find out of a NAT that behaves like this. Theory expects nothing else, and the
+ * prober tries nothing else.
+ */
+
+/* How many ports one inside address can get, on so many external addresses; 0 when nobody uses them
+ * up to find out. */
+unsigned pl_behaviour_ports(const PlBehaviour *behaviour, unsigned n_external);
+/* Whether somebody waits for its timeout, and for what inbound packets do to it. */
+gboolean pl_behaviour_shows_timeout(const PlBehaviour *behaviour);
+/*
+ * Whether a router that takes unsolicited packets in would be found out: by a mapping that such a
+ * packet has spoilt. Its port must have been known beforehand, and nothing may have filtered the
+ * packet before the router could take it.
+ */
+gboolean pl_shows_poison(PlMapping mapping, PlFiltering filtering, gboolean preserves);
+/* Whether it shows what becomes of unsolicited packets. */
+gboolean pl_behaviour_shows_unsolicited(const PlBehaviour *behaviour);
 
 /*
  * What one judge found: a word for each axis, NULL where it found nothing; then `why` may say the

@@ -69,7 +69,7 @@ static gboolean check_external(const PlIni *ini, const char *key, GError **error
 static gboolean check_axis_value(const PlIni *ini, const char *key, const PlExpect *expect,
                                  GError **error)
 {
-    static const char *const ok_word[] = {"ok"};
+    static const char *const ok_word[] = {"ok"}, *const yes_words[] = {"yes", "no"};
     uint16_t first, last;
     uint64_t number = 0;
 
@@ -100,6 +100,8 @@ static gboolean check_axis_value(const PlIni *ini, const char *key, const PlExpe
         return CHECK_WORD(pl_hairpin_words);
     case PL_AXIS_UDP_TIMEOUT:
         return pl_ini_duration(ini, "expect", key, 1, 24 * 3600 * PL_NS_PER_S, &number, error);
+    case PL_AXIS_INBOUND_REFRESH:
+        return CHECK_WORD(yes_words);
     case PL_AXIS_UNSOLICITED:
         return CHECK_WORD(pl_unsolicited_words);
     case PL_AXIS_UDP:
@@ -112,6 +114,33 @@ static gboolean check_axis_value(const PlIni *ini, const char *key, const PlExpe
         break;
     }
     g_assert_not_reached();
+}
+
+/* Expectations that nobody would ever look at. */
+static gboolean check_axis_judged(const PlIni *ini, const char *key, const PlExpect *expect,
+                                  GError **error)
+{
+    const PlNode *node = expect->node;
+    const PlBehaviour *behaviour = &node->behaviour;
+
+    if (node->kind == PL_NODE_HOST)
+        return TRUE;
+    if (expect->axis == PL_AXIS_PORTS &&
+        !pl_behaviour_ports(behaviour, pl_nat_outside(node)->addresses->len))
+        return pl_ini_fail(ini, "expect", key, error,
+                           "nobody counts the ports of nat %s (expected a NAT that gives an inside "
+                           "address %u ports or fewer, by block-size or port-range)",
+                           node->name, PL_ORACLE_PORTS_MAX);
+    if ((expect->axis == PL_AXIS_UDP_TIMEOUT || expect->axis == PL_AXIS_INBOUND_REFRESH) &&
+        !pl_behaviour_shows_timeout(behaviour))
+        return pl_ini_fail(ini, "expect", key, error,
+                           "nobody waits for the timeout of nat %s (expected a NAT where UDP "
+                           "expires, with a udp-timeout of %us or less)",
+                           node->name, (unsigned)(PL_ORACLE_TIMEOUT_MAX_NS / PL_NS_PER_S));
+    if (expect->axis == PL_AXIS_FORWARDS && node->forwards->len == 0)
+        return pl_ini_fail(ini, "expect", key, error,
+                           "nat %s forwards nothing (expected a NAT with forward)", node->name);
+    return TRUE;
 }
 
 static gboolean check_program(const PlIni *ini, const char *key, const PlExpect *expect,
@@ -193,8 +222,9 @@ static gboolean read_finding(const PlTopology *topology, const PlIni *ini, const
         return pl_build_no_node(topology, ini, "expect", key, "node", TRUE, TRUE, name, error);
     if (!check_axis_known(ini, key, expect, dot + 1, error))
         return FALSE;
-    return expect->kind == PL_EXPECT_AXIS ? check_axis_value(ini, key, expect, error)
-                                          : check_program(ini, key, expect, error);
+    if (expect->kind != PL_EXPECT_AXIS)
+        return check_program(ini, key, expect, error);
+    return check_axis_value(ini, key, expect, error) && check_axis_judged(ini, key, expect, error);
 }
 
 /* Two spellings of one path, "a -> b" and "a->b", are one key to a reader. */

@@ -5,11 +5,15 @@
  */
 #include "topology/ini.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "topology/units.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
+/* Of messages, in characters: names that are right are shorter, and so is all that is said of a
+ * mistake, but for the value that it may repeat. */
+#define NAME_SHOWN 80
+#define WHAT_SHOWN 640
 
 struct PlIni {
     char *path;
@@ -35,28 +39,34 @@ static unsigned line_of(const PlIni *ini, const char *group, const char *key)
 void pl_ini_set_error(const PlIni *ini, const char *group, const char *key, GError **error,
                       const char *format, ...)
 {
-    g_autofree char *what = NULL;
-    g_autoptr(GString) text = g_string_new(ini->path);
+    g_autofree char *what = NULL, *shown = NULL;
+    g_autofree char *shown_path = pl_printable(ini->path, PATH_MAX);
+    g_autofree char *shown_group = group ? pl_printable(group, NAME_SHOWN) : NULL;
+    g_autofree char *shown_key = key ? pl_printable(key, NAME_SHOWN) : NULL;
+    g_autoptr(GString) text = g_string_new(shown_path);
     unsigned line = group ? line_of(ini, group, key) : 0;
     va_list arguments;
 
     va_start(arguments, format);
     what = g_strdup_vprintf(format, arguments);
     va_end(arguments);
+    shown = pl_printable(what, WHAT_SHOWN);
 
     if (line)
         g_string_append_printf(text, ":%u", line);
     g_string_append(text, ": ");
     if (group)
-        g_string_append_printf(text, key ? "[%s] " : "[%s]: ", group);
+        g_string_append_printf(text, key ? "[%s] " : "[%s]: ", shown_group);
     if (group && key)
-        g_string_append_printf(text, "%s: ", key);
-    g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "%s%s", text->str, what);
+        g_string_append_printf(text, "%s: ", shown_key);
+    g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "%s%s", text->str, shown);
 }
 
 static gboolean fail_line(const PlIni *ini, unsigned line, GError **error, const char *what)
 {
-    g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "%s:%u: %s", ini->path, line, what);
+    g_autofree char *path = pl_printable(ini->path, PATH_MAX);
+
+    g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "%s:%u: %s", path, line, what);
     return FALSE;
 }
 
@@ -67,10 +77,14 @@ static gboolean note(PlIni *ini, unsigned line, const char *group, const char *k
     unsigned before = GPOINTER_TO_UINT(g_hash_table_lookup(ini->lines, name));
 
     if (before) {
+        g_autofree char *path = pl_printable(ini->path, PATH_MAX);
+        g_autofree char *shown_group = pl_printable(group, NAME_SHOWN);
+        g_autofree char *shown_key = pl_printable(key ? key : "", NAME_SHOWN);
+
         g_set_error(error, PL_ERROR, PL_ERROR_INPUT,
                     key ? "%s:%u: [%s] %s: stands twice (expected once; the first is on line %u)"
                         : "%s:%u: [%s]%s: stands twice (expected once; the first is on line %u)",
-                    ini->path, line, group, key ? key : "", before);
+                    path, line, shown_group, shown_key, before);
         return FALSE;
     }
     g_ptr_array_add(key ? ini->keys : ini->groups, g_strdup(name));
@@ -91,6 +105,9 @@ static gboolean scan_line(PlIni *ini, unsigned number, char *line, const char **
 
         if (length < 3 || line[length - 1] != ']' || strpbrk(line + 1, "[]") != line + length - 1)
             return fail_line(ini, number, error, "not a group (expected [NAME])");
+        if (strchr(line, '\t'))
+            return fail_line(ini, number, error,
+                             "a tab in a group (expected a space between its words)");
         line[length - 1] = '\0';
         if (!note(ini, number, line + 1, NULL, error))
             return FALSE;
@@ -111,15 +128,33 @@ static gboolean scan_line(PlIni *ini, unsigned number, char *line, const char **
     return note(ini, number, *group, line, error);
 }
 
+/* Tabs are space, and a carriage return may end a line. */
+static gboolean check_characters(const PlIni *ini, unsigned number, const char *line,
+                                 GError **error)
+{
+    for (const char *c = line; *c; c = g_utf8_next_char(c)) {
+        if (*c == '\r' && c[1] != '\0')
+            return fail_line(ini, number, error,
+                             "a carriage return within a line (expected lines that end with LF or "
+                             "CR LF)");
+        if (g_unichar_iscntrl(g_utf8_get_char(c)) && *c != '\t' && *c != '\r')
+            return fail_line(ini, number, error, "a control character (expected text)");
+    }
+    return TRUE;
+}
+
 static gboolean scan(PlIni *ini, const char *text, gsize length, GError **error)
 {
     g_auto(GStrv) lines = NULL;
     g_autofree char *copy = NULL;
     const char *group = NULL, *bad;
 
-    if (length > FILE_MAX_BYTES)
+    if (length > PL_FILE_MAX_BYTES)
         return pl_ini_fail(ini, NULL, NULL, error,
                            "the file is too large (expected at most 1 MiB)");
+    if (g_str_has_prefix(text, "\xef\xbb\xbf"))
+        return fail_line(ini, 1, error,
+                         "a byte order mark before the text (expected UTF-8 without one)");
     if (memchr(text, '\0', length))
         return pl_ini_fail(ini, NULL, NULL, error, "a NUL byte in the file (expected text)");
     if (!g_utf8_validate(text, (gssize)length, &bad))
@@ -129,12 +164,8 @@ static gboolean scan(PlIni *ini, const char *text, gsize length, GError **error)
     copy = g_strndup(text, length);
     lines = g_strsplit(copy, "\n", -1);
     for (unsigned i = 0; lines[i]; i++) {
-        char *line = g_strstrip(lines[i]);
-
-        for (const char *c = line; *c; c = g_utf8_next_char(c))
-            if (g_unichar_iscntrl(g_utf8_get_char(c)) && *c != '\t')
-                return fail_line(ini, i + 1, error, "a control character (expected text)");
-        if (!scan_line(ini, i + 1, line, &group, error))
+        if (!check_characters(ini, i + 1, lines[i], error) ||
+            !scan_line(ini, i + 1, g_strstrip(lines[i]), &group, error))
             return FALSE;
     }
     return TRUE;
@@ -146,7 +177,8 @@ static gboolean take_values(PlIni *ini, const char *text, gsize length, GError *
     g_autoptr(GError) cause = NULL;
 
     if (!g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &cause))
-        return pl_ini_fail(ini, NULL, NULL, error, "%s", cause->message);
+        return pl_ini_fail(ini, NULL, NULL, error, "%s (expected groups, keys and comments)",
+                           cause->message);
     for (unsigned i = 0; i < ini->keys->len; i++) {
         const char *both = g_ptr_array_index(ini->keys, i);
         const char *key = strchr(both, '\n') + 1;

@@ -7,6 +7,9 @@
 
 #include "topology/topology.h"
 
+/* What a person writes, and what refers to it, is far smaller. */
+#define PL_FILE_MAX_BYTES (1024 * 1024)
+
 typedef struct PlIni PlIni;
 
 PlIni *pl_ini_parse(const char *path, const char *text, gsize length, GError **error);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From a file to a topology: the groups, their names and keys, and the order of the stages. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "topology/build.h"
 #include "topology/units.h"
@@ -210,17 +214,39 @@ static gboolean read_header(PlTopology *topology, const PlIni *ini, GError **err
     return TRUE;
 }
 
-static gboolean check_rules_exist(const PlTopology *topology, const PlIni *ini, GError **error)
+/* Why it cannot be read as text, in words and with what was expected; NULL when it can. It is
+ * opened and not only looked at: whether we may read it, the kernel says best. */
+static char *unreadable(const char *path, const char *expected)
+{
+    /* A FIFO would wait for a writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char *why = NULL;
+    struct stat status;
+
+    if (fd < 0)
+        return errno == ENOENT ? g_strdup_printf("no such file (expected %s)", expected)
+                               : g_strdup_printf("cannot be read: %s (expected %s)",
+                                                 g_strerror(errno), expected);
+    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+        why = g_strdup_printf("not a file (expected %s)", expected);
+    else if (status.st_size > PL_FILE_MAX_BYTES)
+        why = g_strdup("the file is too large (expected at most 1 MiB)");
+    close(fd);
+    return why;
+}
+
+static gboolean check_rules(const PlTopology *topology, const PlIni *ini, GError **error)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
         g_autofree char *group = pl_build_group(node);
+        g_autofree char *why =
+            node->rules
+                ? unreadable(node->rules, "an nftables file, relative to the topology's directory")
+                : NULL;
 
-        if (node->rules && !g_file_test(node->rules, G_FILE_TEST_IS_REGULAR))
-            return pl_ini_fail(ini, group, "rules", error,
-                               "there is no file %s (expected an nftables file, relative to the "
-                               "topology's directory)",
-                               node->rules);
+        if (why)
+            return pl_ini_fail(ini, group, "rules", error, "%s: %s", node->rules, why);
     }
     return TRUE;
 }
@@ -239,7 +265,7 @@ static PlTopology *build(const char *path, const char *text, gsize length, gbool
         !pl_build_graph(topology, ini, error) || !pl_build_links(topology, ini, error) ||
         !pl_build_steps(topology, ini, error) || !pl_build_addresses(topology, ini, error) ||
         !pl_build_nats(topology, ini, error) || !pl_build_expects(topology, ini, error) ||
-        (loaded && !check_rules_exist(topology, ini, error)))
+        (loaded && !check_rules(topology, ini, error)))
         return NULL;
     return g_steal_pointer(&topology);
 }
@@ -251,21 +277,15 @@ PlTopology *pl_topology_parse(const char *path, const char *text, gsize length, 
 
 PlTopology *pl_topology_load(const char *path, GError **error)
 {
-    g_autofree char *text = NULL;
+    g_autofree char *text = NULL, *why = unreadable(path, "a topology file");
+    g_autofree char *shown = pl_printable(path, PATH_MAX);
     g_autoptr(GError) cause = NULL;
     gsize length;
 
-    /* A device or a pipe could go on for ever. */
-    if (g_file_test(path, G_FILE_TEST_EXISTS) && !g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
-        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "%s: not a file (expected a topology file)",
-                    path);
-        return NULL;
-    }
-    if (!g_file_get_contents(path, &text, &length, &cause)) {
-        g_set_error(error, PL_ERROR, PL_ERROR_INPUT,
-                    "%s: cannot be read: %s (expected a topology "
-                    "file)",
-                    path, cause->code == G_FILE_ERROR_NOENT ? "no such file" : cause->message);
+    if (!why && !g_file_get_contents(path, &text, &length, &cause))
+        why = g_strdup(cause->message);
+    if (why) {
+        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "%s: %s", shown, why);
         return NULL;
     }
     return build(path, text, length, /* loaded= */ TRUE, error);

@@ -33,6 +33,32 @@ static const PlNetwork *outermost(const PlGraph *graph, const PlNode *node)
     return best;
 }
 
+static const PlAttachment *attachment_with(const PlNode *host, const PhAddress *address)
+{
+    for (unsigned i = 0; i < host->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
+
+        for (unsigned k = 0; k < attachment->addresses->len; k++)
+            if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
+                return attachment;
+    }
+    return NULL;
+}
+
+const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *nat,
+                                     const PlForward *forward)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(topology->nodes, i);
+        g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
+        const PlAttachment *attachment = attachment_with(host, &forward->inside);
+
+        if (host->kind == PL_NODE_HOST && attachment && chain->len > 0 && chain->pdata[0] == nat)
+            return attachment;
+    }
+    return NULL;
+}
+
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node)
 {
     GPtrArray *chain = g_ptr_array_new();

@@ -2,11 +2,23 @@
 /* The topology's own objects: finding them, freeing them. */
 #include "topology/topology.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "topology/build.h"
 
 G_DEFINE_QUARK(pl - error - quark, pl_error)
+
+void pl_error_set_errno(GError **error, const char *what, int errnum)
+{
+    if (errnum == EAGAIN || errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM)
+        g_set_error(error, PL_ERROR, PL_ERROR_LIMIT,
+                    "cannot %s (%s): a limit of this machine is reached: raise it (ulimit -a shows "
+                    "yours), or run fewer at a time with --jobs",
+                    what, g_strerror(errnum));
+    else
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot %s: %s", what, g_strerror(errnum));
+}
 
 static void free_attachment(gpointer data)
 {

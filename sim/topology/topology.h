@@ -18,8 +18,12 @@ typedef enum {
     PL_ERROR_INPUT,       /* the user's files or arguments: exit 2 */
     PL_ERROR_UNSUPPORTED, /* this engine, kernel or machine cannot do it: a skip, by name */
     PL_ERROR_FAILED,      /* it should have worked, and did not: a failure */
+    PL_ERROR_LIMIT,       /* a failure that may not come again when less runs at a time */
 } PlErrorCode;
 GQuark pl_error_quark(void);
+/* "cannot WHAT: ...": PL_ERROR_LIMIT when `errnum` says that processes, descriptors or memory are
+ * used up, else PL_ERROR_FAILED. */
+void pl_error_set_errno(GError **error, const char *what, int errnum);
 
 typedef struct PlTopology PlTopology;
 typedef struct PlNetwork PlNetwork;
@@ -204,6 +208,13 @@ static inline PlAttachment *pl_nat_outside(const PlNode *nat)
  * outside of it.
  */
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
+
+/*
+ * Where a forward leads, when that is a host with nothing else between the NAT and it; else NULL:
+ * nobody can stand there and say whether it arrives.
+ */
+const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *nat,
+                                     const PlForward *forward);
 
 /* One entry of a routing table. */
 typedef struct PlRoute {

@@ -33,5 +33,10 @@ char *pl_percent_format(unsigned ppm);
  * between commas stays, as "". */
 char **pl_list_split(const char *text);
 
+/* For a line of text: what is not printable (controls, those that change the direction of writing,
+ * bytes that are no UTF-8) as \xNN or \uNNNN; of more than `max` characters (16 at least) the
+ * middle as "...". To be freed. */
+char *pl_printable(const char *text, gsize max);
+
 /* The candidate that `word` is most likely a slip of the pen for, or NULL. */
 const char *pl_nearest(const char *word, const char *const *candidates, gsize n);

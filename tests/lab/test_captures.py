@@ -81,9 +81,43 @@ on = internet
     assert sorted(listed) == ["home.inside", "home.outside", "hub"]
 
 
-def test_a_capture_begins_with_the_first_packet(captures):
-    """Nothing on the outside of a NAT comes from an inside packet that the capture has not seen."""
+def payloads(capture, point, *match):
+    """Of the UDP packets at one interface, in the order of time; those that an ICMP error quotes are none."""
+    condition = " && ".join([f'frame.interface_name == "{point}"', "udp", "!icmp", *match])
+    return tshark(capture, "-Y", condition, "-T", "fields", "-e", "udp.payload")
+
+
+def test_whatever_went_out_was_seen_inside(captures):
+    """And the first of each of the prober's runs, which begin with a datagram from inside, is there."""
     capture = captures["port-restricted"]
-    outside = tshark(capture, "-Y", 'frame.interface_name == "home.outside" && udp', "-T", "fields", "-e", "udp.payload")
-    inside = tshark(capture, "-Y", 'frame.interface_name == "home.inside" && udp', "-T", "fields", "-e", "udp.payload")
-    assert inside and outside
+    inside = payloads(capture, "home.inside", "ip.src == 192.168.1.0/24")
+    outside = payloads(capture, "home.outside", "ip.src == 203.0.113.2")
+    assert outside and set(outside) <= set(inside)
+    # "pinprobe", 8 bytes of the run, 4 of the datagram's number, 1 of the copy's.
+    runs = {payload[16:32] for payload in outside}
+    firsts = {payload[16:32] for payload in inside if payload[32:] == "0000000000"}
+    assert len(runs) == 2, "one before alice, one before her NAT"
+    assert firsts == runs
+
+
+def test_a_capture_begins_with_the_first_packet(pinlab, write, tmp_path):
+    """What a program sends before anything else does is there, on both sides, before anything else."""
+    path = write("""[topology]
+title = A program that loses no time
+[network internet]
+subnet = 203.0.113.0/24
+[nat home]
+outside = internet
+inside = 192.168.1.0/24
+behaviour = port-restricted
+[host alice]
+behind = home
+run = bash -c 'echo -n first >/dev/udp/203.0.113.10/9'
+ready = exit
+[host hub]
+on = internet
+address = 203.0.113.10
+""", "first.ini")
+    pinlab.run("run", path, "--pcap", tmp_path / "captures").expect(0)
+    for point in ("home.inside", "home.outside", "hub"):
+        assert payloads(tmp_path / "captures" / "first.pcapng", point)[0] == b"first".hex(), point

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""However a run ends, nothing of it is left: no process, and with the processes no namespace; no mount and no file.
+"""However a run ends, nothing of it is left: no process, and with the processes no namespace; no mount and no file. Names
+for `ip netns exec`, which only root can make, are gone as well, or after SIGKILL with the next command.
 
 Every host runs a program with a number in its command line that nothing else on the machine has."""
 
@@ -37,6 +38,10 @@ alice.class = port-restricted
 """
 
 
+# Where pinlab writes without being told to.
+NETNS, STATE = Path("/run/netns"), Path("/run/pinlab")
+
+
 class Ending:
     """A run in a directory of its own, and what is left when it has ended."""
 
@@ -47,8 +52,10 @@ class Ending:
             place.mkdir()
         self.topology = tmp_path / f"ending-{self.marker}.ini"
         self.topology.write_text(LAB.format(marker=self.marker))
+        self.pinlab = pinlab
+        names = ["--names"] if os.geteuid() == 0 else []
         self.process = pinlab.start(
-            "run", self.topology, "--pcap", self.places["captures"], "--seed", number,
+            "run", *names, self.topology, "--pcap", self.places["captures"], "--seed", number,
             env={"TMPDIR": str(self.places["tmp"]), "XDG_RUNTIME_DIR": str(self.places["run"])},
         )
 
@@ -60,6 +67,18 @@ class Ending:
         except subprocess.TimeoutExpired:
             return False
 
+    def named(self):
+        """Its names, and the state that is kept of them."""
+        lab = self.topology.stem
+        return sorted([*NETNS.glob(f"{lab}.*"), *STATE.glob(f"*/{lab}.*")])
+
+    def sweep(self):
+        """The next command removes what the killed one could not, once its processes are gone."""
+        if not self.named():
+            return
+        assert not gone(self.marker)
+        self.pinlab.run("run", "open").expect(0)
+
     def end(self, number):
         self.process.send_signal(number)
         output = self.process.communicate(timeout=20)
@@ -70,6 +89,8 @@ class Ending:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
         left += [f"mount: {line}" for line in mounts.splitlines() if str(self.topology.parent) in line]
         left += [f"file: {path}" for name in ("tmp", "run") for path in self.places[name].rglob("*")]
+        left += [f"name: {path}" for path in self.named()]
+        left += [f"hidden: {path}" for path in self.places["captures"].glob(".*")]
         return left
 
     def captures(self):
@@ -94,6 +115,7 @@ def test_sigkill_at_any_moment_leaves_nothing(pinlab, tmp_path, whole_seconds, n
     if not ending.wait(moment):
         status, _ = ending.end(signal.SIGKILL)
         assert status == -signal.SIGKILL
+        ending.sweep()
     assert ending.left() == []
     for capture in ending.captures():
         subprocess.run(["tshark", "-r", str(capture)], check=True, stdout=subprocess.DEVNULL, timeout=60)
@@ -108,6 +130,8 @@ def test_a_signal_at_any_moment_leaves_nothing_and_is_told(pinlab, tmp_path, who
         status, output = ending.end(signal.Signals[name])
         # Its last instructions may be past the handler, or before it.
         assert status in (128 + signal.Signals[name], -signal.Signals[name], 0), output
+        if status < 0:
+            ending.sweep()
     assert ending.left() == []
 
 
@@ -125,10 +149,23 @@ def test_the_whole_matrix_killed_leaves_nothing(pinlab, tmp_path):
     ending = Ending(pinlab, tmp_path, 7)
     ending.process.kill()
     ending.process.communicate()
-    process = pinlab.start("matrix", ending.topology, "--repeat", "20", "--jobs", "8",
+    process = pinlab.start("matrix", ending.topology, "--repeat", "20", "--jobs", "8", "--pcap", ending.places["captures"],
                            env={"TMPDIR": str(ending.places["tmp"])})
     while not processes_with(f"sleep\0{ending.marker}"):
         assert process.poll() is None, process.communicate()
     process.kill()
     process.communicate(timeout=20)
+    ending.sweep()
+    assert ending.left() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make names")
+def test_what_is_looked_for_is_there_while_the_lab_stands(pinlab, tmp_path):
+    """The test of the tests: this is what the others would find."""
+    ending = Ending(pinlab, tmp_path, 5)
+    while not processes_with(f"sleep\0{ending.marker}"):
+        assert ending.process.poll() is None, ending.process.communicate()
+    assert len(ending.named()) == 6, ending.named()
+    status, output = ending.end(signal.SIGTERM)
+    assert status == 128 + signal.SIGTERM, output
     assert ending.left() == []

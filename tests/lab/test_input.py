@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bad input: one clear error with file, group and key, and exit status 2."""
 
+import os
+
 import pytest
 
 GOOD = """[topology]
@@ -138,6 +140,32 @@ def test_a_file_that_cannot_be_read_is_refused(nobody, shared, kind):
         assert "lost.ini" in nobody.run(command, path).expect(2).stderr
 
 
+@pytest.mark.parametrize("kind", ["absent", "directory", "device", "pipe", "unreadable", "large"])
+def test_rules_that_cannot_be_read_are_refused_by_check(nobody, shared, kind):
+    path, rules = shared / "case.ini", shared / "home.nft"
+    path.write_text(changed("behaviour = port-restricted", "behaviour = port-restricted\nrules = "
+                            + ("/dev/null" if kind == "device" else "home.nft")))
+    if kind == "directory":
+        rules.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(rules, 0o666)
+    elif kind == "unreadable":
+        rules.write_text("")
+        rules.chmod(0)
+    elif kind == "large":
+        rules.write_text("#" * (1024 * 1024 + 1))
+    message = nobody.run("check", path).expect(2).stderr
+    assert "case.ini:9: [nat home] rules: " in message and "(expected " in message, message
+
+
+def test_a_file_name_does_not_steer_the_terminal(pinlab, tmp_path):
+    path = tmp_path / "red\x1b[31m\u202e.ini"
+    for command in ("check", "run", "matrix", "list"):
+        message = pinlab.run(command, path).expect(2).stderr
+        assert "red\\x1b[31m\\u202e.ini" in message and "\x1b" not in message, message
+    assert len(pinlab.run("run", "x" * 100000).expect(2).stderr) < 4096
+
+
 ARGUMENTS = {
     "no command": [],
     "unknown command": ["conquer"],
@@ -152,8 +180,16 @@ ARGUMENTS = {
     "shard that is none": ["matrix", "TOPOLOGY", "--shard", "half"],
     "zero repeats": ["matrix", "TOPOLOGY", "--repeat", "0"],
     "timeout that is none": ["run", "TOPOLOGY", "--timeout", "later"],
+    "timeout in hexadecimal": ["run", "TOPOLOGY", "--timeout", "0x10"],
+    "timeout with space": ["run", "TOPOLOGY", "--timeout", " 5"],
+    "timeout with a sign": ["run", "TOPOLOGY", "--timeout", "+5"],
+    "timeout without end": ["run", "TOPOLOGY", "--timeout", "inf"],
+    "JSON into nothing": ["run", "TOPOLOGY", "--json", ""],
+    "JUnit into nothing": ["run", "TOPOLOGY", "--junit", ""],
+    "recordings into nothing": ["run", "TOPOLOGY", "--pcap", ""],
     "option without its value": ["run", "TOPOLOGY", "--seed"],
     "JSON into a directory that is not there": ["run", "TOPOLOGY", "--json", "/nowhere/report.json"],
+    "two reports on standard output": ["run", "TOPOLOGY", "--json", "-", "--junit", "-"],
 }
 
 

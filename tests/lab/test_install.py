@@ -23,11 +23,33 @@ def test_every_topology_and_document_is_installed(installed):
         assert (installed / "share/doc/pinhole" / path).read_text() == (ROOT / path).read_text()
 
 
-def test_the_topology_in_the_readme_passes(pinlab, write):
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    start = lines.index("    [topology]")
+def example(document, first, after=0):
+    """The indented lines from `first` on, and the line where they end."""
+    lines = (ROOT / document).read_text(encoding="utf-8").splitlines()
+    start = lines.index("    " + first, after)
     end = next(i for i in range(start, len(lines)) if lines[i] and not lines[i].startswith("    "))
-    pinlab.cell(write("\n".join(line[4:] for line in lines[start:end])), status=0)
+    return "\n".join(line[4:] for line in lines[start:end]), end
+
+
+def without(topology, *groups):
+    """A topology file's text without these groups."""
+    parts = [part for part in ("\n" + topology).split("\n[") if part]
+    return "".join(f"[{part}\n" for part in parts if part.split("]")[0] not in groups)
+
+
+def test_the_topology_in_the_readme_passes(pinlab, write):
+    pinlab.cell(write(example("README.md", "[topology]")[0]), status=0)
+
+
+def test_the_program_in_the_readme_passes(pinlab, write):
+    topology, end = example("README.md", "[topology]")
+    program, _ = example("README.md", "[host alice]", end)
+    cell, _ = pinlab.cell(write(without(topology, "host alice", "expect") + program), status=0)
+    assert "1 received" in cell["hosts"]["alice"]["program"]["output"]
+
+
+def test_the_whole_file_in_the_format_document_passes(pinlab, write):
+    pinlab.cell(write(example("docs/topology-format.md", "[topology]")[0]), status=0)
 
 
 def test_every_command_has_a_man_page(installed):

@@ -123,6 +123,13 @@ def test_a_lab_to_work_in_has_names_too(pinlab):
     assert names_of("names-5") == []
 
 
+@needs_root
+def test_every_run_of_a_repeated_lab_gets_its_names(pinlab):
+    result = pinlab.run("run", "open", "--names", "--repeat", "3", "--json", "-").expect(0)
+    assert result.json()["totals"]["passed"] == 3
+    assert names_of("open") == []
+
+
 def test_names_need_root(nobody):
     result = nobody.run("run", "open", "--names").expect(2)
     assert "only root" in result.stderr

@@ -123,5 +123,40 @@ def test_one_pass_beside_a_skip_is_a_pass(pinlab, write):
 
 def test_rules_that_nft_does_not_understand_are_told_with_their_line(pinlab, write, tmp_path):
     (tmp_path / "wrong.nft").write_text("table ip home {\n    chain c_x {\n        frobnicate\n    }\n}\n")
-    cell, _ = pinlab.cell(write(PLAIN.format(more="rules = wrong.nft")), status=1)
+    cell, _ = pinlab.cell(write(PLAIN.format(more="rules = wrong.nft")), status=2)
     assert "wrong.nft:3: " in " ".join(cell["reasons"]), cell["reasons"]
+
+
+WRONG_RULES = {
+    "nft does not understand": "table ip home {\n    chain c_queue { # no queue here\n        frobnicate\n    }\n}\n",
+    "nft finds no such set": "table ip home {\n    chain c_queue { # no queue here\n        ip saddr @x drop\n    }\n}\n",
+    "the kernel refuses": """table ip home {
+    chain c_queue { # no queue here
+        log prefix "no queue here" jump nowhere
+    }
+}
+""",
+    "the kernel cannot do there": """table ip home {
+    chain c_queue { type filter hook forward priority 0
+        masquerade
+    }
+}
+""",
+}
+
+
+@pytest.mark.parametrize("name", WRONG_RULES)
+def test_wrong_rules_are_bad_input_and_no_skip(pinlab, write, tmp_path, name):
+    """Whatever this kernel may lack that is only named, in a comment, a string or a part of a name."""
+    (tmp_path / "wrong.nft").write_text(WRONG_RULES[name])
+    path = write(PLAIN.format(more="rules = wrong.nft"))
+    cell, _ = pinlab.cell(path, status=2)
+    assert cell["verdict"] == "fail" and cell["bad_input"] and "wrong.nft:3: " in cell["reasons"][0], cell["reasons"]
+    assert "wrong.nft:3: " in pinlab.run("run", path).expect(2).text
+
+
+def test_wrong_rules_stop_no_other_cell(pinlab, write, tmp_path):
+    (tmp_path / "wrong.nft").write_text("frobnicate\n")
+    wrong = write(PLAIN.format(more="rules = wrong.nft"), "wrong.ini")
+    totals = pinlab.run("matrix", write(PLAIN.format(more="")), wrong, "--json", "-").expect(2).json()["totals"]
+    assert (totals["passed"], totals["failed"], totals["skipped"]) == (1, 1, 0)

@@ -2,6 +2,8 @@
 """Programs on hosts: each host is a small machine, and a program that does not do what it should fails the run with its
 last words."""
 
+import resource
+
 HOSTS = """[topology]
 title = Two hosts with programs
 [network internet]
@@ -34,8 +36,8 @@ def failed(pinlab, path):
 
 
 def test_a_command_that_does_not_start_fails_by_name(pinlab, write):
-    reasons, _ = failed(pinlab, write(lab(alice="run = no-such-program --fast")))
-    assert "alice" in reasons and "no-such-program" in reasons
+    cell, _ = pinlab.cell(write(lab(alice="run = no-such-program --fast")), status=1)
+    assert cell["reasons"] == ["host alice: cannot start `no-such-program`: No such file or directory"]
 
 
 def test_a_command_that_never_gets_ready_fails_in_time(pinlab, write):
@@ -50,8 +52,11 @@ def test_a_port_that_never_opens_fails_in_time(pinlab, write):
 
 
 def test_a_command_that_never_ends_fails_in_time(pinlab, write):
-    reasons, _ = failed(pinlab, write(lab(alice="run = sleep 600\nready = exit\ntime-limit = 300ms")))
-    assert "alice" in reasons
+    alice = "run = sh -c 'echo counting sheep; exec sleep 600'\nready = exit\ntime-limit = 300ms"
+    cell, _ = pinlab.cell(write(lab(alice=alice)), status=1)
+    (reason,) = cell["reasons"]
+    assert reason.startswith("host alice: `sh ") and "did not end within 0.3 s" in reason
+    assert cell["hosts"]["alice"]["program"] == {"exit": None, "output": "counting sheep\n"}
 
 
 def test_a_command_that_ends_before_it_is_ready_fails_with_its_last_words(pinlab, write):
@@ -63,6 +68,10 @@ def test_a_command_that_ends_before_it_is_ready_fails_with_its_last_words(pinlab
 def test_a_wrong_exit_status_fails(pinlab, write):
     reasons, _ = failed(pinlab, write(lab(alice="run = sh -c 'exit 4'\nready = exit")))
     assert "alice" in reasons and "4" in reasons
+
+
+def test_a_program_that_ends_well_before_the_end_passes(pinlab, write):
+    pinlab.cell(write(lab(alice="run = echo good morning\nready = line morning")), status=0)
 
 
 def test_an_expected_exit_status_passes(pinlab, write):
@@ -85,6 +94,19 @@ def test_hosts_have_tmp_and_run_of_their_own(pinlab, write):
     hub = "run = sh -c 'echo mine >/tmp/here; echo mine >/run/here; echo done; exec sleep 600'\nready = line done"
     alice = "run = sh -c 'ls -A /tmp /run; test ! -e /tmp/here && test ! -e /run/here && echo all mine'\nready = exit"
     pinlab.cell(write(lab(hub=hub, alice=alice, expect="alice.output = all mine")), status=0)
+
+
+def test_programs_inherit_nothing_but_their_standard_streams(pinlab, write):
+    # The one of ls itself is the directory that it reads.
+    alice = "run = sh -c 'ls /proc/self/fd | wc -w; ulimit -n'\nready = exit"
+    limit = 100
+
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    with open("/dev/null", "rb") as stray:
+        result = pinlab.run("run", write(lab(alice=alice)), "--json", "-", pass_fds=[stray.fileno()], preexec_fn=lower)
+    assert result.expect(0).json()["hosts"]["alice"]["program"]["output"].split() == ["4", str(limit)]
 
 
 def test_ping_and_tcp_cross_every_nat(pinlab, write):
@@ -121,6 +143,7 @@ at = 1ms
 do = nat home address 203.0.113.77
 """)
     cell, _ = pinlab.cell(path, status=0)
+    assert cell["nats"]["home"]["external"]["expected"] == "203.0.113.2, 203.0.113.77"
     assert cell["hosts"]["alice"]["external"]["certified"] == "203.0.113.2"
     assert cell["hosts"]["alice"]["external"]["observed"] == "203.0.113.77"
     assert cell["hosts"]["alice"]["class"]["observed"] == "port-restricted"

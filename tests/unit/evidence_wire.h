@@ -111,15 +111,15 @@ static G_GNUC_UNUSED void tcp_syn(Wire *wire, unsigned interface, PhAddress sour
     wire_frame(wire, interface, frame, sizeof(frame));
 }
 
-/* ICMP port unreachable for a UDP packet that `source` had sent to `destination`. */
+/* ICMP unreachable (code 3: the port) for a UDP packet that `source` had sent to `destination`. */
 static G_GNUC_UNUSED void unreachable(Wire *wire, PhAddress router, PhAddress source,
-                                      PhAddress destination)
+                                      PhAddress destination, uint8_t code)
 {
     uint8_t frame[14 + 20 + 8 + 28] = {[12] = 0x08};
 
     put_ip(frame + 14, &router, &source, 1, 36);
     frame[34] = 3;
-    frame[35] = 3;
+    frame[35] = code;
     put_ip(frame + 42, &source, &destination, 17, 12);
     put_udp(frame + 62, &source, &destination, 4);
     wire_frame(wire, OUTSIDE, frame, sizeof(frame));

@@ -42,7 +42,9 @@ struct FakeNat {
     PhAddress pool[2];
     unsigned n_pool;
     GArray *forwards; /* PlForward, borrowed */
-    gboolean forwards_broken, forwards_masquerade;
+    gboolean forwards_broken, forwards_masquerade, tcp_forwards_broken;
+    unsigned tries;               /* for a free port; 0: 64 */
+    unsigned step;                /* between sequential ports; 0: 1 */
     gboolean filter_before_input; /* a filtered packet is never taken in by the router */
     gboolean lost;                /* nothing gets through at all */
     uint64_t down_ns;             /* nothing gets through before */
@@ -65,6 +67,10 @@ struct FakeNat {
         PhAddress local;
     } sockets[FAKE_SOCKETS];
     GArray *mappings, *poison;
+    struct {
+        PhAddress from, to, inside;
+    } flows[64]; /* by forwards */
+    unsigned n_flows;
     GQueue packets;
     unsigned counter, sent;
     uint64_t random;
@@ -136,7 +142,7 @@ static inline unsigned fake_port(FakeNat *nat, const PhAddress *inside, unsigned
     if (b->port_allocation == PL_PORT_ALLOCATION_PRESERVE && tries == 0)
         return inside->port;
     if (b->port_allocation == PL_PORT_ALLOCATION_SEQUENTIAL)
-        return b->port_first + nat->counter++ % n;
+        return b->port_first + nat->counter++ * MAX(nat->step, 1) % n;
     if (b->port_allocation == PL_PORT_ALLOCATION_BLOCK)
         return b->port_first + (ph_address_ipv4_number(inside) & 0xf) * b->block_size +
                (inside->port * 31u + tries) % b->block_size;
@@ -149,6 +155,7 @@ static inline FakeMapping *fake_map(FakeNat *nat, const PhAddress *inside, const
     FakeMapping mapping = {.inside = *inside, .external = *inside, .remote = *remote};
     unsigned limit = nat->behaviour.block_size ? nat->behaviour.block_size : 64, tries;
 
+    limit = nat->tries ? nat->tries : limit;
     for (tries = 0; tries < limit && nat->behaviour.mapping != PL_MAPPING_NONE; tries++) {
         unsigned which = nat->behaviour.pooling == PL_POOLING_PAIRED
                              ? ph_address_ipv4_number(inside)
@@ -259,6 +266,22 @@ static inline void fake_unsolicited(FakeNat *nat, unsigned id, const PhAddress *
         fake_push(nat, id, to, NULL);
 }
 
+/* As Linux does: between two endpoints there is one flow, which came by one external endpoint. */
+static inline gboolean fake_has_flow(FakeNat *nat, const PhAddress *from, const PhAddress *to,
+                                     const PhAddress *inside)
+{
+    for (unsigned i = 0; i < nat->n_flows; i++) {
+        if (ph_address_equal(&nat->flows[i].from, from) &&
+            ph_address_equal(&nat->flows[i].inside, inside))
+            return ph_address_equal(&nat->flows[i].to, to);
+    }
+    g_assert_cmpuint(nat->n_flows, <, G_N_ELEMENTS(nat->flows));
+    nat->flows[nat->n_flows].from = *from;
+    nat->flows[nat->n_flows].to = *to;
+    nat->flows[nat->n_flows++].inside = *inside;
+    return TRUE;
+}
+
 static inline gboolean fake_forward(FakeNat *nat, const PhAddress *from, const PhAddress *to,
                                     const PlProbeAction *action)
 {
@@ -271,6 +294,8 @@ static inline gboolean fake_forward(FakeNat *nat, const PhAddress *from, const P
             continue;
         if (nat->forwards_masquerade)
             source = ph_address_ipv4(0x0a000001, 7777);
+        if (!fake_has_flow(nat, from, to, &forward->inside))
+            return TRUE;
         fake_deliver(nat, PL_PROBE_PLACE_INSIDE, &forward->inside, &source, action);
         return TRUE;
     }
@@ -348,6 +373,29 @@ static inline void fake_open(FakeNat *nat, const PlProbeAction *action)
     nat->max_open = MAX(nat->max_open, nat->n_open);
 }
 
+/* From outside to a forwarded port. */
+static inline void fake_connect(FakeNat *nat, const PlProbeAction *action)
+{
+    PhAddress from = action->local;
+
+    from.port = 40000;
+    if (action->listener.port == nat->taken_port) {
+        pl_prober_open_failed(nat->prober, action->id, nat->now);
+        return;
+    }
+    for (unsigned i = 0; nat->forwards && i < nat->forwards->len; i++) {
+        const PlForward *forward = &g_array_index(nat->forwards, PlForward, i);
+
+        if (forward->protocol == PL_PROTOCOL_TCP && forward->outside_port == action->remote.port &&
+            !nat->tcp_forwards_broken && ph_address_equal(&forward->inside, &action->listener)) {
+            pl_prober_tcp(nat->prober, action->id, &from, nat->now);
+            return;
+        }
+    }
+    nat->now += 2 * S;
+    pl_prober_tcp(nat->prober, action->id, NULL, nat->now);
+}
+
 static inline void fake_act(FakeNat *nat, const PlProbeAction *action)
 {
     char a[PH_ADDRESS_TEXT_MAX], b[PH_ADDRESS_TEXT_MAX];
@@ -369,6 +417,10 @@ static inline void fake_act(FakeNat *nat, const PlProbeAction *action)
         fake_send(nat, action);
         break;
     case PL_PROBE_TCP:
+        if (action->place == PL_PROBE_PLACE_OUTSIDE) {
+            fake_connect(nat, action);
+            break;
+        }
         nat->tcp_pending = TRUE;
         nat->tcp_id = action->id;
         break;

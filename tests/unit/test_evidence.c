@@ -144,7 +144,7 @@ static void test_an_early_packet_counts_as_poison_not_as_mapping(void)
     probe(&wire, &nat, "192.168.1.2");
     out(&wire, inside, external, A1);
     kept_out(&wire, B1, external);
-    unreachable(&wire, at("203.0.113.1"), B1, external);
+    unreachable(&wire, at("203.0.113.1"), B1, external, 3);
     out(&wire, inside, at("203.0.113.1:33333"), B1);
     out(&wire, inside, external, A1);
     judge(&wire, NULL, &findings);
@@ -169,7 +169,8 @@ static void test_a_symmetric_nat_is_not_poisoned(void)
     out(&wire, inside, external_of(&nat, inside, B1), B1);
     judge(&wire, NULL, &findings);
     assert_found(&findings, PL_AXIS_MAPPING, "address-and-port-dependent");
-    assert_found(&findings, PL_AXIS_UNSOLICITED, "drop");
+    /* Nor does it show that it drops: no mapping there would have been spoiled. */
+    assert_found(&findings, PL_AXIS_UNSOLICITED, NULL);
 }
 
 static void test_a_preserved_port_spoiled_beforehand_is_poison(void)
@@ -191,19 +192,44 @@ static void test_a_preserved_port_spoiled_beforehand_is_poison(void)
     assert_found(&findings, PL_AXIS_UNSOLICITED, "accept");
 }
 
-static void test_unsolicited_packets_are_dropped_or_rejected(void)
+static void test_silence_is_no_evidence_and_a_rejection_is(void)
 {
-    for (int reject = 0; reject < 2; reject++) {
+    /* Code 1 says that a host is not there: nobody has refused anything. */
+    static const struct {
+        uint8_t code;
+        const char *found;
+    } cases[] = {{0xff, NULL}, {1, NULL}, {3, "reject"}, {13, "reject"}};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_auto(Wire) wire;
         g_auto(PlFindings) findings = {0};
 
         wire_init(&wire);
         out(&wire, at("192.168.1.2:5000"), at("203.0.113.1:5000"), A1);
         kept_out(&wire, B1, at("203.0.113.1:6000"));
-        if (reject)
-            unreachable(&wire, at("203.0.113.1"), B1, at("203.0.113.1:6000"));
+        if (cases[i].code != 0xff)
+            unreachable(&wire, at("203.0.113.1"), B1, at("203.0.113.1:6000"), cases[i].code);
         judge(&wire, NULL, &findings);
-        assert_found(&findings, PL_AXIS_UNSOLICITED, reject ? "reject" : "drop");
+        assert_found(&findings, PL_AXIS_UNSOLICITED, cases[i].found);
+    }
+}
+
+/* Who contacts the stranger afterwards, from the very endpoint that it had sent to. */
+static void test_a_mapping_that_is_not_spoiled_shows_drop(void)
+{
+    for (int late = 0; late < 2; late++) {
+        g_auto(Wire) wire;
+        g_auto(PlFindings) findings = {0};
+        PhAddress inside = at("192.168.1.2:6000"), external = at("203.0.113.1:6000");
+
+        wire_init(&wire);
+        out(&wire, at("192.168.1.2:5000"), at("203.0.113.1:5000"), A1);
+        out(&wire, at("192.168.1.2:5000"), at("203.0.113.1:5000"), B1);
+        kept_out(&wire, B1, external);
+        wire.now += late ? 40 * S : 0;
+        out(&wire, inside, external, B1);
+        judge(&wire, NULL, &findings);
+        assert_found(&findings, PL_AXIS_UNSOLICITED, late ? NULL : "drop");
     }
 }
 
@@ -343,7 +369,8 @@ int main(int argc, char **argv)
     TEST(an_early_packet_counts_as_poison_not_as_mapping);
     TEST(a_symmetric_nat_is_not_poisoned);
     TEST(a_preserved_port_spoiled_beforehand_is_poison);
-    TEST(unsolicited_packets_are_dropped_or_rejected);
+    TEST(silence_is_no_evidence_and_a_rejection_is);
+    TEST(a_mapping_that_is_not_spoiled_shows_drop);
     TEST(forwarded_and_filtered_packets_are_not_unsolicited);
     TEST(a_forward_is_no_filtering);
     TEST(silence_without_a_control_is_no_evidence);

@@ -163,7 +163,7 @@ static void test_hostile_packets_are_survived(void)
     wire_init(&good);
     out(&good, at("192.168.1.2:5000"), at("203.0.113.1:5000"), A1);
     tcp_syn(&good, INSIDE, at("192.168.1.2:4000"), A1);
-    unreachable(&good, at("203.0.113.1"), B1, at("203.0.113.1:6000"));
+    unreachable(&good, at("203.0.113.1"), B1, at("203.0.113.1:6000"), 3);
     n = good.frames->len;
     for (gsize i = 0; i < n; i++) {
         const PlFrame *frame = &g_array_index(good.frames, PlFrame, i);

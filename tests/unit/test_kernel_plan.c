@@ -67,8 +67,21 @@ static void test_three_are_a_bridge(void)
     g_assert_cmpuint(count(plan, PL_OP_BRIDGE), ==, 1);
     g_assert_cmpuint(count(plan, PL_OP_VETH), ==, 4);
     g_assert_cmpuint(outside->far_space, ==, PL_SPACE_SWITCH);
-    g_assert_true(pl_plan_bridge(pl_topology_network(topology, "internet"), name));
-    g_assert_false(pl_plan_bridge(pl_topology_network(topology, "home.inside"), name));
+    g_assert_true(pl_plan_bridge(topology, pl_topology_network(topology, "internet"), name));
+    g_assert_false(pl_plan_bridge(topology, pl_topology_network(topology, "home.inside"), name));
+}
+
+static void test_a_cable_to_be_pulled_is_a_bridge(void)
+{
+    g_autoptr(PlTopology) topology =
+        parse(HEAD "[host hub]\non = internet\n[step 1]\nat = 1s\ndo = link alice down\n" TAIL);
+    g_autoptr(PlPlan) plan = plan_of(topology);
+    const PlPlace *alice = pl_plan_place(plan, pl_topology_attachment(topology, "alice"));
+    const PlPlace *hub = pl_plan_place(plan, pl_topology_attachment(topology, "hub"));
+
+    g_assert_cmpuint(count(plan, PL_OP_BRIDGE), ==, 1);
+    g_assert_cmpuint(alice->far_space, ==, PL_SPACE_SWITCH);
+    g_assert_cmpuint(hub->far_space, !=, PL_SPACE_SWITCH);
 }
 
 static void test_two_nats_are_a_bridge(void)
@@ -216,6 +229,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kernel/plan/a network of two with a host is a cable", test_two_are_a_cable);
     g_test_add_func("/kernel/plan/a network of three is a bridge", test_three_are_a_bridge);
+    g_test_add_func("/kernel/plan/a cable that a step pulls out is a bridge",
+                    test_a_cable_to_be_pulled_is_a_bridge);
     g_test_add_func("/kernel/plan/a network of two NATs is a bridge", test_two_nats_are_a_bridge);
     g_test_add_func("/kernel/plan/conntrack has the NAT's timeout", test_timeouts_are_set);
     g_test_add_func("/kernel/plan/a link's mtu is that of its cable", test_mtu_is_kept);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/features.h"
 #include "kernel/kernel.h"
 #include "kernel/nft.h"
 #include "kernel/pool.h"
@@ -86,7 +87,7 @@ static void test_tables_expire_and_are_bounded(void)
         g_assert_nonnull(strstr(lines[i], "size 65535;"));
         n++;
     }
-    g_assert_cmpuint(n, ==, 5); /* rev, contacted, slot, mine, taken */
+    g_assert_cmpuint(n, ==, 6); /* rev, forward, contacted, slot, mine, taken */
 }
 
 static void test_seed_decides(void)
@@ -214,6 +215,42 @@ static void test_messages_name_file_and_line(void)
     g_assert_cmpstr(other, ==, "own.nft: nft: out of memory");
 }
 
+static void test_features_are_words(void)
+{
+    static const struct {
+        const char *text;
+        gboolean used;
+    } cases[] = {
+        {"udp dport 9 queue num 0", TRUE},
+        {"queue", TRUE},
+        {"accept # queue", FALSE},
+        {"accept # not here\nqueue\n", TRUE},
+        {"log prefix \"queue\" accept", FALSE},
+        {"log prefix \"# \" queue", TRUE},
+        {"jump c_queue", FALSE},
+        {"jump queue_all", FALSE},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_assert_cmpint(pl_features_used(cases[i].text, "queue"), ==, cases[i].used);
+    g_assert_true(pl_features_used("accept", ""));
+}
+
+static void test_slots_of_a_map_are_all_ranges_or_none(void)
+{
+    /* 100 ports in 64 slots: of one port, and of two. */
+    g_autofree char *mixed = rules_of("behaviour = full-cone\nport-allocation = random\n"
+                                      "port-range = 20000-20099",
+                                      1);
+    g_autofree char *single = rules_of("behaviour = full-cone\nport-allocation = random\n"
+                                       "port-range = 20000-20007",
+                                       1);
+
+    g_assert_nonnull(strstr(mixed, ". 20000-20000"));
+    g_assert_nonnull(strstr(single, ". 20000"));
+    g_assert_null(strstr(single, ". 20000-"));
+}
+
 static void assert_refused(const char *nat_keys, const char *more, const char *reason)
 {
     g_autoptr(PlTopology) topology = parse(nat_keys, more);
@@ -270,6 +307,9 @@ int main(int argc, char **argv)
     g_test_add_func("/kernel/rules/a user's file knows where it is",
                     test_user_rules_have_definitions);
     g_test_add_func("/kernel/nft/errors name file and line", test_messages_name_file_and_line);
+    g_test_add_func("/kernel/nft/a feature is used by its word alone", test_features_are_words);
+    g_test_add_func("/kernel/rules/slots of a map are all ranges, or none",
+                    test_slots_of_a_map_are_all_ranges_or_none);
     g_test_add_func("/kernel/refuse/by name", test_refusals);
     return g_test_run();
 }

@@ -140,6 +140,29 @@ static void missing_program(void)
     world_free(&world);
 }
 
+static void assert_not_started(const char *path, const char *why)
+{
+    g_autoptr(GError) error = NULL;
+    World world = world_new("alice", self_dir);
+    char *argv[] = {(char *)path, NULL};
+    PlProgram program = {.argv = argv, .time_limit_ns = LIMIT_NS};
+    g_autofree char *expected = g_strdup_printf("host alice: cannot start `%s`: %s", path, why);
+
+    g_assert_false(pl_machine_start(world.machine, &program, &error));
+    g_assert_cmpstr(error->message, ==, expected);
+    world_free(&world);
+}
+
+static void missing_program_of_this_machines_tmp(void)
+{
+    assert_not_started("/tmp/pinlab-no-such-program",
+                       "No such file or directory (hosts have a /tmp and /run of their own)");
+    assert_not_started("/run/pinlab-no-such-program",
+                       "No such file or directory (hosts have a /tmp and /run of their own)");
+    assert_not_started("/pinlab-no-such-program", "No such file or directory");
+    assert_not_started("./pinlab-no-such-program", "No such file or directory");
+}
+
 static void ready_by_line(void)
 {
     g_autoptr(GError) error = NULL;
@@ -407,6 +430,8 @@ int main(int argc, char **argv)
         {"/machine/a-host-has-its-own-name-and-files", own_files},
         {"/machine/the-kept-directory-is-seen-at-its-own-path-below-tmp", kept_directory},
         {"/machine/a-program-that-is-not-there-is-one-clear-error", missing_program},
+        {"/machine/a-program-of-this-machines-tmp-is-not-the-hosts",
+         missing_program_of_this_machines_tmp},
         {"/machine/a-line-of-either-output-makes-ready", ready_by_line},
         {"/machine/a-program-that-ends-early-is-shown-with-its-last-lines", ends_early},
         {"/machine/a-good-end-is-no-readiness", ends_well_without_being_ready},

@@ -89,7 +89,8 @@ static void a_host_on_the_internet_is_direct_at_its_own_addresses(void)
     g_assert_cmpstr(found.value[PL_AXIS_MAPPING], ==, "none");
     g_assert_cmpstr(found.value[PL_AXIS_FILTERING], ==, "endpoint-independent");
     g_assert_cmpstr(found.value[PL_AXIS_UDP], ==, "yes");
-    g_assert_null(found.value[PL_AXIS_TCP]);
+    g_assert_cmpstr(found.value[PL_AXIS_TCP], ==, "yes");
+    g_assert_cmpstr(found.value[PL_AXIS_ICMP], ==, "yes");
     g_assert_null(found.value[PL_AXIS_HAIRPIN]);
 }
 
@@ -102,6 +103,11 @@ static void behind_a_firewall_the_address_stays_and_the_class_says_so(void)
     g_assert_cmpstr(found.value[PL_AXIS_CLASS], ==, "firewall");
     g_assert_cmpstr(found.value[PL_AXIS_EXTERNAL], ==, "192.168.1.2");
     g_assert_cmpstr(found.value[PL_AXIS_MAPPING], ==, "none");
+}
+
+static void a_firewall_shows_the_addresses_of_those_inside(void)
+{
+    assert_nat("behaviour = firewall", PL_AXIS_EXTERNAL, "192.168.1.2");
 }
 
 static void without_udp_nothing_else_can_be_known(void)
@@ -146,6 +152,10 @@ static void what_takes_too_long_or_cannot_be_seen_is_left_out(void)
     assert_nat("behaviour = full-cone\nudp-timeout = 2s", PL_AXIS_UDP_TIMEOUT, "2s");
     assert_nat("behaviour = full-cone\nudp-timeout = 10s", PL_AXIS_UDP_TIMEOUT, "10s");
     assert_nat("behaviour = full-cone\nudp-timeout = 11s", PL_AXIS_UDP_TIMEOUT, NULL);
+    assert_nat("behaviour = full-cone\nudp-timeout = 11s", PL_AXIS_INBOUND_REFRESH, NULL);
+    assert_nat("behaviour = full-cone\nudp-timeout = 2s", PL_AXIS_INBOUND_REFRESH, "yes");
+    assert_nat("behaviour = full-cone\nudp-timeout = 2s\ninbound-refresh = no",
+               PL_AXIS_INBOUND_REFRESH, "no");
     assert_nat("behaviour = full-cone", PL_AXIS_POOLING, NULL);
     assert_nat("behaviour = full-cone\naddresses = 203.0.113.20-203.0.113.21", PL_AXIS_POOLING,
                "paired");
@@ -153,10 +163,34 @@ static void what_takes_too_long_or_cannot_be_seen_is_left_out(void)
     assert_nat("mapping = none\nfiltering = endpoint-independent", PL_AXIS_UNSOLICITED, NULL);
     assert_nat("behaviour = full-cone", PL_AXIS_UNSOLICITED, "drop");
     assert_nat("behaviour = restricted\nunsolicited = accept", PL_AXIS_UNSOLICITED, "accept");
-    assert_nat("behaviour = full-cone\nunsolicited = accept", PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = full-cone\nunsolicited = accept", PL_AXIS_UNSOLICITED, "accept");
+    assert_nat("behaviour = full-cone\nport-allocation = random", PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = restricted\nport-allocation = random", PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = port-restricted\nport-allocation = random", PL_AXIS_UNSOLICITED,
+               "drop");
+    assert_nat("behaviour = symmetric", PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = symmetric\nunsolicited = reject", PL_AXIS_UNSOLICITED, "reject");
     assert_nat("behaviour = symmetric\nunsolicited = accept", PL_AXIS_UNSOLICITED, NULL);
     assert_nat("behaviour = full-cone", PL_AXIS_FORWARDS, NULL);
     assert_nat("behaviour = full-cone\nforward = udp 1 -> alice:1", PL_AXIS_FORWARDS, "ok");
+    assert_nat("behaviour = full-cone\nudp = blocked\nforward = tcp 1 -> alice:1", PL_AXIS_FORWARDS,
+               "ok");
+    assert_nat("behaviour = full-cone\nforward = udp 1 -> inner:1\n[nat inner]\n"
+               "outside = home.inside\ninside = 10.0.0.0/24\nbehaviour = full-cone\n"
+               "[host bob]\nbehind = inner",
+               PL_AXIS_FORWARDS, NULL);
+}
+
+static void a_host_finds_icmp_blocked_where_any_nat_blocks_it(void)
+{
+    g_autoptr(PlTopology) t = home("behaviour = full-cone\nicmp = blocked");
+    g_auto(PlFindings) alice = {0}, hub = {0};
+
+    pl_oracle_host(t, pl_topology_node(t, "alice"), &alice);
+    pl_oracle_host(t, pl_topology_node(t, "hub"), &hub);
+    g_assert_cmpstr(alice.value[PL_AXIS_TCP], ==, "yes");
+    g_assert_cmpstr(alice.value[PL_AXIS_ICMP], ==, "blocked");
+    g_assert_cmpstr(hub.value[PL_AXIS_ICMP], ==, "yes");
 }
 
 static void findings_agree_by_meaning_not_by_spelling(void)
@@ -201,12 +235,16 @@ int main(int argc, char **argv)
         a_host_on_the_internet_is_direct_at_its_own_addresses);
     ADD("behind-a-firewall-the-address-stays-and-the-class-says-so",
         behind_a_firewall_the_address_stays_and_the_class_says_so);
+    ADD("a-firewall-shows-the-addresses-of-those-inside",
+        a_firewall_shows_the_addresses_of_those_inside);
     ADD("without-udp-nothing-else-can-be-known", without_udp_nothing_else_can_be_known);
     ADD("few-random-ports-look-like-a-block", few_random_ports_look_like_a_block);
     ADD("ports-are-counted-only-where-a-test-would-meet-the-end",
         ports_are_counted_only_where_a_test_would_meet_the_end);
     ADD("what-takes-too-long-or-cannot-be-seen-is-left-out",
         what_takes_too_long_or_cannot_be_seen_is_left_out);
+    ADD("a-host-finds-icmp-blocked-where-any-nat-blocks-it",
+        a_host_finds_icmp_blocked_where_any_nat_blocks_it);
     ADD("findings-agree-by-meaning-not-by-spelling", findings_agree_by_meaning_not_by_spelling);
     ADD("findings-own-what-they-hold", findings_own_what_they_hold);
     return g_test_run();

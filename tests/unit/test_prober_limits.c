@@ -23,7 +23,7 @@ static void test_udp_timeout(void)
 
         b.mapping = cell % 4;
         b.filtering = cell / 4;
-        b.inbound_refresh = i % 2;
+        b.inbound_refresh = i / 2 % 2;
         b.udp_timeout_ns = cases[at].real_ns;
         world_init(&world, &b);
         world.node.behaviour.udp_timeout_ns = cases[at].claimed_ns;
@@ -32,6 +32,10 @@ static void test_udp_timeout(void)
             expect(&world, PL_AXIS_UDP_TIMEOUT, NULL);
         else
             expect(&world, PL_AXIS_UDP_TIMEOUT, cases[at].value);
+        if (found(&world, PL_AXIS_UDP_TIMEOUT) && cases[at].real_ns == cases[at].claimed_ns)
+            expect(&world, PL_AXIS_INBOUND_REFRESH, b.inbound_refresh ? "yes" : "no");
+        else
+            expect(&world, PL_AXIS_INBOUND_REFRESH, NULL);
         g_assert_cmpuint(world.nat.n_inside, <=, 14);
     }
 }
@@ -93,6 +97,33 @@ static void test_ports_that_expire(void)
     expect(&world, PL_AXIS_UDP_TIMEOUT, "2s");
 }
 
+/* All inside addresses share them, and every mapping takes from them. */
+static void test_small_ranges(void)
+{
+    static const unsigned sizes[] = {8, 9, 12, 16, 32, 64};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(sizes) * 3; i++) {
+        unsigned size = sizes[i / 3];
+        g_autofree char *value = g_strdup_printf("%u", size);
+        PlBehaviour b = usual;
+        g_auto(World) world;
+
+        /* The tests towards four destinations alone take more than a few. */
+        if (size >= 32)
+            b.mapping = 1 + i % 3;
+        b.port_first = 30000;
+        b.port_last = (uint16_t)(30000 + size - 1);
+        world_init(&world, &b);
+        world.nat.tries = 4096;
+        world_run(&world);
+        expect(&world, PL_AXIS_PORTS, value);
+        expect(&world, PL_AXIS_PORT_ALLOCATION, "block");
+        expect(&world, PL_AXIS_MAPPING, pl_mapping_name(b.mapping));
+        expect(&world, PL_AXIS_FILTERING, "address-and-port-dependent");
+        expect(&world, PL_AXIS_HAIRPIN, "none");
+    }
+}
+
 static void add_forward(World *world, PlProtocol protocol, uint16_t port, PhAddress inside)
 {
     PlForward forward = {protocol, port, inside};
@@ -100,48 +131,68 @@ static void add_forward(World *world, PlProtocol protocol, uint16_t port, PhAddr
     g_array_append_val(world->node.forwards, forward);
 }
 
+static void add_usual_forwards(World *world)
+{
+    add_forward(world, PL_PROTOCOL_TCP, 8081, ph_address_ipv4(0x0a000002, 81));
+    add_forward(world, PL_PROTOCOL_UDP, 8080, ph_address_ipv4(0x0a000002, 80));
+    add_forward(world, PL_PROTOCOL_UDP, 8082, ph_address_ipv4(0x0a000009, 82));
+    add_forward(world, PL_PROTOCOL_UDP, 30000, ph_address_ipv4(0x0a000002, 30000));
+    /* Two to one port. */
+    add_forward(world, PL_PROTOCOL_UDP, 30001, ph_address_ipv4(0x0a000002, 30000));
+    world->nat.n_pool = 2;
+    world->plan.forwards_only = TRUE;
+}
+
 static void test_forwards(void)
 {
     static const char *const values[] = {"ok", "udp 203.0.113.5:8080 does not reach 10.0.0.2:80",
-                                         "udp 203.0.113.5:8080 changes the source"};
+                                         "udp 203.0.113.5:8080 changes the source",
+                                         "tcp 203.0.113.5:8081 does not reach 10.0.0.2:81"};
 
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < G_N_ELEMENTS(values); i++) {
         g_auto(World) world;
 
         world_init(&world, &usual);
-        add_forward(&world, PL_PROTOCOL_TCP, 8081, ph_address_ipv4(0x0a000002, 81));
-        add_forward(&world, PL_PROTOCOL_UDP, 8080, ph_address_ipv4(0x0a000002, 80));
-        add_forward(&world, PL_PROTOCOL_UDP, 8082, ph_address_ipv4(0x0a000009, 82));
-        add_forward(&world, PL_PROTOCOL_UDP, 30000, ph_address_ipv4(0x0a000003, 30000));
-        world.nat.n_pool = 2;
+        add_usual_forwards(&world);
         world.nat.forwards_broken = i == 1;
         world.nat.forwards_masquerade = i == 2;
+        world.nat.tcp_forwards_broken = i == 3;
         world_run(&world);
         g_assert_true(g_str_has_prefix(found(&world, PL_AXIS_FORWARDS), values[i]));
-        expect(&world, PL_AXIS_CLASS, "port-restricted");
+        expect(&world, PL_AXIS_CLASS, NULL);
     }
 }
 
 static void test_forwarded_port_is_taken(void)
 {
-    g_auto(World) world;
+    for (unsigned i = 0; i < 2; i++) {
+        g_auto(World) world;
 
-    world_init(&world, &usual);
-    add_forward(&world, PL_PROTOCOL_UDP, 8080, ph_address_ipv4(0x0a000002, 80));
-    world.nat.taken_port = 80;
-    world_run(&world);
-    expect_undecided(&world, PL_AXIS_FORWARDS, "10.0.0.2:80 could not be bound");
-    expect(&world, PL_AXIS_CLASS, "port-restricted");
+        world_init(&world, &usual);
+        add_forward(&world, i ? PL_PROTOCOL_TCP : PL_PROTOCOL_UDP, 8080,
+                    ph_address_ipv4(0x0a000002, 80));
+        world.plan.forwards_only = TRUE;
+        world.nat.taken_port = 80;
+        world_run(&world);
+        expect_undecided(&world, PL_AXIS_FORWARDS, "10.0.0.2:80 could not be bound");
+    }
 }
 
-static void test_no_forwards_from_here(void)
+static void test_forwards_have_their_own_run(void)
 {
-    g_auto(World) world;
+    g_auto(World) elsewhere, all;
 
-    world_init(&world, &usual);
-    add_forward(&world, PL_PROTOCOL_UDP, 8082, ph_address_ipv4(0x0a000009, 82));
-    world_run(&world);
-    expect(&world, PL_AXIS_FORWARDS, NULL);
+    world_init(&elsewhere, &usual);
+    add_forward(&elsewhere, PL_PROTOCOL_UDP, 8082, ph_address_ipv4(0x0a000009, 82));
+    elsewhere.plan.forwards_only = TRUE;
+    world_run(&elsewhere);
+    expect(&elsewhere, PL_AXIS_FORWARDS, NULL);
+
+    world_init(&all, &usual);
+    add_forward(&all, PL_PROTOCOL_UDP, 8080, ph_address_ipv4(0x0a000002, 80));
+    world_run(&all);
+    expect(&all, PL_AXIS_FORWARDS, NULL);
+    expect(&all, PL_AXIS_CLASS, "port-restricted");
 }
 
 static void test_tries_other_ports(void)
@@ -319,7 +370,8 @@ int main(int argc, char **argv)
     TEST("counts-ports-that-expire", test_ports_that_expire);
     TEST("checks-forwards", test_forwards);
     TEST("cannot-check-a-forward-to-a-taken-port", test_forwarded_port_is_taken);
-    TEST("passes-over-forwards-to-others", test_no_forwards_from_here);
+    TEST("tries-forwards-in-a-run-of-their-own", test_forwards_have_their_own_run);
+    TEST("counts-the-ports-of-a-small-range", test_small_ranges);
     TEST("tries-other-ports", test_tries_other_ports);
     TEST("gives-up-on-ports-that-must-be", test_gives_up_ports);
     TEST("works-on-a-slow-way", test_all_kinds_on_a_slow_way);

@@ -79,33 +79,38 @@ static GPtrArray *runs(PlVerdict *first, ...)
     return array;
 }
 
-typedef void (*Printer)(FILE *out, GPtrArray *verdicts, gboolean colour);
+typedef void (*Printer)(FILE *out, GPtrArray *verdicts, PlReportStyle style);
 
-static char *print(Printer printer, GPtrArray *verdicts, gboolean colour)
+static char *print_on(Printer printer, GPtrArray *verdicts, PlReportStyle style)
 {
     char *text = NULL;
     size_t length;
     FILE *out = open_memstream(&text, &length);
 
     g_assert_nonnull(out);
-    printer(out, verdicts, colour);
+    printer(out, verdicts, style);
     fclose(out);
     return text;
 }
 
-static void print_first(FILE *out, GPtrArray *verdicts, gboolean colour)
+static char *print(Printer printer, GPtrArray *verdicts, gboolean colour)
 {
-    pl_report_verdict(out, g_ptr_array_index(verdicts, 0), "What it teaches.", colour);
+    return print_on(printer, verdicts, (PlReportStyle){.colour = colour, .columns = COLUMNS});
 }
 
-static void print_table(FILE *out, GPtrArray *verdicts, gboolean colour)
+static void print_first(FILE *out, GPtrArray *verdicts, PlReportStyle style)
 {
-    pl_report_table(out, verdicts, 4210000000, colour);
+    pl_report_verdict(out, g_ptr_array_index(verdicts, 0), "What it teaches.", style);
 }
 
-static void print_junit(FILE *out, GPtrArray *verdicts, gboolean colour)
+static void print_table(FILE *out, GPtrArray *verdicts, PlReportStyle style)
 {
-    (void)colour;
+    pl_report_table(out, verdicts, 4210000000, style);
+}
+
+static void print_junit(FILE *out, GPtrArray *verdicts, PlReportStyle style)
+{
+    (void)style;
     pl_report_junit(out, verdicts, 4210000000);
 }
 
@@ -131,16 +136,29 @@ static unsigned count(const char *text, const char *part)
 }
 
 /* No line is too long, or ends with a blank; commands are not broken into lines. */
-static void assert_tidy(const char *text)
+static void assert_tidy_on(const char *text, unsigned columns)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (guint i = 0; lines[i]; i++) {
-        if (g_utf8_strlen(lines[i], -1) > COLUMNS && !strstr(lines[i], "pinlab run"))
-            g_error("longer than %d columns: %s", COLUMNS, lines[i]);
+        if (g_utf8_strlen(lines[i], -1) > (glong)columns && !strstr(lines[i], "pinlab run"))
+            g_error("longer than %u columns: %s", columns, lines[i]);
         if (g_str_has_suffix(lines[i], " "))
             g_error("blank at the end: \"%s\"", lines[i]);
     }
+}
+
+static void assert_tidy(const char *text)
+{
+    assert_tidy_on(text, COLUMNS);
+}
+
+static PlVerdict *wrong_run(const char *name, uint64_t seed)
+{
+    PlVerdict *verdict = bad_run(name, seed);
+
+    verdict->bad_input = TRUE;
+    return verdict;
 }
 
 static void test_exit_status(void)
@@ -155,12 +173,13 @@ static void test_exit_status(void)
         {runs(skipped_run("a", 1), bad_run("b", 1), NULL), 1, 1},
         {runs(skipped_run("a", 1), skipped_run("b", 1), NULL), 77, 1},
         {runs(NULL), 77, 77},
+        {runs(good_run("a", 1), bad_run("b", 1), wrong_run("c", 1), NULL), 2, 2},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_assert_cmpint(pl_report_exit_status(cases[i].verdicts, FALSE), ==, cases[i].status);
-        g_assert_cmpint(pl_report_exit_status(cases[i].verdicts, TRUE), ==,
-                        cases[i].status_no_skip);
+        g_assert_cmpint(pl_report_exit_status(cases[i].verdicts), ==, cases[i].status);
+        pl_report_forbid_skips(cases[i].verdicts);
+        g_assert_cmpint(pl_report_exit_status(cases[i].verdicts), ==, cases[i].status_no_skip);
         g_ptr_array_unref(cases[i].verdicts);
     }
 }
@@ -175,7 +194,7 @@ static void test_runs_that_find_different_things_differ_and_fail(void)
     pl_findings_set(&pl_verdict_subject(other, "hub")->observed, PL_AXIS_CLASS, "firewall", NULL);
     g_assert_cmpuint(pl_report_totals(verdicts).differing, ==, 1);
     g_assert_cmpuint(pl_report_totals(verdicts).failed, ==, 0);
-    g_assert_cmpint(pl_report_exit_status(verdicts, FALSE), ==, 1);
+    g_assert_cmpint(pl_report_exit_status(verdicts), ==, 1);
     table = print(print_table, verdicts, FALSE);
     assert_has(table, "DIFFERS a: seed 1 (pass) and seed 2 (pass)");
     assert_has(table, "3 passed, 0 failed, 0 skipped, 1 differing: 3 cells");
@@ -387,12 +406,115 @@ static void test_junit_is_xml_whatever_is_said(void)
     for (const char *at = xml; *at; at++)
         g_assert_true((unsigned char)*at >= 0x20 || *at == '\n');
     assert_has(seen, "<testsuite name=pinlab tests=3 failures=1 errors=0 skipped=1 time=4.210>");
-    assert_has(seen, "<testcase classname=kernel name=a[1] time=0.410>");
-    assert_has(seen, "<testcase classname=kernel name=bad[3] time=0.410>");
+    assert_has(seen, "<testcase classname=kernel name=a time=0.410>");
+    assert_has(seen, "<property name=seed value=1>");
+    assert_has(seen, "<testcase classname=kernel name=bad time=0.410>");
     assert_has(seen, "message=<&>\"'\357\277\275\357\277\275[2J \303\244 \357\277\275>");
     assert_has(seen, "pinlab run labs/bad.ini --engine kernel --seed 3");
     assert_has(seen, "hub:\n]]> \357\277\275 tail");
     assert_has(seen, "<skipped message=user namespaces may not be made here>");
+}
+
+static void test_junit_numbers_runs_and_not_seeds(void)
+{
+    g_autoptr(GPtrArray) verdicts =
+        runs(good_run("a", 7), good_run("a", 8), good_run("b", 7), NULL);
+    g_autofree char *xml = print(print_junit, verdicts, FALSE);
+
+    assert_has(xml, "name=\"a [1]\"");
+    assert_has(xml, "name=\"a [2]\"");
+    assert_has(xml, "name=\"b\"");
+    assert_has(xml, "<property name=\"seed\" value=\"8\"/>");
+    g_assert_cmpuint(count(xml, "<property "), ==, 3);
+}
+
+static void test_without_skips_a_skip_is_a_failure_everywhere(void)
+{
+    static const char reason[] = "skipped, and --no-skip: user namespaces may not be made here";
+    g_autoptr(GPtrArray) verdicts = runs(good_run("a", 1), skipped_run("b", 2), NULL);
+    g_autoptr(JsonNode) node = NULL;
+    g_autofree char *table = NULL, *junit = NULL, *json = NULL;
+
+    pl_report_forbid_skips(verdicts);
+    table = print(print_table, verdicts, FALSE);
+    assert_has(table, "1 passed, 1 failed, 0 skipped: 2 cells");
+    assert_has(table, reason);
+    assert_has(table, "pinlab run labs/b.ini --engine kernel --seed 2 --no-skip\n");
+    assert_has_not(table, "SKIP");
+    junit = print(print_junit, verdicts, FALSE);
+    assert_has(junit, "failures=\"1\" errors=\"0\" skipped=\"0\"");
+    assert_has(junit, reason);
+    node = pl_report_json(verdicts, 1);
+    json = json_to_string(node, FALSE);
+    assert_has(json, "\"failed\":1,\"skipped\":0");
+    assert_has(json, reason);
+    assert_has_not(json, "\"skip\"");
+}
+
+static void test_table_shows_what_failed_programs_said(void)
+{
+    PlVerdict *bad = bad_run("bad", 1), *good = good_run("good", 1);
+    g_autoptr(GPtrArray) verdicts = runs(bad, good, NULL);
+    g_autofree char *text = NULL;
+
+    pl_verdict_subject(bad, "hub")->output = g_strdup("my last words\n");
+    pl_verdict_subject(bad, "hub")->exit_status = 3;
+    pl_verdict_subject(good, "hub")->output = g_strdup("all is well\n");
+    text = print(print_table, verdicts, FALSE);
+    assert_has(text, "program of hub: ended with status 3; its last lines:\n  | my last words\n");
+    assert_has_not(text, "all is well");
+}
+
+/* From these words up to the next empty line, which then ends the text. */
+static const char *part_of(char *text, const char *words)
+{
+    char *start = strstr(text, words), *end;
+
+    g_assert_nonnull(start);
+    end = strstr(start, "\n\n");
+    if (end)
+        *end = '\0';
+    return start;
+}
+
+static void test_a_narrow_terminal_is_not_overrun(void)
+{
+    g_autoptr(GPtrArray) verdicts =
+        runs(bad_run("a-name-of-twenty-four-xx", 1), good_run("short", 1), NULL);
+    const unsigned widths[] = {50, 60, 80, 99, 100};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(widths); i++) {
+        const PlReportStyle style = {.columns = widths[i]};
+        g_autofree char *table = print_on(print_table, verdicts, style);
+        g_autofree char *full = print_on(print_first, verdicts, style);
+
+        assert_tidy_on(part_of(table, "topology"), widths[i]);
+        assert_tidy_on(part_of(full, "host bob"), widths[i]);
+    }
+}
+
+static void test_nothing_is_cut_in_a_pipe(void)
+{
+    static const char name[] = "an-extraordinarily-long-name-for-a-topology-that-says-it-all";
+    g_autoptr(GPtrArray) verdicts = runs(bad_run(name, 1), NULL);
+    g_autofree char *addresses = g_strnfill(200, 'x');
+    g_autofree char *table = NULL, *full = NULL;
+
+    set_all(pl_verdict_subject(g_ptr_array_index(verdicts, 0), "bob"), PL_AXIS_EXTERNAL, addresses);
+    table = print_on(print_table, verdicts, (PlReportStyle){0});
+    full = print_on(print_first, verdicts, (PlReportStyle){0});
+    assert_has(table, name);
+    assert_has(full, addresses);
+    assert_has_not(table, "...");
+    assert_has_not(full, "...");
+}
+
+static void test_one_cell_is_not_cells(void)
+{
+    g_autoptr(GPtrArray) verdicts = runs(good_run("a", 1), NULL);
+    g_autofree char *table = print(print_table, verdicts, FALSE);
+
+    assert_has(table, ": 1 cell on engine kernel");
 }
 
 int main(int argc, char **argv)
@@ -415,5 +537,15 @@ int main(int argc, char **argv)
     g_test_add_func("/report/no-topologies-is-a-table-too", test_no_topologies_is_a_table_too);
     g_test_add_func("/report/json-has-cells-and-totals", test_json_has_cells_and_totals);
     g_test_add_func("/report/junit-is-xml-whatever-is-said", test_junit_is_xml_whatever_is_said);
+    g_test_add_func("/report/junit-numbers-runs-and-not-seeds",
+                    test_junit_numbers_runs_and_not_seeds);
+    g_test_add_func("/report/without-skips-a-skip-is-a-failure-everywhere",
+                    test_without_skips_a_skip_is_a_failure_everywhere);
+    g_test_add_func("/report/table-shows-what-failed-programs-said",
+                    test_table_shows_what_failed_programs_said);
+    g_test_add_func("/report/a-narrow-terminal-is-not-overrun",
+                    test_a_narrow_terminal_is_not_overrun);
+    g_test_add_func("/report/nothing-is-cut-in-a-pipe", test_nothing_is_cut_in_a_pipe);
+    g_test_add_func("/report/one-cell-is-not-cells", test_one_cell_is_not_cells);
     return g_test_run();
 }

@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,6 +41,25 @@ static void leave(void)
     __atomic_sub_fetch(&shared->running, 1, __ATOMIC_SEQ_CST);
 }
 
+/* A cell has inherited nothing, but a plain one may look at its parent. */
+static int open_go(void)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", (int)getppid(), shared->go[0]);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    g_assert_cmpint(fd, >=, 0);
+    return fd;
+}
+
+static unsigned open_files(void)
+{
+    unsigned n = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
 /* Takes the place of the one in sim/scenario. */
 PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
                            int capture_fd, const PlScenarioWatch *watch)
@@ -50,13 +71,15 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
     enter();
     watch->phase("up", watch->data);
     if (g_str_has_prefix(does, "wait"))
-        g_assert_cmpint(read(shared->go[0], &byte, 1), ==, 1);
+        g_assert_cmpint(read(open_go(), &byte, 1), ==, 1);
     watch->phase("certify", watch->data);
     if (g_str_has_prefix(does, "hang"))
         for (;;)
             pause();
     if (g_str_has_prefix(does, "crash"))
         raise(SIGKILL);
+    if (g_str_has_prefix(does, "count"))
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "it has %u descriptors", open_files());
     if (g_str_has_prefix(does, "exit"))
         _exit(3);
     if (g_str_has_prefix(does, "signal"))
@@ -69,6 +92,8 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         pl_verdict_reason(verdict, PL_OUTCOME_SKIP, "it was skipped");
     if (g_str_has_prefix(does, "record"))
         g_assert_cmpint(write(capture_fd, "packets", 7), ==, 7);
+    if (strcmp(does, "record") == 0)
+        watch->recorded(watch->data);
     verdict->duration_ns = 5;
     leave();
     return verdict;
@@ -98,7 +123,6 @@ static void set_up(Fixture *fixture, gconstpointer data)
     fixture->options = (PlRunnerOptions){
         .engine = &fake_engine,
         .jobs = 4,
-        .timeout_ns = PL_RUNNER_TIMEOUT_NS,
     };
     fixture->directory = g_dir_make_tmp("runner-XXXXXX", NULL);
     shared->running = shared->most = 0;
@@ -230,6 +254,48 @@ static void test_timeout(Fixture *fixture, gconstpointer data)
                     "pinlab run hang.ini --engine fake --seed 0 --timeout 0.05");
 }
 
+static void test_descriptors(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    (void)data;
+    fixture->options.progress = let_go;
+    add(fixture, "wait", NULL);
+    add(fixture, "count", NULL);
+    verdicts = run(fixture);
+    /* The standard ones, its recording and its pipe. */
+    g_assert_cmpstr(only_reason(g_ptr_array_index(verdicts, 1)), ==, "it has 5 descriptors");
+}
+
+static void test_limit(Fixture *fixture, gconstpointer data)
+{
+    struct rlimit before, limit;
+
+    (void)data;
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    limit = (struct rlimit){.rlim_cur = 10, .rlim_max = before.rlim_max};
+    for (int i = 0; i < 12; i++)
+        add(fixture, "pass", NULL);
+    fixture->options.jobs = 12;
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    {
+        g_autoptr(GPtrArray) verdicts = run(fixture);
+
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+        for (guint i = 0; i < verdicts->len; i++)
+            g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, i))->outcome, ==,
+                            PL_OUTCOME_PASS);
+    }
+}
+
+static void test_default_timeout(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    add(fixture, "pass", NULL);
+    g_assert_cmpuint(pl_runner_timeout_ns(g_ptr_array_index(fixture->topologies, 0)), ==,
+                     62000 * MS_IN_NS);
+}
+
 static void test_death(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(PlVerdict) verdict = run_one(fixture, "crash", NULL);
@@ -342,6 +408,59 @@ static void test_stdout_is_left_alone(void)
     g_test_trap_assert_stdout_unmatched("*on standard output*");
 }
 
+/* Leaves this process so many descriptors, for good. */
+static void limit_descriptors(int room)
+{
+    int next = dup(STDIN_FILENO);
+    struct rlimit limit = {.rlim_cur = (rlim_t)(next + room), .rlim_max = (rlim_t)(next + room)};
+
+    close(next);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+}
+
+/* In a process of its own: a limit cannot be raised again. */
+static void test_in_subprocess(gconstpointer data)
+{
+    if (g_test_subprocess()) {
+        Fixture fixture = {0};
+
+        set_up(&fixture, NULL);
+        ((void (*)(Fixture *))(uintptr_t)data)(&fixture);
+        tear_down(&fixture, NULL);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+    g_test_trap_assert_passed();
+}
+
+/* The signals take one, a cell three, and one more while it starts. */
+static void descriptors_are_waited_for(Fixture *fixture)
+{
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    for (int i = 0; i < 12; i++)
+        add(fixture, "pass", NULL);
+    fixture->options.jobs = 12;
+    limit_descriptors(1 + 2 * 3 + 1);
+    verdicts = run(fixture);
+    g_assert_cmpuint(verdicts->len, ==, 12);
+    for (guint i = 0; i < verdicts->len; i++)
+        g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, i))->outcome, ==,
+                        PL_OUTCOME_PASS);
+    g_assert_cmpint(shared->most, <=, 2);
+}
+
+static void descriptors_never_come(Fixture *fixture)
+{
+    g_autoptr(PlVerdict) verdict = NULL;
+
+    limit_descriptors(2);
+    verdict = run_one(fixture, "pass", NULL);
+    g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
+    g_assert_nonnull(strstr(only_reason(verdict), "Too many open files"));
+    g_assert_nonnull(strstr(only_reason(verdict), "--jobs"));
+}
+
 static void test_artifact_is_nothing_before_it_is_all(Fixture *fixture, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
@@ -365,6 +484,62 @@ static void test_artifact_is_nothing_before_it_is_all(Fixture *fixture, gconstpo
         g_assert_cmpstr(text, ==, "{}");
     }
     g_assert_cmpint(unlink(path), ==, 0);
+}
+
+/* Reads what there is of events. */
+static gboolean is_deleted(int events, const char *name)
+{
+    _Alignas(struct inotify_event) char buffer[4096];
+    ssize_t n = read(events, buffer, sizeof buffer);
+    gboolean deleted = FALSE;
+
+    for (ssize_t i = 0; i < n;) {
+        const struct inotify_event *event = (const struct inotify_event *)(void *)(buffer + i);
+
+        deleted |= event->mask & IN_DELETE && strcmp(event->name, name) == 0;
+        i += (ssize_t)(sizeof *event + event->len);
+    }
+    return deleted;
+}
+
+static void test_artifact_takes_over(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
+    g_autofree char *stale = g_build_filename(fixture->directory, ".report.json.partial", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    PlArtifact *artifact;
+    int events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+    (void)data;
+    g_assert_true(g_file_set_contents(path, "from before", -1, NULL));
+    g_assert_true(g_file_set_contents(stale, "of one who was killed", -1, NULL));
+    artifact = pl_artifact_open(path, &error);
+    g_assert_no_error(error);
+    g_assert_true(pl_artifact_write(artifact, "{}", &error));
+    g_assert_cmpint(inotify_add_watch(events, fixture->directory, IN_DELETE | IN_MOVE), >=, 0);
+    g_assert_true(pl_artifact_publish(artifact, &error));
+    g_assert_false(is_deleted(events, "report.json"));
+    close(events);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "{}");
+    g_assert_cmpuint(files_in(fixture->directory), ==, 1);
+    g_assert_cmpint(unlink(path), ==, 0);
+}
+
+static void test_artifact_that_fails(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
+    g_autoptr(GError) error = NULL;
+    PlArtifact *artifact = pl_artifact_open(path, &error);
+
+    (void)data;
+    g_assert_no_error(error);
+    g_assert_cmpint(mkdir(path, 0700), ==, 0);
+    g_assert_false(pl_artifact_publish(artifact, &error));
+    g_assert_error(error, PL_ERROR, PL_ERROR_FAILED);
+    g_assert_cmpuint(files_in(fixture->directory), ==, 1);
+    g_assert_cmpint(rmdir(path), ==, 0);
 }
 
 static void test_artifact_may_be_a_device(void)
@@ -423,6 +598,9 @@ int main(int argc, char **argv)
     ADD("verdicts-come-in-order-whatever-ends-first", NULL, test_order);
     ADD("no-more-jobs-than-allowed", NULL, test_jobs);
     ADD("a-cell-that-hangs-is-killed-and-fails-with-its-phase", NULL, test_timeout);
+    ADD("a-cell-has-no-descriptors-but-its-own", NULL, test_descriptors);
+    ADD("the-limit-on-descriptors-is-raised", NULL, test_limit);
+    ADD("the-default-limit-grows-with-the-nodes", NULL, test_default_timeout);
     ADD("a-cell-that-is-killed-fails", NULL, test_death);
     ADD("a-cell-that-exits-without-a-verdict-fails", NULL, test_exit);
     ADD("what-the-engine-refuses-never-starts", NULL, test_refused);
@@ -431,10 +609,17 @@ int main(int argc, char **argv)
     ADD("a-capture-takes-the-place-of-an-old-one", NULL, test_capture);
     ADD("an-empty-capture-is-not-kept", "pass", test_no_capture);
     ADD("a-capture-cut-short-is-not-kept", "crash", test_no_capture);
+    ADD("a-capture-that-is-not-whole-is-not-kept", "record-in-part", test_no_capture);
     ADD("a-capture-that-cannot-be-written-fails", NULL, test_capture_that_cannot_be_written);
     ADD("an-artifact-is-nothing-before-it-is-all", NULL, test_artifact_is_nothing_before_it_is_all);
+    ADD("an-artifact-takes-an-old-ones-place-at-once", NULL, test_artifact_takes_over);
+    ADD("an-artifact-that-fails-leaves-nothing", NULL, test_artifact_that_fails);
     ADD("cells-run-in-sandboxes", NULL, test_sandbox);
 #undef ADD
+    g_test_add_data_func("/runner/descriptors-that-are-used-up-are-waited-for",
+                         (gpointer)(uintptr_t)descriptors_are_waited_for, test_in_subprocess);
+    g_test_add_data_func("/runner/descriptors-that-never-come-are-a-failure",
+                         (gpointer)(uintptr_t)descriptors_never_come, test_in_subprocess);
     g_test_add_func("/runner/cells-leave-standard-output-alone", test_stdout_is_left_alone);
     g_test_add_func("/runner/an-artifact-may-be-a-device", test_artifact_may_be_a_device);
     g_test_add_func("/runner/an-artifact-is-no-directory", test_artifact_is_no_directory);

@@ -26,6 +26,10 @@ typedef struct Case {
 static const Case files[] = {
     {"", ": there is no [topology]*(expected*"},
     {"title = x\n", ":1: a key before the first group (expected*"},
+    {"[topology]\ntitle = t\n[nat\thome]\n", ":3: a tab in a group (expected*"},
+    {"\xef\xbb\xbf[topology]\n", ":1: a byte order mark*(expected*"},
+    {"[topology]\rtitle = t\r", ":1: a carriage return within a line (expected*"},
+    {"\f[topology]\n", ":1: a control character (expected*"},
     {"[topology]\nnonsense\n", ":2: neither a group, a key nor a comment (expected*"},
     {"[topology]\n= 1\n", ":2: neither*(expected*"},
     {"[topology\n", ":1: not a group (expected*"},
@@ -301,6 +305,18 @@ static const Case stories[] = {
     {HOME "[expect]\nhome.ports = many\n", ":*: [expect] home.ports: bad number*unlimited)"},
     {HOME "[expect]\nhome.port-range = 5\n", ":*: [expect] home.port-range: bad range*"},
     {HOME "[expect]\nhome.udp-timeout = 5\n", ":*: [expect] home.udp-timeout: bad duration*"},
+    {HOME "[expect]\nhome.ports = unlimited\n",
+     ":*: [expect] home.ports: nobody counts the ports of nat home (expected*64 ports or fewer*"},
+    {HOME "port-allocation = block\nblock-size = 65\n[expect]\nhome.ports = 65\n",
+     ":*: [expect] home.ports: nobody counts*"},
+    {HOME "[expect]\nhome.udp-timeout = 30s\n", ":*: [expect] home.udp-timeout: nobody waits for "
+                                                "the timeout of nat home (expected*10s or less)"},
+    {HOME "[expect]\nhome.inbound-refresh = yes\n",
+     ":*: [expect] home.inbound-refresh: nobody waits*"},
+    {HOME "[expect]\nhome.inbound-refresh = ok\n",
+     ":*: [expect] home.inbound-refresh: unknown word \"ok\" (expected yes or no)"},
+    {HOME "[expect]\nhome.forwards = ok\n",
+     ":*: [expect] home.forwards: nat home forwards nothing*"},
     {HOME "[expect]\nhome.forwards = yes\n",
      ":*: [expect] home.forwards: unknown word \"yes\" (expected ok)"},
     {HOME "[expect]\nalice.exit = 0\n", ":*: [expect] alice.exit: host alice runs nothing*"},
@@ -397,7 +413,7 @@ static void rules_must_exist_when_a_file_is_loaded(void)
     g_assert_true(g_file_set_contents(path, HOME "rules = mine.nft\n", -1, NULL));
     g_assert_null(pl_topology_load(path, &error));
     g_assert_error(error, PL_ERROR, PL_ERROR_INPUT);
-    g_assert_nonnull(strstr(error->message, "[nat home] rules: there is no file"));
+    g_assert_nonnull(strstr(error->message, "[nat home] rules: "));
     g_clear_error(&error);
     g_assert_true(g_file_set_contents(rules, "", -1, NULL));
     topology = pl_topology_load(path, &error);
@@ -408,6 +424,36 @@ static void rules_must_exist_when_a_file_is_loaded(void)
     g_unlink(path);
     g_unlink(rules);
     g_rmdir(directory);
+}
+
+/* Writing from right to left begins, and ends. */
+#define OVERRIDE "\xe2\x80\xae\xe2\x80\xac"
+
+/* Whatever is wrong is said in a line that fits, and obeyed by no terminal. */
+static void messages_are_short_and_clean(void)
+{
+    static const char *const places[] = {"[%s]\n", "[topology]\n%s = 1\n",
+                                         HOME "[host bob]\nbehind = %s\n",
+                                         HOME "[host %s]\nbehind = home\n"};
+    g_autofree char *many = g_strnfill(100000, 'x');
+    g_autofree char *name = g_strconcat(many, OVERRIDE, many, NULL);
+    static const char path[] = "a\x1b[31m" OVERRIDE "\xff.ini";
+
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
+        g_auto(GStrv) halves = g_strsplit(places[i], "%s", 2);
+        g_autofree char *text = g_strconcat(halves[0], name, halves[1], NULL);
+        g_autofree char *rename = g_strconcat(halves[0], OVERRIDE, halves[1], NULL);
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(pl_topology_parse(path, text, strlen(text), &error));
+        g_assert_cmpuint(strlen(error->message), <, 1024);
+        g_assert_true(g_str_has_prefix(error->message, "a\\x1b[31m\\u202e\\u202c\\xff.ini:"));
+        g_assert_nonnull(strstr(error->message, "(expected "));
+        g_clear_error(&error);
+        g_assert_null(pl_topology_parse(path, rename, strlen(rename), &error));
+        g_assert_true(g_str_is_ascii(error->message));
+        g_assert_nonnull(strstr(error->message, "\\u202e"));
+    }
 }
 
 #define ADD(name)                                                                                  \
@@ -425,6 +471,7 @@ int main(int argc, char **argv)
     ADD(stories);
     g_test_add_func("/topology/what-is-too-large-is-refused", what_is_too_large_is_refused);
     g_test_add_func("/topology/what-cannot-be-read-is-refused", what_cannot_be_read_is_refused);
+    g_test_add_func("/topology/messages-are-short-and-clean", messages_are_short_and_clean);
     g_test_add_func("/topology/rules-must-exist-when-a-file-is-loaded",
                     rules_must_exist_when_a_file_is_loaded);
     return g_test_run();

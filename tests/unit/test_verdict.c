@@ -82,6 +82,7 @@ static void test_what_is_unsupported_is_skipped_and_all_else_fails(void)
         {PL_ERROR_UNSUPPORTED, PL_OUTCOME_SKIP},
         {PL_ERROR_FAILED, PL_OUTCOME_FAIL},
         {PL_ERROR_INPUT, PL_OUTCOME_FAIL},
+        {PL_ERROR_LIMIT, PL_OUTCOME_FAIL},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -240,6 +241,7 @@ static PlVerdict *full_verdict(void)
             pl_findings_set(&subject->observed, axis, NULL, axis % 3 ? "why" : NULL);
         }
     }
+    verdict->bad_input = TRUE;
     return verdict;
 }
 
@@ -290,6 +292,7 @@ static void assert_same(const PlVerdict *a, const PlVerdict *b)
     g_assert_cmpint(a->outcome, ==, b->outcome);
     g_assert_cmpstr(a->command, ==, b->command);
     g_assert_cmpstr(a->capture, ==, b->capture);
+    g_assert_cmpint(a->bad_input, ==, b->bad_input);
     g_assert_cmpuint(a->reasons->len, ==, b->reasons->len);
     for (guint i = 0; i < a->reasons->len; i++)
         g_assert_cmpstr(g_ptr_array_index(a->reasons, i), ==, g_ptr_array_index(b->reasons, i));
@@ -394,6 +397,8 @@ static void test_wrong_json_is_refused(void)
         {"\"verdict\": \"pass\"", "\"verdict\": \"perhaps\"", "verdict"},
         {"\"verdict\": \"pass\"", "\"verdict\": [\"pass\"]", "verdict"},
         {"\"reasons\": []", "\"reasons\": {}", "reasons"},
+        {"\"bad_input\": false", "\"bad_input\": 1", "bad_input"},
+        {"\"bad_input\": false", "\"bad_input\": {}", "bad_input"},
         {"\"reasons\": []", "\"reasons\": [null]", "reasons"},
         {"\"hub\", \"home\"", "\"hub\", \"mallory\"", "mallory"},
         {"\"hosts\": {", "\"guests\": {", "hosts"},

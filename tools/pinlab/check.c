@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* pinlab check: are these topology files right? */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "pinlab/command.h"
 #include "pinlab/find.h"
+#include "topology/units.h"
 
 static const Command command = {
     .name = "check",
@@ -17,15 +19,18 @@ static const Command command = {
                "the exit status is 2 then.",
     .description = "Examples:\n"
                    "  pinlab check my.ini\n"
-                   "  pinlab check --print cgn\n",
+                   "  pinlab check --print cgn\n"
+                   "\n" COMMAND_EXIT_STATUS_READS,
 };
 
 static void print_topology(const PlTopology *topology, gboolean titled)
 {
     g_autofree char *text = pl_topology_print(topology);
 
+    g_autofree char *path = pl_printable(topology->path, PATH_MAX);
+
     if (titled)
-        printf("# %s\n", topology->path);
+        printf("# %s\n", path);
     fputs(text, stdout);
 }
 
@@ -44,7 +49,9 @@ static int check(const GPtrArray *paths, gboolean print, gboolean verbose)
         } else if (print) {
             print_topology(topology, paths->len > 1);
         } else if (verbose) {
-            printf("%s: ok\n", path);
+            g_autofree char *shown = pl_printable(path, PATH_MAX);
+
+            printf("%s: ok\n", shown);
         }
     }
     return status;

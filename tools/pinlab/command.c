@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "topology/topology.h"
+#include "topology/units.h"
+
+/* Characters: whatever was typed, the message can be read. */
+#define MESSAGE_MAX 2000
 
 static void replace(GString *text, const char *from, const char *to)
 {
@@ -26,15 +30,52 @@ static void print_help(GOptionContext *context)
     fputs(text->str, stdout);
 }
 
+/* The option that a word is the name of and nothing more, `-j` or `--jobs`, if it takes a value. */
+static const GOptionEntry *find_valued(const GOptionEntry *entries, const char *word)
+{
+    for (; entries && entries->long_name; entries++) {
+        gboolean is_short = word[0] == '-' && word[1] && word[1] == entries->short_name && !word[2];
+        gboolean is_long =
+            g_str_has_prefix(word, "--") && strcmp(word + 2, entries->long_name) == 0;
+
+        if (entries->arg != G_OPTION_ARG_NONE && (is_short || is_long))
+            return entries;
+    }
+    return NULL;
+}
+
+/* GOption knows `-j 1` but not `-j1`, which here becomes `--jobs=1`. */
+static char **detach_values(const GOptionEntry *entries, int argc, char **argv)
+{
+    GPtrArray *words = g_ptr_array_new();
+    gboolean is_value = FALSE, all_options = TRUE;
+
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        const char name[] = {'-', word[0] ? word[1] : '\0', '\0'};
+        const GOptionEntry *entry = NULL;
+
+        all_options &= is_value || strcmp(word, "--") != 0;
+        if (all_options && !is_value && word[0] == '-' && name[1] && word[2])
+            entry = find_valued(entries, name);
+        is_value = all_options && !is_value && find_valued(entries, word);
+        g_ptr_array_add(words, entry ? g_strdup_printf("--%s=%s", entry->long_name, word + 2)
+                                     : g_strdup(word));
+    }
+    g_ptr_array_add(words, NULL);
+    return (char **)g_ptr_array_free(words, FALSE);
+}
+
 int command_refuse(const char *format, ...)
 {
+    g_autofree char *text = NULL, *shown = NULL;
     va_list arguments;
 
-    fputs("pinlab: ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    shown = pl_printable(text, MESSAGE_MAX);
+    fprintf(stderr, "pinlab: %s\n", shown);
     return EXIT_INPUT;
 }
 
@@ -57,6 +98,7 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
         {0},
     };
     g_autoptr(GOptionContext) context = g_option_context_new(command->parameters);
+    g_auto(GStrv) words = detach_values(entries, argc, argv);
     g_autofree char *name =
         command->name ? g_strdup_printf("pinlab %s", command->name) : g_strdup("pinlab");
     g_autoptr(GError) error = NULL;
@@ -69,7 +111,7 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
     if (entries)
         g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_add_main_entries(context, common, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, &error)) {
+    if (!g_option_context_parse_strv(context, &words, &error)) {
         *ret_status = command_refuse("%s (see %s --help)", error->message, name);
         return FALSE;
     }

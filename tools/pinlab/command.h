@@ -10,6 +10,20 @@ enum {
     EXIT_EXEC = 125,   /* of exec and shell: the command never ran; others are the command's own */
 };
 
+/* For the descriptions of commands that run labs, and of those that only read. */
+#define COMMAND_EXIT_STATUS_RUNS                                                                   \
+    "Exit status:\n"                                                                               \
+    "  0                      Something passed and nothing failed, or the shard is empty\n"        \
+    "  1                      Something failed, or its runs differ, or the output is lost\n"       \
+    "  2                      A file or an argument is wrong\n"                                    \
+    "  77                     Everything was skipped\n"                                            \
+    "  130, 143               Interrupted, or asked to end\n"
+#define COMMAND_EXIT_STATUS_READS                                                                  \
+    "Exit status:\n"                                                                               \
+    "  0                      All is right\n"                                                      \
+    "  1                      Standard output cannot be written\n"                                 \
+    "  2                      A file or an argument is wrong\n"
+
 typedef struct Command {
     const char *name;       /* "run"; NULL for pinlab itself */
     const char *parameters; /* as the usage line shows them */

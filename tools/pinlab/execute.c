@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "machine/names.h"
+#include "pinlab/conflict.h"
 #include "report/report.h"
 #include "runner/artifact.h"
 #include "runner/runner.h"
@@ -18,7 +20,7 @@
 
 typedef struct Outputs {
     PlArtifact *json, *junit; /* NULL: not wanted, or standard output */
-    gboolean json_on_stdout;
+    gboolean json_on_stdout, junit_on_stdout;
 } Outputs;
 
 static void outputs_clear(Outputs *outputs)
@@ -44,6 +46,20 @@ static gboolean wants_colour(void)
     return is_plain_terminal(STDOUT_FILENO) && (!no_colour || !*no_colour);
 }
 
+/* As others do it: the user's word first. */
+static unsigned terminal_columns(void)
+{
+    const char *columns = g_getenv("COLUMNS");
+    struct winsize size;
+    guint64 value;
+
+    if (!isatty(STDOUT_FILENO))
+        return 0;
+    if (columns && g_ascii_string_to_unsigned(columns, 10, 1, G_MAXUINT16, &value, NULL))
+        return (unsigned)value;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 static gboolean make_directory(const char *path, GError **error)
 {
     g_autofree char *any = g_build_filename(path, "any", NULL);
@@ -64,10 +80,17 @@ static gboolean make_directory(const char *path, GError **error)
 static gboolean open_outputs(const Options *options, Outputs *outputs, GError **error)
 {
     outputs->json_on_stdout = g_strcmp0(options->json, "-") == 0;
+    outputs->junit_on_stdout = g_strcmp0(options->junit, "-") == 0;
+    if (outputs->json_on_stdout && outputs->junit_on_stdout) {
+        g_set_error(error, PL_ERROR, PL_ERROR_INPUT,
+                    "--json - and --junit -: expected at most one of them on standard output");
+        return FALSE;
+    }
     if (options->json && !outputs->json_on_stdout &&
         !(outputs->json = pl_artifact_open(options->json, error)))
         return FALSE;
-    if (options->junit && !(outputs->junit = pl_artifact_open(options->junit, error)))
+    if (options->junit && !outputs->junit_on_stdout &&
+        !(outputs->junit = pl_artifact_open(options->junit, error)))
         return FALSE;
     return !options->pcap || make_directory(options->pcap, error);
 }
@@ -129,11 +152,12 @@ static GArray *make_cells(const Options *options, const GPtrArray *topologies, G
 
 static void show_progress(const PlRunProgress *progress, gpointer data)
 {
+    const Options *options = data;
     size_t done = progress->passed + progress->failed + progress->skipped;
+    size_t skipped = options->no_skip ? 0 : progress->skipped;
 
-    (void)data;
     fprintf(stderr, "\r\033[K%zu/%zu passed %zu failed %zu skipped %zu - %s", done, progress->cells,
-            progress->passed, progress->failed, progress->skipped, progress->topology);
+            progress->passed, done - progress->passed - skipped, skipped, progress->topology);
 }
 
 static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames *names,
@@ -150,6 +174,7 @@ static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames
         .names = names,
         .timeout_ns = options->timeout_ns,
         .progress = progress ? show_progress : NULL,
+        .data = (gpointer)options,
     };
     GPtrArray *verdicts = pl_runner_run((const PlRunCell *)(const void *)cells->data, cells->len,
                                         &runner, ret_signal);
@@ -177,6 +202,8 @@ static gboolean write_junit(Outputs *outputs, GPtrArray *verdicts, uint64_t dura
     FILE *memory;
     gboolean ok;
 
+    if (outputs->junit_on_stdout)
+        pl_report_junit(stdout, verdicts, duration_ns);
     if (!outputs->junit)
         return TRUE;
     memory = open_memstream(&text, &length);
@@ -195,24 +222,17 @@ static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_
                        const PlTopology *single, GError **error)
 {
     gboolean full = single && verdicts->len == 1;
+    const PlReportStyle style = {.colour = wants_colour(), .columns = terminal_columns()};
     g_autoptr(JsonNode) node = full ? pl_verdict_to_json(g_ptr_array_index(verdicts, 0))
                                     : pl_report_json(verdicts, duration_ns);
 
-    if (!outputs->json_on_stdout) {
+    if (!outputs->json_on_stdout && !outputs->junit_on_stdout) {
         if (full)
-            pl_report_verdict(stdout, g_ptr_array_index(verdicts, 0), single->about,
-                              wants_colour());
+            pl_report_verdict(stdout, g_ptr_array_index(verdicts, 0), single->about, style);
         else
-            pl_report_table(stdout, verdicts, duration_ns, wants_colour());
+            pl_report_table(stdout, verdicts, duration_ns, style);
     }
-    if (!write_json(outputs, node, error) || !write_junit(outputs, verdicts, duration_ns, error))
-        return FALSE;
-    if (fflush(stdout) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot write the report: %s",
-                    g_strerror(errno));
-        return FALSE;
-    }
-    return TRUE;
+    return write_json(outputs, node, error) && write_junit(outputs, verdicts, duration_ns, error);
 }
 
 int execute(const Options *options, const GPtrArray *topologies, gboolean single)
@@ -228,21 +248,28 @@ int execute(const Options *options, const GPtrArray *topologies, gboolean single
 
     if (!names_are_different(topologies))
         return EXIT_INPUT;
-    if (!open_outputs(options, &outputs, &error))
+    cells = make_cells(options, topologies, paths);
+    if (!conflict_check(options, topologies, paths, &error) ||
+        !open_outputs(options, &outputs, &error))
         return command_refuse("%s", error->message);
     if (options->names && !(names = pl_names_new(&error)))
         return command_refuse("%s", error->message);
     pl_names_sweep();
-    cells = make_cells(options, topologies, paths);
     verdicts = run_cells(options, cells, names, &signal);
     if (!verdicts) {
         fputs("interrupted\n", stderr);
         return 128 + signal;
     }
+    if (options->no_skip)
+        pl_report_forbid_skips(verdicts);
     if (!report(&outputs, verdicts, (uint64_t)(g_get_monotonic_time() - start) * 1000,
                 single ? g_ptr_array_index(topologies, 0) : NULL, &error)) {
         command_refuse("%s", error->message);
         return EXIT_FAILURE;
     }
-    return pl_report_exit_status(verdicts, options->no_skip);
+    if (cells->len == 0) {
+        fputs("no topology in this shard\n", stderr);
+        return EXIT_SUCCESS;
+    }
+    return pl_report_exit_status(verdicts);
 }

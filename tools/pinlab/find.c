@@ -8,10 +8,17 @@
 
 #define SUFFIX ".ini"
 
+/* An installed program has nothing to look for above its prefix. */
+static gboolean is_build_tree(const char *directory)
+{
+    g_autofree char *cache = g_build_filename(directory, "CMakeCache.txt", NULL);
+
+    return g_file_test(cache, G_FILE_TEST_EXISTS);
+}
+
 /* Where bare names are looked for, in this order. */
 static GPtrArray *search_path(void)
 {
-    static const char *const from_program[] = {"../share/pinlab/topologies", "../../topologies"};
     GPtrArray *directories = g_ptr_array_new_with_free_func(g_free);
     const char *variable = g_getenv("PINLAB_TOPOLOGIES");
     g_auto(GStrv) list = g_strsplit(variable ? variable : "", G_SEARCHPATH_SEPARATOR_S, -1);
@@ -23,8 +30,10 @@ static GPtrArray *search_path(void)
             g_ptr_array_add(directories, g_strdup(list[i]));
     }
     g_ptr_array_add(directories, g_strdup("topologies"));
-    for (guint i = 0; home && i < G_N_ELEMENTS(from_program); i++)
-        g_ptr_array_add(directories, g_canonicalize_filename(from_program[i], home));
+    if (home)
+        g_ptr_array_add(directories, g_canonicalize_filename("../share/pinlab/topologies", home));
+    if (home && is_build_tree(home))
+        g_ptr_array_add(directories, g_canonicalize_filename("../../topologies", home));
     return directories;
 }
 

@@ -7,7 +7,7 @@
 /*
  * The files (char *, owned) that the arguments stand for, each once: a file itself, all .ini files
  * of a directory by name, or a topology by its bare name. Without arguments those of the first
- * directory that has some: $PINLAB_TOPOLOGIES, ./topologies, the installed ones, the build tree's.
+ * directory that has some: $PINLAB_TOPOLOGIES, ./topologies, the installed ones, or a build tree's.
  */
 GPtrArray *find_paths(char *const *arguments, GError **error);
 

@@ -16,7 +16,8 @@ static const Command command = {
                "--help). Without any, all topologies that pinlab knows are shown.",
     .description = "Examples:\n"
                    "  pinlab list\n"
-                   "  pinlab list my-topologies/\n",
+                   "  pinlab list my-topologies/\n"
+                   "\n" COMMAND_EXIT_STATUS_READS,
 };
 
 static unsigned count(const PlTopology *topology, PlNodeKind kind)

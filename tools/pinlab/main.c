@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* pinlab: the NAT laboratory's command. */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,14 +52,11 @@ static const Command pinlab = {
         "Topologies:\n"
         "  A topology is named by its file, or by the file's name without \".ini\", which is\n"
         "  then looked for in the directories of $PINLAB_TOPOLOGIES (separated by colons), in\n"
-        "  ./topologies, and where pinlab was installed or built.\n"
+        "  ./topologies, and where pinlab was installed (or, in a build tree, in the sources).\n"
         "\n"
-        "Exit status:\n"
-        "  0                      Something passed and nothing failed\n"
-        "  1                      Something failed\n"
-        "  2                      A file or an argument is wrong\n"
-        "  77                     Everything was skipped\n"
-        "  130, 143               Interrupted, or asked to end\n",
+        "  What stands in them is said in topology-format.md, which is installed in\n"
+        "  share/doc/pinhole, beside verdict.md about JSON reports.\n"
+        "\n" COMMAND_EXIT_STATUS_RUNS,
 };
 
 static int no_command(const char *name)
@@ -69,24 +68,32 @@ static int no_command(const char *name)
     return command_refuse("there is no command %s (there are: %s)", name, names->str);
 }
 
-/* A descriptor of ours must not come to stand where one of these is missing. */
-static void fill_standard_descriptors(void)
+/* A descriptor of 0 to 2 that is closed would be the next file's, which would then be written to:
+ * in its place comes one of which every use fails (of standard error, is lost). */
+static void open_standard_descriptors(void)
 {
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+    }
 }
 
-int main(int argc, char **argv)
+/* What was to be read and cannot be is a failure. */
+static int finish(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    command_refuse("cannot write to standard output%s%s", errno ? ": " : "",
+                   errno ? g_strerror(errno) : "");
+    return status == EXIT_INPUT ? status : EXIT_FAILURE;
+}
+
+static int run(int argc, char **argv)
 {
     g_auto(GStrv) rest = NULL;
     int status;
 
-    fill_standard_descriptors();
     if (argc > 1 && argv[1][0] != '-') {
         for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
             if (strcmp(argv[1], commands[i].name) == 0)
@@ -97,4 +104,12 @@ int main(int argc, char **argv)
     if (!command_parse(&pinlab, NULL, argc, argv, &rest, &status))
         return status;
     return command_refuse("a command is missing (see pinlab --help)");
+}
+
+int main(int argc, char **argv)
+{
+    open_standard_descriptors();
+    /* What is larger than it may be is an error of write then (EFBIG). */
+    signal(SIGXFSZ, SIG_IGN);
+    return finish(run(argc, argv));
 }

@@ -127,11 +127,19 @@ static gboolean read_timeout(const char *word, uint64_t *ret_timeout_ns, int *re
 
     if (!word)
         return TRUE;
+    /* Not what strtod knows besides: space, signs, exponents, hexadecimal, infinity. */
     seconds = g_ascii_strtod(word, &end);
-    if (end == word || *end || !(seconds >= 0.001 && seconds <= TIMEOUT_MAX_S))
+    if (word[strspn(word, "0123456789.")] || *end ||
+        !(seconds >= 0.001 && seconds <= TIMEOUT_MAX_S))
         return refuse(ret_status, "--timeout", word, "seconds, from 0.001 to 86400");
     *ret_timeout_ns = (uint64_t)(seconds * 1e9);
     return TRUE;
+}
+
+static gboolean check_path(const char *option, const char *path, const char *wanted,
+                           int *ret_status)
+{
+    return !path || *path || refuse(ret_status, option, "''", wanted);
 }
 
 static gboolean read_words(Options *options, const Words *words, int *ret_status)
@@ -141,7 +149,10 @@ static gboolean read_words(Options *options, const Words *words, int *ret_status
            read_count("--repeat", words->repeat, REPEAT_MAX, &options->repeat, ret_status) &&
            options_seed(words->seed, options->repeat, &options->seed, ret_status) &&
            read_shard(words->shard, options, ret_status) &&
-           read_timeout(words->timeout, &options->timeout_ns, ret_status);
+           read_timeout(words->timeout, &options->timeout_ns, ret_status) &&
+           check_path("--pcap", options->pcap, "a directory", ret_status) &&
+           check_path("--json", options->json, "a file, or -", ret_status) &&
+           check_path("--junit", options->junit, "a file, or -", ret_status);
 }
 
 gboolean options_parse(Options *options, const Command *command, gboolean sharded, int argc,
@@ -173,13 +184,17 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
         {"jobs", 'j', 0, G_OPTION_ARG_STRING, &words.jobs,
          "Run N labs at a time (default: 4 for each processor)", "N"},
         {"timeout", 't', 0, G_OPTION_ARG_STRING, &words.timeout,
-         "Kill a lab after so many seconds, and count it as failed (default: 60)", "SECONDS"},
+         "Kill a lab after so many seconds, and count it as failed (default: 60, and 1 for "
+         "each host and NAT)",
+         "SECONDS"},
         {"pcap", 'p', 0, G_OPTION_ARG_FILENAME, &options->pcap,
-         "Keep each lab's recording as DIR/TOPOLOGY.pcapng", "DIR"},
+         "Keep each lab's recording as DIR/TOPOLOGY.pcapng (with --repeat: "
+         "DIR/TOPOLOGY-N.pcapng)",
+         "DIR"},
         {"json", 0, 0, G_OPTION_ARG_FILENAME, &options->json,
          "Write the verdict as JSON; to standard output, and nothing else, with -", "FILE"},
-        {"junit", 0, 0, G_OPTION_ARG_FILENAME, &options->junit, "Write the verdict as JUnit XML",
-         "FILE"},
+        {"junit", 0, 0, G_OPTION_ARG_FILENAME, &options->junit,
+         "Write the verdict as JUnit XML; to standard output, and nothing else, with -", "FILE"},
         {"no-skip", 0, 0, G_OPTION_ARG_NONE, &options->no_skip,
          "Count what cannot be done on this machine as failed", NULL},
         sharded ? shard : names,
@@ -187,7 +202,6 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
     };
 
     options->shard = options->shards = options->repeat = 1;
-    options->timeout_ns = PL_RUNNER_TIMEOUT_NS;
     return command_parse(command, entries, argc, argv, &options->arguments, ret_status) &&
            read_words(options, &words, ret_status);
 }

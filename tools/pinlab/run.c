@@ -15,7 +15,8 @@ static const Command command = {
     .description = "Examples:\n"
                    "  pinlab run topologies/cgn.ini\n"
                    "  pinlab run cgn --seed 7 --pcap captures\n"
-                   "  pinlab run cgn --json - | jq .hosts.alice.class\n",
+                   "  pinlab run cgn --json - | jq .hosts.alice.class\n"
+                   "\n" COMMAND_EXIT_STATUS_RUNS,
 };
 
 int command_run(int argc, char **argv)
