@@ -12,7 +12,7 @@ packages_build="gcc libc6-dev cmake ninja-build pkg-config libglib2.0-dev libjso
 # What tests need besides, and the judges that we did not write: stun, coturn, tshark.
 packages_test="clang clang-format clang-tidy libclang-rt-14-dev help2man shellcheck python3-pytest
     python3-pytest-xdist pyflakes3 tshark stun-client stun-server coturn iproute2 nftables util-linux man-db
-    iputils-ping"
+    iputils-ping ethtool procps"
 packages_bench="mininet"
 }
 

@@ -58,6 +58,9 @@ struct Recording {
     uint64_t sequence;
     uint64_t newest_ns; /* of the packets read so far */
     int socket;
+    FILE *file;
+    gboolean live;   /* each packet is written as soon as it can be */
+    gboolean unread; /* its reader went away, which ends it */
 };
 
 static uint64_t now_ns(void)
@@ -231,35 +234,67 @@ static gboolean drain(Recording *recording, int *ret_n)
     return TRUE;
 }
 
+/* How long packets wait for earlier ones; those of one interface come in order. */
+static uint64_t hold_back_ns(const Recording *recording)
+{
+    return recording->live && recording->n_sources == 1 ? 0 : HOLD_BACK_NS;
+}
+
+/* Somebody may be looking: what is old enough goes out at once. Else it is done when it pays. */
+static void write_some(Recording *recording)
+{
+    uint64_t wait = hold_back_ns(recording), horizon = now_ns() - wait;
+    uint64_t oldest =
+        recording->held->len ? g_array_index(recording->held, Held, 0).time_ns : G_MAXUINT64;
+
+    if (recording->live && recording->held->len) {
+        write_until(recording, wait ? horizon : G_MAXUINT64);
+        fflush(recording->file);
+    } else if (recording->held->len >= HOLD_BACK_MAX || oldest < horizon - wait) {
+        write_until(recording, horizon);
+    }
+}
+
+/* Whether to go on and to the end, and what the parent said when not. */
+static gboolean is_to_stop(const Recording *recording)
+{
+    char message;
+    ssize_t n = recv(recording->socket, &message, 1, 0);
+
+    /* A live recording is whole also when its caller was interrupted. */
+    return (n == 1 && message == PL_RECORD_STOP) || (n <= 0 && recording->live);
+}
+
 /* Until the parent says so; FALSE when something broke, or the parent did. */
 static gboolean capture(Recording *recording)
 {
-    g_autofree struct pollfd *polls = g_new0(struct pollfd, recording->n_sources + 1);
+    size_t n_polls = recording->n_sources + 2;
+    g_autofree struct pollfd *polls = g_new0(struct pollfd, n_polls);
 
     polls[0] = (struct pollfd){.fd = recording->socket, .events = POLLIN};
+    /* A pipe that nobody reads from any more; a file never says anything. */
+    polls[1] = (struct pollfd){.fd = recording->live ? fileno(recording->file) : -1};
     for (size_t i = 0; i < recording->n_sources; i++)
-        polls[i + 1] = (struct pollfd){.fd = pcap_get_selectable_fd(recording->sources[i].pcap),
+        polls[i + 2] = (struct pollfd){.fd = pcap_get_selectable_fd(recording->sources[i].pcap),
                                        .events = POLLIN};
     while (TRUE) {
-        uint64_t horizon;
+        gboolean waiting = recording->live && recording->held->len > 0;
         int n;
 
-        if (poll(polls, recording->n_sources + 1, -1) < 0 && errno != EINTR) {
+        if (poll(polls, n_polls, waiting ? (int)(HOLD_BACK_NS / 1000000) : -1) < 0 &&
+            errno != EINTR) {
             say(recording, PL_RECORD_FAILED, "poll: %s", g_strerror(errno));
             return FALSE;
         }
-        if (polls[0].revents) {
-            char message;
-
-            return recv(recording->socket, &message, 1, 0) == 1 && message == PL_RECORD_STOP;
+        if (polls[0].revents)
+            return is_to_stop(recording);
+        if (polls[1].revents) {
+            recording->unread = TRUE;
+            return FALSE;
         }
         if (!drain(recording, &n))
             return FALSE;
-        horizon = now_ns() - HOLD_BACK_NS;
-        if (recording->held->len >= HOLD_BACK_MAX ||
-            (recording->held->len &&
-             g_array_index(recording->held, Held, 0).time_ns < horizon - HOLD_BACK_NS))
-            write_until(recording, horizon);
+        write_some(recording);
     }
 }
 
@@ -302,49 +337,53 @@ static gboolean write_statistics(Recording *recording)
     return lost->len == 0;
 }
 
-static void record_to(Recording *recording, FILE *file, const char *comment)
+static void record_to(Recording *recording, const char *comment)
 {
     g_autoptr(GError) error = NULL;
     gboolean complete;
 
-    recording->writer = pl_pcapng_writer_new(file, "pinlab " PL_VERSION, comment);
+    recording->writer = pl_pcapng_writer_new(recording->file, "pinlab " PL_VERSION, comment);
     for (size_t i = 0; i < recording->n_sources; i++) {
         const PlRecorderPoint *point = recording->sources[i].point;
 
         pl_pcapng_writer_interface(recording->writer, point->name, point->description);
     }
+    /* So that a reader sees the interfaces while nothing happens. */
+    if (recording->live)
+        fflush(recording->file);
     say(recording, PL_RECORD_LIVE, "%s", "");
     complete = capture(recording) && drain_rest(recording) && write_statistics(recording);
-    if (!pl_pcapng_writer_close(recording->writer, &error))
+    if (!pl_pcapng_writer_close(recording->writer, &error) && !recording->unread)
         say(recording, PL_RECORD_FAILED, "%s", error->message);
-    else if (complete)
+    else if (complete || recording->unread)
         say(recording, PL_RECORD_DONE, "%s", "");
 }
 
 void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
-               int socket)
+               gboolean live, int socket)
 {
     Recording recording = {
         .sources = g_new0(Source, n_points),
         .n_sources = n_points,
         .held = g_array_new(FALSE, FALSE, sizeof(Held)),
         .socket = socket,
+        .live = live,
+        .file = fdopen(fd, "w"),
     };
-    FILE *file = fdopen(fd, "w");
 
     g_array_set_clear_func(recording.held, held_clear);
     for (size_t i = 0; i < n_points; i++)
         recording.sources[i] =
             (Source){.recording = &recording, .point = &points[i], .index = (unsigned)i};
-    if (!file)
+    if (!recording.file)
         say(&recording, PL_RECORD_FAILED, "cannot write the capture: %s", g_strerror(errno));
     else if (open_sources(&recording))
-        record_to(&recording, file, comment);
+        record_to(&recording, comment);
     for_each_source(&recording, close_source);
     for (size_t i = 0; i < n_points; i++)
         g_free(recording.sources[i].failed);
     g_free(recording.sources);
     g_array_free(recording.held, TRUE);
-    if (file)
-        fclose(file);
+    if (recording.file)
+        fclose(recording.file);
 }

@@ -11,6 +11,7 @@
 #define PL_RECORD_UNSUPPORTED 'U' /* followed by text */
 #define PL_RECORD_MESSAGE_MAX 1024
 
-/* Records until it is told to stop, and says how it went. */
+/* Records until it is told to stop, and says how it went. `live`: nothing stays in buffers, and it
+   ends when nobody reads from fd any more. */
 void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
-               int socket);
+               gboolean live, int socket);

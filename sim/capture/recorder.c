@@ -28,7 +28,7 @@ struct PlRecorder {
 
 /* Only async-signal-safe preparations and then the child's work; never returns. */
 G_NORETURN static void child_main(const PlRecorderPoint *points, size_t n_points, int fd,
-                                  const char *comment, int socket, pid_t parent)
+                                  const char *comment, gboolean live, int socket, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -40,7 +40,7 @@ G_NORETURN static void child_main(const PlRecorderPoint *points, size_t n_points
     signal(SIGXFSZ, SIG_IGN); /* too large a file is an error of write (EFBIG) */
     signal(SIGTERM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
-    pl_record(points, n_points, fd, comment, socket);
+    pl_record(points, n_points, fd, comment, live, socket);
     _exit(EXIT_SUCCESS);
 }
 
@@ -86,7 +86,7 @@ PlRecorder *pl_recorder_start(const PlRecorderPoint *points, size_t n_points, in
     }
     if (pid == 0) {
         close(sockets[0]);
-        child_main(points, n_points, fd, comment, sockets[1], parent);
+        child_main(points, n_points, fd, comment, FALSE, sockets[1], parent);
     }
     close(sockets[1]);
     recorder = g_new0(PlRecorder, 1);
@@ -124,4 +124,16 @@ void pl_recorder_kill(PlRecorder *recorder)
     waitpid(recorder->pid, NULL, WNOHANG);
     close(recorder->socket);
     g_free(recorder);
+}
+
+int pl_recorder_serve(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
+                      int connection, GError **error)
+{
+    pid_t parent = getpid(), pid = fork();
+
+    if (pid == 0)
+        child_main(points, n_points, fd, comment, TRUE, connection, parent);
+    if (pid < 0)
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "fork: %s", g_strerror(errno));
+    return pid;
 }

@@ -4,6 +4,7 @@
 
 #include "capture/points.h"
 #include "kernel/carrier.h"
+#include "kernel/conntrack.h"
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "kernel/rules.h"
@@ -138,12 +139,10 @@ static gboolean reset(PlLab *lab, GError **error)
     return TRUE;
 }
 
-static gboolean record(PlLab *lab, int fd, GError **error)
+/* Where the attachments (borrowed) are to be recorded. */
+static PlRecorderPoint *recorder_points(PlLab *lab, const GPtrArray *attachments)
 {
-    g_autoptr(GPtrArray) attachments = pl_capture_points(lab->topology);
-    g_autofree PlRecorderPoint *points = g_new0(PlRecorderPoint, attachments->len + 1);
-    g_autofree char *comment = g_strdup_printf(
-        "topology %s, engine kernel, seed %" G_GUINT64_FORMAT, lab->topology->name, lab->seed);
+    PlRecorderPoint *points = g_new0(PlRecorderPoint, attachments->len + 1);
 
     for (unsigned i = 0; i < attachments->len; i++) {
         const PlAttachment *attachment = g_ptr_array_index(attachments, i);
@@ -156,8 +155,36 @@ static gboolean record(PlLab *lab, int fd, GError **error)
             .description = attachment->network->name,
         };
     }
+    return points;
+}
+
+static char *recording_comment(const PlLab *lab)
+{
+    return g_strdup_printf("topology %s, engine kernel, seed %" G_GUINT64_FORMAT,
+                           lab->topology->name, lab->seed);
+}
+
+static gboolean record(PlLab *lab, int fd, GError **error)
+{
+    g_autoptr(GPtrArray) attachments = pl_capture_points(lab->topology);
+    g_autofree PlRecorderPoint *points = recorder_points(lab, attachments);
+    g_autofree char *comment = recording_comment(lab);
+
     lab->recorder = pl_recorder_start(points, attachments->len, fd, comment, error);
     return lab->recorder != NULL;
+}
+
+static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection, GError **error)
+{
+    g_autofree PlRecorderPoint *points = recorder_points(lab, attachments);
+    g_autofree char *comment = recording_comment(lab);
+
+    return pl_recorder_serve(points, attachments->len, fd, comment, connection, error);
+}
+
+static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)
+{
+    return pl_conntrack_list(lab->spaces, nat, error);
 }
 
 static gboolean record_stop(PlLab *lab, GError **error)
@@ -251,4 +278,7 @@ const PlEngine pl_kernel_engine = {
     .await = await,
     .result = result,
     .step = pl_lab_step,
+    .machine = pl_lab_machine,
+    .connections = connections,
+    .tap = tap,
 };

@@ -166,7 +166,9 @@ static gboolean write_sysctl(PlSpaces *spaces, const PlOp *op, GError **error)
         g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED, "cannot set %s: %s (%s)", op->key,
                     g_strerror(errnum),
                     errnum == ENOENT ? "this kernel has it not"
-                                     : "a lab needs a writable /proc/sys/net");
+                                     : "a lab needs a writable /proc/sys/net; Docker gives it with "
+                                       "--security-opt systempaths=unconfined, Podman with "
+                                       "--security-opt unmask=ALL");
         return FALSE;
     }
     return fail(spaces, op->space, errnum, error, "set", op->key);

@@ -4,6 +4,7 @@
 
 #include "kernel/lab.h"
 #include "kernel/pool.h"
+#include "kernel/script.h"
 
 static void refuse(GPtrArray *reasons, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
@@ -92,7 +93,7 @@ static void refuse_host(const PlNode *host, GPtrArray *reasons)
                    host->name, own[i]);
 }
 
-void pl_kernel_refuse(const PlTopology *topology, GPtrArray *reasons)
+void pl_kernel_refuse_wiring(const PlTopology *topology, GPtrArray *reasons)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
@@ -101,7 +102,16 @@ void pl_kernel_refuse(const PlTopology *topology, GPtrArray *reasons)
             refuse_link(g_ptr_array_index(node->attachments, k), reasons);
         if (node->kind == PL_NODE_NAT)
             refuse_nat(topology, node, reasons);
-        else
+    }
+}
+
+void pl_kernel_refuse(const PlTopology *topology, GPtrArray *reasons)
+{
+    pl_kernel_refuse_wiring(topology, reasons);
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        if (node->kind == PL_NODE_HOST)
             refuse_host(node, reasons);
     }
     for (unsigned i = 0; i < topology->expects->len; i++) {

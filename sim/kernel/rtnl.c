@@ -34,11 +34,8 @@ struct nl_sock *pl_rtnl_open(int protocol)
     return sock;
 }
 
-/* Takes what was asked for out of an answer. */
-typedef void (*Reader)(const struct nlmsghdr *header, gpointer data);
-
 /* Waits for the acknowledgement of the message sent last. `read` may be NULL. */
-static int answer(struct nl_sock *sock, uint32_t sequence, Reader read, gpointer data)
+static int answer(struct nl_sock *sock, uint32_t sequence, PlRtnlReader read, gpointer data)
 {
     char buffer[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
 
@@ -65,7 +62,8 @@ static int answer(struct nl_sock *sock, uint32_t sequence, Reader read, gpointer
 }
 
 /* Sends, frees, and waits for the answer. `bad`: something did not fit into the message. */
-static int ask(struct nl_sock *sock, struct nl_msg *message, int bad, Reader read, gpointer data)
+static int ask(struct nl_sock *sock, struct nl_msg *message, int bad, PlRtnlReader read,
+               gpointer data)
 {
     struct nlmsghdr *header = nlmsg_hdr(message);
     ssize_t sent;
@@ -315,4 +313,52 @@ int pl_rtnl_flush_conntrack(struct nl_sock *sock)
     struct nfgenmsg info = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
 
     return request(sock, message, nlmsg_append(message, &info, sizeof(info), NLMSG_ALIGNTO));
+}
+
+/* A dump has many parts and an end of its own instead of an acknowledgement. */
+static int answer_dump(struct nl_sock *sock, uint32_t sequence, PlRtnlReader read, gpointer data)
+{
+    g_autofree char *buffer = g_malloc(65536);
+
+    for (;;) {
+        ssize_t n = recv(nl_socket_get_fd(sock), buffer, 65536, 0);
+        int left = (int)n;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno;
+        for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; nlmsg_ok(header, left);
+             header = nlmsg_next(header, &left)) {
+            if (header->nlmsg_seq != sequence)
+                continue;
+            if (header->nlmsg_type == NLMSG_DONE)
+                return 0;
+            if (header->nlmsg_type == NLMSG_ERROR)
+                return -((struct nlmsgerr *)nlmsg_data(header))->error;
+            read(header, data);
+        }
+    }
+}
+
+int pl_rtnl_dump_conntrack(struct nl_sock *sock, PlRtnlReader read, gpointer data)
+{
+    struct nl_msg *message =
+        nlmsg_alloc_simple((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+    struct nfgenmsg info = {.nfgen_family = AF_INET, .version = NFNETLINK_V0};
+    struct nlmsghdr *header;
+    int result;
+
+    if (nlmsg_append(message, &info, sizeof(info), NLMSG_ALIGNTO) < 0) {
+        nlmsg_free(message);
+        return EMSGSIZE;
+    }
+    nl_complete_msg(sock, message);
+    header = nlmsg_hdr(message);
+    if (send(nl_socket_get_fd(sock), header, header->nlmsg_len, 0) < 0)
+        result = errno;
+    else
+        result = answer_dump(sock, header->nlmsg_seq, read, data);
+    nlmsg_free(message);
+    return result;
 }

@@ -20,5 +20,10 @@ int pl_rtnl_carries(struct nl_sock *sock, const char *interface, gboolean *ret_c
 int pl_rtnl_address(struct nl_sock *sock, const PlOp *op, gboolean add);
 int pl_rtnl_route(struct nl_sock *sock, const PlOp *op);
 
+/* Takes what was asked for out of an answer. */
+typedef void (*PlRtnlReader)(const struct nlmsghdr *header, gpointer data);
+
 /* `sock` is one of NETLINK_NETFILTER. */
 int pl_rtnl_flush_conntrack(struct nl_sock *sock);
+/* `read` gets every entry of the namespace's. */
+int pl_rtnl_dump_conntrack(struct nl_sock *sock, PlRtnlReader read, gpointer data);

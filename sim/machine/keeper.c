@@ -21,8 +21,10 @@
 #include <unistd.h>
 
 #include "machine/files.h"
+#include "machine/guest.h"
 #include "machine/home.h"
 #include "machine/namespaces.h"
+#include "machine/parcel.h"
 
 typedef struct {
     unsigned id;
@@ -35,6 +37,7 @@ typedef struct {
     const PlKeeperHost *host;
     int signals;
     GPtrArray *programs; /* Program, owned */
+    PlGuests *guests;
 } Keeper;
 
 static void program_free(gpointer data)
@@ -94,8 +97,10 @@ static void reap(Keeper *keeper, int flags)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, flags)) > 0)
+    while ((pid = waitpid(-1, &status, flags)) > 0) {
         bury(keeper, pid, status);
+        pl_guests_bury(keeper->guests, pid, status);
+    }
     if (pid < 0 && errno == ECHILD) {
         for (guint i = 0; i < keeper->programs->len; i++) {
             Program *program = g_ptr_array_index(keeper->programs, i);
@@ -209,44 +214,44 @@ static void reply(const Keeper *keeper, const PlKeeperReply *message)
         _exit(EXIT_FAILURE);
 }
 
+/* Does it, with the descriptors that came; 0, or errno of what failed. */
+static int obey(Keeper *keeper, const PlKeeperRequest *request, const int *fds, size_t n_fds)
+{
+    gboolean guest = request->kind == PL_KEEPER_GUEST && n_fds == PL_GUEST_FDS;
+    int failed = 0;
+
+    switch (request->kind) {
+    case PL_KEEPER_START:
+        failed = start(keeper, request->id, n_fds == 1 ? fds[0] : -1);
+        break;
+    case PL_KEEPER_KILL:
+        kill_one(keeper, request->id);
+        break;
+    case PL_KEEPER_KILL_ALL:
+        kill_all(keeper);
+        break;
+    case PL_KEEPER_GUEST:
+        failed = guest && pl_guests_welcome(keeper->guests, fds) ? 0 : EBADMSG;
+        break;
+    }
+    /* Those of a guest are the guest's. */
+    for (size_t i = 0; !guest && i < n_fds; i++)
+        close(fds[i]);
+    return failed;
+}
+
 /* One request; the keeper's life ends with the lab's. */
 static void serve(Keeper *keeper)
 {
     PlKeeperRequest request;
     PlKeeperReply answer = {0};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(keeper->host->socket, &message, MSG_CMSG_CLOEXEC);
-    struct cmsghdr *c;
-    int fd = -1, failed = 0;
+    int fds[PL_PARCEL_FDS], failed;
+    size_t n_fds;
 
-    if (n < 0 && errno == EINTR)
-        return;
-    if (n != sizeof(request))
+    if (pl_parcel_receive(keeper->host->socket, &request, sizeof(request), fds, &n_fds) !=
+        sizeof(request))
         _exit(EXIT_SUCCESS);
-    c = CMSG_FIRSTHDR(&message);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-    switch (request.kind) {
-    case PL_KEEPER_START:
-        failed = start(keeper, request.id, fd);
-        break;
-    case PL_KEEPER_KILL:
-        kill_one(keeper, request.id);
-        break;
-    case PL_KEEPER_KILL_ALL:
-        kill_all(keeper);
-        break;
-    }
-    if (fd >= 0)
-        close(fd);
+    failed = obey(keeper, &request, fds, n_fds);
     if (failed) {
         answer.failed = TRUE;
         answer.code = PL_ERROR_FAILED;
@@ -269,8 +274,8 @@ static void forget(Keeper *keeper)
 
 static void turn(Keeper *keeper)
 {
-    guint n = keeper->programs->len;
-    g_autofree struct pollfd *polls = g_new0(struct pollfd, n + 2);
+    guint n = keeper->programs->len, n_guests = pl_guests_count(keeper->guests);
+    g_autofree struct pollfd *polls = g_new0(struct pollfd, n + n_guests + 2);
     struct signalfd_siginfo info;
 
     polls[0] = (struct pollfd){.fd = keeper->host->socket, .events = POLLIN};
@@ -280,7 +285,8 @@ static void turn(Keeper *keeper)
 
         polls[i + 2] = (struct pollfd){.fd = program->pipe, .events = POLLIN};
     }
-    if (poll(polls, n + 2, -1) < 0) {
+    pl_guests_poll(keeper->guests, polls + n + 2);
+    if (poll(polls, n + n_guests + 2, -1) < 0) {
         if (errno != EINTR)
             _exit(EXIT_FAILURE);
         return;
@@ -289,6 +295,8 @@ static void turn(Keeper *keeper)
         if (polls[i + 2].revents)
             drain(keeper, g_ptr_array_index(keeper->programs, i), 1);
     }
+    /* Before they may become fewer. */
+    pl_guests_handle(keeper->guests, polls + n + 2);
     if (polls[1].revents) {
         while (read(keeper->signals, &info, sizeof(info)) > 0)
             ;
@@ -347,6 +355,7 @@ void pl_keeper_main(const PlKeeperHost *host)
     pl_files_close_others(kept, G_N_ELEMENTS(kept));
     own_signals(&keeper);
     keeper.programs = g_ptr_array_new_with_free_func(program_free);
+    keeper.guests = pl_guests_new();
     if (!move_in(host, &error)) {
         ready.failed = TRUE;
         ready.code = error->domain == PL_ERROR ? error->code : PL_ERROR_FAILED;

@@ -11,13 +11,16 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "machine/guest.h"
 #include "machine/keeper.h"
 #include "machine/namespaces.h"
+#include "machine/parcel.h"
 #include "machine/run.h"
 
 /* A keeper answers at once; what takes longer is a machine in need of help. */
@@ -118,27 +121,10 @@ static gboolean hear(PlMachine *machine, GError **error)
     return TRUE;
 }
 
-static gboolean ask(PlMachine *machine, PlKeeperRequest request, int fd, GError **error)
+static gboolean ask(PlMachine *machine, PlKeeperRequest request, const int *fds, size_t n_fds,
+                    GError **error)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (fd >= 0) {
-        struct cmsghdr *c;
-
-        message.msg_control = &control;
-        message.msg_controllen = sizeof(control);
-        c = CMSG_FIRSTHDR(&message);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(fd));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-    }
-    if (sendmsg(machine->socket, &message, MSG_NOSIGNAL) < 0) {
+    if (!pl_parcel_send(machine->socket, &request, sizeof(request), fds, n_fds)) {
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "its first process is dead");
         return FALSE;
     }
@@ -206,7 +192,7 @@ static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError 
     run->share = pl_program_share_new(argv, &fd, error);
     if (!run->share)
         return FALSE;
-    ok = ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_START, .id = run->id}, fd, &local);
+    ok = ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_START, .id = run->id}, &fd, 1, &local);
     close(fd);
     if (!ok)
         g_set_error(
@@ -311,7 +297,7 @@ gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_lim
     if (!run)
         return FALSE;
     if (!pl_run_has_ended(run))
-        ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL, .id = run->id}, -1, NULL);
+        ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL, .id = run->id}, NULL, 0, NULL);
     g_ptr_array_remove(machine->runs, run);
     return ok;
 }
@@ -320,6 +306,48 @@ void pl_machine_kill(PlMachine *machine)
 {
     /* A keeper that cannot do it is killed itself. */
     if (machine->keeper > 0 &&
-        !ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL_ALL}, -1, NULL))
+        !ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL_ALL}, NULL, 0, NULL))
         end_keeper(machine);
+}
+
+/* A file with what guest.h wants of it; -1 with errno. */
+static int write_call(char *const *argv, char *const *envp)
+{
+    g_autoptr(GByteArray) parcel = g_byte_array_new();
+    g_autofree char *argc = g_strdup_printf("%u", g_strv_length((char **)argv));
+    int fd = memfd_create("pinlab-guest", MFD_CLOEXEC);
+
+    pl_parcel_add(parcel, argc);
+    for (; *argv; argv++)
+        pl_parcel_add(parcel, *argv);
+    for (; *envp; envp++)
+        pl_parcel_add(parcel, *envp);
+    if (fd >= 0 && write(fd, parcel->data, parcel->len) == (ssize_t)parcel->len)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+gboolean pl_machine_guest(PlMachine *machine, char *const *argv, char *const *envp,
+                          const int fds[static 3], int connection, GError **error)
+{
+    int sent[PL_GUEST_FDS] = {fds[0], fds[1], fds[2], connection, -1};
+    gboolean ok;
+
+    if (!begin_keeper(machine, error)) {
+        g_prefix_error(error, "host %s: ", machine->name);
+        return FALSE;
+    }
+    sent[4] = write_call(argv, envp);
+    if (sent[4] < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: cannot pass on a command: %s",
+                    machine->name, g_strerror(errno));
+        return FALSE;
+    }
+    ok = ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_GUEST}, sent, PL_GUEST_FDS, error);
+    close(sent[4]);
+    if (!ok)
+        g_prefix_error(error, "host %s: ", machine->name);
+    return ok;
 }

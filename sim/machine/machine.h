@@ -42,3 +42,11 @@ gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_lim
  * next.
  */
 void pl_machine_kill(PlMachine *machine);
+
+/*
+ * Runs a command for somebody outside of the lab, whose connection (guest.h) and stdin, stdout and
+ * stderr these are (borrowed): what becomes of it is said there. In the host's own place: network,
+ * files, current directory.
+ */
+gboolean pl_machine_guest(PlMachine *machine, char *const *argv, char *const *envp,
+                          const int fds[static 3], int connection, GError **error);

@@ -127,7 +127,8 @@ static char *permission_reason(void)
     if (seccomp_filtered())
         return g_strdup("a seccomp filter forbids it, as in most containers: start the container "
                         "with `--security-opt seccomp=unconfined --security-opt "
-                        "apparmor=unconfined` or `--privileged`");
+                        "apparmor=unconfined --security-opt systempaths=unconfined` (Docker; "
+                        "Podman: unmask=ALL) or `--privileged`");
     return g_strdup("user namespaces are not permitted here (by a security module, a chroot or a "
                     "container): run as root, or permit them");
 }

@@ -23,6 +23,15 @@ typedef struct PlProgramResult {
     char *output;    /* stdout and stderr together, as far as kept (the last MiB) */
 } PlProgramResult;
 
+/* An entry of a NAT's connection table. Ports are 0 where the protocol has none. */
+typedef struct PlConnection {
+    uint8_t protocol; /* as in the IP header */
+    PhAddress inside, external, remote;
+    gboolean from_outside; /* its first packet came from the remote end */
+    gboolean replied, assured;
+    uint32_t expires_s;
+} PlConnection;
+
 typedef struct PlEngine {
     const char *name;
     const char *description;
@@ -70,6 +79,20 @@ typedef struct PlEngine {
     /* Waits until at_ns after the engine's clock stood at the last program's readiness, and does
      * the step. */
     gboolean (*step)(PlLab *lab, const PlStep *step, GError **error);
+
+    /* ---- for people who work in a lab (sim/session); NULL where an engine has no such thing ----
+     */
+
+    /* A node as a small machine (sim/machine), which stays the lab's. */
+    struct PlMachine *(*machine)(PlLab *lab, const PlNode *node, GError **error);
+    /* What a NAT translates now: PlConnection. */
+    GArray *(*connections)(PlLab *lab, const PlNode *nat, GError **error);
+    /*
+     * Records these attachments into fd until whoever has the other end of `connection` says stop
+     * or goes away; the words are those of capture/record.h. In a process of its own, whose number
+     * is returned; -1 with an error. All descriptors stay the caller's.
+     */
+    int (*tap)(PlLab *lab, const GPtrArray *attachments, int fd, int connection, GError **error);
 } PlEngine;
 
 void pl_program_result_clear(PlProgramResult *result);

@@ -141,3 +141,21 @@ void pl_verdict_judge(PlVerdict *verdict)
     judge_kind(verdict, PL_NODE_NAT);
     judge_kind(verdict, PL_NODE_HOST);
 }
+
+void pl_verdict_judge_setup(PlVerdict *verdict)
+{
+    for (guint i = 0; i < verdict->subjects->len; i++) {
+        const PlSubject *subject = g_ptr_array_index(verdict->subjects, i);
+
+        if (subject->kind == PL_NODE_NAT && report_uncertified(verdict, subject))
+            continue;
+        for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
+            Judged j = judged(subject, axis);
+
+            if (!j.expected || (j.certified && !differs(axis, j.expected, j.certified)))
+                continue;
+            if (subject->kind != PL_NODE_NAT || !report_mislabelled(verdict, subject, axis))
+                report_difference(verdict, subject, axis);
+        }
+    }
+}

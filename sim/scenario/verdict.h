@@ -59,6 +59,8 @@ PlSubject *pl_verdict_subject(PlVerdict *verdict, const char *name);
 gboolean pl_verdict_axis_ok(const PlSubject *subject, PlAxis axis);
 /* Compares, and adds a reason for each difference. */
 void pl_verdict_judge(PlVerdict *verdict);
+/* The same with what the prober certified only, for a lab that nothing has been observed in. */
+void pl_verdict_judge_setup(PlVerdict *verdict);
 
 /* "schema": 1. The node belongs to the caller. */
 JsonNode *pl_verdict_to_json(const PlVerdict *verdict);

@@ -54,7 +54,9 @@ def test_the_whole_file_in_the_format_document_passes(pinlab, write):
 
 def test_every_command_has_a_man_page(installed):
     pages = installed / "share/man/man1"
-    for page in ("pinlab", "pinlab-list", "pinlab-check", "pinlab-run", "pinlab-matrix"):
+    commands = ("list", "check", "run", "matrix", "script", "up", "exec", "shell", "nat", "capture", "output", "labs",
+                "down")
+    for page in ("pinlab", *(f"pinlab-{command}" for command in commands)):
         text = subprocess.run(["man", "--warnings", str(pages / f"{page}.1")], capture_output=True, text=True, check=True,
                               timeout=60, env={"MANWIDTH": "100", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
         assert text.stderr == ""

@@ -111,6 +111,19 @@ def test_a_lab_in_another_pid_namespace_keeps_its_names(pinlab, write):
 
 
 @needs_root
+def test_a_lab_to_work_in_has_names_too(pinlab):
+    assert pinlab.run("up", "open", "--name", "names-5", "--names").expect(0).stdout == "names-5\n"
+    try:
+        assert names_of("names-5") == ["names-5.alice", "names-5.bob", "names-5.hub"]
+        seen = subprocess.run(["ip", "netns", "exec", "names-5.hub", "ip", "-4", "-o", "address"],
+                              capture_output=True, text=True, timeout=10, check=True).stdout
+        assert "203.0.113.10/24" in seen
+    finally:
+        pinlab.run("down", "names-5").expect(0)
+    assert names_of("names-5") == []
+
+
+@needs_root
 def test_every_run_of_a_repeated_lab_gets_its_names(pinlab):
     result = pinlab.run("run", "open", "--names", "--repeat", "3", "--json", "-").expect(0)
     assert result.json()["totals"]["passed"] == 3

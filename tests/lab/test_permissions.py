@@ -53,9 +53,38 @@ def test_without_user_namespaces_the_matrix_counts_skips(fenced, write):
     assert "user.max_user_namespaces" in report["cells"][0]["reasons"][0]
 
 
+def test_without_user_namespaces_a_lab_to_work_in_is_none(fenced, write):
+    assert "user.max_user_namespaces" in fenced.run("up", write(PLAIN.format(more=""))).expect(77).stderr
+
+
 def test_no_skip_makes_that_a_failure(fenced, write):
     result = fenced.run("matrix", write(PLAIN.format(more="")), "--no-skip", "--json", "-").expect(1)
     assert "user.max_user_namespaces" in result.text
+
+
+def in_a_container(pinlab, *fences):
+    """pinlab as root of a user namespace in which these have been done before."""
+    return Pinlab(pinlab.program, pinlab.topologies,
+                  ["unshare", "-Urmpf", "--mount-proc", "sh", "-c", " && ".join([*fences, 'exec "$@"']), "sh"],
+                  {"HOME": "/", "TMPDIR": "/tmp"})
+
+
+# As container engines do it.
+COVER = "mount -t tmpfs covered /proc/fs"
+READ_ONLY = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys"
+
+
+def test_in_a_container_with_the_documented_options_it_runs(pinlab):
+    in_a_container(pinlab, "true").run("run", pinlab.topologies / "port-restricted.ini", "--no-skip").expect(0)
+
+
+def test_in_a_container_covered_parts_of_proc_do_no_harm(pinlab):
+    in_a_container(pinlab, COVER).run("run", pinlab.topologies / "port-restricted.ini", "--no-skip").expect(0)
+
+
+def test_in_a_container_the_option_that_is_missing_is_named(pinlab):
+    result = in_a_container(pinlab, COVER, READ_ONLY).run("run", pinlab.topologies / "open.ini").expect(77)
+    assert "systempaths=unconfined" in result.text and "/proc/sys/net" in result.text, result.text
 
 
 def kernel_has_queue(tmp_path):

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topology/topology.h"
 #include "topology/units.h"
 
 /* Characters: whatever was typed, the message can be read. */
@@ -78,6 +79,13 @@ int command_refuse(const char *format, ...)
     return EXIT_INPUT;
 }
 
+int command_status(const GError *error)
+{
+    if (g_error_matches(error, PL_ERROR, PL_ERROR_INPUT))
+        return EXIT_INPUT;
+    return g_error_matches(error, PL_ERROR, PL_ERROR_UNSUPPORTED) ? EXIT_SKIPPED : EXIT_FAILURE;
+}
+
 gboolean command_parse(const Command *command, const GOptionEntry *entries, int argc, char **argv,
                        char ***ret_arguments, int *ret_status)
 {
@@ -97,6 +105,7 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
 
     g_set_prgname(name);
     g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_set_strict_posix(context, command->has_command);
     g_option_context_set_summary(context, command->summary);
     g_option_context_set_description(context, command->description);
     if (entries)

@@ -5,7 +5,9 @@
 #include <glib.h>
 
 enum {
-    EXIT_INPUT = 2, /* the user's files or arguments are wrong */
+    EXIT_INPUT = 2,    /* the user's files or arguments are wrong */
+    EXIT_SKIPPED = 77, /* this machine or engine cannot do it */
+    EXIT_EXEC = 125,   /* of exec and shell: the command never ran; others are the command's own */
 };
 
 /* For the descriptions of commands that run labs, and of those that only read. */
@@ -27,6 +29,7 @@ typedef struct Command {
     const char *parameters; /* as the usage line shows them */
     const char *summary;    /* one sentence with a full stop at its end, perhaps more */
     const char *description;
+    gboolean has_command; /* options end with the first argument: the rest is a command's */
 } Command;
 
 /* Each takes what follows its name on the command line, argv[0] being the name. */
@@ -34,6 +37,15 @@ int command_list(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_matrix(int argc, char **argv);
+int command_script(int argc, char **argv);
+int command_up(int argc, char **argv);
+int command_exec(int argc, char **argv);
+int command_shell(int argc, char **argv);
+int command_nat(int argc, char **argv);
+int command_capture(int argc, char **argv);
+int command_output(int argc, char **argv);
+int command_labs(int argc, char **argv);
+int command_down(int argc, char **argv);
 
 /*
  * Reads the options (a list ended by {NULL}; may be NULL) out of argv and leaves the rest in
@@ -45,3 +57,6 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
 
 /* "pinlab: MESSAGE" on stderr; returns EXIT_INPUT. */
 int command_refuse(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* The exit status for an error: EXIT_INPUT, EXIT_SKIPPED or EXIT_FAILURE. */
+int command_status(const GError *error);

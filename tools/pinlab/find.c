@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pinlab/command.h"
+
 #define SUFFIX ".ini"
 
 /* An installed program has nothing to look for above its prefix. */
@@ -170,4 +172,27 @@ GPtrArray *find_load(const GPtrArray *paths)
             fprintf(stderr, "%s\n", error->message);
     }
     return topologies->len == paths->len ? g_steal_pointer(&topologies) : NULL;
+}
+
+PlTopology *find_one(const char *command, char *const *arguments)
+{
+    g_autoptr(GPtrArray) paths = NULL;
+    g_autoptr(GPtrArray) topologies = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!arguments[0] || arguments[1]) {
+        command_refuse("%s takes one topology (see pinlab %s --help)", command, command);
+        return NULL;
+    }
+    if (g_file_test(arguments[0], G_FILE_TEST_IS_DIR)) {
+        command_refuse("%s is a directory; %s takes one topology", arguments[0], command);
+        return NULL;
+    }
+    paths = find_paths(arguments, &error);
+    if (!paths) {
+        command_refuse("%s", error->message);
+        return NULL;
+    }
+    topologies = find_load(paths);
+    return topologies ? g_ptr_array_steal_index(topologies, 0) : NULL;
 }

@@ -14,3 +14,6 @@ GPtrArray *find_paths(char *const *arguments, GError **error);
 /* Loads them all (PlTopology, owned); says on stderr what is wrong with any, and returns NULL then.
  */
 GPtrArray *find_load(const GPtrArray *paths);
+
+/* The one topology that a command's only argument names; NULL with a message on stderr. */
+PlTopology *find_one(const char *command, char *const *arguments);

@@ -14,10 +14,11 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"list", command_list},
-    {"check", command_check},
-    {"run", command_run},
-    {"matrix", command_matrix},
+    {"list", command_list},       {"check", command_check},   {"run", command_run},
+    {"matrix", command_matrix},   {"script", command_script}, {"up", command_up},
+    {"exec", command_exec},       {"shell", command_shell},   {"nat", command_nat},
+    {"capture", command_capture}, {"output", command_output}, {"labs", command_labs},
+    {"down", command_down},
 };
 
 static const Command pinlab = {
@@ -29,11 +30,22 @@ static const Command pinlab = {
                "every NAT, runs the hosts' programs, and says from the packets what happened. It\n"
                "needs no root.",
     .description =
-        "Commands:\n"
+        "Commands on topologies:\n"
         "  list                   Show topologies: name, hosts, NATs, title\n"
         "  check                  Check topology files, and do nothing else\n"
         "  run                    Run one topology and show its whole verdict\n"
         "  matrix                 Run many topologies and show a table\n"
+        "  script                 Print a shell program that wires a topology without pinlab\n"
+        "\n"
+        "Commands on a lab that one works in:\n"
+        "  up                     Build a lab and keep it\n"
+        "  exec                   Run a command on a host\n"
+        "  shell                  Run a shell on a host\n"
+        "  nat                    Show a NAT's table, flush it, reboot it, change its address\n"
+        "  capture                Record interfaces, for Wireshark and tshark\n"
+        "  output                 Show what a host's own program put out\n"
+        "  labs                   Show the labs that stand\n"
+        "  down                   Take labs down\n"
         "\n"
         "Each command has its own --help.\n"
         "\n"
@@ -46,6 +58,15 @@ static const Command pinlab = {
         "  share/doc/pinhole, beside verdict.md about JSON reports.\n"
         "\n" COMMAND_EXIT_STATUS_RUNS,
 };
+
+static int no_command(const char *name)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+        g_string_append_printf(names, "%s%s", i ? ", " : "", commands[i].name);
+    return command_refuse("there is no command %s (there are: %s)", name, names->str);
+}
 
 /* A descriptor of 0 to 2 that is closed would be the next file's, which would then be written to:
  * in its place comes one of which every use fails (of standard error, is lost). */
@@ -78,8 +99,7 @@ static int run(int argc, char **argv)
             if (strcmp(argv[1], commands[i].name) == 0)
                 return commands[i].run(argc - 1, argv + 1);
         }
-        return command_refuse("there is no command %s (there are: list, check, run, matrix)",
-                              argv[1]);
+        return no_command(argv[1]);
     }
     if (!command_parse(&pinlab, NULL, argc, argv, &rest, &status))
         return status;

@@ -84,8 +84,7 @@ static gboolean read_count(const char *option, const char *word, guint64 max, un
     return TRUE;
 }
 
-/* The last of the run's seeds has to be one, too. */
-static gboolean read_seed(const char *word, unsigned repeat, uint64_t *ret_seed, int *ret_status)
+gboolean options_seed(const char *word, unsigned repeat, uint64_t *ret_seed, int *ret_status)
 {
     guint64 max = PL_SEED_MAX - (repeat - 1), value;
     g_autofree char *wanted = g_strdup_printf("a number from 0 to %" G_GUINT64_FORMAT, max);
@@ -148,7 +147,7 @@ static gboolean read_words(Options *options, const Words *words, int *ret_status
     return read_engine(words->engine ? words->engine : "kernel", &options->engine, ret_status) &&
            read_count("--jobs", words->jobs, JOBS_MAX, &options->jobs, ret_status) &&
            read_count("--repeat", words->repeat, REPEAT_MAX, &options->repeat, ret_status) &&
-           read_seed(words->seed, options->repeat, &options->seed, ret_status) &&
+           options_seed(words->seed, options->repeat, &options->seed, ret_status) &&
            read_shard(words->shard, options, ret_status) &&
            read_timeout(words->timeout, &options->timeout_ns, ret_status) &&
            check_path("--pcap", options->pcap, "a directory", ret_status) &&

@@ -21,5 +21,8 @@ typedef struct Options {
 /* As command_parse. --shard is known only where `sharded`. */
 gboolean options_parse(Options *options, const Command *command, gboolean sharded, int argc,
                        char **argv, int *ret_status);
+/* The seed that was given, or a random one for NULL. The last of `repeat` runs has to have one,
+   too. FALSE when the command is to end with *ret_status. */
+gboolean options_seed(const char *word, unsigned repeat, uint64_t *ret_seed, int *ret_status);
 void options_clear(Options *options);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)

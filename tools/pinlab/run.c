@@ -22,23 +22,16 @@ static const Command command = {
 int command_run(int argc, char **argv)
 {
     g_auto(Options) options = {0};
-    g_autoptr(GPtrArray) paths = NULL;
-    g_autoptr(GPtrArray) topologies = NULL;
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) topologies =
+        g_ptr_array_new_with_free_func((GDestroyNotify)pl_topology_free);
+    PlTopology *topology;
     int status;
 
     if (!options_parse(&options, &command, /* sharded= */ FALSE, argc, argv, &status))
         return status;
-    if (g_strv_length(options.arguments) != 1)
-        return command_refuse("run takes one topology (see pinlab run --help)");
-    if (g_file_test(options.arguments[0], G_FILE_TEST_IS_DIR))
-        return command_refuse("%s is a directory; run takes one topology, matrix takes many",
-                              options.arguments[0]);
-    paths = find_paths(options.arguments, &error);
-    if (!paths)
-        return command_refuse("%s", error->message);
-    topologies = find_load(paths);
-    if (!topologies)
+    topology = find_one("run", options.arguments);
+    if (!topology)
         return EXIT_INPUT;
+    g_ptr_array_add(topologies, topology);
     return execute(&options, topologies, /* single= */ TRUE);
 }

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Connections out of ctnetlink. An entry is a pair of tuples: `original`, as the first packet came,
+ * and `reply`, as answers come. What is not the mirror image of the other was translated:
+ *
+ *   original  192.168.1.2:5000 -> 203.0.113.10:4000      inside -> remote
+ *   reply     203.0.113.10:4000 -> 203.0.113.2:61234     remote -> external
+ *
+ * For a flow that began outside (a port forward, a cone's guest) it is the other way round:
+ *
+ *   original  203.0.113.10:4001 -> 203.0.113.2:61234     remote -> external
+ *   reply     192.168.1.2:5000 -> 203.0.113.10:4001      inside -> remote
+ */
+#include "kernel/conntrack.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "kernel/rtnl.h"
+
+typedef struct Tuple {
+    PhAddress source, destination;
+    uint8_t protocol;
+} Tuple;
+
+static struct nlattr *inner(struct nlattr *nest, int type)
+{
+    return nest ? nla_find(nla_data(nest), nla_len(nest), type) : NULL;
+}
+
+static gboolean read_u16(struct nlattr *nest, int type, uint16_t *ret_value)
+{
+    struct nlattr *attribute = inner(nest, type);
+    uint16_t value;
+
+    if (!attribute || nla_len(attribute) < (int)sizeof(value))
+        return FALSE;
+    memcpy(&value, nla_data(attribute), sizeof(value));
+    *ret_value = ntohs(value);
+    return TRUE;
+}
+
+static gboolean read_u32(struct nlattr *attribute, uint32_t *ret_value)
+{
+    uint32_t value;
+
+    if (!attribute || nla_len(attribute) < (int)sizeof(value))
+        return FALSE;
+    memcpy(&value, nla_data(attribute), sizeof(value));
+    *ret_value = ntohl(value);
+    return TRUE;
+}
+
+/* IPv4 only, as the engine's rules are. Without ports (ICMP) they are 0. */
+static gboolean read_tuple(struct nlattr *nest, Tuple *ret_tuple)
+{
+    struct nlattr *ip = inner(nest, CTA_TUPLE_IP), *proto = inner(nest, CTA_TUPLE_PROTO);
+    struct nlattr *number = inner(proto, CTA_PROTO_NUM);
+    uint32_t source, destination;
+    uint16_t source_port = 0, destination_port = 0;
+
+    if (!number || nla_len(number) < 1 || !read_u32(inner(ip, CTA_IP_V4_SRC), &source) ||
+        !read_u32(inner(ip, CTA_IP_V4_DST), &destination))
+        return FALSE;
+    read_u16(proto, CTA_PROTO_SRC_PORT, &source_port);
+    read_u16(proto, CTA_PROTO_DST_PORT, &destination_port);
+    /* An echo's identifier is translated like a port, the inside's and external one's. */
+    if (read_u16(proto, CTA_PROTO_ICMP_ID, &source_port))
+        destination_port = source_port;
+    ret_tuple->protocol = *(uint8_t *)nla_data(number);
+    ret_tuple->source = ph_address_ipv4(source, source_port);
+    ret_tuple->destination = ph_address_ipv4(destination, destination_port);
+    return TRUE;
+}
+
+gboolean pl_conntrack_parse(const struct nlmsghdr *header, PlConnection *ret_connection)
+{
+    const int head = sizeof(struct nfgenmsg);
+    struct nlmsghdr *message = (struct nlmsghdr *)header;
+    Tuple original, reply;
+    uint32_t status = 0, timeout = 0;
+
+    if (header->nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW) ||
+        !nlmsg_valid_hdr(message, head) ||
+        !read_tuple(nlmsg_find_attr(message, head, CTA_TUPLE_ORIG), &original) ||
+        !read_tuple(nlmsg_find_attr(message, head, CTA_TUPLE_REPLY), &reply))
+        return FALSE;
+    read_u32(nlmsg_find_attr(message, head, CTA_STATUS), &status);
+    read_u32(nlmsg_find_attr(message, head, CTA_TIMEOUT), &timeout);
+    *ret_connection = (PlConnection){
+        .protocol = original.protocol,
+        .from_outside = (status & IPS_DST_NAT) && !(status & IPS_SRC_NAT),
+        .replied = (status & IPS_SEEN_REPLY) != 0,
+        .assured = (status & IPS_ASSURED) != 0,
+        .expires_s = timeout,
+    };
+    if (ret_connection->from_outside) {
+        ret_connection->inside = reply.source;
+        ret_connection->external = original.destination;
+        ret_connection->remote = original.source;
+    } else {
+        ret_connection->inside = original.source;
+        ret_connection->external = reply.destination;
+        ret_connection->remote = original.destination;
+    }
+    if (original.protocol == IPPROTO_ICMP)
+        ret_connection->remote.port = 0;
+    return TRUE;
+}
+
+static void add(const struct nlmsghdr *header, gpointer data)
+{
+    PlConnection connection;
+
+    if (pl_conntrack_parse(header, &connection))
+        g_array_append_val((GArray *)data, connection);
+}
+
+static gint compare(gconstpointer left, gconstpointer right)
+{
+    const PlConnection *a = left, *b = right;
+    int order = ph_address_compare(&a->inside, &b->inside);
+
+    if (order == 0)
+        order = (int)a->protocol - (int)b->protocol;
+    if (order == 0)
+        order = ph_address_compare(&a->external, &b->external);
+    return order ? order : ph_address_compare(&a->remote, &b->remote);
+}
+
+GArray *pl_conntrack_list(PlSpaces *spaces, const PlNode *nat, GError **error)
+{
+    g_autoptr(GArray) connections = g_array_new(FALSE, FALSE, sizeof(PlConnection));
+    struct nl_sock *sock;
+    int result;
+
+    if (!pl_spaces_enter(spaces, PL_SPACE_OF(nat), error)) {
+        pl_spaces_rest(spaces);
+        return NULL;
+    }
+    sock = pl_rtnl_open(NETLINK_NETFILTER);
+    result = sock ? pl_rtnl_dump_conntrack(sock, add, connections) : errno;
+    if (sock)
+        nl_socket_free(sock);
+    pl_spaces_rest(spaces);
+    if (result != 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot read the connections of nat %s: %s",
+                    nat->name, g_strerror(result));
+        return NULL;
+    }
+    g_array_sort(connections, compare);
+    return g_steal_pointer(&connections);
+}

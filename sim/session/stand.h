@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Makes a lab that is fit to work in. Private to this room. */
+#pragma once
+
+#include "scenario/engine.h"
+
+/*
+ * Up, certified by the prober, made new again, and with the programs of its hosts running. NULL
+ * with an error, and nothing left, when the engine cannot express the topology
+ * (PL_ERROR_UNSUPPORTED), a NAT is not what its file says, or a program does not get ready.
+ */
+PlLab *pl_stand_up(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
+                   GError **error);

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The pytest plugin, as installed: its documented example passes, and a test that fails leaves what it takes to see why.
+In /var/tmp, since hosts have a /tmp of their own."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from conftest import LIMIT_SECONDS, ROOT
+
+FAILING = """
+import sys
+import pytest
+
+@pytest.mark.topology("home.ini")
+def test_fails(lab):
+    lab.host("hub").popen([sys.executable, "-c", "print('a word from the hub', flush=True); input()"], ready="a word")
+    lab.host("alice").run(["ping", "-c", "2", "hub"])
+    lab.host("alice").run(["sh", "-c", "echo why it failed; exit 3"])
+
+@pytest.mark.topology("home.ini")
+def test_passes(lab):
+    assert lab.host("alice").run(["cat"], input="in and out").stdout == "in and out"
+    assert lab.host("alice").run(["false"], check=False).returncode == 1
+
+@pytest.mark.topology("home.ini")
+def test_is_impatient(lab):
+    lab.host("alice").run(["sh", "-c", "echo slow; exec tail -f /dev/null"], timeout=1)
+
+@pytest.mark.topology("home.ini")
+def test_waits_for_the_dead(lab):
+    lab.host("alice").popen(["sh", "-c", "echo last words; exit 4"], ready="never")
+
+@pytest.mark.topology('''
+[topology]
+title = T
+[network internet]
+subnet = 203.0.113.0/24
+[host alice]
+on = internet
+[host bob]
+on = internet
+[link alice]
+loss = 1%
+''')
+def test_cannot_be_built(lab):
+    pass
+
+@pytest.mark.topology("no-such-topology")
+def test_has_no_topology(lab):
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def project(installed):
+    """The document's files."""
+    directory = Path(tempfile.mkdtemp(prefix="pinlab-harness-", dir="/var/tmp"))
+    text = (ROOT / "docs/harness.md").read_text()
+    for name, body in re.findall(r"^([a-z_]+\.(?:py|ini)):\n\n((?:(?:    .*)?\n)+)", text, re.M):
+        lines = (line[4:] for line in body.rstrip().splitlines())
+        (directory / name).write_text("\n".join(lines).replace("/usr/local", str(installed)) + "\n")
+    assert len(list(directory.iterdir())) == 6
+    yield directory
+    shutil.rmtree(directory)
+
+
+def run_pytest(project, *arguments):
+    env = {key: value for key, value in os.environ.items() if key != "PINLAB" and not key.startswith("PYTEST")}
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments], cwd=project,
+                          env=env, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
+
+
+@pytest.mark.xdist_group("harness")
+def test_the_documented_example_passes(project):
+    done = run_pytest(project, "test_reflector.py")
+    assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr
+    assert not (project / "pinlab-artifacts").exists()
+
+
+@pytest.mark.xdist_group("harness")
+def test_a_failure_leaves_captures_and_output(project):
+    (project / "test_failing.py").write_text(FAILING)
+    done = run_pytest(project, "test_failing.py", "--pinlab-seed", "42", "--pinlab-artifacts", "kept")
+    said = done.stdout
+    assert "4 failed, 1 passed, 1 skipped" in said or "3 failed, 1 passed, 1 skipped, 1 error" in said, said + done.stderr
+    assert "pinlab up " in said and "--seed 42" in said
+    for words in ("why it failed", "did not end in 1 s", "slow", "ended with status 4", "last words",
+                  "there is no topology no-such-topology"):
+        assert words in said, words
+    kept = project / "kept/test_failing.py-test_fails"
+    logs = {path.name.split("-", 1)[1]: path.read_text() for path in kept.glob("*.log")}
+    assert logs[f"hub-{Path(sys.executable).name}.log"].startswith("a word from the hub\n")
+    assert logs["alice-sh.log"] == "why it failed\n"
+    packets = subprocess.run(["tshark", "-n", "-r", kept / "captures.pcapng", "-Y", "icmp"], capture_output=True,
+                             text=True, check=True, timeout=60).stdout.splitlines()
+    assert len(packets) == 3 * 4, "two echoes and their answers, on each of three interfaces"
+    assert not (project / "kept/test_failing.py-test_passes").exists()
+    skipped = run_pytest(project, "test_failing.py", "-k", "cannot_be_built", "--pinlab-no-skip")
+    assert skipped.returncode == 1 and "cannot express link alice loss" in skipped.stdout

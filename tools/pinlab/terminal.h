@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A terminal for a command that runs elsewhere: a pty whose other side is ours, as ssh -t makes. */
+#pragma once
+
+#include <glib.h>
+#include <poll.h>
+
+typedef struct Terminal Terminal;
+
+/* Whether standard input and output are both a terminal. */
+gboolean terminal_is_here(void);
+
+/* As large as ours, which is raw from now on. NULL when none can be had. */
+Terminal *terminal_new(void);
+/* The command's side; closed, by us, once it is passed on. */
+int terminal_slave(const Terminal *terminal);
+void terminal_pass_on(Terminal *terminal);
+
+/* What is to be polled, and what to do then. */
+#define TERMINAL_POLLS 2
+void terminal_poll(const Terminal *terminal, struct pollfd polls[static TERMINAL_POLLS]);
+void terminal_relay(Terminal *terminal, const struct pollfd polls[static TERMINAL_POLLS]);
+/* SIGWINCH came. */
+void terminal_resize(const Terminal *terminal);
+
+/* Shows what is left, and gives our terminal back as it was. NULL is allowed. */
+void terminal_free(Terminal *terminal);

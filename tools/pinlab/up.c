@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pinlab up: a lab to work in. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel/kernel.h"
+#include "machine/names.h"
+#include "pinlab/find.h"
+#include "pinlab/options.h"
+#include "session/session.h"
+
+static const Command command = {
+    .name = "up",
+    .parameters = "TOPOLOGY",
+    .summary =
+        "Build a lab and keep it.\n"
+        "\n"
+        "TOPOLOGY is a file, or a topology's bare name (see pinlab --help). Its NATs are\n"
+        "certified, its hosts' programs started; then the lab's name is printed, and the lab\n"
+        "stands until pinlab down. Steps and expectations of the file are not for this\n"
+        "command. The exit status is 1 when a NAT is not what the file says or a program\n"
+        "does not get ready, 77 when this machine cannot do it.",
+    .description = "Examples:\n"
+                   "  pinlab up two-homes\n"
+                   "  pinlab exec two-homes alice -- ping -c 1 hub\n"
+                   "  pinlab down two-homes\n",
+};
+
+static void print_name(gpointer data)
+{
+    puts(data);
+    fflush(stdout);
+}
+
+static void tell_ready(gpointer data)
+{
+    (void)!write(*(const int *)data, "R", 1);
+}
+
+static int in_foreground(PlSessionOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    int signal;
+
+    options->ready = print_name;
+    options->data = (gpointer)options->name;
+    if (pl_session_hold(options, &signal, &error))
+        return signal ? 128 + signal : EXIT_SUCCESS;
+    command_refuse("%s", error->message);
+    return command_status(error);
+}
+
+/* The lab's holder: nobody's child, with nobody's terminal. Says R, or a digit string and why. */
+static G_NORETURN void hold_detached(PlSessionOptions *options, int report)
+{
+    g_autoptr(GError) error = NULL;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), signal;
+
+    setsid();
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        dup2(null, fd);
+    options->ready = tell_ready;
+    options->data = &report;
+    options->patron = report;
+    if (!pl_session_hold(options, &signal, &error)) {
+        g_autofree char *text = g_strdup_printf("%d %s", command_status(error), error->message);
+
+        (void)!write(report, text, strlen(text));
+    }
+    _exit(EXIT_SUCCESS);
+}
+
+static int detached(PlSessionOptions *options)
+{
+    g_autoptr(GString) said = g_string_new(NULL);
+    char buffer[4096], *reason;
+    int ends[2], status;
+    ssize_t n;
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+        command_refuse("cannot start a process");
+        return EXIT_FAILURE;
+    }
+    if (pid == 0) {
+        close(ends[0]);
+        signal(SIGPIPE, SIG_IGN);
+        hold_detached(options, ends[1]);
+    }
+    close(ends[1]);
+    while (said->str[0] != 'R' && (n = read(ends[0], buffer, sizeof(buffer))) > 0)
+        g_string_append_len(said, buffer, n);
+    if (said->str[0] == 'R') {
+        print_name((gpointer)options->name);
+        return EXIT_SUCCESS;
+    }
+    waitpid(pid, NULL, 0);
+    status = (int)strtol(said->str, &reason, 10);
+    command_refuse("%s", *reason ? reason + 1 : "the lab ended before it was ready");
+    return *reason ? status : EXIT_FAILURE;
+}
+
+int command_up(int argc, char **argv)
+{
+    g_autofree char *word = NULL, *name = NULL;
+    gboolean names = FALSE, foreground = FALSE;
+    const GOptionEntry entries[] = {
+        {"name", 'n', 0, G_OPTION_ARG_STRING, &name, "Call the lab LAB (default: as the topology)",
+         "LAB"},
+        {"seed", 's', 0, G_OPTION_ARG_STRING, &word,
+         "Make everything random follow from N (default: another one each time)", "N"},
+        {"names", 0, 0, G_OPTION_ARG_NONE, &names,
+         "Give namespaces names for `ip netns exec`: LAB.NODE (root only)", NULL},
+        {"foreground", 'f', 0, G_OPTION_ARG_NONE, &foreground,
+         "Stay, and take the lab down when interrupted", NULL},
+        {0},
+    };
+    g_auto(GStrv) arguments = NULL;
+    g_autoptr(PlTopology) topology = NULL;
+    PlSessionOptions options = {.engine = &pl_kernel_engine, .patron = -1};
+    int status;
+
+    if (!command_parse(&command, entries, argc, argv, &arguments, &status) ||
+        !options_seed(word, 1, &options.seed, &status))
+        return status;
+    topology = find_one("up", arguments);
+    if (!topology)
+        return EXIT_INPUT;
+    pl_names_sweep();
+    options.topology = topology;
+    options.name = name ? name : topology->name;
+    options.names = names;
+    return foreground ? in_foreground(&options) : detached(&options);
+}
