@@ -96,20 +96,23 @@ static char **environment(char *const *variables)
     return (char **)g_ptr_array_free(g_steal_pointer(&kept), FALSE);
 }
 
-static gboolean can_run(Call *call, const char *path)
+/* In a place of PATH that may not be searched there is nothing to be found, as for a shell. */
+static gboolean can_run(Call *call, const char *path, gboolean searched)
 {
     struct stat status;
 
-    if (stat(path, &status) < 0 || S_ISDIR(status.st_mode)) {
-        if (errno == EACCES || S_ISDIR(status.st_mode))
+    if (stat(path, &status) < 0) {
+        if (errno == EACCES && !searched)
             call->refused = EACCES;
         return FALSE;
     }
-    if (access(path, X_OK) < 0) {
+    if (S_ISDIR(status.st_mode))
+        call->refused = EACCES;
+    else if (access(path, X_OK) == 0)
+        return TRUE;
+    else
         call->refused = errno;
-        return FALSE;
-    }
-    return TRUE;
+    return FALSE;
 }
 
 /* By the caller's PATH, in the host's file system. */
@@ -120,14 +123,14 @@ static void find_program(Call *call)
     g_auto(GStrv) places = g_strsplit(list ? list : "/usr/bin:/bin", ":", -1);
 
     if (strchr(name, '/')) {
-        if (can_run(call, name))
+        if (can_run(call, name, /* searched= */ FALSE))
             call->path = g_strdup(name);
         return;
     }
     for (size_t i = 0; *name && places[i] && !call->path; i++) {
         g_autofree char *path = g_build_filename(*places[i] ? places[i] : ".", name, NULL);
 
-        if (can_run(call, path))
+        if (can_run(call, path, /* searched= */ TRUE))
             call->path = g_steal_pointer(&path);
     }
 }

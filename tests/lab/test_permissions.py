@@ -54,7 +54,7 @@ def test_without_user_namespaces_the_matrix_counts_skips(fenced, write):
 
 
 def test_without_user_namespaces_a_lab_to_work_in_is_none(fenced, write):
-    assert "user.max_user_namespaces" in fenced.run("up", write(PLAIN.format(more=""))).expect(77).stderr
+    assert "user.max_user_namespaces" in fenced.run("up", write(PLAIN.format(more="")), "--name", f"fenced-{os.getpid()}").expect(77).stderr
 
 
 def test_no_skip_makes_that_a_failure(fenced, write):

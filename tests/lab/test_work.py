@@ -152,19 +152,20 @@ def test_a_nat_that_is_not_what_its_file_says_is_no_lab(pinlab, write, tmp_path)
     (tmp_path / "own.nft").write_text("table ip t {\n chain c {\n type nat hook postrouting priority srcnat\n"
                                       " oifname $OUTSIDE masquerade fully-random\n }\n}\n")
     path = write(ALICE.format(behaviour="full-cone\nrules = own.nft", run="true", ready="exit"))
-    result = pinlab.run("up", path).expect(1)
+    result = pinlab.run("up", path, "--name", f"failing-{os.getpid()}").expect(1)
     assert "nat home is labelled" in result.stderr and result.stdout == ""
 
 
 def test_a_program_that_does_not_get_ready_is_no_lab(pinlab, write):
     path = write(ALICE.format(behaviour="full-cone", run='sh -c "echo oops; exit 3"', ready="udp 9"))
-    result = pinlab.run("up", path).expect(1)
+    result = pinlab.run("up", path, "--name", f"unready-{os.getpid()}").expect(1)
     assert "ended with status 3 before it was ready" in result.stderr and "oops" in result.stderr
 
 
 def test_what_the_kernel_cannot_express_is_no_lab(pinlab, write):
     path = write(ALICE.format(behaviour="full-cone", run="true", ready="exit") + "[link alice]\nloss = 1%\n")
-    assert "cannot express link alice loss" in pinlab.run("up", path).expect(77).stderr
+    result = pinlab.run("up", path, "--name", f"lossy-{os.getpid()}").expect(77)
+    assert "cannot express link alice loss" in result.stderr
 
 
 def test_a_wrong_file_is_no_lab(pinlab, write):
