@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the machine does not allow or cannot do is a skip by name, and with --no-skip a failure."""
 
+import os
 import shutil
 import subprocess
 
@@ -54,7 +55,8 @@ def test_without_user_namespaces_the_matrix_counts_skips(fenced, write):
 
 
 def test_without_user_namespaces_a_lab_to_work_in_is_none(fenced, write):
-    assert "user.max_user_namespaces" in fenced.run("up", write(PLAIN.format(more="")), "--name", f"fenced-{os.getpid()}").expect(77).stderr
+    result = fenced.run("up", write(PLAIN.format(more="")), "--name", f"fenced-{os.getpid()}").expect(77)
+    assert "user.max_user_namespaces" in result.stderr
 
 
 def test_no_skip_makes_that_a_failure(fenced, write):
