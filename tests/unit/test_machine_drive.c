@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "machine/sandbox.h"
+#include "in_sandbox.h"
 #include "machine/socket.h"
 
 typedef struct {
@@ -296,25 +296,6 @@ static void unreachable_port(void)
     g_assert_true(ph_address_equal(&unreachable, &remote));
     g_assert_false(pl_socket_take_error(fd, &unreachable));
     close(fd);
-}
-
-static int in_sandbox(gpointer data)
-{
-    ((void (*)(void))(uintptr_t)data)();
-    return 0;
-}
-
-static void test_in_sandbox(gconstpointer data)
-{
-    g_autoptr(GError) error = NULL;
-    PlSandbox sandbox;
-
-    if (pl_sandbox_start(in_sandbox, (gpointer)(uintptr_t)data, &sandbox, &error)) {
-        g_assert_cmpint(pl_sandbox_wait(&sandbox), ==, 0);
-        return;
-    }
-    g_assert_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED);
-    g_test_skip(error->message);
 }
 
 int main(int argc, char **argv)

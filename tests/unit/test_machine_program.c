@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "machine/sandbox.h"
+#include "in_sandbox.h"
 
 #define SECOND_NS G_GUINT64_CONSTANT(1000000000)
 /* Far beyond what a loaded machine needs. */
@@ -400,25 +400,6 @@ static void run_fails(void)
     g_assert_false(pl_machine_run(world.machine, argv, SECOND_NS / 5, &error));
     g_assert_nonnull(strstr(error->message, "did not end within 0.2 s"));
     world_free(&world);
-}
-
-static int in_sandbox(gpointer data)
-{
-    ((void (*)(void))(uintptr_t)data)();
-    return 0;
-}
-
-static void test_in_sandbox(gconstpointer data)
-{
-    g_autoptr(GError) error = NULL;
-    PlSandbox sandbox;
-
-    if (pl_sandbox_start(in_sandbox, (gpointer)(uintptr_t)data, &sandbox, &error)) {
-        g_assert_cmpint(pl_sandbox_wait(&sandbox), ==, 0);
-        return;
-    }
-    g_assert_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED);
-    g_test_skip(error->message);
 }
 
 int main(int argc, char **argv)
