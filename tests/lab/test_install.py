@@ -54,7 +54,8 @@ def test_the_whole_file_in_the_format_document_passes(pinlab, write):
 
 def test_every_command_has_a_man_page(installed):
     pages = installed / "share/man/man1"
-    for page in ("pinlab", "pinlab-list", "pinlab-check", "pinlab-run", "pinlab-matrix"):
+    for page in ("pinlab", "pinlab-list", "pinlab-check", "pinlab-run", "pinlab-matrix", "pinhole", "pinhole-hub",
+                 "pinhole-classify", "pinhole-key"):
         text = subprocess.run(["man", "--warnings", str(pages / f"{page}.1")], capture_output=True, text=True, check=True,
                               timeout=60, env={"MANWIDTH": "100", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
         assert text.stderr == ""
