@@ -14,7 +14,7 @@ static const Command command = {
         "Serve those who want to know their NAT.\n"
         "\n"
         "The hub answers STUN (RFC 8489, RFC 5780, RFC 3489) by UDP, on two ports of each of its\n"
-        "addresses. With two addresses it can tell everything, with one it cannot tell filtering.\n"
+        "addresses. With two addresses it can tell everything, with one much stays unknown.\n"
         "It runs until it gets SIGINT or SIGTERM. When it serves, it says so in a line: "
         "\"ready\",\n"
         "and each address with its port.",
