@@ -19,8 +19,8 @@ G_STATIC_ASSERT(PH_KEY_BYTES == crypto_scalarmult_BYTES);
 
 static gboolean fail(GError **error, int number, const char *what, const char *path)
 {
-    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(number), "cannot %s %s: %s", what, path,
-                g_strerror(number));
+    g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(number), "cannot %s %s: %s", what,
+                path, g_strerror(number));
     return FALSE;
 }
 

@@ -14,11 +14,12 @@
 #include "sockaddr.h"
 #include "system.h"
 
-#define BATCH          64
-#define DATAGRAM_MAX   2048      /* longer ones are not ours, and dropped */
-#define TRANSMIT_MAX   1500      /* what an agent sends fits one packet */
-#define BUFFER_BYTES   (1 << 20) /* asked of the system, which may give less */
-#define ERRORS_AT_ONCE 64        /* taken from an error queue before others have their turn */
+#define BATCH               64
+#define DATAGRAM_MAX        2048      /* longer ones are not ours, and dropped */
+#define TRANSMIT_MAX        1500      /* what an agent sends fits one packet */
+#define BUFFER_BYTES        (1 << 20) /* asked of the system, which may give less */
+#define ERROR_CONTROL_BYTES 512 /* an error and the address of who sent it, with room to spare */
+#define ERRORS_AT_ONCE      64  /* taken from an error queue before others have their turn */
 
 typedef struct Udp {
     PhSockets *sockets;
@@ -28,17 +29,11 @@ typedef struct Udp {
     GSource *watch;
 } Udp;
 
-/* Room for a TTL as ancillary data. */
-typedef union Control {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(int))];
-} Control;
-
 typedef struct Outgoing {
     Udp *udp;
     struct sockaddr_storage to;
     struct iovec part;
-    Control control;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))]; /* a TTL */
     uint8_t bytes[TRANSMIT_MAX];
 } Outgoing;
 
@@ -129,15 +124,12 @@ static void take_errors(Udp *udp, uint64_t now)
     socklen_t length = sizeof(pending);
 
     for (unsigned i = 0; i < ERRORS_AT_ONCE; i++) {
-        union {
-            struct cmsghdr align;
-            char bytes[512];
-        } control;
+        _Alignas(struct cmsghdr) char control[ERROR_CONTROL_BYTES];
         struct sockaddr_storage to;
         struct msghdr header = {.msg_name = &to,
                                 .msg_namelen = sizeof(to),
-                                .msg_control = control.bytes,
-                                .msg_controllen = sizeof(control.bytes)};
+                                .msg_control = control,
+                                .msg_controllen = sizeof(control)};
         const struct sock_extended_err *error;
         PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = udp->id};
 
@@ -197,7 +189,7 @@ static gboolean fail(const PhAddress *local, GError **error)
     int number = errno;
     char text[PH_ADDRESS_TEXT_MAX];
 
-    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(number),
+    g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(number),
                 "cannot open a UDP socket on %s: %s", ph_address_format(local, text),
                 g_strerror(number));
     return FALSE;
@@ -250,9 +242,9 @@ static void set_ttl(struct msghdr *header, Outgoing *outgoing, int ttl)
     gboolean ipv4 = outgoing->udp->family == PH_FAMILY_IPV4;
     struct cmsghdr *control;
 
-    memset(&outgoing->control, 0, sizeof(outgoing->control));
-    header->msg_control = outgoing->control.bytes;
-    header->msg_controllen = sizeof(outgoing->control.bytes);
+    memset(outgoing->control, 0, sizeof(outgoing->control));
+    header->msg_control = outgoing->control;
+    header->msg_controllen = sizeof(outgoing->control);
     control = CMSG_FIRSTHDR(header);
     control->cmsg_level = ipv4 ? IPPROTO_IP : IPPROTO_IPV6;
     control->cmsg_type = ipv4 ? IP_TTL : IPV6_HOPLIMIT;

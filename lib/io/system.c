@@ -55,7 +55,7 @@ size_t ph_local_addresses(PhFamily family, gboolean with_loopback, PhAddress *re
     size_t n = 0;
 
     if (getifaddrs(&list) < 0) {
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno),
+        g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(errno),
                     "cannot list this host's addresses: %s", g_strerror(errno));
         return 0;
     }

@@ -96,6 +96,7 @@ static void test_a_name_is_looked_up(void)
     classify(server, NULL, &outcome);
     g_assert_no_error(outcome.error);
     g_assert_cmpstr(ph_class_name(outcome.classification.nat_class), ==, "direct");
+    g_assert_cmpuint(ph_hub_counters(hub, PH_FAMILY_IPV4)->answered, >, 0);
 }
 
 static void test_one_address_says_what_it_cannot_tell(void)
@@ -110,6 +111,7 @@ static void test_one_address_says_what_it_cannot_tell(void)
     g_assert_cmpint(outcome.classification.mapping, ==, PH_MAPPING_NONE);
     g_assert_cmpint(outcome.classification.filtering, ==, PH_FILTERING_UNKNOWN);
     g_assert_nonnull(outcome.classification.why.filtering);
+    g_assert_cmpuint(ph_hub_counters(hub, PH_FAMILY_IPV4)->answered, >, 0);
 }
 
 static void test_hubs_of_both_families_are_one(void)
