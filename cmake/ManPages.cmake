@@ -1,5 +1,5 @@
 # Man pages made from what a program says with --help, by help2man: PROGRAM.1, and PROGRAM-COMMAND.1 for each command.
-# Without help2man there are none. The line after "Usage:" in a help text becomes the page's NAME.
+# PROGRAM is a target. Without help2man there are none. The line after "Usage:" in a help text becomes the page's NAME.
 find_program(HELP2MAN help2man)
 mark_as_advanced(HELP2MAN)
 
@@ -16,12 +16,16 @@ function(pinhole_man_pages program)
         message(STATUS "help2man not found: no man pages")
         return()
     endif()
+    get_target_property(name ${program} OUTPUT_NAME)
+    if(NOT name)
+        set(name ${program})
+    endif()
     set(pages)
     foreach(command "" ${ARGN})
         if(command)
-            set(page ${program}-${command}.1)
+            set(page ${name}-${command}.1)
         else()
-            set(page ${program}.1)
+            set(page ${name}.1)
         endif()
         set(commands ${ARGN})
         list(JOIN commands " " commands)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Classifies the NAT that this host is behind, with a classifier (classifier.h) on real sockets,
+ * driven by the thread-default GMainContext of the caller.
+ *
+ * `server` is HOST or HOST:PORT, HOST a name or an address (IPv6 with a port in brackets): a hub,
+ * or any STUN server. A name that has several addresses is asked at the first, IPv4 before IPv6,
+ * since it is IPv4 that is translated.
+ */
+#pragma once
+
+#include <gio/gio.h>
+#include <pinhole/classification.h>
+
+PH_EXPORT void ph_classify_server_async(const char *server, GCancellable *cancellable,
+                                        GAsyncReadyCallback callback, gpointer data);
+
+/*
+ * FALSE and an error: `server` makes no sense (G_IO_ERROR_INVALID_ARGUMENT), its name is not known
+ * (of G_RESOLVER_ERROR), cancelled, or a limit of the system was met. That nobody answers is no
+ * error but a class. *ret_server, which may be NULL, is who was asked.
+ */
+PH_EXPORT gboolean ph_classify_server_finish(GAsyncResult *result,
+                                             PhClassification *ret_classification,
+                                             PhAddress *ret_server, GError **error);

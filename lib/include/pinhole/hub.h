@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A hub serves peers: in this version it is a reflector (reflector.h) on real sockets, driven by a
+ * GMainContext. On two addresses of a family it can tell a client everything about its NAT; on one,
+ * what one can.
+ *
+ * A hub belongs to the thread that runs its context.
+ */
+#pragma once
+
+#include <gio/gio.h>
+#include <pinhole/reflector.h>
+
+#define PH_HUB_PORT      3478 /* RFC 8489 §18.6: STUN's port */
+#define PH_HUB_HOSTS     2    /* of one family */
+#define PH_HUB_FAMILIES  2
+#define PH_HUB_ADDRESSES (2 * PH_HUB_HOSTS * PH_HUB_FAMILIES)
+
+typedef struct PhHubConfig {
+    /* Addresses of this machine, as clients reach them: one or two of a family, not unspecified.
+     * Their ports are not looked at. */
+    PhAddress hosts[PH_HUB_HOSTS * PH_HUB_FAMILIES];
+    size_t n_hosts;
+    uint16_t ports[2]; /* each address is served on both; they must be two */
+} PhHubConfig;
+
+typedef struct PhHub PhHub;
+
+/*
+ * Serves from when it returns, in `context` (NULL: the default one). NULL and an error when the
+ * config makes no sense (G_IO_ERROR_INVALID_ARGUMENT), or a socket cannot be opened (what the
+ * system says, G_IO_ERROR_ADDRESS_IN_USE for one).
+ */
+PH_EXPORT PhHub *ph_hub_new(GMainContext *context, const PhHubConfig *config, GError **error);
+PH_EXPORT PhHub *ph_hub_free(PhHub *hub); /* NULL is fine; returns NULL */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PhHub, ph_hub_free)
+
+/* Up to two addresses of this machine's own, those of loopback and link-local ones left out; IPv4's
+ * if it has any. How many: 0 and an error when there are none. */
+PH_EXPORT size_t ph_hub_find_hosts(PhAddress ret_hosts[static PH_HUB_HOSTS], GError **error);
+
+/* What it serves, address by address and port by port. Returns how many. */
+PH_EXPORT size_t ph_hub_addresses(const PhHub *hub,
+                                  PhAddress ret_addresses[static PH_HUB_ADDRESSES]);
+
+/* Those of the reflector of that family; NULL when there is none. */
+PH_EXPORT const PhReflectorCounters *ph_hub_counters(const PhHub *hub, PhFamily family);

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include <pinhole/hub.h>
+
+#include "sockets.h"
+#include "system.h"
+
+/* A socket's name is the reflector's name for it, and the family's index above that. */
+#define FAMILY_SHIFT 2
+#define SOCKETS      4 /* of one family */
+#define LOCALS_MAX   64
+
+struct PhHub {
+    PhReflector *reflectors[PH_HUB_FAMILIES];
+    PhSockets *sockets;
+    PhAddress addresses[PH_HUB_ADDRESSES];
+    size_t n_addresses;
+};
+
+static void take_datagram(gpointer data, const PhPath *path, const uint8_t *bytes, size_t length,
+                          uint64_t now)
+{
+    PhHub *hub = data;
+    uint32_t family = path->socket >> FAMILY_SHIFT;
+    PhPath seen = *path;
+    uint8_t answer[PH_REFLECTOR_ANSWER_MAX];
+    PhTransmit transmit = {.bytes = answer};
+
+    seen.socket &= SOCKETS - 1;
+    transmit.length = ph_reflector_handle_datagram(hub->reflectors[family], &seen, bytes, length,
+                                                   now, &transmit.path, answer);
+    if (transmit.length == 0)
+        return;
+    transmit.path.socket |= family << FAMILY_SHIFT;
+    ph_sockets_send(hub->sockets, &transmit);
+}
+
+static void finish_batch(gpointer data)
+{
+    PhHub *hub = data;
+
+    ph_sockets_flush(hub->sockets);
+}
+
+static const PhSocketsHandler handler = {.datagram = take_datagram, .done = finish_batch};
+
+static gboolean refuse(GError **error, const char *why)
+{
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s", why);
+    return FALSE;
+}
+
+static gboolean is_unspecified(const PhAddress *address)
+{
+    const PhAddress zero = {.family = address->family};
+
+    return ph_address_equal_host(address, &zero);
+}
+
+static gboolean choose_hosts(const PhHubConfig *config, PhFamily family,
+                             PhReflectorConfig *reflector, GError **error)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < config->n_hosts; i++) {
+        if (config->hosts[i].family != family)
+            continue;
+        if (is_unspecified(&config->hosts[i]))
+            return refuse(error, "a hub listens on addresses of its own, not on all at once: its "
+                                 "answers come from the address that was asked");
+        if (n == PH_HUB_HOSTS)
+            return refuse(error, "a hub has at most two addresses of one family");
+        reflector->hosts[n] = config->hosts[i];
+        reflector->hosts[n++].port = 0;
+    }
+    if (n == 2 && ph_address_equal_host(&reflector->hosts[0], &reflector->hosts[1]))
+        return refuse(error, "a hub's two addresses must not be the same");
+    return TRUE;
+}
+
+static gboolean open_sockets(PhHub *hub, uint32_t family, const PhReflectorConfig *reflector,
+                             GError **error)
+{
+    for (uint32_t socket = 0; socket < SOCKETS; socket++) {
+        PhAddress local = reflector->hosts[socket >> 1];
+
+        if (local.family == PH_FAMILY_NONE)
+            continue;
+        local.port = reflector->ports[socket & 1];
+        if (!ph_sockets_open(hub->sockets, family << FAMILY_SHIFT | socket, &local,
+                             &hub->addresses[hub->n_addresses], error))
+            return FALSE;
+        hub->n_addresses++;
+    }
+    return TRUE;
+}
+
+static gboolean start(PhHub *hub, const PhHubConfig *config, GError **error)
+{
+    static const PhFamily families[PH_HUB_FAMILIES] = {PH_FAMILY_IPV4, PH_FAMILY_IPV6};
+
+    if (config->n_hosts == 0 || config->n_hosts > G_N_ELEMENTS(config->hosts))
+        return refuse(error, "a hub has one or two addresses of a family");
+    if (config->ports[0] == 0 || config->ports[1] == 0 || config->ports[0] == config->ports[1])
+        return refuse(error, "a hub's two ports must not be the same, nor 0");
+    for (uint32_t i = 0; i < PH_HUB_FAMILIES; i++) {
+        PhReflectorConfig reflector;
+
+        ph_reflector_config_init(&reflector);
+        ph_seed_fill(reflector.seed);
+        reflector.ports[0] = config->ports[0];
+        reflector.ports[1] = config->ports[1];
+        if (!choose_hosts(config, families[i], &reflector, error))
+            return FALSE;
+        if (reflector.hosts[0].family == PH_FAMILY_NONE)
+            continue;
+        hub->reflectors[i] = ph_reflector_new(&reflector);
+        if (!hub->reflectors[i])
+            return refuse(error, "there is no memory for a reflector");
+        if (!open_sockets(hub, i, &reflector, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+PhHub *ph_hub_new(GMainContext *context, const PhHubConfig *config, GError **error)
+{
+    g_autoptr(PhHub) hub = g_new0(PhHub, 1);
+
+    hub->sockets = ph_sockets_new(context, &handler, hub);
+    return start(hub, config, error) ? g_steal_pointer(&hub) : NULL;
+}
+
+PhHub *ph_hub_free(PhHub *hub)
+{
+    if (!hub)
+        return NULL;
+    ph_sockets_free(hub->sockets);
+    for (unsigned i = 0; i < PH_HUB_FAMILIES; i++)
+        ph_reflector_free(hub->reflectors[i]);
+    g_free(hub);
+    return NULL;
+}
+
+/* RFC 4291 §2.5.6: fe80::/10; RFC 3927: 169.254/16. Nobody else can reach these. */
+static gboolean is_link_local(const PhAddress *address)
+{
+    if (address->family == PH_FAMILY_IPV4)
+        return address->bytes[0] == 169 && address->bytes[1] == 254;
+    return address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
+}
+
+size_t ph_hub_find_hosts(PhAddress ret_hosts[static PH_HUB_HOSTS], GError **error)
+{
+    static const PhFamily families[] = {PH_FAMILY_IPV4, PH_FAMILY_IPV6};
+    PhAddress locals[LOCALS_MAX];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(families); i++) {
+        g_autoptr(GError) cause = NULL;
+        size_t n = ph_local_addresses(families[i], FALSE, locals, LOCALS_MAX, &cause);
+        size_t found = 0;
+
+        if (cause) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return 0;
+        }
+        for (size_t j = 0; j < n && found < PH_HUB_HOSTS; j++) {
+            if (!is_link_local(&locals[j]))
+                ret_hosts[found++] = locals[j];
+        }
+        if (found > 0)
+            return found;
+    }
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                "this host has no address that others could reach");
+    return 0;
+}
+
+size_t ph_hub_addresses(const PhHub *hub, PhAddress ret_addresses[static PH_HUB_ADDRESSES])
+{
+    for (size_t i = 0; i < hub->n_addresses; i++)
+        ret_addresses[i] = hub->addresses[i];
+    return hub->n_addresses;
+}
+
+const PhReflectorCounters *ph_hub_counters(const PhHub *hub, PhFamily family)
+{
+    const PhReflector *reflector = hub->reflectors[family == PH_FAMILY_IPV6];
+
+    return reflector ? ph_reflector_counters(reflector) : NULL;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "sockets.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <linux/errqueue.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sockaddr.h"
+#include "system.h"
+
+#define BATCH               64
+#define DATAGRAM_MAX        2048      /* longer ones are not ours, and dropped */
+#define TRANSMIT_MAX        1500      /* what an agent sends fits one packet */
+#define BUFFER_BYTES        (1 << 20) /* asked of the system, which may give less */
+#define ERROR_CONTROL_BYTES 512 /* an error and the address of who sent it, with room to spare */
+#define ERRORS_AT_ONCE      64  /* taken from an error queue before others have their turn */
+
+typedef struct Udp {
+    PhSockets *sockets;
+    uint32_t id;
+    PhFamily family;
+    int fd;
+    GSource *watch;
+} Udp;
+
+typedef struct Outgoing {
+    Udp *udp;
+    struct sockaddr_storage to;
+    struct iovec part;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))]; /* a TTL */
+    uint8_t bytes[TRANSMIT_MAX];
+} Outgoing;
+
+typedef struct Incoming {
+    struct sockaddr_storage from;
+    struct iovec part;
+    uint8_t bytes[DATAGRAM_MAX];
+} Incoming;
+
+struct PhSockets {
+    GMainContext *context;
+    const PhSocketsHandler *handler;
+    gpointer data;
+    GHashTable *by_id; /* of Udp */
+    size_t n_outgoing;
+    struct mmsghdr out_headers[BATCH], in_headers[BATCH];
+    Outgoing outgoing[BATCH];
+    Incoming incoming[BATCH];
+};
+
+static void udp_free(gpointer data)
+{
+    Udp *udp = data;
+
+    if (udp->watch) {
+        g_source_destroy(udp->watch);
+        g_source_unref(udp->watch);
+    }
+    if (udp->fd >= 0)
+        close(udp->fd);
+    g_free(udp);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Udp, udp_free)
+
+PhSockets *ph_sockets_new(GMainContext *context, const PhSocketsHandler *handler, gpointer data)
+{
+    PhSockets *sockets = g_new0(PhSockets, 1);
+
+    sockets->context = context ? g_main_context_ref(context) : NULL;
+    sockets->handler = handler;
+    sockets->data = data;
+    sockets->by_id = g_hash_table_new_full(NULL, NULL, NULL, udp_free);
+    return sockets;
+}
+
+PhSockets *ph_sockets_free(PhSockets *sockets)
+{
+    if (!sockets)
+        return NULL;
+    ph_sockets_flush(sockets);
+    g_hash_table_unref(sockets->by_id);
+    if (sockets->context)
+        g_main_context_unref(sockets->context);
+    g_free(sockets);
+    return NULL;
+}
+
+/* Answers of a router that nothing behind it can change soon (RFC 1122 §4.2.3.9 calls the same ones
+ * hard); "no route just now" is none, nor is "too big". */
+static gboolean is_hard(const struct sock_extended_err *error)
+{
+    if (error->ee_origin == SO_EE_ORIGIN_ICMP)
+        return error->ee_type == ICMP_DEST_UNREACH &&
+               (error->ee_code == ICMP_PROT_UNREACH || error->ee_code == ICMP_PORT_UNREACH ||
+                error->ee_code == ICMP_NET_ANO || error->ee_code == ICMP_HOST_ANO ||
+                error->ee_code == ICMP_PKT_FILTERED);
+    if (error->ee_origin == SO_EE_ORIGIN_ICMP6)
+        return error->ee_type == ICMP6_DST_UNREACH && (error->ee_code == ICMP6_DST_UNREACH_ADMIN ||
+                                                       error->ee_code == ICMP6_DST_UNREACH_NOPORT);
+    return FALSE;
+}
+
+static const struct sock_extended_err *find_error(struct msghdr *header)
+{
+    for (struct cmsghdr *i = CMSG_FIRSTHDR(header); i; i = CMSG_NXTHDR(header, i)) {
+        if ((i->cmsg_level == IPPROTO_IP && i->cmsg_type == IP_RECVERR) ||
+            (i->cmsg_level == IPPROTO_IPV6 && i->cmsg_type == IPV6_RECVERR))
+            return (const struct sock_extended_err *)(const void *)CMSG_DATA(i);
+    }
+    return NULL;
+}
+
+/* With each error comes where the datagram was sent that caused it (man 7 ip, IP_RECVERR). */
+static void take_errors(Udp *udp, uint64_t now)
+{
+    const PhSocketsHandler *handler = udp->sockets->handler;
+    int pending;
+    socklen_t length = sizeof(pending);
+
+    for (unsigned i = 0; i < ERRORS_AT_ONCE; i++) {
+        _Alignas(struct cmsghdr) char control[ERROR_CONTROL_BYTES];
+        struct sockaddr_storage to;
+        struct msghdr header = {.msg_name = &to,
+                                .msg_namelen = sizeof(to),
+                                .msg_control = control,
+                                .msg_controllen = sizeof(control)};
+        const struct sock_extended_err *error;
+        PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = udp->id};
+
+        if (recvmsg(udp->fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+            break;
+        error = find_error(&header);
+        if (error && is_hard(error) && handler->unreachable &&
+            ph_sockaddr_to_address((const struct sockaddr *)&to, header.msg_namelen, &path.remote))
+            handler->unreachable(udp->sockets->data, &path, now);
+    }
+    /* Reading it clears it, or poll would report it for ever. */
+    (void)getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &pending, &length);
+}
+
+static void take_datagrams(Udp *udp, uint64_t now)
+{
+    PhSockets *sockets = udp->sockets;
+    int n;
+
+    for (unsigned i = 0; i < BATCH; i++) {
+        Incoming *incoming = &sockets->incoming[i];
+
+        incoming->part = (struct iovec){incoming->bytes, sizeof(incoming->bytes)};
+        sockets->in_headers[i].msg_hdr = (struct msghdr){.msg_name = &incoming->from,
+                                                         .msg_namelen = sizeof(incoming->from),
+                                                         .msg_iov = &incoming->part,
+                                                         .msg_iovlen = 1};
+    }
+    n = recvmmsg(udp->fd, sockets->in_headers, BATCH, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < n; i++) {
+        const struct msghdr *header = &sockets->in_headers[i].msg_hdr;
+        PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = udp->id};
+
+        if (!(header->msg_flags & MSG_TRUNC) &&
+            ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
+            sockets->handler->datagram(sockets->data, &path, sockets->incoming[i].bytes,
+                                       sockets->in_headers[i].msg_len, now);
+    }
+}
+
+static gboolean dispatch(gint fd G_GNUC_UNUSED, GIOCondition condition, gpointer data)
+{
+    Udp *udp = data;
+    PhSockets *sockets = udp->sockets;
+    uint64_t now = ph_clock_now();
+
+    if (condition & G_IO_ERR)
+        take_errors(udp, now);
+    if (condition & G_IO_IN)
+        take_datagrams(udp, now);
+    sockets->handler->done(sockets->data);
+    return G_SOURCE_CONTINUE; /* which means nothing when `done` has closed the socket */
+}
+
+static gboolean fail(const PhAddress *local, GError **error)
+{
+    int number = errno;
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(number),
+                "cannot open a UDP socket on %s: %s", ph_address_format(local, text),
+                g_strerror(number));
+    return FALSE;
+}
+
+static gboolean set_options(const Udp *udp)
+{
+    const int one = 1, bytes = BUFFER_BYTES;
+    gboolean ok;
+
+    (void)setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    (void)setsockopt(udp->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    if (udp->family == PH_FAMILY_IPV4)
+        return setsockopt(udp->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one)) == 0;
+    ok = setsockopt(udp->fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof(one)) == 0;
+    return ok && setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0;
+}
+
+gboolean ph_sockets_open(PhSockets *sockets, uint32_t id, const PhAddress *local,
+                         PhAddress *ret_local, GError **error)
+{
+    struct sockaddr_storage name;
+    socklen_t length = ph_sockaddr_from_address(local, &name);
+    g_autoptr(Udp) udp = g_new0(Udp, 1);
+
+    *udp = (Udp){.sockets = sockets, .id = id, .family = local->family};
+    udp->fd = socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (udp->fd < 0 || !set_options(udp) ||
+        bind(udp->fd, (const struct sockaddr *)&name, length) < 0)
+        return fail(local, error);
+    length = sizeof(name);
+    if (getsockname(udp->fd, (struct sockaddr *)&name, &length) < 0 ||
+        !ph_sockaddr_to_address((const struct sockaddr *)&name, length, ret_local))
+        return fail(local, error);
+    udp->watch = g_unix_fd_source_new(udp->fd, G_IO_IN | G_IO_ERR);
+    g_source_set_callback(udp->watch, G_SOURCE_FUNC(dispatch), udp, NULL);
+    g_source_attach(udp->watch, sockets->context);
+    g_hash_table_replace(sockets->by_id, GUINT_TO_POINTER(id), g_steal_pointer(&udp));
+    return TRUE;
+}
+
+void ph_sockets_close(PhSockets *sockets, uint32_t id)
+{
+    ph_sockets_flush(sockets);
+    g_hash_table_remove(sockets->by_id, GUINT_TO_POINTER(id));
+}
+
+static void set_ttl(struct msghdr *header, Outgoing *outgoing, int ttl)
+{
+    gboolean ipv4 = outgoing->udp->family == PH_FAMILY_IPV4;
+    struct cmsghdr *control;
+
+    memset(outgoing->control, 0, sizeof(outgoing->control));
+    header->msg_control = outgoing->control;
+    header->msg_controllen = sizeof(outgoing->control);
+    control = CMSG_FIRSTHDR(header);
+    control->cmsg_level = ipv4 ? IPPROTO_IP : IPPROTO_IPV6;
+    control->cmsg_type = ipv4 ? IP_TTL : IPV6_HOPLIMIT;
+    control->cmsg_len = CMSG_LEN(sizeof(ttl));
+    memcpy(CMSG_DATA(control), &ttl, sizeof(ttl));
+}
+
+void ph_sockets_send(PhSockets *sockets, const PhTransmit *transmit)
+{
+    Udp *udp = g_hash_table_lookup(sockets->by_id, GUINT_TO_POINTER(transmit->path.socket));
+    struct msghdr *header;
+    Outgoing *outgoing;
+
+    if (!udp || transmit->length > TRANSMIT_MAX || transmit->path.remote.family != udp->family)
+        return;
+    if (sockets->n_outgoing == BATCH)
+        ph_sockets_flush(sockets);
+    header = &sockets->out_headers[sockets->n_outgoing].msg_hdr;
+    outgoing = &sockets->outgoing[sockets->n_outgoing++];
+    outgoing->udp = udp;
+    memcpy(outgoing->bytes, transmit->bytes, transmit->length);
+    outgoing->part = (struct iovec){outgoing->bytes, transmit->length};
+    *header =
+        (struct msghdr){.msg_name = &outgoing->to, .msg_iov = &outgoing->part, .msg_iovlen = 1};
+    header->msg_namelen = ph_sockaddr_from_address(&transmit->path.remote, &outgoing->to);
+    if (transmit->ttl)
+        set_ttl(header, outgoing, transmit->ttl);
+}
+
+/*
+ * Sends as many as one system call takes, and returns by how many the queue got shorter: at least
+ * one. A failure may be an older datagram's (an ICMP error is reported by the next call, once), so
+ * what failed is tried a second time before it is given up.
+ */
+static unsigned send_some(int fd, struct mmsghdr *headers, unsigned n)
+{
+    for (unsigned attempt = 0; attempt < 2; attempt++) {
+        int sent = sendmmsg(fd, headers, n, MSG_DONTWAIT);
+
+        if (sent > 0)
+            return (unsigned)sent;
+    }
+    return 1;
+}
+
+void ph_sockets_flush(PhSockets *sockets)
+{
+    size_t n = sockets->n_outgoing;
+
+    for (size_t i = 0; i < n;) {
+        const Udp *udp = sockets->outgoing[i].udp;
+        size_t end = i + 1;
+
+        while (end < n && sockets->outgoing[end].udp == udp)
+            end++;
+        while (i < end)
+            i += send_some(udp->fd, &sockets->out_headers[i], (unsigned)(end - i));
+    }
+    sockets->n_outgoing = 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An agent's UDP sockets, by the names that it gives them, in a GMainContext. Datagrams are taken
+ * from the system, and given to it, many at a time.
+ */
+#pragma once
+
+#include <gio/gio.h>
+#include <pinhole/path.h>
+
+typedef struct PhSockets PhSockets;
+
+/*
+ * What came. `now` is the time when it was read. `done` comes after each batch; it alone may open
+ * and close sockets, and free them all.
+ */
+typedef struct PhSocketsHandler {
+    void (*datagram)(gpointer data, const PhPath *path, const uint8_t *bytes, size_t length,
+                     uint64_t now);
+    /* Nothing sent along this path arrives: ICMP says so. May be NULL. */
+    void (*unreachable)(gpointer data, const PhPath *path, uint64_t now);
+    void (*done)(gpointer data);
+} PhSocketsHandler;
+
+/* The handler is borrowed for as long as the sockets are there. */
+PhSockets *ph_sockets_new(GMainContext *context, const PhSocketsHandler *handler, gpointer data);
+PhSockets *ph_sockets_free(PhSockets *sockets); /* NULL is fine; closes all; returns NULL */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PhSockets, ph_sockets_free)
+
+/* Binds a new socket to `local` (port 0: any) and says in *ret_local what that became. */
+gboolean ph_sockets_open(PhSockets *sockets, uint32_t id, const PhAddress *local,
+                         PhAddress *ret_local, GError **error);
+void ph_sockets_close(PhSockets *sockets, uint32_t id); /* what it was to send is sent before */
+
+/* Queues a copy: it goes when the queue is full, or is flushed. What the system does not take is
+ * lost, as datagrams may be. */
+void ph_sockets_send(PhSockets *sockets, const PhTransmit *transmit);
+void ph_sockets_flush(PhSockets *sockets);

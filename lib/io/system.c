@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "system.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <sodium/randombytes.h>
+#include <time.h>
+
+#include "sockaddr.h"
+
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_S  UINT64_C(1000000000)
+
+uint64_t ph_clock_now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+static gboolean dispatch_alarm(GSource *source, GSourceFunc wake, gpointer data)
+{
+    g_source_set_ready_time(source, -1);
+    return wake(data);
+}
+
+GSource *ph_alarm_new(GMainContext *context, GSourceFunc wake, gpointer data)
+{
+    static GSourceFuncs functions = {.dispatch = dispatch_alarm};
+    GSource *alarm = g_source_new(&functions, sizeof(GSource));
+
+    g_source_set_callback(alarm, wake, data, NULL);
+    g_source_attach(alarm, context);
+    return alarm;
+}
+
+/* GLib's ready time is of the same clock, in microseconds: rounded up, or it would come early. */
+void ph_alarm_set(GSource *alarm, uint64_t at_ns)
+{
+    g_source_set_ready_time(
+        alarm, at_ns == UINT64_MAX ? -1 : (gint64)(at_ns / NS_PER_US + (at_ns % NS_PER_US != 0)));
+}
+
+void ph_seed_fill(uint8_t ret_seed[static PH_SEED_BYTES])
+{
+    randombytes_buf(ret_seed, PH_SEED_BYTES);
+}
+
+size_t ph_local_addresses(PhFamily family, gboolean with_loopback, PhAddress *ret_addresses,
+                          size_t size, GError **error)
+{
+    struct ifaddrs *list;
+    size_t n = 0;
+
+    if (getifaddrs(&list) < 0) {
+        g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(errno),
+                    "cannot list this host's addresses: %s", g_strerror(errno));
+        return 0;
+    }
+    for (struct ifaddrs *i = list; i && n < size; i = i->ifa_next) {
+        PhAddress address;
+
+        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) ||
+            (!with_loopback && i->ifa_flags & IFF_LOOPBACK) ||
+            !ph_sockaddr_to_address(i->ifa_addr, sizeof(struct sockaddr_storage), &address) ||
+            address.family != family)
+            continue;
+        ret_addresses[n++] = address;
+    }
+    freeifaddrs(list);
+    return n;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What an agent wants of the system besides sockets: the time, randomness, its own addresses. */
+#pragma once
+
+#include <gio/gio.h>
+#include <pinhole/path.h>
+
+/* CLOCK_MONOTONIC, in nanoseconds. */
+uint64_t ph_clock_now(void);
+
+/*
+ * A source that calls `wake` once when the clock gets to what ph_alarm_set said, and never before
+ * that. It is attached to `context`, and ends with g_source_destroy and g_source_unref.
+ */
+GSource *ph_alarm_new(GMainContext *context, GSourceFunc wake, gpointer data);
+void ph_alarm_set(GSource *alarm, uint64_t at_ns); /* UINT64_MAX: never */
+
+void ph_seed_fill(uint8_t ret_seed[static PH_SEED_BYTES]);
+
+/* This host's own addresses of that family, loopback's too when asked for; at most `size`. Returns
+ * how many; on failure 0 and an error. They have no port. */
+size_t ph_local_addresses(PhFamily family, gboolean with_loopback, PhAddress *ret_addresses,
+                          size_t size, GError **error);

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`pinhole hub` and `pinhole classify` as real processes behind the lab's NATs: what is claimed is what was certified.
+PINHOLE names the program; else it is the one built beside pinlab. Hosts have a /tmp and /run of their own, so
+what they run is installed elsewhere."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from conftest import axes, find_pinlab, story
+
+LAB = """[topology]
+title = What alice says of her NAT
+[network internet]
+subnet = 203.0.113.0/24
+[host hub]
+on = internet
+addresses = {addresses}
+run = {hub}
+ready = {ready}
+{way}
+run = {classify}
+ready = exit
+time-limit = 40s
+[expect]
+{expect}
+"""
+
+BEHIND = """[nat home]
+outside = internet
+inside = 192.168.1.0/24
+{nat}
+[host alice]
+behind = home"""
+
+OPEN = """[host alice]
+on = internet"""
+
+FIREWALL = """[network office]
+subnet = 198.51.100.0/24
+[nat wall]
+outside = internet
+inside = office
+behaviour = firewall
+[host alice]
+behind = wall"""
+
+TWO = "203.0.113.10, 203.0.113.11"
+DEPENDENCE = ["endpoint-independent", "address-dependent", "address-and-port-dependent"]
+
+
+@pytest.fixture(scope="session")
+def place():
+    """A directory that hosts see, too."""
+    with tempfile.TemporaryDirectory(prefix="pinhole-", dir="/var/tmp") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def pinhole(place):
+    if os.environ.get("PINHOLE"):
+        return str(Path(os.environ["PINHOLE"]).resolve())
+    subprocess.run(["cmake", "--install", str(find_pinlab().parent), "--prefix", str(place)], check=True,
+                   stdout=subprocess.DEVNULL, timeout=120)
+    return str(place / "bin/pinhole")
+
+
+@pytest.fixture
+def lab(pinlab, pinhole, write):
+    """Runs a topology whose hub and alice run these programs; returns the verdict's cell."""
+
+    def run(way, hub=None, ready="line ready", addresses=TWO, classify=None, expect="", status=0):
+        text = LAB.format(way=way, hub=hub or f"{pinhole} hub", ready=ready, addresses=addresses, expect=expect,
+                          classify=classify or f"{pinhole} classify --server hub --json")
+        return pinlab.cell(write(text), status=status)[0]
+
+    return run
+
+
+def claim(cell):
+    """What alice's classification wrote."""
+    output = cell["hosts"]["alice"]["program"]["output"]
+    try:
+        return json.loads(output)
+    except ValueError:
+        return pytest.fail(story(cell))
+
+
+def assert_agrees(cell, nat="home"):
+    claimed, certified = claim(cell), axes(cell["nats"][nat], "certified")
+    said = {axis: claimed[axis] for axis in ("mapping", "filtering")}
+    assert said == {axis: certified[axis] for axis in said}
+    assert claimed["class"] == cell["nats"][nat]["class"]["certified"], claimed
+    return claimed, certified
+
+
+CONSOLES = {"full-cone": 1, "restricted": 2, "port-restricted": 2, "symmetric": 3}
+
+
+@pytest.mark.parametrize("preset", CONSOLES)
+def test_every_classic_nat_is_called_by_its_name(lab, preset):
+    claimed, _ = assert_agrees(lab(BEHIND.format(nat=f"behaviour = {preset}")))
+    assert claimed["class"] == preset
+    assert claimed["console-type"] == CONSOLES[preset]
+    assert claimed["sentence"].endswith(".")
+    assert claimed["external"].split(":")[0] == "203.0.113.2"
+
+
+@pytest.mark.parametrize("filtering", DEPENDENCE)
+@pytest.mark.parametrize("mapping", DEPENDENCE)
+def test_every_cell_of_mapping_and_filtering_is_told(lab, mapping, filtering):
+    claimed, _ = assert_agrees(lab(BEHIND.format(nat=f"mapping = {mapping}\nfiltering = {filtering}")))
+    assert (claimed["mapping"], claimed["filtering"]) == (mapping, filtering)
+
+
+@pytest.mark.parametrize("way, word", [(OPEN, "direct"), (FIREWALL, "firewall")], ids=["open", "firewall"])
+def test_a_host_that_nothing_translates_says_so(lab, way, word):
+    cell = lab(way, expect=f"alice.class = {word}")
+    assert claim(cell)["class"] == cell["hosts"]["alice"]["class"]["certified"] == word
+
+
+def test_blocked_udp_is_an_answer_of_its_own(lab):
+    cell = lab(BEHIND.format(nat="behaviour = port-restricted\nudp = blocked"))
+    assert claim(cell)["class"] == cell["hosts"]["alice"]["class"]["certified"] == "udp-blocked"
+
+
+def test_a_hub_with_one_address_says_what_it_cannot_tell(lab):
+    claimed = claim(lab(BEHIND.format(nat="behaviour = restricted"), addresses="203.0.113.10", expect="alice.exit = 3"))
+    assert claimed["external"].split(":")[0] == "203.0.113.2"
+    for axis in ("class", "mapping", "filtering"):
+        assert claimed[axis] == "unknown" and claimed["why"][axis], claimed
+
+
+def test_a_hub_with_one_address_tells_a_mapping_that_differs_by_port(lab):
+    claimed, _ = assert_agrees(lab(BEHIND.format(nat="behaviour = symmetric"), addresses="203.0.113.10"))
+    assert claimed["class"] == "symmetric"
+
+
+def test_a_port_that_is_taken_is_one_clear_error(lab, pinhole):
+    taken = f"sh -c '{pinhole} hub | {{ read line; {pinhole} hub; echo status $?; }}'"
+    cell = lab(OPEN, hub=taken, ready="line status", classify="true")
+    output = cell["hosts"]["hub"]["program"]["output"]
+    assert re.fullmatch(r"pinhole: .*203\.0\.113\.10:3478.*Address already in use\nstatus 1\n", output), output
+
+
+def test_a_hub_that_died_leaves_the_class_unknown_with_the_reason(lab, pinhole):
+    dies = f"sh -c '{pinhole} hub & hub=$!; kill -KILL $hub; wait $hub; echo dead; exec sleep 600'"
+    cell = lab(BEHIND.format(nat="behaviour = port-restricted"), hub=dies, ready="line dead", expect="alice.exit = 3")
+    claimed = claim(cell)
+    assert claimed["class"] == "unknown" and "nobody listens" in claimed["why"]["class"]
+
+
+NONSENSE = """
+import os, socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("203.0.113.10", 3478))
+print("ready", flush=True)
+while True:
+    request, client = server.recvfrom(2048)
+    transaction = request[4:20]
+    server.sendto(b"", client)
+    server.sendto(b"HTTP/1.1 200 OK", client)
+    server.sendto(request, client)
+    server.sendto(os.urandom(100), client)
+    server.sendto(b"\\1\\1\\0\\4" + transaction + b"\\0\\x20\\xff\\xff", client)
+    server.sendto(b"\\1\\1\\xff\\xfc" + transaction, client)
+    server.sendto(b"\\1\\1\\0\\0" + transaction[:7], client)
+    server.sendto(b"\\1\\1\\0\\0" + transaction, client)
+"""
+
+
+def test_a_server_that_answers_nonsense_is_not_believed(lab, place):
+    (place / "nonsense.py").write_text(NONSENSE)
+    cell = lab(BEHIND.format(nat="behaviour = port-restricted"), hub=f"/usr/bin/python3 {place}/nonsense.py",
+               expect="alice.exit = 3")
+    claimed = claim(cell)
+    assert claimed["class"] == claimed["mapping"] == "unknown"
+    assert claimed["external"] is None and claimed["why"]["class"]
+
+
+@pytest.mark.parametrize("words, status", [
+    (["classify"], 2), (["classify", "--server", ""], 2), (["classify", "--server", "hub:65536"], 2),
+    (["classify", "--server", "127.0.0.1", "more"], 2), (["classify", "--server", "name.invalid"], 1),
+    (["hub", "--listen", "here"], 2), (["hub", "--listen", "0.0.0.0"], 2), (["hub", "more"], 2),
+    (["hub", "--listen", "127.0.0.1:1024", "--listen", "127.0.0.2:1025"], 2),
+    (["hub", "--listen", "127.0.0.1", "--listen", "127.0.0.1"], 2),
+    (["hub", "--listen", "127.0.0.1:1024", "--second-port", "1024"], 2),
+    (["hub", "--listen", "192.0.2.1"], 1),
+    (["key"], 2), (["key", "old", "file"], 2), (["key", "new", "no/such/directory"], 1), (["key", "show", "/"], 1),
+    (["nat"], 2), ([], 2),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
+def test_what_is_wrong_is_said_in_one_line(pinhole, words, status):
+    said = subprocess.run([pinhole, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == status, said.stderr
+    assert said.stdout == "" and re.fullmatch(r"pinhole: [^\n]+\n", said.stderr), said.stderr
+
+
+def test_a_key_is_for_its_owner_alone(pinhole, tmp_path):
+    path = tmp_path / "my.key"
+
+    def key(word):
+        return subprocess.run([pinhole, "key", word, path], capture_output=True, text=True, timeout=60, check=False)
+
+    made = key("new")
+    assert made.returncode == 0 and key("show").stdout == made.stdout and path.stat().st_mode & 0o7777 == 0o600
+    assert key("new").returncode == 1
+    path.chmod(0o644)
+    refused = key("show")
+    assert refused.returncode == 1 and "0644" in refused.stderr and not refused.stdout

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* pinhole hub: serve as a reflector until asked to end. */
+#include <glib-unix.h>
+#include <pinhole/hub.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "command.h"
+
+static const Command command = {
+    .name = "hub",
+    .summary =
+        "Serve those who want to know their NAT.\n"
+        "\n"
+        "The hub answers STUN (RFC 8489, RFC 5780, RFC 3489) by UDP, on two ports of each of its\n"
+        "addresses. With two addresses it can tell everything, with one much stays unknown.\n"
+        "It runs until it gets SIGINT or SIGTERM. When it serves, it says so in a line: "
+        "\"ready\",\n"
+        "and each address with its port.",
+    .description =
+        "ADDR is an address of this machine, an IPv6 one in brackets when a PORT follows; there\n"
+        "may be two of IPv4 and two of IPv6. Without --listen these are the first two that this\n"
+        "machine has. PORT is 3478 where it is not given, and the same for all.\n"
+        "\n"
+        "Examples:\n"
+        "  pinhole hub\n"
+        "  pinhole hub --listen 203.0.113.10 --listen 203.0.113.11\n"
+        "  pinhole hub --listen 203.0.113.10:5000 --second-port 6000\n"
+        "\n" COMMAND_EXIT_STATUS,
+};
+
+static gboolean add_listen(const char *word, PhHubConfig *config, GError **error)
+{
+    PhAddress address;
+
+    if (!ph_address_parse(word, &address)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--listen %s: expected an address, or an address and a port", word);
+        return FALSE;
+    }
+    if (config->n_hosts == G_N_ELEMENTS(config->hosts)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--listen %s: expected at most two addresses of a family", word);
+        return FALSE;
+    }
+    if (address.port == 0)
+        address.port = PH_HUB_PORT;
+    if (config->ports[0] != 0 && config->ports[0] != address.port) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--listen %s: expected port %u, as before: all addresses have the same ports",
+                    word, config->ports[0]);
+        return FALSE;
+    }
+    config->ports[0] = address.port;
+    address.port = 0;
+    config->hosts[config->n_hosts++] = address;
+    return TRUE;
+}
+
+static gboolean choose_ports(int second, PhHubConfig *config, GError **error)
+{
+    if (second == 0) /* the port after the first one, as 3479 is after 3478 */
+        second = config->ports[0] == G_MAXUINT16 ? config->ports[0] - 1 : config->ports[0] + 1;
+    if (second < 1 || second > G_MAXUINT16 || second == config->ports[0]) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--second-port %d: expected another port, 1 to 65535", second);
+        return FALSE;
+    }
+    config->ports[1] = (uint16_t)second;
+    return TRUE;
+}
+
+static gboolean read_config(char **listen, int second, PhHubConfig *config, GError **error)
+{
+    for (; listen && *listen; listen++) {
+        if (!add_listen(*listen, config, error))
+            return FALSE;
+    }
+    if (config->n_hosts == 0) {
+        config->ports[0] = PH_HUB_PORT;
+        config->n_hosts = ph_hub_find_hosts(config->hosts, error);
+    }
+    return config->n_hosts > 0 && choose_ports(second, config, error);
+}
+
+static void say_ready(const PhHub *hub)
+{
+    PhAddress addresses[PH_HUB_ADDRESSES];
+    size_t n = ph_hub_addresses(hub, addresses);
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    fputs("ready", stdout);
+    for (size_t i = 0; i < n; i++)
+        printf(" %s", ph_address_format(&addresses[i], text));
+    puts("");
+    fflush(stdout); /* a failure is told at the end */
+}
+
+static gboolean end(gpointer data)
+{
+    g_main_loop_quit(data);
+    return G_SOURCE_CONTINUE;
+}
+
+static int serve(const PhHubConfig *config)
+{
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PhHub) hub = ph_hub_new(NULL, config, &error);
+
+    if (!hub)
+        return command_fail(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)
+                                ? EXIT_ARGUMENTS
+                                : EXIT_FAILURE,
+                            "%s", error->message);
+    g_unix_signal_add(SIGINT, end, loop);
+    g_unix_signal_add(SIGTERM, end, loop);
+    say_ready(hub);
+    g_main_loop_run(loop);
+    return EXIT_SUCCESS;
+}
+
+int command_hub(int argc, char **argv)
+{
+    g_auto(GStrv) listen = NULL, arguments = NULL;
+    int second = 0, status;
+    const GOptionEntry entries[] = {
+        {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
+         "Serve on this address; may be given again", "ADDR[:PORT]"},
+        {"second-port", 0, 0, G_OPTION_ARG_INT, &second,
+         "Each address's other port (default: the next one, 3479)", "PORT"},
+        {0},
+    };
+    g_autoptr(GError) error = NULL;
+    PhHubConfig config = {0};
+
+    if (!command_parse(&command, entries, argc, argv, &arguments, &status))
+        return status;
+    if (*arguments)
+        return command_fail(EXIT_ARGUMENTS, "hub takes no arguments (see pinhole hub --help)");
+    if (!read_config(listen, second, &config, &error))
+        return command_fail(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)
+                                ? EXIT_ARGUMENTS
+                                : EXIT_FAILURE,
+                            "%s", error->message);
+    return serve(&config);
+}
