@@ -9,12 +9,14 @@
  * between.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -337,11 +339,23 @@ static gboolean write_statistics(Recording *recording)
     return lost->len == 0;
 }
 
+/* What a file still has of something else would make its end unreadable. */
+static void cut(int fd)
+{
+    struct stat status;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+
+    if (at >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+        !(fcntl(fd, F_GETFL) & O_APPEND))
+        (void)!ftruncate(fd, at);
+}
+
 static void record_to(Recording *recording, const char *comment)
 {
     g_autoptr(GError) error = NULL;
     gboolean complete;
 
+    cut(fileno(recording->file));
     recording->writer = pl_pcapng_writer_new(recording->file, "pinlab " PL_VERSION, comment);
     for (size_t i = 0; i < recording->n_sources; i++) {
         const PlRecorderPoint *point = recording->sources[i].point;

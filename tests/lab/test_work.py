@@ -454,3 +454,28 @@ def test_what_cannot_be_captured_is_said(work, tmp_path):
     assert "twice" in work.pinlab.run("capture", work.name, "hub", "hub", "-w", tmp_path / "x").expect(2).stderr
     assert not (tmp_path / "x").exists()
     assert "cannot write" in work.pinlab.run("capture", work.name, "hub", "-w", tmp_path / "no/x").expect(2).stderr
+
+
+def test_a_recording_is_kept_until_another_takes_its_place(work, tmp_path):
+    path = tmp_path / "precious.pcapng"
+    precious = b"precious" * 100_000
+    path.write_bytes(precious)
+    work.pinlab.run("capture", "nix", "-w", path).expect(2)
+    work.pinlab.run("capture", work.name, "nix", "-w", path).expect(2)
+    assert path.read_bytes() == precious
+    path.write_bytes(b"")
+    work.pinlab.run("capture", work.name, "nix", "-w", path).expect(2)
+    assert path.exists()
+    path.write_bytes(precious)
+    process = start_capture(work, "home.outside", "-w", path)
+    work.exec("alice", "ping", "-c", "1", "hub").expect(0)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=LIMIT_SECONDS) == 0
+    assert len(tshark(path, "-Y", "icmp")) == 2
+
+
+def test_a_file_called_as_standard_output_is_not_touched(work, tmp_path):
+    (tmp_path / "-").write_bytes(b"")
+    with open(tmp_path / "out", "wb") as out:
+        work.pinlab.run("capture", work.name, "nix", "-w", "-", cwd=tmp_path, stdout=out).expect(2)
+    assert (tmp_path / "-").exists() and (tmp_path / "out").exists()
