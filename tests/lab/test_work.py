@@ -390,6 +390,25 @@ def test_what_a_nat_cannot_is_said(cone, words, text):
     assert text in cone.nat(*words).expect(2).stderr
 
 
+def test_a_nat_with_several_addresses_keeps_them(pinlab, write):
+    behaviour = "full-cone\naddresses = 203.0.113.10, 203.0.113.11"
+    with standing(pinlab, write(ALICE.format(behaviour=behaviour, run="true", ready="exit"))) as lab:
+        assert "several addresses" in lab.nat("home", "address", "203.0.113.77").expect(2).stderr
+
+
+def test_an_address_is_taken_while_somebody_has_it(pinlab):
+    with standing(pinlab, ROOT / "topologies/two-homes.ini", "--seed", "1") as lab:
+        lab.exec("alice", "ping", "-c", "1", "hub").expect(0)
+        first = lab.nat("home-a", "table", "--json").json()["connections"][0]["external"].split(":")[0]
+        assert "belongs to home-a" in lab.nat("home-b", "address", first).expect(2).stderr
+        lab.nat("home-a", "address", "203.0.113.77").expect(0)
+        assert "belongs to home-a" in lab.nat("home-b", "address", "203.0.113.77").expect(2).stderr
+        lab.nat("home-b", "address", first).expect(0)
+        assert "belongs to home-b" in lab.nat("home-a", "address", first).expect(2).stderr
+        lab.exec("bob", "ping", "-c", "1", "hub").expect(0)
+        lab.exec("alice", "ping", "-c", "1", "hub").expect(0)
+
+
 def test_a_programs_output_can_be_seen(cone):
     assert cone.pinlab.run("output", cone.name, "alice").expect(0).stdout == "said\nmore\n"
     assert "runs nothing" in cone.pinlab.run("output", cone.name, "hub").expect(2).stderr
