@@ -144,7 +144,7 @@ class Nat(Host):
         self.lab.call("nat", self.name, "flush")
 
     def reboot(self):
-        """The same, and it is down for an instant."""
+        """The same, and it passes nothing on for an instant; its links stay up."""
         self.lab.call("nat", self.name, "reboot")
 
     def address(self, address):
