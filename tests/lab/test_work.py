@@ -37,6 +37,25 @@ SEND = ("import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM
         "s.sendto(b'x', ('203.0.113.2', 4000))")
 
 
+OWN_RULES = """
+table ip own {
+    chain postrouting {
+        type nat hook postrouting priority srcnat
+        oifname $OUTSIDE snat to $WAN
+    }
+    chain forward {
+        type filter hook forward priority filter
+        iifname $OUTSIDE ct state new drop
+    }
+    chain input {
+        type filter hook input priority filter
+        iifname $OUTSIDE ct state new drop
+        iifname $INSIDE ip daddr $WAN_ALL udp dport 1-65535 drop
+    }
+}
+"""
+
+
 class Work:
     """A lab that stands."""
 
@@ -104,6 +123,29 @@ def test_nobody_can_work_in_a_lab(nobody):
         assert [row["protocol"] for row in lab.table()] == ["icmp"]
         lab.nat("home", "reboot").expect(0)
         assert lab.table() == []
+
+
+def test_a_lab_keeps_nothing_of_who_made_it(pinlab, write, tmp_path):
+    """Neither files nor the directory; what the topology names is found all the same."""
+    write(ALICE.format(behaviour="port-restricted\nrules = own.nft", run="pwd", ready="exit"), "sub/case.ini")
+    (tmp_path / "sub/own.nft").write_text(OWN_RULES)
+    name = f"work-{uuid.uuid4().hex[:12]}"
+    script = 'exec 9>file; exec "$@"'
+    up = ["sh", "-c", script, "sh", *pinlab.command("up", "sub/case.ini", "--name", name)]
+    done = subprocess.run(up, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
+    assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
+    try:
+        (info,) = [info for info in pinlab.run("labs", "--json").json()["labs"] if info["name"] == name]
+        assert info["topology"] == str(tmp_path / "sub/case.ini")
+        assert pinlab.run("output", name, "alice").stdout == f"{tmp_path / 'sub'}\n"
+        holder = Path(f"/proc/{info['pid']}")
+        children = (holder / f"task/{info['pid']}/children").read_text().split()
+        assert children and os.readlink(holder / "cwd") == "/"
+        for pid in [info["pid"], *children]:
+            files = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+            assert str(tmp_path / "file") not in files
+    finally:
+        pinlab.run("down", name)
 
 
 def test_in_the_foreground_it_stands_until_interrupted(pinlab):
