@@ -348,6 +348,22 @@ def test_a_key_interrupts_the_command_on_a_terminal(work):
     assert os.waitstatus_to_exitcode(status) == 130
 
 
+def test_a_terminal_that_nobody_has_open_costs_nothing(work):
+    """And one who opens it again is heard."""
+    code = ("import os, time; tty = os.ttyname(0); null = os.open('/dev/null', os.O_RDWR)\n"
+            "for fd in range(3): os.dup2(null, fd)\n"
+            "time.sleep(1)\n"
+            "os.write(os.open(tty, os.O_RDWR | os.O_NOCTTY), b'back again')")
+    before = os.times()
+    status, shown = on_a_terminal(work.pinlab.command("exec", work.name, "alice", "--", "/usr/bin/python3", "-c",
+                                                      "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+                                                      + code), "")
+    after = os.times()
+    assert status == 0 and "back again" in shown, shown
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert spent < 0.5
+
+
 @pytest.mark.parametrize("command, status, text", [
     (["no-such-command"], 127, "no-such-command: command not found"),
     (["/no/such/command"], 127, "command not found"),
