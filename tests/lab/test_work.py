@@ -551,6 +551,11 @@ def test_a_recording_is_kept_until_another_takes_its_place(work, tmp_path):
     assert len(tshark(path, "-Y", "icmp")) == 2
 
 
+def test_a_recording_that_cannot_be_written_ends(work):
+    full = work.pinlab.run("capture", work.name, "home.outside", "-w", "/dev/full").expect(1)
+    assert "cannot write the capture: No space left on device" in full.stderr and "recording\n" not in full.stderr
+
+
 def test_a_file_called_as_standard_output_is_not_touched(work, tmp_path):
     (tmp_path / "-").write_bytes(b"")
     with open(tmp_path / "out", "wb") as out:
