@@ -25,6 +25,8 @@ void pl_pcapng_writer_packet(PlPcapngWriter *writer, unsigned interface, uint64_
 /* Packets that the interface received and lost, once at the end. */
 void pl_pcapng_writer_statistics(PlPcapngWriter *writer, unsigned interface, uint64_t time_ns,
                                  uint64_t received, uint64_t dropped);
+/* What was written so far goes out: 0, or the errno of the first write that failed. */
+int pl_pcapng_writer_flush(PlPcapngWriter *writer);
 /* Flushes; FALSE when anything could not be written. Frees the writer in any case. */
 gboolean pl_pcapng_writer_close(PlPcapngWriter *writer, GError **error);
 

@@ -145,12 +145,17 @@ void pl_pcapng_writer_statistics(PlPcapngWriter *writer, unsigned interface, uin
     end(writer);
 }
 
+int pl_pcapng_writer_flush(PlPcapngWriter *writer)
+{
+    if (fflush(writer->file) != 0 && !writer->error)
+        writer->error = errno ? errno : EIO;
+    return writer->error;
+}
+
 gboolean pl_pcapng_writer_close(PlPcapngWriter *writer, GError **error)
 {
-    int failed = writer->error;
+    int failed = pl_pcapng_writer_flush(writer);
 
-    if (fflush(writer->file) != 0 && !failed)
-        failed = errno;
     g_byte_array_unref(writer->block);
     g_free(writer);
     if (failed)

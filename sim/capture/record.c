@@ -9,12 +9,14 @@
  * between.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -240,8 +242,21 @@ static uint64_t hold_back_ns(const Recording *recording)
     return recording->live && recording->n_sources == 1 ? 0 : HOLD_BACK_NS;
 }
 
-/* Somebody may be looking: what is old enough goes out at once. Else it is done when it pays. */
-static void write_some(Recording *recording)
+/* FALSE when something could not be written, now or before: closing the writer says what. */
+static gboolean flush(Recording *recording)
+{
+    int failed = pl_pcapng_writer_flush(recording->writer);
+
+    if (failed == EPIPE)
+        recording->unread = TRUE;
+    return failed == 0;
+}
+
+/*
+ * Somebody may be looking: what is old enough goes out at once. Else it is done when it pays. FALSE
+ * when there is no point in going on.
+ */
+static gboolean write_some(Recording *recording)
 {
     uint64_t wait = hold_back_ns(recording), horizon = now_ns() - wait;
     uint64_t oldest =
@@ -249,10 +264,11 @@ static void write_some(Recording *recording)
 
     if (recording->live && recording->held->len) {
         write_until(recording, wait ? horizon : G_MAXUINT64);
-        fflush(recording->file);
-    } else if (recording->held->len >= HOLD_BACK_MAX || oldest < horizon - wait) {
-        write_until(recording, horizon);
+        return flush(recording);
     }
+    if (recording->held->len >= HOLD_BACK_MAX || oldest < horizon - wait)
+        write_until(recording, horizon);
+    return TRUE;
 }
 
 /* Whether to go on and to the end, and what the parent said when not. */
@@ -292,9 +308,8 @@ static gboolean capture(Recording *recording)
             recording->unread = TRUE;
             return FALSE;
         }
-        if (!drain(recording, &n))
+        if (!drain(recording, &n) || !write_some(recording))
             return FALSE;
-        write_some(recording);
     }
 }
 
@@ -337,11 +352,23 @@ static gboolean write_statistics(Recording *recording)
     return lost->len == 0;
 }
 
+/* What a file still has of something else would make its end unreadable. */
+static void cut(int fd)
+{
+    struct stat status;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+
+    if (at >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+        !(fcntl(fd, F_GETFL) & O_APPEND))
+        (void)!ftruncate(fd, at);
+}
+
 static void record_to(Recording *recording, const char *comment)
 {
     g_autoptr(GError) error = NULL;
     gboolean complete;
 
+    cut(fileno(recording->file));
     recording->writer = pl_pcapng_writer_new(recording->file, "pinlab " PL_VERSION, comment);
     for (size_t i = 0; i < recording->n_sources; i++) {
         const PlRecorderPoint *point = recording->sources[i].point;
@@ -349,10 +376,12 @@ static void record_to(Recording *recording, const char *comment)
         pl_pcapng_writer_interface(recording->writer, point->name, point->description);
     }
     /* So that a reader sees the interfaces while nothing happens. */
-    if (recording->live)
-        fflush(recording->file);
-    say(recording, PL_RECORD_LIVE, "%s", "");
-    complete = capture(recording) && drain_rest(recording) && write_statistics(recording);
+    complete = !recording->live || flush(recording);
+    if (complete) {
+        say(recording, PL_RECORD_LIVE, "%s", "");
+        complete = capture(recording) && drain_rest(recording) && write_statistics(recording);
+    }
+    flush(recording);
     if (!pl_pcapng_writer_close(recording->writer, &error) && !recording->unread)
         say(recording, PL_RECORD_FAILED, "%s", error->message);
     else if (complete || recording->unread)

@@ -187,6 +187,11 @@ static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)
     return pl_conntrack_list(lab->spaces, nat, error);
 }
 
+static const GArray *external(PlLab *lab, const PlNode *nat)
+{
+    return lab->nodes[nat->index].external;
+}
+
 static gboolean record_stop(PlLab *lab, GError **error)
 {
     return pl_recorder_stop(g_steal_pointer(&lab->recorder), error);
@@ -280,5 +285,6 @@ const PlEngine pl_kernel_engine = {
     .step = pl_lab_step,
     .machine = pl_lab_machine,
     .connections = connections,
+    .external = external,
     .tap = tap,
 };

@@ -87,6 +87,8 @@ typedef struct PlEngine {
     struct PlMachine *(*machine)(PlLab *lab, const PlNode *node, GError **error);
     /* What a NAT translates now: PlConnection. */
     GArray *(*connections)(PlLab *lab, const PlNode *nat, GError **error);
+    /* The external addresses that a NAT has now, after the steps so far: PhAddress. */
+    const GArray *(*external)(PlLab *lab, const PlNode *nat);
     /*
      * Records these attachments into fd until whoever has the other end of `connection` says stop
      * or goes away; the words are those of capture/record.h. In a process of its own, whose number

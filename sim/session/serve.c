@@ -150,9 +150,19 @@ static gboolean do_table(Server *server, const Request *request, GError **error)
     return answer_text(request->connection, text, error);
 }
 
+/* Those of a NAT may be others than its file says. */
+static const GArray *addresses_now(const PlServed *served, const PlAttachment *attachment)
+{
+    const PlNode *node = attachment->node;
+
+    if (node->kind == PL_NODE_NAT && pl_nat_outside(node) == attachment)
+        return served->engine->external(served->lab, node);
+    return attachment->addresses;
+}
+
 /* One that the NAT can have: of its outside network, nobody else's, not the lab's own. */
-static gboolean read_address(const PlNode *nat, const char *word, PhAddress *ret_address,
-                             GError **error)
+static gboolean read_address(const PlServed *served, const PlNode *nat, const char *word,
+                             PhAddress *ret_address, GError **error)
 {
     const PlNetwork *network = pl_nat_outside(nat)->network;
     g_autofree char *subnet = pl_prefix_format(&network->subnet);
@@ -173,8 +183,10 @@ static gboolean read_address(const PlNode *nat, const char *word, PhAddress *ret
     for (unsigned i = 0; i < network->attachments->len; i++) {
         const PlAttachment *other = g_ptr_array_index(network->attachments, i);
 
-        for (unsigned k = 0; other->node != nat && k < other->addresses->len; k++)
-            if (ph_address_equal_host(&g_array_index(other->addresses, PhAddress, k), ret_address))
+        const GArray *addresses = addresses_now(served, other);
+
+        for (unsigned k = 0; other->node != nat && k < addresses->len; k++)
+            if (ph_address_equal_host(&g_array_index(addresses, PhAddress, k), ret_address))
                 return refuse(error, "%s belongs to %s (expected a free one)", word,
                               other->node->name);
     }
@@ -198,7 +210,10 @@ static gboolean do_nat(Server *server, const Request *request, GError **error)
         if (step.node->behaviour.mapping == PL_MAPPING_NONE)
             return refuse(error, "nat %s translates nothing (expected a NAT with a mapping)",
                           step.node->name);
-        if (!read_address(step.node, request->words[3], &step.address, error))
+        if (pl_nat_outside(step.node)->addresses->len > 1)
+            return refuse(error, "nat %s has several addresses (expected a NAT with one)",
+                          step.node->name);
+        if (!read_address(served, step.node, request->words[3], &step.address, error))
             return FALSE;
     } else {
         return refuse(error, "nat %s cannot %s (expected flush, reboot or address ADDRESS)",

@@ -9,6 +9,7 @@
         assert "hello" in lab.host("alice").run(["./client", "hub"]).stdout
 """
 
+import contextlib
 import json
 import os
 import re
@@ -26,6 +27,9 @@ LIMIT_SECONDS = 60  # for any one command, unless the test says otherwise
 GRACE_SECONDS = 5  # between asking a program to end and killing it
 SEED_MAX = 2**53 - 1
 
+# Where this user's labs are: all calls of pinlab have to agree on it, whatever a test does with its environment.
+_RUNTIME = os.environ.get("XDG_RUNTIME_DIR")
+
 _LAB = pytest.StashKey()
 _FAILED = pytest.StashKey()
 
@@ -39,6 +43,13 @@ def find_pinlab():
     return str(Path(found).resolve())
 
 
+def environment(wanted=None):
+    """The test's environment, or the one that it wants, with what pinlab finds labs by."""
+    env = dict(os.environ if wanted is None else wanted)
+    env.pop("XDG_RUNTIME_DIR", None)
+    return env if _RUNTIME is None else {**env, "XDG_RUNTIME_DIR": _RUNTIME}
+
+
 class LabError(AssertionError):
     """Something in the lab did not go as the test wants; the message has what was put out."""
 
@@ -49,7 +60,8 @@ class Program:
     def __init__(self, command, argv, log):
         self.argv, self.log = argv, log
         self._file = open(log, "wb")
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._file, stderr=subprocess.STDOUT)
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._file, stderr=subprocess.STDOUT,
+                                         env=environment())
 
     @property
     def output(self):
@@ -109,6 +121,7 @@ class Host:
         """Runs a command to its end: a subprocess.CompletedProcess with text. With `check` a status other than 0 is a
         failure. `options` are those of subprocess.run, such as input and env."""
         options = {"stdin": None if "input" in options else subprocess.DEVNULL, "text": True, **options}
+        options["env"] = environment(options.get("env"))
         try:
             done = subprocess.run(self.command(argv), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
                                   check=False, **{key: value for key, value in options.items() if value is not None})
@@ -144,7 +157,7 @@ class Nat(Host):
         self.lab.call("nat", self.name, "flush")
 
     def reboot(self):
-        """The same, and it is down for an instant."""
+        """The same, and it passes nothing on for an instant; its links stay up."""
         self.lab.call("nat", self.name, "reboot")
 
     def address(self, address):
@@ -162,7 +175,7 @@ class Captures:
     def __init__(self, lab):
         self.path = lab.directory / "captures.pcapng"
         self._process = subprocess.Popen([lab.pinlab, "capture", lab.name, "-w", str(self.path)], text=True,
-                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
         said = self._process.stderr.readline()
         if "recording" not in said:
             raise LabError(f"the lab cannot be recorded: {said}{self._process.communicate()[1]}")
@@ -172,7 +185,7 @@ class Captures:
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGINT)
             _, said = self._process.communicate(timeout=LIMIT_SECONDS)
-            if self._process.returncode > 0:
+            if self._process.returncode != 0:
                 raise LabError(f"the recording is not whole: {said}")
         return self.path
 
@@ -195,7 +208,7 @@ class Lab:
         self.programs, self._logs, self.captures = [], 0, None
         self._process = subprocess.Popen(
             [self.pinlab, "up", "--foreground", "--name", self.name, "--seed", str(seed), str(topology)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
 
     def await_ready(self):
         """None when it stands, else why not and whether that is the machine's fault."""
@@ -204,9 +217,10 @@ class Lab:
         _, said = self._process.communicate(timeout=LIMIT_SECONDS)
         return said.strip() or f"status {self._process.returncode}", self._process.returncode == 77
 
-    @property
-    def replay(self):
-        return f"pinlab up {self.topology} --seed {self.seed}"
+    def replay(self, kept):
+        """The command that makes the same lab; a topology that was a text is only in the directory that is kept."""
+        own = Path(self.topology).parent == self.directory
+        return f"pinlab up {kept / Path(self.topology).name if own else self.topology} --seed {self.seed}"
 
     def host(self, name):
         return Host(self, name)
@@ -216,7 +230,7 @@ class Lab:
 
     def call(self, command, *words):
         done = subprocess.run([self.pinlab, command, self.name, *words], capture_output=True, text=True, check=False,
-                              timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL)
+                              timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL, env=environment())
         if done.returncode:
             raise LabError(done.stderr.strip())
         return done.stdout
@@ -231,18 +245,20 @@ class Lab:
 
     def down(self):
         """Whatever happened, nothing of it stays."""
-        try:
+        with contextlib.ExitStack() as last:
+            last.callback(self._end)
+            for program in reversed(self.programs):
+                last.callback(program.stop)
             if self.captures:
-                self.captures.stop()
-            for program in self.programs:
-                program.stop()
-        finally:
-            self._process.terminate()
-            try:
-                self._process.communicate(timeout=LIMIT_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.communicate()
+                last.callback(self.captures.stop)
+
+    def _end(self):
+        self._process.terminate()
+        try:
+            self._process.communicate(timeout=LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
 
 
 def pytest_addoption(parser):
@@ -264,7 +280,8 @@ def pytest_runtest_makereport(item, call):
     lab = item.stash.get(_LAB, None)
     if lab and report.failed:
         item.stash[_FAILED] = True
-        report.sections.append(("pinlab", f"captures and output: {artifacts_of(item)}\nthe same lab: {lab.replay}"))
+        kept = artifacts_of(item)
+        report.sections.append(("pinlab", f"captures and output: {kept}\nthe same lab: {lab.replay(kept)}"))
 
 
 def artifacts_of(item):
@@ -310,7 +327,14 @@ def lab(request, topology, tmp_path_factory):
         standing.captures = Captures(standing)
         yield standing
     finally:
-        standing.down()
-        if request.node.stash.get(_FAILED, False):
-            shutil.copytree(directory, artifacts_of(request.node), dirs_exist_ok=True)
-        shutil.rmtree(directory)
+        try:
+            standing.down()
+        except BaseException:
+            request.node.stash[_FAILED] = True
+            raise
+        finally:
+            try:
+                if request.node.stash.get(_FAILED, False):
+                    shutil.copytree(directory, artifacts_of(request.node), dirs_exist_ok=True)
+            finally:
+                shutil.rmtree(directory)

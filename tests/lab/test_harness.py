@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
 
-from conftest import LIMIT_SECONDS, ROOT
+from conftest import LIMIT_SECONDS, NOBODY, ROOT, gone
 
 FAILING = """
 import sys
@@ -28,6 +29,30 @@ def test_fails(lab):
 def test_passes(lab):
     assert lab.host("alice").run(["cat"], input="in and out").stdout == "in and out"
     assert lab.host("alice").run(["false"], check=False).returncode == 1
+
+@pytest.mark.topology("home.ini")
+def test_has_an_environment(lab):
+    said = lab.host("alice").run(["/bin/sh", "-c", "echo $MINE"], env={"MINE": "yes"}).stdout
+    assert said.strip() == "yes"
+
+@pytest.mark.topology("home.ini")
+def test_has_a_broken_recording(lab):
+    lab.host("alice").popen(["sh", "-c", "echo started; exec tail -f /dev/null MARKER"], ready="started")
+    (lab.directory.parent / "directory").write_text(str(lab.directory))
+    lab.captures._process.kill()
+
+@pytest.mark.topology('''
+[topology]
+title = T
+[network internet]
+subnet = 203.0.113.0/24
+[host alice]
+on = internet
+[host bob]
+on = internet
+''')
+def test_has_a_text(lab):
+    assert False
 
 @pytest.mark.topology("home.ini")
 def test_is_impatient(lab):
@@ -58,6 +83,18 @@ def test_has_no_topology(lab):
 """
 
 
+ENVIRONMENT = """
+import pytest
+
+@pytest.mark.topology("home.ini")
+def test_has_an_environment(lab, monkeypatch):
+    assert lab.host("alice").run(["/bin/sh", "-c", "echo $MINE"], env={"MINE": "yes"}).stdout == "yes\\n"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/nowhere")
+    assert lab.host("alice").popen(["echo", "here"], ready="here").wait() == 0
+    assert lab.nat("home").table() == []
+"""
+
+
 @pytest.fixture(scope="module")
 def project(installed):
     """The document's files."""
@@ -71,9 +108,10 @@ def project(installed):
     shutil.rmtree(directory)
 
 
-def run_pytest(project, *arguments):
+def run_pytest(project, *arguments, prefix=(), **variables):
     env = {key: value for key, value in os.environ.items() if key != "PINLAB" and not key.startswith("PYTEST")}
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments], cwd=project,
+    env.update(variables)
+    return subprocess.run([*prefix, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments], cwd=project,
                           env=env, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
 
 
@@ -86,14 +124,22 @@ def test_the_documented_example_passes(project):
 
 @pytest.mark.xdist_group("harness")
 def test_a_failure_leaves_captures_and_output(project):
-    (project / "test_failing.py").write_text(FAILING)
-    done = run_pytest(project, "test_failing.py", "--pinlab-seed", "42", "--pinlab-artifacts", "kept")
+    marker = f"harness-{uuid.uuid4().hex}"
+    (project / "test_failing.py").write_text(FAILING.replace("MARKER", marker))
+    done = run_pytest(project, "test_failing.py", "--pinlab-seed", "42", "--pinlab-artifacts", "kept", "--basetemp",
+                      project / "base")
     said = done.stdout
-    assert "4 failed, 1 passed, 1 skipped" in said or "3 failed, 1 passed, 1 skipped, 1 error" in said, said + done.stderr
+    assert ("5 failed, 3 passed, 1 skipped, 1 error" in said or
+            "4 failed, 3 passed, 1 skipped, 2 errors" in said), said + done.stderr
     assert "pinlab up " in said and "--seed 42" in said
     for words in ("why it failed", "did not end in 1 s", "slow", "ended with status 4", "last words",
                   "there is no topology no-such-topology"):
         assert words in said, words
+    broken = project / "kept/test_failing.py-test_has_a_broken_recording"
+    assert "the recording is not whole" in said and [path.name for path in broken.glob("*.log")] == ["01-alice-sh.log"]
+    assert not gone(marker) and not Path((project / "base/directory").read_text()).exists()
+    text = project / "kept/test_failing.py-test_has_a_text/topology.ini"
+    assert f"pinlab up {text} --seed 42" in said and text.exists()
     kept = project / "kept/test_failing.py-test_fails"
     logs = {path.name.split("-", 1)[1]: path.read_text() for path in kept.glob("*.log")}
     assert logs[f"hub-{Path(sys.executable).name}.log"].startswith("a word from the hub\n")
@@ -104,3 +150,17 @@ def test_a_failure_leaves_captures_and_output(project):
     assert not (project / "kept/test_failing.py-test_passes").exists()
     skipped = run_pytest(project, "test_failing.py", "-k", "cannot_be_built", "--pinlab-no-skip")
     assert skipped.returncode == 1 and "cannot express link alice loss" in skipped.stdout
+
+
+@pytest.mark.xdist_group("harness")
+def test_a_program_with_an_environment_of_its_own_finds_the_lab(project, nobody, shared):
+    """Nobody's labs are where XDG_RUNTIME_DIR says."""
+    project.chmod(0o755)
+    runtime = shared / "runtime"
+    runtime.mkdir(mode=0o700)
+    if nobody.prefix:
+        os.chown(runtime, NOBODY, NOBODY)
+    (project / "test_environment.py").write_text(ENVIRONMENT)
+    done = run_pytest(project, "test_environment.py", "--pinlab-artifacts", shared / "kept", "--basetemp",
+                      shared / "base", prefix=nobody.prefix, XDG_RUNTIME_DIR=str(runtime), HOME="/")
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr

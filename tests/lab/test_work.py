@@ -37,6 +37,25 @@ SEND = ("import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM
         "s.sendto(b'x', ('203.0.113.2', 4000))")
 
 
+OWN_RULES = """
+table ip own {
+    chain postrouting {
+        type nat hook postrouting priority srcnat
+        oifname $OUTSIDE snat to $WAN
+    }
+    chain forward {
+        type filter hook forward priority filter
+        iifname $OUTSIDE ct state new drop
+    }
+    chain input {
+        type filter hook input priority filter
+        iifname $OUTSIDE ct state new drop
+        iifname $INSIDE ip daddr $WAN_ALL udp dport 1-65535 drop
+    }
+}
+"""
+
+
 class Work:
     """A lab that stands."""
 
@@ -104,6 +123,29 @@ def test_nobody_can_work_in_a_lab(nobody):
         assert [row["protocol"] for row in lab.table()] == ["icmp"]
         lab.nat("home", "reboot").expect(0)
         assert lab.table() == []
+
+
+def test_a_lab_keeps_nothing_of_who_made_it(pinlab, write, tmp_path):
+    """Neither files nor the directory; what the topology names is found all the same."""
+    write(ALICE.format(behaviour="port-restricted\nrules = own.nft", run="pwd", ready="exit"), "sub/case.ini")
+    (tmp_path / "sub/own.nft").write_text(OWN_RULES)
+    name = f"work-{uuid.uuid4().hex[:12]}"
+    script = 'exec 9>file; exec "$@"'
+    up = ["sh", "-c", script, "sh", *pinlab.command("up", "sub/case.ini", "--name", name)]
+    done = subprocess.run(up, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
+    assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
+    try:
+        (info,) = [info for info in pinlab.run("labs", "--json").json()["labs"] if info["name"] == name]
+        assert info["topology"] == str(tmp_path / "sub/case.ini")
+        assert pinlab.run("output", name, "alice").stdout == f"{tmp_path / 'sub'}\n"
+        holder = Path(f"/proc/{info['pid']}")
+        children = (holder / f"task/{info['pid']}/children").read_text().split()
+        assert children and os.readlink(holder / "cwd") == "/"
+        for pid in [info["pid"], *children]:
+            files = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+            assert str(tmp_path / "file") not in files
+    finally:
+        pinlab.run("down", name)
 
 
 def test_in_the_foreground_it_stands_until_interrupted(pinlab):
@@ -306,6 +348,22 @@ def test_a_key_interrupts_the_command_on_a_terminal(work):
     assert os.waitstatus_to_exitcode(status) == 130
 
 
+def test_a_terminal_that_nobody_has_open_costs_nothing(work):
+    """And one who opens it again is heard."""
+    code = ("import os, time; tty = os.ttyname(0); null = os.open('/dev/null', os.O_RDWR)\n"
+            "for fd in range(3): os.dup2(null, fd)\n"
+            "time.sleep(1)\n"
+            "os.write(os.open(tty, os.O_RDWR | os.O_NOCTTY), b'back again')")
+    before = os.times()
+    status, shown = on_a_terminal(work.pinlab.command("exec", work.name, "alice", "--", "/usr/bin/python3", "-c",
+                                                      "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+                                                      + code), "")
+    after = os.times()
+    assert status == 0 and "back again" in shown, shown
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert spent < 0.5
+
+
 @pytest.mark.parametrize("command, status, text", [
     (["no-such-command"], 127, "no-such-command: command not found"),
     (["/no/such/command"], 127, "command not found"),
@@ -390,6 +448,25 @@ def test_what_a_nat_cannot_is_said(cone, words, text):
     assert text in cone.nat(*words).expect(2).stderr
 
 
+def test_a_nat_with_several_addresses_keeps_them(pinlab, write):
+    behaviour = "full-cone\naddresses = 203.0.113.10, 203.0.113.11"
+    with standing(pinlab, write(ALICE.format(behaviour=behaviour, run="true", ready="exit"))) as lab:
+        assert "several addresses" in lab.nat("home", "address", "203.0.113.77").expect(2).stderr
+
+
+def test_an_address_is_taken_while_somebody_has_it(pinlab):
+    with standing(pinlab, ROOT / "topologies/two-homes.ini", "--seed", "1") as lab:
+        lab.exec("alice", "ping", "-c", "1", "hub").expect(0)
+        first = lab.nat("home-a", "table", "--json").json()["connections"][0]["external"].split(":")[0]
+        assert "belongs to home-a" in lab.nat("home-b", "address", first).expect(2).stderr
+        lab.nat("home-a", "address", "203.0.113.77").expect(0)
+        assert "belongs to home-a" in lab.nat("home-b", "address", "203.0.113.77").expect(2).stderr
+        lab.nat("home-b", "address", first).expect(0)
+        assert "belongs to home-b" in lab.nat("home-a", "address", first).expect(2).stderr
+        lab.exec("bob", "ping", "-c", "1", "hub").expect(0)
+        lab.exec("alice", "ping", "-c", "1", "hub").expect(0)
+
+
 def test_a_programs_output_can_be_seen(cone):
     assert cone.pinlab.run("output", cone.name, "alice").expect(0).stdout == "said\nmore\n"
     assert "runs nothing" in cone.pinlab.run("output", cone.name, "hub").expect(2).stderr
@@ -454,3 +531,33 @@ def test_what_cannot_be_captured_is_said(work, tmp_path):
     assert "twice" in work.pinlab.run("capture", work.name, "hub", "hub", "-w", tmp_path / "x").expect(2).stderr
     assert not (tmp_path / "x").exists()
     assert "cannot write" in work.pinlab.run("capture", work.name, "hub", "-w", tmp_path / "no/x").expect(2).stderr
+
+
+def test_a_recording_is_kept_until_another_takes_its_place(work, tmp_path):
+    path = tmp_path / "precious.pcapng"
+    precious = b"precious" * 100_000
+    path.write_bytes(precious)
+    work.pinlab.run("capture", "nix", "-w", path).expect(2)
+    work.pinlab.run("capture", work.name, "nix", "-w", path).expect(2)
+    assert path.read_bytes() == precious
+    path.write_bytes(b"")
+    work.pinlab.run("capture", work.name, "nix", "-w", path).expect(2)
+    assert path.exists()
+    path.write_bytes(precious)
+    process = start_capture(work, "home.outside", "-w", path)
+    work.exec("alice", "ping", "-c", "1", "hub").expect(0)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=LIMIT_SECONDS) == 0
+    assert len(tshark(path, "-Y", "icmp")) == 2
+
+
+def test_a_recording_that_cannot_be_written_ends(work):
+    full = work.pinlab.run("capture", work.name, "home.outside", "-w", "/dev/full").expect(1)
+    assert "cannot write the capture: No space left on device" in full.stderr and "recording\n" not in full.stderr
+
+
+def test_a_file_called_as_standard_output_is_not_touched(work, tmp_path):
+    (tmp_path / "-").write_bytes(b"")
+    with open(tmp_path / "out", "wb") as out:
+        work.pinlab.run("capture", work.name, "nix", "-w", "-", cwd=tmp_path, stdout=out).expect(2)
+    assert (tmp_path / "-").exists() and (tmp_path / "out").exists()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The pcapng writer and reader: round trips, foreign files built byte by byte, and broken ones. */
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -236,6 +237,33 @@ static void test_a_full_disk_is_an_error(void)
     fclose(file);
 }
 
+static ssize_t fail_once(void *cookie, const char *data, size_t size)
+{
+    unsigned *calls = cookie;
+
+    (void)data;
+    if ((*calls)++ > 0)
+        return (ssize_t)size;
+    errno = ENOSPC;
+    return 0;
+}
+
+/* What is missing in the middle is not mended by what could be written after it. */
+static void test_the_first_error_stays(void)
+{
+    unsigned calls = 0;
+    FILE *file = fopencookie(&calls, "w", (cookie_io_functions_t){.write = fail_once});
+    PlPcapngWriter *writer = pl_pcapng_writer_new(file, "test", NULL);
+    g_autoptr(GError) error = NULL;
+
+    pl_pcapng_writer_interface(writer, "a", "");
+    g_assert_cmpint(pl_pcapng_writer_flush(writer), ==, ENOSPC);
+    g_assert_cmpint(pl_pcapng_writer_flush(writer), ==, ENOSPC);
+    g_assert_false(pl_pcapng_writer_close(writer, &error));
+    g_assert_nonnull(strstr(error->message, g_strerror(ENOSPC)));
+    fclose(file);
+}
+
 static void test_either_byte_order_and_several_sections_are_read(void)
 {
     g_autoptr(GError) error = NULL;
@@ -441,6 +469,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define TEST(name) g_test_add_func("/pcapng/" #name, test_##name)
+    TEST(the_first_error_stays);
     TEST(what_is_written_is_read);
     TEST(tshark_reads_it_without_complaint);
     TEST(the_same_packets_give_the_same_bytes);

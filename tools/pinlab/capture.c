@@ -93,7 +93,16 @@ static int record(const char *lab, char *const *interfaces, int fd)
     return status;
 }
 
-/* A recording that never began leaves no file behind. */
+/* What a file has is kept until there is something to take its place: the recorder cuts it. */
+static int open_file(const char *path, gboolean *ret_new)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+    *ret_new = fd >= 0;
+    return fd >= 0 || errno != EEXIST ? fd : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+}
+
+/* A recording that never began leaves no new file behind. */
 static void remove_empty(int fd, const char *path)
 {
     struct stat status;
@@ -111,6 +120,7 @@ int command_capture(int argc, char **argv)
         {0},
     };
     g_auto(GStrv) arguments = NULL;
+    gboolean is_new = FALSE;
     int status, fd = STDOUT_FILENO;
 
     if (!command_parse(&command, entries, argc, argv, &arguments, &status))
@@ -118,14 +128,14 @@ int command_capture(int argc, char **argv)
     if (!arguments[0])
         return command_refuse("capture takes a lab and interfaces (see pinlab capture --help)");
     if (path && strcmp(path, "-") != 0)
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        fd = open_file(path, &is_new);
     else if (isatty(fd))
         return command_refuse("a recording is nothing for a terminal (expected -w FILE, or a "
                               "pipe)");
     if (fd < 0)
         return command_refuse("cannot write %s: %s", path, g_strerror(errno));
     status = record(arguments[0], arguments + 1, fd);
-    if (status != EXIT_SUCCESS && path)
+    if (status != EXIT_SUCCESS && is_new)
         remove_empty(fd, path);
     return status;
 }

@@ -92,7 +92,8 @@ static void wait_message(const Call *call)
         polls[0].revents = 0;
         if (call->terminal)
             terminal_poll(call->terminal, polls + 2);
-        if (poll(polls, call->terminal ? G_N_ELEMENTS(polls) : 2, -1) < 0)
+        if (poll(polls, call->terminal ? G_N_ELEMENTS(polls) : 2,
+                 call->terminal ? terminal_patience(call->terminal) : -1) < 0)
             continue;
         if (call->terminal)
             terminal_relay(call->terminal, polls + 2);

@@ -16,8 +16,9 @@ static const Command command = {
         "\n"
         "table shows what it translates now: each connection with its inside, external and\n"
         "remote end, an arrow for the side that its first packet came from, and how long it\n"
-        "lasts without another. flush forgets all mappings; reboot does, and takes both\n"
-        "interfaces down for an instant; address gives it another external address.",
+        "lasts without another. flush forgets all mappings; reboot does, and the NAT\n"
+        "passes nothing on for an instant, while its links stay up; address gives it another\n"
+        "external address, which only a NAT with one can have.",
     .description = "Examples:\n"
                    "  pinlab nat cgn home table\n"
                    "  pinlab nat cgn home table --json | jq .connections\n"

@@ -13,12 +13,16 @@
 #include <termios.h>
 #include <unistd.h>
 
+/* Between two looks at whether somebody has opened the slave again. */
+#define DESERTED_MS 100
+
 struct Terminal {
     int master, slave;
     struct termios before;
     char pending[4096]; /* typed, and not yet taken by the command's side */
     size_t n_pending;
     gboolean typed_out; /* our input has ended */
+    gboolean deserted; /* nobody had the slave open when we last looked, which poll says for ever */
 };
 
 gboolean terminal_is_here(void)
@@ -73,13 +77,18 @@ void terminal_pass_on(Terminal *terminal)
     terminal->slave = -1;
 }
 
+int terminal_patience(const Terminal *terminal)
+{
+    return terminal->deserted ? DESERTED_MS : -1;
+}
+
 void terminal_poll(const Terminal *terminal, struct pollfd polls[static TERMINAL_POLLS])
 {
     gboolean room = terminal->n_pending == 0 && !terminal->typed_out;
 
     polls[0] = (struct pollfd){.fd = room ? STDIN_FILENO : -1, .events = POLLIN};
     polls[1] = (struct pollfd){
-        .fd = terminal->master,
+        .fd = terminal->deserted ? -1 : terminal->master,
         .events = (short)(POLLIN | (terminal->n_pending ? POLLOUT : 0)),
     };
 }
@@ -99,11 +108,12 @@ static void show(const char *data, size_t length)
 }
 
 /* Whether there was something to show. */
-static gboolean show_some(const Terminal *terminal)
+static gboolean show_some(Terminal *terminal)
 {
     char buffer[16384];
     ssize_t n = read(terminal->master, buffer, sizeof(buffer));
 
+    terminal->deserted = n < 0 && errno == EIO;
     if (n > 0)
         show(buffer, (size_t)n);
     return n > 0;
@@ -129,7 +139,7 @@ void terminal_relay(Terminal *terminal, const struct pollfd polls[static TERMINA
         else if (n == 0 || errno != EINTR)
             terminal->typed_out = TRUE;
     }
-    if (polls[1].revents & (POLLIN | POLLHUP | POLLERR))
+    if (terminal->deserted || polls[1].revents & (POLLIN | POLLHUP | POLLERR))
         show_some(terminal);
     if (terminal->n_pending)
         hand_over(terminal);

@@ -16,8 +16,10 @@ Terminal *terminal_new(void);
 int terminal_slave(const Terminal *terminal);
 void terminal_pass_on(Terminal *terminal);
 
-/* What is to be polled, and what to do then. */
+/* What is to be polled, for how long (milliseconds, -1: for ever), and what to do then, also when
+ * nothing came in that time. */
 #define TERMINAL_POLLS 2
+int terminal_patience(const Terminal *terminal);
 void terminal_poll(const Terminal *terminal, struct pollfd polls[static TERMINAL_POLLS]);
 void terminal_relay(Terminal *terminal, const struct pollfd polls[static TERMINAL_POLLS]);
 /* SIGWINCH came. */

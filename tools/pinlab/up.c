@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "kernel/kernel.h"
+#include "machine/files.h"
 #include "machine/names.h"
 #include "pinlab/find.h"
 #include "pinlab/options.h"
@@ -55,7 +56,31 @@ static int in_foreground(PlSessionOptions *options)
     return command_status(error);
 }
 
-/* The lab's holder: nobody's child, with nobody's terminal. Says R, or a digit string and why. */
+/* With nothing resolved, since ".." after a symbolic link is not what it looks like. */
+static void make_absolute(char **path)
+{
+    g_autofree char *here = g_get_current_dir();
+    char *whole;
+
+    if (!*path || g_path_is_absolute(*path))
+        return;
+    whole = g_build_filename(here, *path, NULL);
+    g_free(*path);
+    *path = whole;
+}
+
+/* So that it can be read from anywhere. */
+static void make_paths_absolute(PlTopology *topology)
+{
+    make_absolute(&topology->path);
+    for (unsigned i = 0; i < topology->nodes->len; i++)
+        make_absolute(&((PlNode *)g_ptr_array_index(topology->nodes, i))->rules);
+}
+
+/*
+ * The lab's holder: nobody's child, with nobody's terminal, directory or files. Says R, or a digit
+ * string and why.
+ */
 static G_NORETURN void hold_detached(PlSessionOptions *options, int report)
 {
     g_autoptr(GError) error = NULL;
@@ -64,6 +89,8 @@ static G_NORETURN void hold_detached(PlSessionOptions *options, int report)
     setsid();
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         dup2(null, fd);
+    pl_files_close_others(&report, 1);
+    (void)!chdir("/");
     options->ready = tell_ready;
     options->data = &report;
     options->patron = report;
@@ -135,5 +162,8 @@ int command_up(int argc, char **argv)
     options.topology = topology;
     options.name = name ? name : topology->name;
     options.names = names;
-    return foreground ? in_foreground(&options) : detached(&options);
+    if (foreground)
+        return in_foreground(&options);
+    make_paths_absolute(topology);
+    return detached(&options);
 }
