@@ -102,7 +102,7 @@ static char *closed_switch(const Switch *s)
     return NULL;
 }
 
-/* With a limit of 0 there will never be one; any other is only reached for now. */
+/* With a limit of 0 there will never be one; any other is reached only until something ends. */
 static void set_limit_error(GError **error, const char *what, int errnum)
 {
     /* Who is capable needs no user namespace, and is never refused for want of one. */

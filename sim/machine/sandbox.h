@@ -18,10 +18,10 @@ typedef int (*PlSandboxMain)(gpointer data);
 
 /*
  * Starts one. PL_ERROR_UNSUPPORTED names the permission that is missing, and how to give it;
- * PL_ERROR_LIMIT a limit that is reached for now. The
- * caller has one thread. `main` runs in a fork of the caller, as root of the new namespaces, in its
- * own session, with stdin from /dev/null, every mount private, a /proc of the new PID namespace
- * where that is allowed.
+ * PL_ERROR_LIMIT a limit that is reached until something else ends. The caller has one thread.
+ * `main` runs in a fork of the caller, as root of the new namespaces, in its own session, with
+ * stdin from /dev/null, every mount private, a /proc of the new PID namespace where that is
+ * allowed.
  */
 gboolean pl_sandbox_start(PlSandboxMain main, gpointer data, PlSandbox *ret_sandbox,
                           GError **error);

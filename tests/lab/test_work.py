@@ -349,7 +349,8 @@ def test_a_key_interrupts_the_command_on_a_terminal(work):
 
 
 def test_a_terminal_that_nobody_has_open_costs_nothing(work):
-    """And one who opens it again is heard."""
+    """And one who opens it again is heard. It stays closed for a second, so that polling it for ever would show as
+    a second of processor time."""
     code = ("import os, time; tty = os.ttyname(0); null = os.open('/dev/null', os.O_RDWR)\n"
             "for fd in range(3): os.dup2(null, fd)\n"
             "time.sleep(1)\n"
