@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The engine: a plan is executed, and what then stands is probed, recorded and used. */
-#include <time.h>
-
 #include "capture/points.h"
 #include "kernel/carrier.h"
 #include "kernel/conntrack.h"
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "kernel/rules.h"
+#include "machine/clock.h"
 
 uint64_t pl_lab_now(PlLab *lab)
 {
-    struct timespec now;
-
     (void)lab;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return pl_now_ns();
 }
 
 static void down(PlLab *lab)

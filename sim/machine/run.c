@@ -14,14 +14,6 @@
 /* The system tells nobody that a port was bound. */
 #define PORT_POLL_NS (SECOND_NS / 200)
 
-uint64_t pl_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
-
 PlRun *pl_run_new(unsigned id, const PlProgram *program)
 {
     PlRun *run = g_new0(PlRun, 1);

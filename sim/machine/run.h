@@ -2,6 +2,7 @@
 /* A running program: when it is ready, and what to say when it is not. Private to this room. */
 #pragma once
 
+#include "machine/clock.h"
 #include "machine/program.h"
 
 typedef struct PlRun {
@@ -33,5 +34,3 @@ gboolean pl_run_await(const PlRun *run, const char *text, int event, int keeper,
 
 /* "`COMMAND` WHAT; it put out: ...", with its last lines. */
 void pl_run_error(GError **error, const PlRun *run, const char *what);
-
-uint64_t pl_now_ns(void);

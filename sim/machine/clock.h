@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The clock of everything that happens in real time: an engine's lab, its programs and probers. */
+#pragma once
+
+#include <stdint.h>
+
+/* CLOCK_MONOTONIC, in nanoseconds. */
+uint64_t pl_now_ns(void);
