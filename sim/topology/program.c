@@ -133,15 +133,16 @@ static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, co
 
     if (!ph_address_parse(text, &address) || !is_own(host, &address))
         return pl_ini_fail(ini, group, "run", error,
-                           "--listen %s: expected an address of %s, and a port perhaps", text,
+                           "--listen \"%s\" (expected an address of %s, or one with :PORT)", text,
                            host->name);
     if (address.port == 0)
         address.port = PH_HUB_PORT;
     if (program->n_addresses == G_N_ELEMENTS(program->addresses))
-        return pl_ini_fail(ini, group, "run", error, "--listen %s: expected two at most", text);
+        return pl_ini_fail(ini, group, "run", error,
+                           "one address too many: --listen %s (expected two at most)", text);
     if (program->n_addresses && (first->port != address.port || ph_address_equal(first, &address)))
         return pl_ini_fail(ini, group, "run", error,
-                           "--listen %s: expected another address, with port %u as before", text,
+                           "--listen %s (expected another address, with port %u as before)", text,
                            first->port);
     program->addresses[program->n_addresses++] = address;
     return TRUE;
@@ -201,7 +202,7 @@ static gboolean build_hub(PlNode *host, const PlIni *ini, const char *group, GEr
         } else if ((value = take_option(&argument, "--second-port"))) {
             if (!pl_port_parse(value, &program->second_port))
                 return pl_ini_fail(ini, group, "run", error,
-                                   "--second-port %s: expected a port, 1 to 65535", value);
+                                   "--second-port \"%s\" (expected a port, 1 to 65535)", value);
         } else {
             return pl_ini_fail(ini, group, "run", error,
                                "hub does not take \"%s\" (expected --listen ADDRESS[:PORT], or "
@@ -215,8 +216,8 @@ static gboolean build_hub(PlNode *host, const PlIni *ini, const char *group, GEr
     if (program->second_port == 0)
         program->second_port = port == G_MAXUINT16 ? port - 1 : port + 1;
     if (program->second_port == port)
-        return pl_ini_fail(ini, group, "run", error, "--second-port %u: expected another port",
-                           port);
+        return pl_ini_fail(ini, group, "run", error,
+                           "--second-port %u is the first one, too (expected another)", port);
     complete(program);
     return TRUE;
 }
@@ -237,8 +238,8 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     }
     if (!host || host->kind != PL_NODE_HOST || (colon && !pl_port_parse(colon + 1, &port)))
         return pl_ini_fail(ini, group, "run", error,
-                           "--server %s: expected a host of this file or an address, and a port "
-                           "perhaps",
+                           "--server \"%s\" (expected a host of this file, or an address; with "
+                           ":PORT perhaps)",
                            text);
     if (host->program.word == PL_WORD_HUB) {
         *ret_server = host->program.addresses[0];
