@@ -11,7 +11,7 @@
 #include "topology/words.h"
 
 #define SCHEMA     1
-#define TEXT_MAX   (64 * 1024) /* a classification has some 1000 bytes */
+#define TEXT_MAX   (8 * 1024) /* a classification has some 1000; json-glib nests by recursion */
 #define REASON_MAX 200
 
 typedef struct Member {
