@@ -240,6 +240,20 @@ static void a_claim_is_judged_by_what_is_expected(void)
     }
 }
 
+static void who_is_expected_not_to_know_may_know_nothing(void)
+{
+    g_auto(World) world = {0};
+    PlSubject *alice;
+
+    world_init(&world, "[expect]\nalice.class = unknown\n");
+    alice = pl_verdict_subject(world.verdict, "alice");
+    pl_findings_set(&alice->certified, PL_AXIS_EXTERNAL, "203.0.113.2", NULL);
+    pl_findings_set(&alice->claimed, PL_AXIS_EXTERNAL, NULL, "the hub is silent");
+    g_assert_true(pl_verdict_axis_ok(alice, PL_AXIS_EXTERNAL));
+    pl_findings_set(&alice->claimed, PL_AXIS_EXTERNAL, "203.0.113.3", NULL);
+    g_assert_false(pl_verdict_axis_ok(alice, PL_AXIS_EXTERNAL));
+}
+
 static void an_unknown_claim_fails_with_its_reason(void)
 {
     g_auto(World) world = {0};
@@ -272,6 +286,8 @@ int main(int argc, char **argv)
     ADD("who-is-expected-not-to-know-speaks-for-nobody",
         who_is_expected_not_to_know_speaks_for_nobody);
     ADD("a-claim-is-judged-by-what-is-expected", a_claim_is_judged_by_what_is_expected);
+    ADD("who-is-expected-not-to-know-may-know-nothing",
+        who_is_expected_not_to_know_may_know_nothing);
     ADD("an-unknown-claim-fails-with-its-reason", an_unknown_claim_fails_with_its_reason);
     return g_test_run();
 }
