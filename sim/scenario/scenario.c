@@ -232,7 +232,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
                            int capture_fd, const PlScenarioWatch *watch)
 {
     g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, engine->name, seed);
-    g_autoptr(GPtrArray) programs = NULL;
+    g_autoptr(GPtrArray) programs = pl_topology_programs(topology);
     Scenario scenario = {
         .topology = topology,
         .engine = engine,
@@ -240,6 +240,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         .capture_fd = capture_fd,
         .verdict = verdict,
         .watch = watch,
+        .programs = programs,
     };
     gint64 start = g_get_monotonic_time();
     g_autoptr(GError) error = NULL;
@@ -247,7 +248,6 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
     pl_expected_fill(topology, verdict);
     if (is_refused(topology, engine, verdict))
         return g_steal_pointer(&verdict);
-    programs = scenario.programs = pl_topology_programs(topology);
     begin(&scenario, "up");
     scenario.lab = engine->up(topology, seed, &error);
     verdict->bad_input = g_error_matches(error, PL_ERROR, PL_ERROR_INPUT);
