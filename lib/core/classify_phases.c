@@ -39,7 +39,7 @@ static const char why_no_socket[] = "no socket could be opened";
 
 uint64_t ph_classify_patience(const PhClassifier *c)
 {
-    return ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, RTO_MIN_NS, PATIENCE_MAX_NS);
+    return ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, /* min_ns= */ 0, PATIENCE_MAX_NS);
 }
 
 static PhSchedule schedule_of(const PhClassifier *c, unsigned copies)

@@ -6,9 +6,9 @@
  * which must be answered. A test has stayed silent when it was silent in three rounds whose
  * controls were answered; in six to nine where packets are known to get lost.
  *
- *     round -(pace)-> round -(pace)-> round -(twice the patience)-> enough? --> over
- *       ^                                                             |
- *       +-------------------------------------------------------------+
+ *     round -(pace)-> round -(pace)-> round -(listen)-> enough? --> over
+ *       ^                                                  |
+ *       +--------------------------------------------------+
  *
  * Whatever comes before all is over counts, however late.
  */
@@ -19,7 +19,11 @@
 #define ROUNDS_LOSSY 5
 #define ROUNDS_MOST  9
 
-#define PACE_NS (25 * PH_MS)
+/* Between rounds: a quarter of the patience, and time for other packets to get out of the way. */
+#define PACE_NS (5 * PH_MS)
+/* After the last one: the patience twice, or once and what a busy router or radio takes now and
+ * then, though no answer before has shown it. */
+#define MARGIN_NS (25 * PH_MS)
 
 #define ERROR_UNKNOWN_ATTRIBUTE 420 /* RFC 8489 §14.8 */
 
@@ -126,10 +130,18 @@ static uint64_t pace(const PhClassifier *c)
     return quarter > PACE_NS ? quarter : PACE_NS;
 }
 
+/* How long the last round may stay silent. */
+static uint64_t listen_ns(const PhClassifier *c)
+{
+    uint64_t patience = ph_classify_patience(c);
+
+    return patience + (patience > MARGIN_NS ? patience : MARGIN_NS);
+}
+
 static void send_test(PhClassifier *c, unsigned test)
 {
     /* One copy; it is over with the round, but an answer is welcome later too. */
-    PhSchedule once = {.copies = 1, .last_ns = 2 * ph_classify_patience(c)};
+    PhSchedule once = {.copies = 1, .last_ns = listen_ns(c)};
     unsigned place = place_of(c->rounds, test);
     PhExchange *exchange = &c->exchanges[place];
 
@@ -193,13 +205,13 @@ bool ph_classify_silence_step(PhClassifier *c)
 
     if (is_all_there(c))
         return true;
-    c->wake_ns = c->round_ns + (early ? pace(c) : 2 * ph_classify_patience(c));
+    c->wake_ns = c->round_ns + (early ? pace(c) : listen_ns(c));
     if (c->now < c->wake_ns)
         return false;
     if ((!early && is_all_decided(c)) || c->rounds == PH_CLASSIFY_ROUNDS_MAX)
         return true;
     ph_classify_round(c);
-    c->wake_ns = c->now + (c->rounds < ROUNDS ? pace(c) : 2 * ph_classify_patience(c));
+    c->wake_ns = c->now + (c->rounds < ROUNDS ? pace(c) : listen_ns(c));
     return false;
 }
 
