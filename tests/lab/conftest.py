@@ -187,3 +187,30 @@ def select_for(seconds):
 def axes(subject, judge):
     """What one judge of a verdict's host or NAT said, by axis, without what it left open."""
     return {axis: judges[judge] for axis, judges in subject["axes"].items() if judges.get(judge)}
+
+
+@pytest.fixture(scope="session")
+def place():
+    """A directory that hosts see, too: they have a /tmp and /run of their own."""
+    with tempfile.TemporaryDirectory(prefix="pinhole-", dir="/var/tmp") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def pinhole(place):
+    """The pinhole program, for hosts: PINHOLE names it; else it is the one built beside pinlab."""
+    if os.environ.get("PINHOLE"):
+        return str(Path(os.environ["PINHOLE"]).resolve())
+    subprocess.run(["cmake", "--install", str(find_pinlab().parent), "--prefix", str(place)], check=True,
+                   stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS)
+    return str(place / "bin/pinhole")
+
+
+def claim(cell, host="alice"):
+    """What a host's classification wrote."""
+    output = cell["hosts"][host]["program"]["output"]
+    try:
+        return json.loads(output)
+    except ValueError:
+        return pytest.fail(story(cell))
