@@ -101,7 +101,7 @@ static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, c
                            PlSubject *subject, GError **error)
 {
     g_autoptr(GPtrArray) chain = pl_topology_chain(scenario->topology, host);
-    const PlAttachment *own = g_ptr_array_index(host->attachments, 0);
+    const PlAttachment *own = pl_topology_way_out(scenario->topology, host);
     PhAddress address = g_array_index(own->addresses, PhAddress, 0);
     PlEvidenceQuery query = {.inside = own->label, .outside = own->label, .host = &address};
 
