@@ -175,6 +175,6 @@ void ph_classify_allocation(PhClassifier *c)
     else if (n >= POOL_ENOUGH)
         result->pooling = PH_POOLING_PAIRED;
     else
-        result->why.pooling = "too few mappings could be made";
+        result->why.pooling = "too few mappings were made to tell";
     judge_ports(c, mapped, n);
 }
