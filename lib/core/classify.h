@@ -98,7 +98,9 @@ struct PhClassifier {
     PhExchange exchanges[PH_X_N];
     PhAddress reflector[2][2]; /* its four sockets, as far as they exist */
     const char *one_address;   /* why it has not all four; NULL: it has */
-    bool unreachable, polled;
+    bool unreachable;          /* ICMP said so */
+    bool babbles;              /* something that is no answer came from there */
+    bool polled;
     unsigned sample, rounds;
     uint64_t round_ns; /* when the last round began */
     PhAddress hairpin_source;

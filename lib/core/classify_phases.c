@@ -36,6 +36,7 @@
 #define PATIENCE_MAX_NS (1000 * PH_MS)
 
 static const char why_no_socket[] = "no socket could be opened";
+static const char why_nonsense[] = "the reflector answers nonsense";
 
 uint64_t ph_classify_patience(const PhClassifier *c)
 {
@@ -191,10 +192,12 @@ static bool end_first(PhClassifier *c)
         ph_classify_finish(c, PH_CLASS_UNKNOWN, "the reflector refuses to answer");
         return true;
     case PH_EXCHANGE_NONSENSE:
-        ph_classify_finish(c, PH_CLASS_UNKNOWN, "the reflector answers nonsense");
+        ph_classify_finish(c, PH_CLASS_UNKNOWN, why_nonsense);
         return true;
     case PH_EXCHANGE_SILENT:
-        if (c->unreachable)
+        if (c->babbles)
+            ph_classify_finish(c, PH_CLASS_UNKNOWN, why_nonsense);
+        else if (c->unreachable)
             ph_classify_finish(
                 c, PH_CLASS_UNKNOWN,
                 "nobody listens where the reflector should be, or a firewall rejects UDP");
