@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
+sys.path.insert(0, str(ROOT / "tests/harness"))
+pytest_plugins = ["pinlab_harness"]  # for tests that want a lab that stands
 LIMIT_SECONDS = 120  # for any one command; a test that takes longer has failed
 
 
@@ -105,6 +108,12 @@ class Pinlab:
 @pytest.fixture(scope="session")
 def pinlab():
     return Pinlab(find_pinlab(), ROOT / "topologies")
+
+
+@pytest.fixture
+def our_pinlab(monkeypatch):
+    """Labs that stand are made by the same pinlab."""
+    monkeypatch.setenv("PINLAB", str(find_pinlab()))
 
 
 @pytest.fixture(scope="session")
