@@ -20,10 +20,10 @@
  * them were each answered before the next was asked. */
 static const unsigned firsts[] = {
     PH_X_MAPPING,    PH_X_REPEAT,     PH_X_SAMPLE + 0, PH_X_SAMPLE + 1, PH_X_SAMPLE + 2,
-    PH_X_SAMPLE + 3, PH_X_SAMPLE + 4, PH_X_FILTER,     PH_X_HAIRPIN,
+    PH_X_SAMPLE + 3, PH_X_SAMPLE + 4, PH_X_HAIRPIN,    PH_X_FILTER,
 };
 #define N_FIRSTS (sizeof(firsts) / sizeof(firsts[0]))
-#define SERIAL   7
+#define SERIAL   8
 _Static_assert(PH_CLASSIFY_SAMPLES == 5, "all of them stand in the list");
 
 static void count_kept(const PhClassifier *c, unsigned *ret_n, unsigned *ret_kept)

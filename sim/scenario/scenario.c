@@ -126,7 +126,8 @@ static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, c
         query.inside = pl_nat_inside(g_ptr_array_index(chain, 0))->label;
         query.outside = pl_nat_outside(outermost)->label;
         query.external = external_addresses(chain);
-        query.forwarded = forwarded = forwarded_ports(outermost);
+        forwarded = forwarded_ports(outermost);
+        query.forwarded = forwarded;
     }
     return pl_evidence_judge(capture, &query, &subject->observed, error);
 }

@@ -36,13 +36,16 @@ OPEN = """[host alice]
 on = internet
 address = 203.0.113.50"""
 
-# mishap.py N WHAT HUB: runs a hub, and does WHAT as soon as N of its answers have been on the wire.
+# mishap.py N WHAT HUB: runs a hub, and does WHAT as soon as N of its answers have been on the wire; with 0 before it is
+# ready.
 MISHAP = """
 import signal, socket, subprocess, sys
 after, what, hub = int(sys.argv[1]), sys.argv[2], [sys.argv[3], "hub"]
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
 running = subprocess.Popen(hub, stdout=subprocess.PIPE)
-print(running.stdout.readline().decode().strip(), flush=True)
+ready = running.stdout.readline().decode().strip()
+if after:
+    print(ready, flush=True)
 while after:
     packet, (_, _, kind, *_) = wire.recvfrom(2048)
     answer = kind == socket.PACKET_OUTGOING and packet[9:10] == bytes([socket.IPPROTO_UDP])
@@ -58,6 +61,7 @@ if what.startswith("cut "):
     keep = "c_in" if what == "cut out" else "c_out"
     rules += "" if what == "cut both" else "flush chain ip cut " + keep + "\\n"
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+print(ready, flush=True)
 running.wait()
 signal.pause()
 """
@@ -86,7 +90,8 @@ def packets(tmp_path):
     def read(display_filter):
         fields = ["frame.time_epoch", "ip.src", "udp.srcport", "udp.length"]
         done = subprocess.run(
-            ["tshark", "-n", "-r", tmp_path / "captures/case.pcapng", "-T", "fields", *(f"-e{field}" for field in fields),
+            ["tshark", "-n", "-r", tmp_path / "captures/case.pcapng", "-T", "fields",
+             *(f"-e{field}" for field in fields),
              "-Y", f'frame.interface_name == "hub" && udp && !icmp && {display_filter}'],
             capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS)
         rows = [line.split("\t") for line in done.stdout.splitlines()]
@@ -241,8 +246,8 @@ BURST_CHANGES, CHANGES_PER_SECOND = 128, 16
 
 @pytest.mark.parametrize("how", ["plain", "change", "spoofed"])
 def test_a_flood_is_answered_with_little(lab, packets, how):
-    """In the recording: an answer has four times its request's bytes at most, all answers to one source together what its
-    buckets let through, and few come from elsewhere. Somebody else is served meanwhile."""
+    """In the recording: an answer has four times its request's bytes at most, all answers to one source together what
+    its buckets let through, and few come from elsewhere. Somebody else is served meanwhile."""
     bob = """[host bob]
 on = internet
 run = {pinhole} classify --server hub --json

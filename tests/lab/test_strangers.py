@@ -107,9 +107,9 @@ def assert_servers_agree(cell, said):
 
 def natdiscovery_word(mapping):
     """natdiscovery's third question goes to the OTHER-ADDRESS of the second answer, and is meant for the second address
-    again. Of a server that follows RFC 5780 §7.4 (what is other than the address that was asked) that is the first address,
-    so that it takes what depends on the address for more. coturn names the second address there, and only to
-    coturn does natdiscovery say "address-dependent" (see test_judges.py)."""
+    again. Of a server that follows RFC 5780 §7.4 (what is other than the address that was asked) that is the first
+    address, so that it takes what depends on the address for more. coturn names the second address there, and only
+    to coturn does natdiscovery say "address-dependent" (see test_judges.py)."""
     return APD if mapping == AD else mapping
 
 
