@@ -4,7 +4,8 @@
  *
  * They are made in rounds. A round sends every test that nothing has come of, and then a control,
  * which must be answered. A test has stayed silent when it was silent in three rounds whose
- * controls were answered; in six to nine where packets are known to get lost.
+ * controls were answered; in six to nine where packets are known to get lost. Whoever should have
+ * answered must be there still: that is asked together with the last rounds.
  *
  *     round -(pace)-> round -(pace)-> round -(listen)-> enough? --> over
  *       ^                                                  |
@@ -41,7 +42,9 @@ static bool is_possible(const PhClassifier *c, unsigned test)
         return c->reflector[0][1].family != PH_FAMILY_NONE;
     case PH_TEST_HAIRPIN_THERE:
     case PH_TEST_HAIRPIN_BACK:
-        return ph_classify_answered(c, PH_X_HAIRPIN);
+        return ph_classify_answered(c, PH_X_HAIRPIN) &&
+               ph_classify_may_ask(c, &c->exchanges[PH_X_MAPPING].mapped) &&
+               ph_classify_may_ask(c, &c->exchanges[PH_X_HAIRPIN].mapped);
     default:
         return true;
     }
@@ -168,6 +171,26 @@ static void send_test(PhClassifier *c, unsigned test)
     }
 }
 
+/* The reflector's socket that a test's answer is to come from, as the mapping test asked it. */
+static unsigned sender_of(unsigned test)
+{
+    return PH_X_MAPPING + (test == PH_TEST_BOTH ? 3U : 1U);
+}
+
+/* Asked from the data socket, which has contacted them: no filter can keep these answers out. */
+static void ask_senders(PhClassifier *c)
+{
+    PhSchedule schedule = ph_classify_schedule(c);
+
+    for (unsigned test = PH_TEST_BOTH; test <= PH_TEST_PORT; test++) {
+        unsigned sender = sender_of(test);
+
+        if (is_missing(c, test) && ph_classify_answered(c, sender))
+            ph_classify_ask(c, PH_X_ALIVE + test, PH_AT_DATA, &c->reflector[sender / 2][sender % 2],
+                            &schedule);
+    }
+}
+
 void ph_classify_round(PhClassifier *c)
 {
     for (unsigned test = 0; test < PH_TEST_N; test++) {
@@ -176,6 +199,8 @@ void ph_classify_round(PhClassifier *c)
     }
     c->rounds++;
     c->round_ns = c->now;
+    if (c->rounds >= ROUNDS)
+        ask_senders(c);
 }
 
 /* Nothing is missing any more: it has come, or was refused. */
@@ -218,8 +243,6 @@ bool ph_classify_silence_step(PhClassifier *c)
 /* Why there is no verdict on a test; NULL: there is one. */
 static const char *why_not(const PhClassifier *c, unsigned test)
 {
-    unsigned sender = PH_X_MAPPING + (test == PH_TEST_BOTH ? 3U : 1U);
-
     if (!is_possible(c, test))
         return c->one_address;
     switch (trial_of(c, test)) {
@@ -227,7 +250,8 @@ static const char *why_not(const PhClassifier *c, unsigned test)
         return NULL;
     case PH_TRIAL_SILENT:
         /* Whoever does not answer when asked there need not be able to send from there. */
-        return ph_classify_answered(c, sender)
+        return ph_classify_answered(c, sender_of(test)) &&
+                       ph_classify_answered(c, PH_X_ALIVE + test)
                    ? NULL
                    : "the reflector's other sockets do not answer, so that silence says nothing";
     case PH_TRIAL_REFUSED:
@@ -277,6 +301,10 @@ void ph_classify_hairpin(PhClassifier *c)
         result->why.hairpin = result->mapping == PH_MAPPING_NONE
                                   ? "nothing is translated"
                                   : "a further socket could not be opened, or is not answered";
+        return;
+    }
+    if (!is_possible(c, PH_TEST_HAIRPIN_THERE)) {
+        result->why.hairpin = "the external address that the reflector names cannot be one";
         return;
     }
     switch (trial_of(c, PH_TEST_HAIRPIN_THERE)) {

@@ -8,7 +8,9 @@
  *   being equal is tried again from a fresh socket: equal ports can be chance.
  * - Filtering: a fresh socket asks to be answered from elsewhere. Silence counts only when a
  * control that was sent with it was answered, several times in a row, more often where packets get
- * lost.
+ * lost, and who was to answer from elsewhere is there still.
+ * - What the reflector says is not believed further than it must be: one on the internet that names
+ * an address in a private network has nothing sent there.
  * - `direct` is only who is seen with an address of its own: the driver says which those are.
  *
  * A classification takes a few round trips, three where nothing is translated and filtered and ten
