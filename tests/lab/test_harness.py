@@ -154,7 +154,7 @@ def test_a_failure_leaves_captures_and_output(project):
 
 @pytest.mark.xdist_group("harness")
 def test_a_program_with_an_environment_of_its_own_finds_the_lab(project, nobody, shared):
-    """Nobody's labs are where XDG_RUNTIME_DIR says."""
+    """A lab's place does not depend on one."""
     project.chmod(0o755)
     runtime = shared / "runtime"
     runtime.mkdir(mode=0o700)

@@ -7,19 +7,7 @@ import subprocess
 import pytest
 
 from conftest import LIMIT_SECONDS, select_for
-
-
-def start_capture(lab, *words, **options):
-    process = lab.pinlab.start("capture", lab.name, *words, **options)
-    assert process.stderr.readline() == "pinlab: recording\n"
-    return process
-
-
-def tshark(path, *arguments):
-    done = subprocess.run(["tshark", "-n", "-r", str(path), *arguments], capture_output=True, text=True, timeout=60,
-                          check=False)
-    assert done.returncode == 0 and "cut short" not in done.stderr, done.stderr
-    return done.stdout.splitlines()
+from workbench import start_capture, tshark
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

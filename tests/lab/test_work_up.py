@@ -3,6 +3,7 @@
 whose holder was killed: nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import uuid
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import LIMIT_SECONDS, ROOT, gone, processes_with, select_for
-from workbench import ALICE, labs, standing
+from conftest import LIMIT_SECONDS, NOBODY, ROOT, Pinlab, gone, processes_with, select_for
+from workbench import ALICE, is_dead, labs, standing
 
 OWN_RULES = """
 table ip own {
@@ -40,14 +41,6 @@ def test_a_lab_stands_until_it_is_taken_down(pinlab):
         pinlab.run("down", lab.name).expect(0)
         assert lab.name not in labs(pinlab)
         assert is_dead(info["pid"])
-
-
-def is_dead(pid):
-    """Perhaps without its parent having taken notice."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] == "Z"
-    except OSError:
-        return True
 
 
 def test_nobody_can_work_in_a_lab(nobody):
@@ -154,21 +147,56 @@ def test_a_name_is_one_labs(pinlab, work):
     assert "cannot be called" in pinlab.run("up", "open", "--name", "../x").expect(2).stderr
 
 
-def test_others_directories_are_not_used(nobody):
-    """A stranger could have made /tmp/pinlab-UID before."""
-    runtime = Path(f"/tmp/pinlab-test-{uuid.uuid4().hex}")
-    runtime.mkdir(mode=0o755)
-    mine = os.geteuid() if not nobody.prefix else 65534
-    os.chown(runtime, mine, -1)
-    runtime.chmod(0o700)
-    (runtime / "pinlab").mkdir(mode=0o777)
-    (runtime / "pinlab").chmod(0o777)
-    os.chown(runtime / "pinlab", mine, -1)
+def as_stranger(nobody):
+    """pinlab as a user whom nobody else runs it as: its directory of labs is this test's alone."""
+    if not nobody.prefix:
+        pytest.skip("only root can be somebody else")
+    uid = 100_000 + uuid.uuid4().int % 1_000_000
+    prefix = [word.replace(f"={NOBODY}", f"={uid}") for word in nobody.prefix]
+    return Pinlab(nobody.program, nobody.topologies, prefix, {"HOME": "/", "TMPDIR": "/tmp"}), uid
+
+
+def test_a_lab_outlives_the_login_that_made_it(nobody, shared):
+    """With a user's last login logind removes XDG_RUNTIME_DIR."""
+    stranger, uid = as_stranger(nobody)
+    runtime = shared / "runtime"
+    runtime.mkdir(mode=0o700)
+    os.chown(runtime, uid, uid)
+    login = {"XDG_RUNTIME_DIR": str(runtime)}
     try:
-        if mine == 0:
-            pytest.skip("root has a directory of its own")
-        result = nobody.run("up", "open", env={"XDG_RUNTIME_DIR": str(runtime)}).expect(2)
-        assert "not a directory of this user's alone" in result.stderr
+        stranger.run("up", "open", "--name", "out", env=login).expect(0)
+        shutil.rmtree(runtime)
+        assert labs(stranger) == ["out"]
+        stranger.run("exec", "out", "alice", "--", "true").expect(0)
+        stranger.run("exec", "out", "alice", "--", "true", env=login).expect(0)
+        stranger.run("down", "out").expect(0)
+        assert labs(stranger) == []
     finally:
-        (runtime / "pinlab").rmdir()
-        runtime.rmdir()
+        stranger.run("down", "--all")
+        shutil.rmtree(f"/tmp/pinlab-{uid}", ignore_errors=True)
+
+
+@pytest.mark.parametrize("what", ["somebody else's", "open to others", "a link", "a file"])
+def test_a_place_that_is_not_the_users_alone_is_not_used(nobody, shared, what):
+    """A stranger could have been first in /tmp."""
+    stranger, uid = as_stranger(nobody)
+    place = Path(f"/tmp/pinlab-{uid}")
+    if what == "a link":
+        (shared / "own").mkdir(mode=0o700)
+        os.chown(shared / "own", uid, uid)
+        place.symlink_to(shared / "own")
+    elif what == "a file":
+        place.touch()
+    else:
+        place.mkdir(mode=0o700)
+        if what == "open to others":
+            os.chown(place, uid, uid)
+            place.chmod(0o770)
+    try:
+        for words in (["up", "open", "--name", "x"], ["labs"], ["down", "x"]):
+            assert str(place) in stranger.run(*words).expect(2).stderr
+    finally:
+        if place.is_dir() and not place.is_symlink():
+            place.rmdir()
+        else:
+            place.unlink()

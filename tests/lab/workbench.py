@@ -2,8 +2,10 @@
 """A lab that stands, for tests of what people do in one: pinlab up, exec, nat, capture, down."""
 
 import contextlib
+import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 ALICE = """
 [topology]
@@ -54,3 +56,24 @@ def standing(pinlab, topology, *options):
 
 def labs(pinlab):
     return [lab["name"] for lab in pinlab.run("labs", "--json").expect(0).json()["labs"]]
+
+
+def start_capture(lab, *words, **options):
+    process = lab.pinlab.start("capture", lab.name, *words, **options)
+    assert process.stderr.readline() == "pinlab: recording\n"
+    return process
+
+
+def tshark(path, *arguments):
+    done = subprocess.run(["tshark", "-n", "-r", str(path), *arguments], capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 0 and "cut short" not in done.stderr, done.stderr
+    return done.stdout.splitlines()
+
+
+def is_dead(pid):
+    """Perhaps without its parent having taken notice."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] == "Z"
+    except OSError:
+        return True

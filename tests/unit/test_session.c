@@ -135,12 +135,12 @@ static void test_a_claim_is_there_until_it_is_freed(void)
     g_assert_true(pl_claim_publish(claim, "known\n", &error));
     info = pl_registry_info(name);
     g_assert_cmpstr(info, ==, "known\n");
-    connection = pl_registry_connect(name, &error);
+    connection = pl_registry_connect(name, NULL, &error);
     g_assert_no_error(error);
     close(connection);
     pl_claim_free(claim);
     g_assert_false(is_listed(name));
-    g_assert_cmpint(pl_registry_connect(name, &error), ==, -1);
+    g_assert_cmpint(pl_registry_connect(name, NULL, &error), ==, -1);
     g_assert_error(error, PL_ERROR, PL_ERROR_INPUT);
     g_assert_nonnull(strstr(error->message, "there is no lab unit-"));
 }
