@@ -83,3 +83,15 @@ def test_a_file_called_as_standard_output_is_not_touched(work, tmp_path):
     with open(tmp_path / "out", "wb") as out:
         work.pinlab.run("capture", work.name, "nix", "-w", "-", cwd=tmp_path, stdout=out).expect(2)
     assert (tmp_path / "-").exists() and (tmp_path / "out").exists()
+
+
+def test_a_reader_that_has_seen_enough_ends_a_capture(work):
+    """As on the command line: both end by themselves, with 0, while packets go on."""
+    ping = work.pinlab.start("exec", work.name, "alice", "--", "ping", "-i", "0.02", "hub")
+    script = '"$@" | tshark -n -r - -c 3 -T fields -e frame.interface_name; echo "${PIPESTATUS[@]}"'
+    capture = work.pinlab.command("capture", work.name, "home.outside", "-w", "-")
+    done = subprocess.run(["bash", "-c", script, "bash", *capture], capture_output=True, text=True, check=True,
+                          timeout=LIMIT_SECONDS)
+    ping.send_signal(signal.SIGINT)
+    ping.communicate(timeout=LIMIT_SECONDS)
+    assert done.stdout.split("\n") == ["home.outside"] * 3 + ["0 0", ""], done

@@ -4,10 +4,12 @@
 import contextlib
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
 import termios
+import time
 import uuid
 
 import pytest
@@ -164,3 +166,89 @@ def test_a_closed_descriptor_is_an_empty_one(work):
 
 def test_a_command_that_is_too_long_is_said(work):
     assert "too long" in work.exec("alice", "true", "x" * 120000, "y" * 120000).expect(125).stderr
+
+
+def test_large_input_and_output_are_unchanged(work, tmp_path):
+    """Through pipes, which hold far less, and each byte value."""
+    data = bytes(range(256)) * 80_000
+    done = subprocess.run(work.pinlab.command("exec", work.name, "alice", "--", "cat"), input=data, capture_output=True,
+                          check=True, timeout=LIMIT_SECONDS)
+    assert done.stdout == data and done.stderr == b""
+
+
+def test_an_output_that_nobody_reads_ends_the_command(work):
+    command = work.pinlab.command("exec", work.name, "alice", "--", "yes")
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"y\n"
+        process.stdout.close()
+        assert process.wait(LIMIT_SECONDS) == 128 + signal.SIGPIPE
+
+
+@pytest.mark.parametrize("stdin", ["a pipe", "nothing"])
+def test_without_a_terminal_there_is_none(work, stdin):
+    options = {"input": ""} if stdin == "a pipe" else {"stdin": subprocess.DEVNULL}
+    command = work.pinlab.command("exec", work.name, "alice", "--", "sh", "-c", "tty; test -t 0 -o -t 1 -o -t 2; echo $?")
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS, **options)
+    assert done.stdout == "not a tty\n1\n"
+
+
+class Typist:
+    """A command on a terminal, that one reads and types on."""
+
+    def __init__(self, command):
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execv(command[0], command)
+        self.shown = b""
+
+    def until(self, text):
+        end = time.monotonic() + LIMIT_SECONDS / 4
+        while text not in self.shown:
+            assert select.select([self.master], [], [], max(0, end - time.monotonic()))[0], self.shown
+            self.shown += os.read(self.master, 65536)
+
+    def type(self, text):
+        os.write(self.master, text)
+
+    def end(self):
+        with contextlib.suppress(OSError):
+            while data := os.read(self.master, 65536):
+                self.shown += data
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.master)
+        return os.waitstatus_to_exitcode(status)
+
+
+def test_a_terminal_that_changes_its_size_is_followed(work):
+    code = ("import os, signal\n"
+            "signal.signal(signal.SIGWINCH, lambda *_: print(os.get_terminal_size(), flush=True))\n"
+            "print('6x' + '7', flush=True)\n"
+            "signal.pause()")
+    typist = Typist(work.pinlab.command("exec", work.name, "alice", "--", "/usr/bin/python3", "-c", code))
+    typist.until(b"6x7")
+    termios.tcsetwinsize(typist.master, (33, 99))
+    assert typist.end() == 0
+    assert b"columns=99, lines=33" in typist.shown
+
+
+def test_a_shell_has_job_control(work):
+    """A key stops what runs, and fg goes on with it."""
+    typist = Typist(["/usr/bin/env", "SHELL=/bin/bash", *work.pinlab.command("shell", work.name, "alice")])
+    typist.type(b"python3 -c 'print(\"on-\" + \"line\", flush=True); print(input() + \" heard\")'\n")
+    typist.until(b"on-line")
+    typist.type(b"\x1a")
+    typist.until(b"Stopped")
+    typist.type(b"jobs -s | wc -l; fg\n")
+    typist.until(b"fg\r\n")
+    typist.type(b"a-word\n")
+    typist.until(b"a-word heard")
+    typist.type(b"exit 4\n")
+    assert typist.end() == 4, typist.shown
+
+
+def test_the_end_of_input_typed_on_a_terminal_ends_a_shell(work):
+    typist = Typist(["/usr/bin/env", "SHELL=/bin/bash", *work.pinlab.command("shell", work.name, "alice")])
+    typist.type(b"echo rea''dy; (exit 6)\n")
+    typist.until(b"ready")
+    typist.type(b"\x04")
+    assert typist.end() == 6, typist.shown
