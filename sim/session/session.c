@@ -4,6 +4,7 @@
  * socket how it fares, in lines:
  *
  *   N alice 7      a node, and the descriptor of its network namespace
+ *   S text         a step of the file is done
  *   R              the lab is ready
  *   E 2 text       it will never be: PlErrorCode and the reason, which may have lines of its own
  *
@@ -67,6 +68,26 @@ static void say_names(const Holder *holder, PlLab *lab)
     }
 }
 
+static void say_step(const PlStep *step, gpointer data)
+{
+    const Holder *holder = data;
+
+    say(holder->report, "S step %u: %s\n", step->number, step->text);
+}
+
+/* NULL with an error: nothing stands. */
+static PlLab *stand(Holder *holder, GError **error)
+{
+    const PlSessionOptions *options = holder->options;
+    PlLab *lab = pl_stand_up(options->topology, options->engine, options->seed, error);
+
+    if (!lab || !options->steps ||
+        pl_stand_steps(options->topology, options->engine, lab, say_step, holder, error))
+        return lab;
+    options->engine->down(lab);
+    return NULL;
+}
+
 static int lab_main(gpointer data)
 {
     Holder *holder = data;
@@ -80,7 +101,7 @@ static int lab_main(gpointer data)
     close(holder->signals);
     /* Standard output belongs to whoever asked for the lab. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
-    served.lab = pl_stand_up(options->topology, options->engine, options->seed, &error);
+    served.lab = stand(holder, &error);
     if (!served.lab) {
         say(holder->report, "E %d %s", error->domain == PL_ERROR ? error->code : PL_ERROR_FAILED,
             error->message);
@@ -134,6 +155,8 @@ static gboolean heed(Holder *holder, GError **error)
         g_string_erase(holder->received, 0, (gssize)strlen(line) + 1);
         if (line[0] == 'N' && !make_name(holder, line, error))
             return FALSE;
+        if (line[0] == 'S')
+            holder->options->stepped(line + 2, holder->options->data);
         if (line[0] == 'R') {
             if (!publish(holder, error))
                 return FALSE;

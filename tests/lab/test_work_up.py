@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import LIMIT_SECONDS, NOBODY, ROOT, Pinlab, gone, processes_with, select_for
-from workbench import ALICE, is_dead, labs, standing
+from workbench import ALICE, Work, is_dead, labs, standing
 
 OWN_RULES = """
 table ip own {
@@ -200,3 +200,46 @@ def test_a_place_that_is_not_the_users_alone_is_not_used(nobody, shared, what):
             place.rmdir()
         else:
             place.unlink()
+
+
+STEPS = """
+[step 1]
+at = 100ms
+do = nat home address 203.0.113.77
+[step 2]
+at = 50ms
+do = host hub run {command}
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--foreground",)])
+def test_steps_are_done_when_asked_for(pinlab, write, options):
+    """In their order, and before the lab is ready."""
+    path = write(ALICE.format(behaviour="full-cone", run="true", ready="exit") + STEPS.format(command="true"))
+    name = f"work-{uuid.uuid4().hex[:12]}"
+    process = pinlab.start("up", path, "--name", name, "--steps", *options)
+    try:
+        assert process.stdout.readline() == f"{name}\n"
+        lab = Work(pinlab, name)
+        lab.exec("alice", "ping", "-c", "1", "hub").expect(0)
+        assert {row["external"].split(":")[0] for row in lab.table()} == {"203.0.113.77"}
+    finally:
+        pinlab.run("down", name)
+    _, said = process.communicate(timeout=LIMIT_SECONDS)
+    assert said == "pinlab: step 2: host hub run true\npinlab: step 1: nat home address 203.0.113.77\n"
+
+
+def test_steps_that_are_not_done_are_said(pinlab, write):
+    path = write(ALICE.format(behaviour="full-cone", run="true", ready="exit") + STEPS.format(command="false"))
+    name = f"work-{uuid.uuid4().hex[:12]}"
+    try:
+        assert "steps are not done (2; --steps does them)" in pinlab.run("up", path, "--name", name).expect(0).stderr
+    finally:
+        pinlab.run("down", name)
+
+
+def test_a_step_that_fails_is_no_lab(pinlab, write):
+    path = write(ALICE.format(behaviour="full-cone", run="true", ready="exit") + STEPS.format(command="false"))
+    name = f"work-{uuid.uuid4().hex[:12]}"
+    result = pinlab.run("up", path, "--name", name, "--steps").expect(1)
+    assert "[step 2]" in result.stderr and result.stdout == "" and name not in labs(pinlab)
