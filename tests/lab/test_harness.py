@@ -2,6 +2,7 @@
 """The pytest plugin, as installed: its documented example passes, and a test that fails leaves what it takes to see why.
 In /var/tmp, since hosts have a /tmp of their own."""
 
+import ast
 import os
 import re
 import shutil
@@ -115,9 +116,14 @@ def run_pytest(project, *arguments, prefix=(), **variables):
                           env=env, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
 
 
+def test_the_plugin_is_for_python_3_9():
+    ast.parse((ROOT / "tests/harness/pinlab_harness.py").read_text(), feature_version=(3, 9))
+
+
 @pytest.mark.xdist_group("harness")
-def test_the_documented_example_passes(project):
-    done = run_pytest(project, "test_reflector.py")
+@pytest.mark.parametrize("parallel", [(), ("-n", "3")], ids=["one by one", "in parallel"])
+def test_the_documented_example_passes(project, parallel):
+    done = run_pytest(project, "test_reflector.py", *parallel)
     assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr
     assert not (project / "pinlab-artifacts").exists()
 
