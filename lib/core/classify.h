@@ -98,6 +98,7 @@ struct PhClassifier {
     PhAddress reflector[2][2]; /* its four sockets, as far as they exist */
     const char *one_address;   /* why it has not all four; NULL: it has */
     bool unreachable, polled;
+    bool report; /* to be sent: it is done, but for this */
     unsigned sample, rounds;
     uint64_t round_ns; /* when the last round began */
     PhAddress hairpin_source;
@@ -120,7 +121,7 @@ const PhClassifySocket *ph_classify_socket_of(const PhClassifier *c, unsigned ex
 /* classify_phases.c */
 /* Does what can be done now. */
 void ph_classify_advance(PhClassifier *c);
-/* Ends it with what is known. */
+/* Ends it with what is known, but for the report. */
 void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why);
 /* How long an answer may take, from what was measured. */
 uint64_t ph_classify_patience(const PhClassifier *c);

@@ -29,7 +29,7 @@ static void take_outcome(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gp
 
 static void classify(const char *server, GCancellable *cancellable, Outcome *outcome)
 {
-    ph_classify_server_async(server, cancellable, take_outcome, outcome);
+    ph_classify_server_async(server, PH_CLASSIFY_REPORT, cancellable, take_outcome, outcome);
     while (!outcome->done)
         g_main_context_iteration(NULL, TRUE);
 }
@@ -164,7 +164,9 @@ static void test_a_config_without_sense_is_refused(void)
     const PhHubConfig configs[] = {
         {.n_hosts = 0, .ports = {1024, 1025}},
         {.n_hosts = 1, .hosts = {one}, .ports = {1024, 1024}},
-        {.n_hosts = 1, .hosts = {one}, .ports = {1024, 0}},
+        {.n_hosts = 2, .hosts = {one, two}, .ports = {1024, 0}},
+        {.n_hosts = 2, .hosts = {one, two}, .advertised = {two}, .ports = {1024, 1025}},
+        {.n_hosts = 1, .hosts = {one}, .advertised = {{.family = PH_FAMILY_IPV6}}, .ports = {1024}},
         {.n_hosts = 1, .hosts = {one}, .ports = {0, 1024}},
         {.n_hosts = 2, .hosts = {one, one}, .ports = {1024, 1025}},
         {.n_hosts = 3, .hosts = {one, two, one}, .ports = {1024, 1025}},
@@ -188,7 +190,7 @@ static void test_icmp_tells_nobody_there_from_blocked(void)
     g_autofree char *somebody = g_strdup_printf("127.0.0.1:%u", free_port(&silent));
     g_auto(Outcome) rejected = {0}, blocked = {0};
 
-    ph_classify_server_async(nobody, NULL, take_outcome, &rejected);
+    ph_classify_server_async(nobody, PH_CLASSIFY_DEFAULT, NULL, take_outcome, &rejected);
     classify(somebody, NULL, &blocked);
     while (!rejected.done)
         g_main_context_iteration(NULL, TRUE);

@@ -182,7 +182,7 @@ int command_classify(int argc, char **argv)
     if (*arguments || !server)
         return command_fail(EXIT_ARGUMENTS, "classify takes --server HOST[:PORT], and no arguments "
                                             "(see pinhole classify --help)");
-    ph_classify_server_async(server, NULL, take_outcome, &outcome);
+    ph_classify_server_async(server, PH_CLASSIFY_REPORT, NULL, take_outcome, &outcome);
     while (!outcome.done)
         g_main_context_iteration(NULL, TRUE);
     error = outcome.error;
