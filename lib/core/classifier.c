@@ -170,10 +170,10 @@ bool ph_classifier_poll_transmit(PhClassifier *c, PhTransmit *ret_transmit)
     return false;
 }
 
-/* Not before its socket has sent the report and is closed. */
+/* The socket that sends the report is closed last; the result comes after that. */
 static bool is_leaving(const PhClassifier *c)
 {
-    return c->report || c->sockets[PH_AT_DATA].state == PH_SOCKET_DONE;
+    return c->report || (c->config.report && c->sockets[PH_AT_DATA].state == PH_SOCKET_DONE);
 }
 
 bool ph_classifier_poll_event(PhClassifier *c, PhClassification *ret_classification)

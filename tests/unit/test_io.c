@@ -2,8 +2,9 @@
 /* The hub and the classification on real sockets, on loopback: all of 127/8 is there. */
 #include <gio/gio.h>
 #include <pinhole/classify.h>
-#include <pinhole/hub.h>
 #include <string.h>
+
+#include "io_hub.h"
 
 typedef struct Outcome {
     gboolean done, ok;
@@ -32,41 +33,6 @@ static void classify(const char *server, GCancellable *cancellable, Outcome *out
     ph_classify_server_async(server, PH_CLASSIFY_REPORT, cancellable, take_outcome, outcome);
     while (!outcome->done)
         g_main_context_iteration(NULL, TRUE);
-}
-
-/* A port that was free just now, and the next one, too. */
-static uint16_t free_port(GSocket **ret_taken)
-{
-    g_autoptr(GSocket) socket =
-        g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, NULL);
-    g_autoptr(GSocketAddress) any = g_inet_socket_address_new_from_string("127.0.0.1", 0);
-    g_autoptr(GSocketAddress) bound = NULL;
-
-    g_assert_true(g_socket_bind(socket, any, FALSE, NULL));
-    bound = g_socket_get_local_address(socket, NULL);
-    if (ret_taken)
-        *ret_taken = g_steal_pointer(&socket);
-    return g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound));
-}
-
-static PhHub *start_hub(size_t hosts, uint16_t *ret_port)
-{
-    PhHubConfig config = {.n_hosts = hosts};
-
-    for (uint32_t i = 0; i < hosts; i++)
-        config.hosts[i] = ph_address_ipv4(0x7f000001 + i, 0);
-    for (unsigned attempt = 0; attempt < 20; attempt++) { /* others want free ports, too */
-        PhHub *hub;
-
-        config.ports[0] = free_port(NULL);
-        config.ports[1] = free_port(NULL);
-        hub = config.ports[0] == config.ports[1] ? NULL : ph_hub_new(NULL, &config, NULL);
-        if (hub) {
-            *ret_port = config.ports[0];
-            return hub;
-        }
-    }
-    g_assert_not_reached();
 }
 
 static void test_all_four_sockets_tell_everything(void)
