@@ -1,18 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`pinhole hub` and `pinhole classify` as real processes behind the lab's NATs: what is claimed is what was certified.
-PINHOLE names the program; else it is the one built beside pinlab. Hosts have a /tmp and /run of their own, so
-what they run is installed elsewhere."""
+"""`pinhole hub` and `pinhole classify` as real processes behind the lab's NATs: what is claimed is what was certified."""
 
-import json
-import os
 import re
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
-from conftest import axes, find_pinlab, story
+from conftest import axes, claim
 
 LAB = """[topology]
 title = What alice says of her NAT
@@ -54,23 +48,6 @@ TWO = "203.0.113.10, 203.0.113.11"
 DEPENDENCE = ["endpoint-independent", "address-dependent", "address-and-port-dependent"]
 
 
-@pytest.fixture(scope="session")
-def place():
-    """A directory that hosts see, too."""
-    with tempfile.TemporaryDirectory(prefix="pinhole-", dir="/var/tmp") as path:
-        os.chmod(path, 0o755)
-        yield Path(path)
-
-
-@pytest.fixture(scope="session")
-def pinhole(place):
-    if os.environ.get("PINHOLE"):
-        return str(Path(os.environ["PINHOLE"]).resolve())
-    subprocess.run(["cmake", "--install", str(find_pinlab().parent), "--prefix", str(place)], check=True,
-                   stdout=subprocess.DEVNULL, timeout=120)
-    return str(place / "bin/pinhole")
-
-
 @pytest.fixture
 def lab(pinlab, pinhole, write):
     """Runs a topology whose hub and alice run these programs; returns the verdict's cell."""
@@ -81,15 +58,6 @@ def lab(pinlab, pinhole, write):
         return pinlab.cell(write(text), status=status)[0]
 
     return run
-
-
-def claim(cell):
-    """What alice's classification wrote."""
-    output = cell["hosts"]["alice"]["program"]["output"]
-    try:
-        return json.loads(output)
-    except ValueError:
-        return pytest.fail(story(cell))
 
 
 def assert_agrees(cell, nat="home"):

@@ -18,7 +18,8 @@ static const Command command = {
         "what address it is seen: another one is a reason to classify at once, as is SIGHUP. It\n"
         "prints the class and the external address, once at the start and once for each change.\n"
         "Another class at the same address counts when it was found twice, and unknown in\n"
-        "place of what is known after three times. It runs until it gets SIGINT or SIGTERM.",
+        "place of what is known after three times. On SIGUSR1 it prints what it knows once\n"
+        "more. It runs until it gets SIGINT or SIGTERM.",
     .description =
         "HOST is a name or an address, an IPv6 one in brackets when a PORT follows; PORT is 3478\n"
         "where it is not given. A DURATION is a number with ms, s, min or h.\n"
@@ -42,14 +43,13 @@ static void show_counters(JsonBuilder *builder, const PhWatchCounters *counters)
     show_int(builder, "flaps", (gint64)counters->flaps);
 }
 
-/* Whom nobody reads any more has nothing more to do. */
-static void end_if_unread(GMainLoop *loop)
-{
-    if (ferror(stdout))
-        g_main_loop_quit(loop);
-}
+typedef struct Watching {
+    GMainLoop *loop;
+    PhWatcher *watcher;
+    gboolean json;
+} Watching;
 
-static void show_line(PhWatcher *watcher, const PhClassification *current, gpointer data)
+static void show_line(PhWatcher *watcher, const PhClassification *current, const char *event)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
     g_autoptr(GDateTime) time = g_date_time_new_now_utc();
@@ -58,15 +58,14 @@ static void show_line(PhWatcher *watcher, const PhClassification *current, gpoin
     json_builder_begin_object(builder);
     show_int(builder, "schema", 1);
     show_string(builder, "time", when);
+    show_string(builder, "event", event);
     show_classification(builder, current);
     show_counters(builder, ph_watcher_counters(watcher));
     json_builder_end_object(builder);
     show_json(builder, /* pretty= */ FALSE);
-    end_if_unread(data);
 }
 
-static void show_text(PhWatcher *watcher G_GNUC_UNUSED, const PhClassification *current,
-                      gpointer data)
+static void show_text(const PhClassification *current)
 {
     g_autoptr(GDateTime) time = g_date_time_new_now_local();
     g_autofree char *when = g_date_time_format(time, "%H:%M:%S");
@@ -78,19 +77,50 @@ static void show_text(PhWatcher *watcher G_GNUC_UNUSED, const PhClassification *
     if (current->why.nat_class)
         printf(" (%s)", current->why.nat_class);
     puts("");
-    fflush(stdout); /* a failure is told at the end */
-    end_if_unread(data);
+    fflush(stdout);
+}
+
+static void show(const Watching *watching, PhWatcher *watcher, const char *event)
+{
+    const PhClassification *current = ph_watcher_current(watcher);
+
+    if (watching->json)
+        show_line(watcher, current, event);
+    else
+        show_text(current);
+    if (ferror(
+            stdout)) /* who is read by nobody any more has nothing to do; it is told at the end */
+        g_main_loop_quit(watching->loop);
+}
+
+static void take_change(PhWatcher *watcher, const PhClassification *current G_GNUC_UNUSED,
+                        gpointer data)
+{
+    show(data, watcher, ph_watcher_counters(watcher)->changes == 1 ? "start" : "change");
 }
 
 static gboolean end(gpointer data)
 {
-    g_main_loop_quit(data);
+    const Watching *watching = data;
+
+    g_main_loop_quit(watching->loop);
     return G_SOURCE_CONTINUE;
 }
 
 static gboolean demand(gpointer data)
 {
-    ph_watcher_demand(data);
+    const Watching *watching = data;
+
+    ph_watcher_demand(watching->watcher);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean show_again(gpointer data)
+{
+    const Watching *watching = data;
+
+    if (ph_watcher_current(watching->watcher))
+        show(watching, watching->watcher, "asked");
     return G_SOURCE_CONTINUE;
 }
 
@@ -98,14 +128,16 @@ static int watch(const PhWatcherConfig *config, gboolean json)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
-    g_autoptr(PhWatcher) watcher =
-        ph_watcher_new(config, json ? show_line : show_text, loop, &error);
+    Watching watching = {.loop = loop, .json = json};
+    g_autoptr(PhWatcher) watcher = ph_watcher_new(config, take_change, &watching, &error);
 
     if (!watcher)
         return command_fail_server(config->server, error);
-    g_unix_signal_add(SIGINT, end, loop);
-    g_unix_signal_add(SIGTERM, end, loop);
-    g_unix_signal_add(SIGHUP, demand, watcher);
+    watching.watcher = watcher;
+    g_unix_signal_add(SIGINT, end, &watching);
+    g_unix_signal_add(SIGTERM, end, &watching);
+    g_unix_signal_add(SIGHUP, demand, &watching);
+    g_unix_signal_add(SIGUSR1, show_again, &watching);
     g_main_loop_run(loop);
     return EXIT_SUCCESS;
 }
