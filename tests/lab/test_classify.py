@@ -105,6 +105,12 @@ def test_a_hub_with_one_address_says_what_it_cannot_tell(lab):
         assert claimed[axis] == "unknown" and claimed["why"][axis], claimed
 
 
+def test_a_hub_with_one_port_tells_the_address(lab, pinhole):
+    cell = lab(BEHIND.format(nat="behaviour = restricted"), hub=f"{pinhole} hub --one-port",
+               classify=f"{pinhole} reflex --server hub", expect="alice.output = 203.0.113.2:")
+    assert cell["hosts"]["hub"]["program"]["output"] == "ready 203.0.113.10:3478\n"
+
+
 def test_a_hub_with_one_address_tells_a_mapping_that_differs_by_port(lab):
     claimed, _ = assert_agrees(lab(BEHIND.format(nat="behaviour = symmetric"), addresses="203.0.113.10"))
     assert claimed["class"] == "symmetric"
@@ -160,6 +166,8 @@ def test_a_server_that_answers_nonsense_is_not_believed(lab, place):
     (["hub", "--listen", "127.0.0.1", "--listen", "127.0.0.1"], 2),
     (["hub", "--listen", "127.0.0.1:1024", "--second-port", "1024"], 2),
     (["hub", "--listen", "192.0.2.1"], 1),
+    (["hub", "--listen", "127.0.0.1", "--one-port", "--second-port", "5000"], 2),
+    (["hub", "--listen", "127.0.0.1", "--listen", "127.0.0.2", "--one-port"], 2),
     (["hub", "--listen", "127.0.0.1", "--advertise", "here"], 2),
     (["hub", "--listen", "127.0.0.1", "--advertise", "192.0.2.1:3478"], 2),
     (["hub", "--listen", "127.0.0.1", "--advertise", "192.0.2.1", "--advertise", "192.0.2.2"], 2),

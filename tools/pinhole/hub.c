@@ -85,8 +85,15 @@ static gboolean add_advertised(char **words, PhHubConfig *config, GError **error
     return TRUE;
 }
 
-static gboolean choose_ports(int second, PhHubConfig *config, GError **error)
+static gboolean choose_ports(int second, gboolean one_port, PhHubConfig *config, GError **error)
 {
+    if (one_port && second != 0) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--one-port: expected no --second-port with it");
+        return FALSE;
+    }
+    if (one_port)
+        return TRUE;
     if (second == 0) /* the port after the first one, as 3479 is after 3478 */
         second = config->ports[0] == G_MAXUINT16 ? config->ports[0] - 1 : config->ports[0] + 1;
     if (second < 1 || second > G_MAXUINT16 || second == config->ports[0]) {
@@ -98,7 +105,8 @@ static gboolean choose_ports(int second, PhHubConfig *config, GError **error)
     return TRUE;
 }
 
-static gboolean read_config(char **listen, int second, PhHubConfig *config, GError **error)
+static gboolean read_config(char **listen, int second, gboolean one_port, PhHubConfig *config,
+                            GError **error)
 {
     for (; listen && *listen; listen++) {
         if (!add_listen(*listen, config, error))
@@ -107,8 +115,10 @@ static gboolean read_config(char **listen, int second, PhHubConfig *config, GErr
     if (config->n_hosts == 0) {
         config->ports[0] = PH_HUB_PORT;
         config->n_hosts = ph_hub_find_hosts(config->hosts, error);
+        if (one_port && config->n_hosts > 1)
+            config->n_hosts = 1;
     }
-    return config->n_hosts > 0 && choose_ports(second, config, error);
+    return config->n_hosts > 0 && choose_ports(second, one_port, config, error);
 }
 
 static void say_ready(const PhHub *hub)
@@ -170,12 +180,15 @@ int command_hub(int argc, char **argv)
     g_auto(GStrv) listen = NULL, advertise = NULL, arguments = NULL;
     g_autofree char *metrics = NULL;
     uint64_t metrics_ns = 0;
+    gboolean one_port = FALSE;
     int second = 0, status;
     const GOptionEntry entries[] = {
         {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
          "Serve on this address; may be given again", "ADDR[:PORT]"},
         {"second-port", 0, 0, G_OPTION_ARG_INT, &second,
          "Each address's other port (default: the next one, 3479)", "PORT"},
+        {"one-port", 0, 0, G_OPTION_ARG_NONE, &one_port,
+         "Serve one address on its first port alone: enough for reflex", NULL},
         {"advertise", 'a', 0, G_OPTION_ARG_STRING_ARRAY, &advertise,
          "Clients reach the --listen address at this one; may be given again", "ADDR"},
         {"metrics", 'm', 0, G_OPTION_ARG_STRING, &metrics,
@@ -189,7 +202,7 @@ int command_hub(int argc, char **argv)
         return status;
     if (*arguments)
         return command_fail(EXIT_ARGUMENTS, "hub takes no arguments (see pinhole hub --help)");
-    if (!read_config(listen, second, &config, &error) ||
+    if (!read_config(listen, second, one_port, &config, &error) ||
         !add_advertised(advertise, &config, &error) ||
         (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error)))
         return command_fail_error(error);
