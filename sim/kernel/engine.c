@@ -6,7 +6,9 @@
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "kernel/rules.h"
+#include "machine/claims.h"
 #include "machine/clock.h"
+#include "machine/pinhole.h"
 
 uint64_t pl_lab_now(PlLab *lab)
 {
@@ -24,6 +26,7 @@ static void down(PlLab *lab)
             pl_machine_free(lab->nodes[i].machine);
         if (lab->nodes[i].external)
             g_array_unref(lab->nodes[i].external);
+        g_strfreev(lab->nodes[i].command);
     }
     g_free(lab->nodes);
     pl_spaces_free(lab->spaces);
@@ -91,6 +94,7 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
         lab->nodes[i].node = node;
+        lab->nodes[i].program = node->program;
         if (node->kind == PL_NODE_NAT)
             lab->nodes[i].external = g_array_copy(pl_nat_outside(node)->addresses);
     }
@@ -230,18 +234,34 @@ PlMachine *pl_lab_machine(PlLab *lab, const PlNode *host, GError **error)
         g_autofree char *hosts = hosts_text(lab);
         g_autofree char *path = g_canonicalize_filename(lab->topology->path, NULL);
         g_autofree char *directory = g_path_get_dirname(path);
+        g_auto(GStrv) shown = pl_pinhole_files();
 
         kept->machine = pl_machine_new(host->name, pl_spaces_fd(lab->spaces, PL_SPACE_OF(host)),
-                                       hosts, directory, error);
+                                       hosts, directory, shown, error);
     }
     return kept->machine;
 }
 
+/* A bare word becomes a command. */
+static gboolean find_command(PlLabNode *kept, GError **error)
+{
+    if (kept->program.word == PL_WORD_NONE || kept->command)
+        return TRUE;
+    kept->command = pl_pinhole_command(&kept->program, error);
+    if (!kept->command) {
+        g_prefix_error(error, "host %s: ", kept->node->name);
+        return FALSE;
+    }
+    kept->program.argv = kept->command;
+    return TRUE;
+}
+
 static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 {
-    PlMachine *machine = pl_lab_machine(lab, host, error);
+    PlLabNode *kept = &lab->nodes[host->index];
+    PlMachine *machine = find_command(kept, error) ? pl_lab_machine(lab, host, error) : NULL;
 
-    if (!machine || !pl_machine_start(machine, &host->program, error))
+    if (!machine || !pl_machine_start(machine, &kept->program, error))
         return FALSE;
     lab->ready_ns = pl_lab_now(lab);
     return TRUE;
@@ -251,14 +271,29 @@ static gboolean await(PlLab *lab, const PlNode *host, const char *text, GError *
 {
     PlMachine *machine = pl_lab_machine(lab, host, error);
 
-    return machine && pl_machine_await(machine, &host->program, text, error);
+    return machine && pl_machine_await(machine, &lab->nodes[host->index].program, text, error);
 }
 
 static gboolean result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error)
 {
     PlMachine *machine = pl_lab_machine(lab, host, error);
 
-    return machine && pl_machine_result(machine, &host->program, ret_result, error);
+    return machine &&
+           pl_machine_result(machine, &lab->nodes[host->index].program, ret_result, error);
+}
+
+static gboolean claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error)
+{
+    PlProgramResult ended = {0};
+    gboolean done;
+
+    if (!result(lab, host, &ended, error))
+        return FALSE;
+    done = pl_claims_read(ended.output, ret_claims, error);
+    pl_program_result_clear(&ended);
+    if (!done)
+        g_prefix_error(error, "host %s: ", host->name);
+    return done;
 }
 
 const PlEngine pl_kernel_engine = {
@@ -278,6 +313,7 @@ const PlEngine pl_kernel_engine = {
     .start = start,
     .await = await,
     .result = result,
+    .claims = claims,
     .step = pl_lab_step,
     .machine = pl_lab_machine,
     .connections = connections,

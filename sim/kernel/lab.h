@@ -12,6 +12,8 @@
 typedef struct PlLabNode {
     const PlNode *node;
     PlMachine *machine; /* made when it is needed first */
+    PlProgram program;  /* a host's, as a process */
+    char **command;     /* where that is not the topology's own */
     GArray *external;   /* PhAddress: those it has now, after the steps so far */
 } PlLabNode;
 

@@ -8,6 +8,7 @@
  *   story.c      links, steps and expectations
  *   addresses.c  who has which address
  *   behaviour.c  what the NATs do
+ *   program.c    what the hosts run
  */
 #pragma once
 
@@ -38,6 +39,10 @@ gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_steps(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error);
+/* What libpinhole's own programs are to do, which depends on addresses. */
+gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error);
+/* What one host runs. */
+gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error);
 /* The axes of one NAT. */
 gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);
 /* What depends on addresses: pools, blocks, forwards. */
