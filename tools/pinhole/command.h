@@ -7,7 +7,7 @@
 
 enum {
     EXIT_ARGUMENTS = 2, /* what was typed is wrong */
-    EXIT_UNKNOWN = 3,   /* classify: the class is unknown */
+    EXIT_UNKNOWN = 3,   /* classify, lifetime: nothing is known */
 };
 
 #define COMMAND_EXIT_STATUS                                                                        \

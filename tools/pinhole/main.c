@@ -33,7 +33,7 @@ static const Command pinhole = {
         "  key                    Make and show key pairs\n"
         "\n"
         "Each command has its own --help.\n"
-        "\n" COMMAND_EXIT_STATUS "  3                      classify: the class is unknown\n",
+        "\n" COMMAND_EXIT_STATUS "  3                      classify, lifetime: nothing is known\n",
 };
 
 /* What was to be read and cannot be is a failure. */
