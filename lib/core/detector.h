@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whether a path still works, from heartbeats alone: any authentic packet is one.
+ *
+ *     HEALTHY ──2 missed intervals──> SUSPECT ──5 missed──> FAILED
+ *        ^                              │                      │
+ *        └──────── two answers ─────────┴──────────────────────┘
+ *
+ * Suspect: never below 6.5 s; failed: never below 15 s, 30 s on a relayed path. Those are
+ * conservative (20 % loss for a minute never reads failed); the fast profile divides them by five.
+ * Latency that runs away (8 times the smoothed round trip, and 1 s at least, three times in a row)
+ * is a reason to suspect, a closed session one to fail.
+ *
+ * It also says when to send: active 3 s, idle (45 s without data) 20 to 25 s, with 20 % of jitter,
+ * and never less often than half the binding's lifetime (5 s where a NAT is known to keep one for
+ * 10 s).
+ */
+#pragma once
+
+#include <pinhole/path.h>
+
+typedef enum {
+    PH_HEALTHY,
+    PH_SUSPECT,
+    PH_FAILED,
+} PhHealth;
+const char *ph_health_name(PhHealth health); /* "healthy", ... */
+
+typedef struct PhDetectorConfig {
+    uint8_t seed[PH_SEED_BYTES];
+    bool relayed;
+    bool fast;
+    uint64_t binding_ns; /* how long a NAT keeps an idle mapping; 0: unknown, 30 s is assumed */
+} PhDetectorConfig;
+
+typedef struct PhDetector {
+    PhDetectorConfig config;
+    PhHealth health;
+    const char *reason; /* of the last change; static text */
+    uint64_t heard_ns, sent_ns, data_ns;
+    uint64_t ping_due_ns, ping_sent_ns, ping_id;
+    uint64_t drawn;
+    uint64_t srtt_ns, rttvar_ns; /* 0: unknown */
+    unsigned slow, answers;
+    uint64_t pings, pongs, missed;
+} PhDetector;
+
+void ph_detector_init(PhDetector *ret_detector, const PhDetectorConfig *config, uint64_t now);
+/* An authentic packet came along the path; `data`: with bytes of the application's. */
+void ph_detector_heard(PhDetector *detector, bool data, uint64_t now);
+void ph_detector_sent(PhDetector *detector, bool data, uint64_t now);
+/* The answer to a ping of ours; false: not the one that is awaited. */
+bool ph_detector_ponged(PhDetector *detector, uint64_t id, uint64_t now);
+void ph_detector_closed(PhDetector *detector, uint64_t now);
+void ph_detector_set_binding(PhDetector *detector, uint64_t binding_ns, uint64_t now);
+/* Whether a ping is to be sent now, and its id. */
+bool ph_detector_poll_ping(PhDetector *detector, uint64_t now, uint64_t *ret_id);
+/* True when health changed; the state is in `health`. */
+bool ph_detector_handle_timeout(PhDetector *detector, uint64_t now);
+uint64_t ph_detector_next_timeout(const PhDetector *detector);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One attempt to punch through to one peer: pure packets and time. Both sides have one, with the
+ * same token, from the mediator.
+ *
+ *     WAITING ──start──> SENDING ──an answer of the peer's──> OPEN (three more are sent: the other
+ * side │                  │                                        may not have received yet) │ └──
+ * all sent, patience over ──> FAILED └── nothing to attempt ──> FAILED at once
+ *
+ * Punch packets are small, authenticated by the token (keyed hash), and have a transaction of 96
+ * bits; one that is stray, late, forged or replayed changes nothing. They are answered to the
+ * address that they came from, not to one that is announced.
+ */
+#pragma once
+
+#include "message.h"
+
+#define PH_PUNCH_PACKET_BYTES                                                                      \
+    40 /* type, kind, attempt, zero, transaction 12, seen port, tag 16 ... */
+#define PH_PUNCH_CHECKS_MAX 100 /* plain addresses checked in an attempt */
+
+/* What is done for a pair of nodes (facts: docs/punching.md has the table). */
+typedef enum {
+    PH_STRATEGY_RELAY,   /* nothing is attempted */
+    PH_STRATEGY_DIAL,    /* we simply send: the other lets everybody in */
+    PH_STRATEGY_WAIT,    /* the other dials; we answer */
+    PH_STRATEGY_PUNCH,   /* both send to all candidates at the same time */
+    PH_STRATEGY_PREDICT, /* the other's next ports in sequence are tried */
+    PH_STRATEGY_SPREAD,  /* we have the hard NAT: many sockets to one address */
+    PH_STRATEGY_SCATTER, /* the other has the hard NAT: one socket to many of its ports */
+} PhStrategy;
+/* For us and them; with `hard` false hard NATs are relayed (it can be switched off). */
+PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool hard);
+const char *ph_strategy_name(PhStrategy strategy);
+
+typedef struct PhPunchConfig {
+    uint8_t seed[PH_SEED_BYTES];
+    PhStrategy strategy;
+    unsigned attempt; /* 1: plain; 2: with openers of a low TTL first; 3: from a fresh socket, order
+                         swapped */
+    bool lower;       /* our key is the lower one: who does what first */
+    uint8_t token[16];
+    PhNodeRecord own, other;
+    uint32_t socket;       /* the node's data socket */
+    uint32_t first_socket; /* ids for fresh ones */
+    unsigned n_sockets;    /* as many as that at most */
+    uint64_t start_ns;     /* the common start */
+    uint64_t rtt_ns;       /* to the peer by way of the mediator, an estimate */
+} PhPunchConfig;
+
+typedef enum {
+    PH_PUNCH_RUNNING,
+    PH_PUNCH_OPEN,
+    PH_PUNCH_FAILED,
+} PhPunchState;
+
+typedef struct PhPunchCounters {
+    uint64_t sent, received, answered, foreign;
+} PhPunchCounters;
+
+typedef struct PhPunch PhPunch;
+
+PhPunch *ph_punch_new(const PhPunchConfig *config, uint64_t now);
+PhPunch *ph_punch_free(PhPunch *punch); /* NULL is fine; returns NULL */
+bool ph_punch_poll_socket(PhPunch *punch, PhSocketRequest *ret_request);
+void ph_punch_socket_opened(PhPunch *punch, uint32_t socket, const PhAddress *local, uint64_t now);
+void ph_punch_socket_failed(PhPunch *punch, uint32_t socket, uint64_t now);
+bool ph_punch_poll_transmit(PhPunch *punch, PhTransmit *ret_transmit);
+/* Whether it looks like a punch packet; and whether it is this attempt's. */
+bool ph_punch_is_packet(const uint8_t *bytes, size_t length);
+bool ph_punch_handle_datagram(PhPunch *punch, const PhPath *path, const uint8_t *bytes,
+                              size_t length, uint64_t now);
+void ph_punch_handle_timeout(PhPunch *punch, uint64_t now);
+uint64_t ph_punch_next_timeout(const PhPunch *punch);
+/* OPEN: the path that packets pass along in both directions. Its socket is no longer closed by the
+ * attempt. */
+PhPunchState ph_punch_state(const PhPunch *punch, PhPath *ret_path);
+const PhPunchCounters *ph_punch_counters(const PhPunch *punch);

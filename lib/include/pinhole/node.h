@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A node: it registers with a hub, finds peers by name or key, talks to them over the hub's relay
+ * from the first round trip on, and goes direct as soon as that is possible. Pure, as path.h says.
+ *
+ *     hub:   ASKING ──> REGISTERED ──lost──> ASKING
+ *     peer:  LOOKING ──found──> TALKING(relayed) <──> TALKING(direct or punched) ──> GONE
+ *                └──> GONE (reason)
+ *
+ * What it is given (datagrams, times, seed, config) determines all that it does: a recording of
+ * these replays to the same transmissions and events.
+ */
+#pragma once
+
+#include <pinhole/classification.h>
+#include <pinhole/path.h>
+
+#define PH_NODE_KEY_BYTES 32
+#define PH_NODE_NAME_MAX  63
+#define PH_NODE_PEERS_MAX 256
+#define PH_NODE_LOCALS    16
+/* Bytes of one message; more is refused. */
+#define PH_NODE_MESSAGE_MAX 1152
+/* Messages for a peer that is not reached yet; the oldest is dropped. */
+#define PH_NODE_QUEUE_MAX 32
+
+typedef struct PhNodeConfig {
+    uint8_t seed[PH_SEED_BYTES];
+    uint8_t secret[PH_NODE_KEY_BYTES];
+    uint8_t psk[PH_NODE_KEY_BYTES];  /* all zero: none */
+    uint64_t wall_ns;                /* since 1970, when `now` is 0 */
+    char name[PH_NODE_NAME_MAX + 1]; /* "": reachable by key only */
+    PhAddress hub;
+    uint8_t hub_key[PH_NODE_KEY_BYTES];
+    PhAddress locals[PH_NODE_LOCALS]; /* the host's own addresses, as candidates */
+    uint32_t n_locals;
+    bool
+        refuse_strangers; /* only peers that we connect to ourselves; else all that the hub knows */
+    bool fast_detector;
+    bool no_hard_punching; /* pairs that need many sockets or ports are relayed */
+    bool relay_only;       /* never attempts a direct path */
+    uint32_t first_socket; /* ids for its sockets, from here on */
+} PhNodeConfig;
+
+typedef enum {
+    PH_PATH_NONE,    /* with a reason */
+    PH_PATH_RELAYED, /* via a hub or node */
+    PH_PATH_DIRECT,  /* one side could simply be dialled */
+    PH_PATH_PUNCHED, /* both had to send first */
+} PhPathKind;
+PH_EXPORT const char *ph_path_kind_name(PhPathKind kind); /* "none", "relayed", ... */
+
+typedef enum {
+    PH_NODE_REGISTERED,  /* at the hub; `address`: where it sees us */
+    PH_NODE_HUB_LOST,    /* `reason`; it goes on trying */
+    PH_NODE_REFUSED,     /* by the hub, for good: `reason` */
+    PH_NODE_CLASSIFIED,  /* our own class is known, or another than before */
+    PH_NODE_PEER_UP,     /* a peer can be sent to */
+    PH_NODE_PEER_PATH,   /* another path is in use: `path`, `via`, `address`, `reason` */
+    PH_NODE_PEER_HEALTH, /* healthy, suspect, failed */
+    PH_NODE_PEER_GONE,   /* `reason`; the number is not used again */
+    PH_NODE_DATA,        /* from a peer */
+} PhNodeEventKind;
+
+typedef struct PhNodeEvent {
+    PhNodeEventKind kind;
+    uint32_t peer; /* its number */
+    uint8_t key[PH_NODE_KEY_BYTES];
+    char name[PH_NODE_NAME_MAX + 1];
+    PhClass nat_class;
+    PhPathKind path;
+    uint8_t via[PH_NODE_KEY_BYTES]; /* RELAYED: by whom */
+    PhAddress address;
+    const char *health; /* static */
+    const char *reason; /* a name, static: "unknown-peer"; NULL: none */
+    const char *sentence;
+    const uint8_t *bytes; /* DATA: valid until the next call */
+    size_t length;
+} PhNodeEvent;
+
+/* Every decision is counted. */
+typedef struct PhNodeCounters {
+    uint64_t punches_attempted, punches_succeeded, punches_failed, punches_timed_out,
+        punches_rejected;
+    uint64_t relay_fallbacks, upgrades, downgrades;
+    uint64_t sessions_opened, sessions_accepted, sessions_failed;
+    uint64_t messages_sent, messages_received, messages_dropped;
+    uint64_t reflex_asked, reflex_answered, classified;
+    uint64_t foreign; /* datagrams that were not ours */
+} PhNodeCounters;
+
+/* A line of the peer table. */
+typedef struct PhNodePeer {
+    uint32_t peer;
+    uint8_t key[PH_NODE_KEY_BYTES];
+    char name[PH_NODE_NAME_MAX + 1];
+    PhClass nat_class;
+    PhPathKind path;
+    uint8_t via[PH_NODE_KEY_BYTES];
+    PhAddress address;
+    const char *health, *reason; /* static; why the path is what it is */
+    uint64_t rtt_ns;             /* 0: unknown */
+} PhNodePeer;
+
+typedef struct PhNode PhNode;
+
+PH_EXPORT PhNode *ph_node_new(const PhNodeConfig *config, uint64_t now);
+PH_EXPORT PhNode *ph_node_free(PhNode *node); /* NULL is fine; returns NULL */
+/* Says goodbye; poll what is to be sent afterwards. */
+PH_EXPORT void ph_node_close(PhNode *node, uint64_t now);
+
+/* Looks for a peer by name, or by key (name is NULL); the peer's number, 0 when there are too many.
+ */
+PH_EXPORT uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key,
+                                   uint64_t now);
+PH_EXPORT void ph_node_disconnect(PhNode *node, uint32_t peer, uint64_t now);
+/* Queued until the peer can be sent to. False: too long, or no such peer. */
+PH_EXPORT bool ph_node_send(PhNode *node, uint32_t peer, const uint8_t *bytes, size_t length,
+                            uint64_t now);
+/* The network under us is another one (addresses, or after a sleep): everything is tried again. */
+PH_EXPORT void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
+                                       uint64_t now);
+
+/* See path.h for the order in which these are called. */
+PH_EXPORT bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request);
+PH_EXPORT void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local,
+                                     uint64_t now);
+PH_EXPORT void ph_node_socket_failed(PhNode *node, uint32_t socket, uint64_t now);
+PH_EXPORT bool ph_node_poll_transmit(PhNode *node, PhTransmit *ret_transmit);
+PH_EXPORT bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event);
+PH_EXPORT bool ph_node_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes,
+                                       size_t length, uint64_t now);
+PH_EXPORT void ph_node_unreachable(PhNode *node, const PhPath *path, uint64_t now);
+PH_EXPORT void ph_node_handle_timeout(PhNode *node, uint64_t now);
+PH_EXPORT uint64_t ph_node_next_timeout(const PhNode *node);
+
+PH_EXPORT const PhNodeCounters *ph_node_counters(const PhNode *node);
+/* The peer table: false beyond its end. */
+PH_EXPORT bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer);
+PH_EXPORT const uint8_t *ph_node_public_key(const PhNode *node);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The station: what a public hub is beside a reflector. It keeps a directory of nodes by key and
+ * name, introduces those who want to punch to each other (mediator), and relays between registered
+ * keys what it cannot read. Pure, as path.h says; its packets and STUN can share sockets
+ * (ph_station_is_packet).
+ *
+ * - One name has one owner, one key one registration; it ends when its session does, or 90 s after
+ *   its node was heard last.
+ * - Nothing is allocated for strangers before they prove that they know the station's key, and,
+ * when it is flooded, that they get what is sent to their address.
+ * - Introductions, connects and relayed bytes are limited per key and per address (IPv4 address,
+ *   IPv6 /64); a refusal names its reason and comes at once.
+ * - Candidates are passed on only as far as the station saw them itself, or as addresses of the
+ *   asker's own network; nobody can have packets sent to a third party.
+ */
+#pragma once
+
+#include <pinhole/path.h>
+
+#define PH_STATION_KEY_BYTES 32
+
+typedef struct PhStationConfig {
+    uint8_t seed[PH_SEED_BYTES];
+    uint8_t secret[PH_STATION_KEY_BYTES];
+    uint8_t psk[PH_STATION_KEY_BYTES]; /* all zero: none */
+    uint64_t wall_ns;                  /* since 1970, when `now` is 0 */
+    uint32_t nodes_max;
+    uint32_t introductions_per_10s; /* of one node; 4 in the documents */
+    uint32_t introductions_at_once; /* 8 */
+    uint32_t relay_bytes_per_s;     /* of one node; 0: no limit */
+    uint32_t relay_queue_packets;   /* for one node; the oldest is dropped */
+    bool relays;                    /* false: directory and mediator only */
+} PhStationConfig;
+
+typedef struct PhStationCounters {
+    uint64_t registered, expired, refused_name, refused_full, refused_often;
+    uint64_t connects, unknown_peer;
+    uint64_t introductions, introductions_refused;
+    uint64_t relayed, relayed_bytes, relay_dropped_limit, relay_dropped_queue,
+        relay_dropped_unknown;
+} PhStationCounters;
+
+typedef struct PhStation PhStation;
+
+/* Sensible limits in a config that is else zero. */
+PH_EXPORT void ph_station_config_init(PhStationConfig *ret_config);
+/* NULL when there is no memory, or the config makes no sense. */
+PH_EXPORT PhStation *ph_station_new(const PhStationConfig *config);
+PH_EXPORT PhStation *ph_station_free(PhStation *station); /* NULL is fine; returns NULL */
+
+PH_EXPORT bool ph_station_is_packet(const uint8_t *bytes, size_t length);
+PH_EXPORT void ph_station_handle_datagram(PhStation *station, const PhPath *path,
+                                          const uint8_t *bytes, size_t length, uint64_t now);
+PH_EXPORT bool ph_station_poll_transmit(PhStation *station, PhTransmit *ret_transmit);
+PH_EXPORT void ph_station_handle_timeout(PhStation *station, uint64_t now);
+PH_EXPORT uint64_t ph_station_next_timeout(const PhStation *station);
+PH_EXPORT const PhStationCounters *ph_station_counters(const PhStation *station);
+
+/* Who is registered: calls until false. For `pinhole status` and tests. */
+typedef struct PhStationNode {
+    uint8_t key[PH_STATION_KEY_BYTES];
+    char name[64];
+    PhAddress seen;
+    uint8_t nat_class; /* PhClass */
+    uint64_t relayed_bytes;
+} PhStationNode;
+PH_EXPORT bool ph_station_node(const PhStation *station, uint32_t index, PhStationNode *ret_node);
