@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The codec of message.h. A writer and a reader that stop at the first thing that does not fit;
+ * what they say in the end is whether all of it did.
+ */
+#include "message.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "bytes.h"
+
+typedef struct Writer {
+    uint8_t *bytes;
+    size_t length, room;
+    bool overflow;
+} Writer;
+
+typedef struct Reader {
+    const uint8_t *bytes;
+    size_t length, at;
+    bool broken;
+} Reader;
+
+/* ---- fields ---- */
+
+static void put(Writer *writer, const void *bytes, size_t length)
+{
+    if (writer->overflow || length > writer->room - writer->length) {
+        writer->overflow = true;
+        return;
+    }
+    if (length > 0)
+        memcpy(writer->bytes + writer->length, bytes, length);
+    writer->length += length;
+}
+
+static void put_number(Writer *writer, uint64_t number, unsigned size)
+{
+    uint8_t bytes[8];
+
+    for (unsigned i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(number >> 8 * (size - 1 - i));
+    put(writer, bytes, size);
+}
+
+static const uint8_t *take(Reader *reader, size_t length)
+{
+    const uint8_t *at = reader->bytes + reader->at;
+
+    if (reader->broken || length > reader->length - reader->at) {
+        reader->broken = true;
+        return NULL;
+    }
+    reader->at += length;
+    return at;
+}
+
+static uint64_t take_number(Reader *reader, unsigned size)
+{
+    const uint8_t *bytes = take(reader, size);
+    uint64_t number = 0;
+
+    for (unsigned i = 0; bytes && i < size; i++)
+        number = number << 8 | bytes[i];
+    return number;
+}
+
+static void take_bytes(Reader *reader, uint8_t *ret_bytes, size_t length)
+{
+    const uint8_t *bytes = take(reader, length);
+
+    if (bytes)
+        memcpy(ret_bytes, bytes, length);
+}
+
+/* Family (0, 4 or 6), port, host. */
+static void put_address(Writer *writer, const PhAddress *address)
+{
+    put_number(writer, address->family, 1);
+    if (address->family == PH_FAMILY_NONE)
+        return;
+    put_number(writer, address->port, 2);
+    put(writer, address->bytes, address->family == PH_FAMILY_IPV4 ? 4 : 16);
+}
+
+static void take_address(Reader *reader, PhAddress *ret_address)
+{
+    uint8_t family = (uint8_t)take_number(reader, 1);
+
+    *ret_address = (PhAddress){.family = family};
+    if (family == PH_FAMILY_NONE)
+        return;
+    if (family != PH_FAMILY_IPV4 && family != PH_FAMILY_IPV6) {
+        reader->broken = true;
+        return;
+    }
+    ret_address->port = (uint16_t)take_number(reader, 2);
+    take_bytes(reader, ret_address->bytes, family == PH_FAMILY_IPV4 ? 4 : 16);
+}
+
+bool ph_name_is_valid(const char *name)
+{
+    size_t length = strlen(name);
+
+    if (length == 0 || length > PH_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        char c = name[i];
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '-' || c == '_' || c == '.';
+
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+static void put_name(Writer *writer, const char *name)
+{
+    size_t length = strlen(name);
+
+    put_number(writer, length, 1);
+    put(writer, name, length);
+}
+
+static void take_name(Reader *reader, char ret_name[static PH_NAME_MAX + 1])
+{
+    size_t length = (size_t)take_number(reader, 1);
+    const uint8_t *bytes = length <= PH_NAME_MAX ? take(reader, length) : NULL;
+
+    memset(ret_name, 0, PH_NAME_MAX + 1);
+    if (bytes)
+        memcpy(ret_name, bytes, length);
+    if (!bytes || (length > 0 && (strlen(ret_name) != length || !ph_name_is_valid(ret_name))))
+        reader->broken = true;
+}
+
+static void put_record(Writer *writer, const PhNodeRecord *record)
+{
+    put_number(writer, record->sequence, 8);
+    put_name(writer, record->name);
+    put_number(writer, record->nat_class, 1);
+    put_number(writer, record->port_allocation, 1);
+    put_number(writer, (uint16_t)record->step, 2);
+    put_number(writer, record->block_first, 2);
+    put_number(writer, record->block_last, 2);
+    put_number(writer, record->relays, 1);
+    put_number(writer, record->n_candidates, 1);
+    for (unsigned i = 0; i < record->n_candidates; i++) {
+        put_number(writer, record->candidates[i].kind, 1);
+        put_address(writer, &record->candidates[i].address);
+    }
+}
+
+static void take_record(Reader *reader, PhNodeRecord *ret_record)
+{
+    *ret_record = (PhNodeRecord){.sequence = take_number(reader, 8)};
+    take_name(reader, ret_record->name);
+    ret_record->nat_class = (uint8_t)take_number(reader, 1);
+    ret_record->port_allocation = (uint8_t)take_number(reader, 1);
+    ret_record->step = (int16_t)take_number(reader, 2);
+    ret_record->block_first = (uint16_t)take_number(reader, 2);
+    ret_record->block_last = (uint16_t)take_number(reader, 2);
+    ret_record->relays = (uint8_t)take_number(reader, 1);
+    ret_record->n_candidates = (uint8_t)take_number(reader, 1);
+    if (ret_record->nat_class >= PH_CLASS_N || ret_record->relays > 1 ||
+        ret_record->port_allocation > PH_PORT_ALLOCATION_BLOCK ||
+        ret_record->n_candidates > PH_CANDIDATES_MAX) {
+        ret_record->n_candidates = 0;
+        reader->broken = true;
+    }
+    for (unsigned i = 0; i < ret_record->n_candidates && !reader->broken; i++) {
+        PhCandidate *candidate = &ret_record->candidates[i];
+
+        candidate->kind = (uint8_t)take_number(reader, 1);
+        take_address(reader, &candidate->address);
+        if (candidate->kind >= PH_CANDIDATE_N || candidate->address.port == 0)
+            reader->broken = true;
+    }
+}
+
+/* ---- messages ---- */
+
+static void put_body(Writer *writer, const PhMessage *message)
+{
+    switch ((PhMessageKind)message->kind) {
+    case PH_MESSAGE_KEEPALIVE:
+        break;
+    case PH_MESSAGE_DATA:
+        put(writer, message->data.bytes, message->data.length);
+        break;
+    case PH_MESSAGE_PING:
+        put_number(writer, message->ping.id, 8);
+        break;
+    case PH_MESSAGE_PONG:
+        put_number(writer, message->ping.id, 8);
+        put_address(writer, &message->ping.seen);
+        break;
+    case PH_MESSAGE_CLOSE:
+        put_number(writer, message->reason, 1);
+        break;
+    case PH_MESSAGE_REGISTER:
+    case PH_MESSAGE_UPDATE:
+        put_record(writer, &message->record);
+        break;
+    case PH_MESSAGE_REGISTERED:
+        put_number(writer, message->registered.lifetime_s, 4);
+        put_address(writer, &message->registered.seen);
+        break;
+    case PH_MESSAGE_REFUSED:
+        put_number(writer, message->refused.what, 1);
+        put_number(writer, message->refused.reason, 1);
+        put_number(writer, message->refused.request, 4);
+        break;
+    case PH_MESSAGE_CONNECT:
+        put_number(writer, message->connect.request, 4);
+        put_number(writer, message->connect.by_name, 1);
+        if (message->connect.by_name)
+            put_name(writer, message->connect.name);
+        else
+            put(writer, message->connect.key, PH_NODE_KEY_BYTES);
+        break;
+    case PH_MESSAGE_FOUND:
+    case PH_MESSAGE_WANTED:
+        put_number(writer, message->peer.request, 4);
+        put_number(writer, message->peer.channel, 4);
+        put(writer, message->peer.key, PH_NODE_KEY_BYTES);
+        put_record(writer, &message->peer.record);
+        put_address(writer, &message->peer.seen);
+        break;
+    case PH_MESSAGE_RELAY:
+    case PH_MESSAGE_RELAYED:
+        put_number(writer, message->relay.channel, 4);
+        put(writer, message->relay.bytes, message->relay.length);
+        break;
+    case PH_MESSAGE_INTRODUCE:
+        put_number(writer, message->introduce.request, 4);
+        put_number(writer, message->introduce.attempt, 1);
+        put(writer, message->introduce.key, PH_NODE_KEY_BYTES);
+        put_record(writer, &message->introduce.record);
+        break;
+    case PH_MESSAGE_INTRODUCED:
+        put_number(writer, message->introduced.request, 4);
+        put_number(writer, message->introduced.attempt, 1);
+        put(writer, message->introduced.key, PH_NODE_KEY_BYTES);
+        put_record(writer, &message->introduced.record);
+        put(writer, message->introduced.token, sizeof(message->introduced.token));
+        put_number(writer, message->introduced.start_us, 4);
+        break;
+    case PH_MESSAGE_UNKNOWN:
+        assert(!"a message of no kind");
+    }
+}
+
+/* The rest of a datagram: such a message is the last one in it. */
+static void take_rest(Reader *reader, const uint8_t **ret_bytes, size_t *ret_length)
+{
+    *ret_length = reader->broken ? 0 : reader->length - reader->at;
+    *ret_bytes = take(reader, *ret_length);
+}
+
+static bool take_flag(Reader *reader)
+{
+    uint64_t flag = take_number(reader, 1);
+
+    reader->broken |= flag > 1;
+    return flag == 1;
+}
+
+static void take_body(Reader *reader, PhMessage *message)
+{
+    switch ((PhMessageKind)message->kind) {
+    case PH_MESSAGE_KEEPALIVE:
+        break;
+    case PH_MESSAGE_DATA:
+        take_rest(reader, &message->data.bytes, &message->data.length);
+        break;
+    case PH_MESSAGE_PING:
+        message->ping.id = take_number(reader, 8);
+        break;
+    case PH_MESSAGE_PONG:
+        message->ping.id = take_number(reader, 8);
+        take_address(reader, &message->ping.seen);
+        break;
+    case PH_MESSAGE_CLOSE:
+        message->reason = (uint8_t)take_number(reader, 1);
+        break;
+    case PH_MESSAGE_REGISTER:
+    case PH_MESSAGE_UPDATE:
+        take_record(reader, &message->record);
+        break;
+    case PH_MESSAGE_REGISTERED:
+        message->registered.lifetime_s = (uint32_t)take_number(reader, 4);
+        take_address(reader, &message->registered.seen);
+        break;
+    case PH_MESSAGE_REFUSED:
+        message->refused.what = (uint8_t)take_number(reader, 1);
+        message->refused.reason = (uint8_t)take_number(reader, 1);
+        message->refused.request = (uint32_t)take_number(reader, 4);
+        break;
+    case PH_MESSAGE_CONNECT:
+        message->connect.request = (uint32_t)take_number(reader, 4);
+        message->connect.by_name = take_flag(reader);
+        if (message->connect.by_name)
+            take_name(reader, message->connect.name);
+        else
+            take_bytes(reader, message->connect.key, PH_NODE_KEY_BYTES);
+        break;
+    case PH_MESSAGE_FOUND:
+    case PH_MESSAGE_WANTED:
+        message->peer.request = (uint32_t)take_number(reader, 4);
+        message->peer.channel = (uint32_t)take_number(reader, 4);
+        take_bytes(reader, message->peer.key, PH_NODE_KEY_BYTES);
+        take_record(reader, &message->peer.record);
+        take_address(reader, &message->peer.seen);
+        break;
+    case PH_MESSAGE_RELAY:
+    case PH_MESSAGE_RELAYED:
+        message->relay.channel = (uint32_t)take_number(reader, 4);
+        take_rest(reader, &message->relay.bytes, &message->relay.length);
+        break;
+    case PH_MESSAGE_INTRODUCE:
+        message->introduce.request = (uint32_t)take_number(reader, 4);
+        message->introduce.attempt = (uint8_t)take_number(reader, 1);
+        take_bytes(reader, message->introduce.key, PH_NODE_KEY_BYTES);
+        take_record(reader, &message->introduce.record);
+        break;
+    case PH_MESSAGE_INTRODUCED:
+        message->introduced.request = (uint32_t)take_number(reader, 4);
+        message->introduced.attempt = (uint8_t)take_number(reader, 1);
+        take_bytes(reader, message->introduced.key, PH_NODE_KEY_BYTES);
+        take_record(reader, &message->introduced.record);
+        take_bytes(reader, message->introduced.token, sizeof(message->introduced.token));
+        message->introduced.start_us = (uint32_t)take_number(reader, 4);
+        break;
+    case PH_MESSAGE_UNKNOWN:
+    default: /* of a later version: nobody knows how long it is */
+        message->kind = PH_MESSAGE_UNKNOWN;
+        take_rest(reader, &message->data.bytes, &message->data.length);
+        break;
+    }
+}
+
+size_t ph_message_write(const PhMessage *message, uint8_t *ret_bytes, size_t room)
+{
+    Writer writer = {.bytes = ret_bytes, .room = room};
+
+    put_number(&writer, message->kind, 1);
+    put_body(&writer, message);
+    return writer.overflow ? 0 : writer.length;
+}
+
+bool ph_message_read(const uint8_t *bytes, size_t length, PhMessage *ret_message, size_t *ret_used)
+{
+    Reader reader = {.bytes = bytes, .length = length};
+    PhMessage message;
+
+    memset(&message, 0, sizeof(message));
+    message.kind = (uint8_t)take_number(&reader, 1);
+    take_body(&reader, &message);
+    if (reader.broken)
+        return false;
+    *ret_message = message;
+    *ret_used = reader.at;
+    return true;
+}
+
+/* ---- reasons ---- */
+
+static const struct {
+    const char *name, *sentence;
+} reasons[PH_REASON_N] = {
+    [PH_REASON_NONE] = {"none", "There is no reason."},
+    [PH_REASON_NAME_TAKEN] = {"name-taken", "Another key has registered this name."},
+    [PH_REASON_UNKNOWN_PEER] = {"unknown-peer",
+                                "Nobody of this name or key is registered at the hub."},
+    [PH_REASON_FULL] = {"full", "There is no room for more."},
+    [PH_REASON_TOO_MANY] = {"too-many", "This was asked for too often; later it may be had."},
+    [PH_REASON_NOT_AUTHORISED] = {"not-authorised", "The peer does not want this."},
+    [PH_REASON_NO_MEDIATOR] = {"no-mediator", "Nobody is known to both who could introduce them."},
+    [PH_REASON_GOODBYE] = {"goodbye", "The other side ended it."},
+    [PH_REASON_TIMEOUT] = {"timeout", "No answer came."},
+    [PH_REASON_UNREACHABLE] = {"unreachable", "The network says that there is no way."},
+};
+
+const char *ph_reason_name(PhReason reason)
+{
+    return reason < PH_REASON_N ? reasons[reason].name : "unknown-reason";
+}
+
+const char *ph_reason_sentence(PhReason reason)
+{
+    return reason < PH_REASON_N ? reasons[reason].sentence
+                                : "The other side gives a reason that this version does not know.";
+}
