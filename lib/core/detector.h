@@ -19,6 +19,9 @@
 
 #include <pinhole/path.h>
 
+#include "random.h"
+#include "rtt.h"
+
 typedef enum {
     PH_HEALTHY,
     PH_SUSPECT,
@@ -27,7 +30,7 @@ typedef enum {
 const char *ph_health_name(PhHealth health); /* "healthy", ... */
 
 typedef struct PhDetectorConfig {
-    uint8_t seed[PH_SEED_BYTES];
+    uint8_t seed[PH_SEED_BYTES]; /* of the jitter and of pings' ids */
     bool relayed;
     bool fast;
     uint64_t binding_ns; /* how long a NAT keeps an idle mapping; 0: unknown, 30 s is assumed */
@@ -37,12 +40,16 @@ typedef struct PhDetector {
     PhDetectorConfig config;
     PhHealth health;
     const char *reason; /* of the last change; static text */
-    uint64_t heard_ns, sent_ns, data_ns;
+    PhRandom random;
+    PhRtt rtt;
+    uint64_t heard_ns; /* the last heartbeat */
+    uint64_t data_ns;  /* the last time the application's bytes passed, either way */
+    uint64_t since_ns; /* the oldest ping that nothing was heard after; 0: none */
     uint64_t ping_due_ns, ping_sent_ns, ping_id;
-    uint64_t drawn;
-    uint64_t srtt_ns, rttvar_ns; /* 0: unknown */
-    unsigned slow, answers;
-    uint64_t pings, pongs, missed;
+    bool awaited;     /* the ping has not been answered */
+    unsigned slow;    /* answers in a row that took far too long */
+    unsigned answers; /* in a row, since it was suspected */
+    uint64_t pings, pongs;
 } PhDetector;
 
 void ph_detector_init(PhDetector *ret_detector, const PhDetectorConfig *config, uint64_t now);

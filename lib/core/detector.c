@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Heartbeats, and what their absence means; see detector.h. */
+#include "detector.h"
+
+#include <string.h>
+
+#define PH_S UINT64_C(1000000000)
+
+/* While the application talks, and when it has not for a while. */
+#define ACTIVE_NS      (3 * PH_S)
+#define IDLE_AFTER_NS  (45 * PH_S)
+#define IDLE_LEAST_NS  (20 * PH_S)
+#define IDLE_SPREAD_NS (5 * PH_S)
+/* A suspect is asked often, to be sure soon either way. */
+#define PROBE_NS (1 * PH_S)
+/* RFC 4787 §4.3 asks for 2 min; 34 home gateways kept 30 s at least (Hätönen et al., 2010). */
+#define BINDING_ASSUMED_NS (30 * PH_S)
+
+/* Missed intervals, and the least time that they mean. */
+#define SUSPECT_INTERVALS 2
+#define SUSPECT_LEAST_NS  (13 * PH_S / 2)
+#define FAILED_INTERVALS  5
+#define FAILED_LEAST_NS   (15 * PH_S)
+#define FAILED_RELAYED_NS (30 * PH_S)
+#define FAST_DIVISOR      5
+#define HEALTHY_ANSWERS   2
+#define RUNAWAY_FACTOR    8
+#define RUNAWAY_LEAST_NS  PH_S
+#define RUNAWAY_IN_A_ROW  3
+
+const char *ph_health_name(PhHealth health)
+{
+    static const char *const names[] = {
+        [PH_HEALTHY] = "healthy", [PH_SUSPECT] = "suspect", [PH_FAILED] = "failed"};
+
+    return names[health];
+}
+
+static bool is_idle(const PhDetector *detector, uint64_t now)
+{
+    return now - detector->data_ns > IDLE_AFTER_NS;
+}
+
+/* Up to 20 % more or less, so that many peers are not asked at once. */
+static uint64_t jitter(PhDetector *detector, uint64_t interval_ns)
+{
+    uint64_t drawn, spread = interval_ns / 5;
+
+    ph_random_bytes(&detector->random, (uint8_t *)&drawn, sizeof(drawn));
+    return interval_ns - spread + drawn % (2 * spread + 1);
+}
+
+/* How long a path may be left alone: half of what its NATs keep, less the jitter. */
+static uint64_t most(const PhDetector *detector)
+{
+    uint64_t binding =
+        detector->config.binding_ns ? detector->config.binding_ns : BINDING_ASSUMED_NS;
+
+    return binding / 2;
+}
+
+static uint64_t next_interval(PhDetector *detector, uint64_t now)
+{
+    uint64_t interval;
+
+    if (detector->health != PH_HEALTHY)
+        interval = PROBE_NS / (detector->config.fast ? FAST_DIVISOR : 1);
+    else if (is_idle(detector, now))
+        interval = IDLE_LEAST_NS + IDLE_SPREAD_NS / 2;
+    else
+        interval = ACTIVE_NS / (detector->config.fast ? FAST_DIVISOR : 1);
+    /* The jitter must not go beyond it. */
+    if (interval > most(detector) * 5 / 6)
+        interval = most(detector) * 5 / 6;
+    return jitter(detector, interval);
+}
+
+/* The interval in force, for what "missed" means. */
+static uint64_t interval_in_force(const PhDetector *detector)
+{
+    uint64_t idle = IDLE_LEAST_NS + IDLE_SPREAD_NS;
+    uint64_t interval = is_idle(detector, detector->since_ns) ? idle : ACTIVE_NS;
+
+    if (detector->config.fast)
+        interval /= FAST_DIVISOR;
+    return interval < most(detector) ? interval : most(detector);
+}
+
+/* How long after the first unanswered ping. */
+static uint64_t patience(const PhDetector *detector, unsigned intervals, uint64_t least_ns)
+{
+    uint64_t missed = (intervals - 1) * interval_in_force(detector);
+    uint64_t least = least_ns / (detector->config.fast ? FAST_DIVISOR : 1);
+
+    return missed > least ? missed : least;
+}
+
+static uint64_t suspect_at(const PhDetector *detector)
+{
+    return detector->since_ns + patience(detector, SUSPECT_INTERVALS, SUSPECT_LEAST_NS);
+}
+
+static uint64_t failed_at(const PhDetector *detector)
+{
+    return detector->since_ns +
+           patience(detector, FAILED_INTERVALS,
+                    detector->config.relayed ? FAILED_RELAYED_NS : FAILED_LEAST_NS);
+}
+
+void ph_detector_init(PhDetector *ret_detector, const PhDetectorConfig *config, uint64_t now)
+{
+    *ret_detector = (PhDetector){.config = *config, .heard_ns = now, .data_ns = now};
+    ph_random_init(&ret_detector->random, config->seed);
+    ret_detector->ping_due_ns = now; /* the round trip is wanted soon */
+}
+
+static void change(PhDetector *detector, PhHealth health, const char *reason, uint64_t now)
+{
+    detector->health = health;
+    detector->reason = reason;
+    detector->answers = 0;
+    if (health != PH_HEALTHY && detector->ping_due_ns > now)
+        detector->ping_due_ns = now;
+}
+
+void ph_detector_heard(PhDetector *detector, bool data, uint64_t now)
+{
+    detector->heard_ns = now;
+    detector->since_ns = 0;
+    if (data)
+        detector->data_ns = now;
+}
+
+void ph_detector_sent(PhDetector *detector, bool data, uint64_t now)
+{
+    if (!data)
+        return;
+    /* Whoever talks after a long silence wants to know soon whether somebody listens. */
+    if (is_idle(detector, now) && detector->ping_due_ns > now + ACTIVE_NS)
+        detector->ping_due_ns = now;
+    detector->data_ns = now;
+}
+
+/* Three answers that took far longer than usual. */
+static void judge_latency(PhDetector *detector, uint64_t took_ns, uint64_t now)
+{
+    uint64_t limit = RUNAWAY_FACTOR * detector->rtt.smooth_ns;
+
+    if (limit < RUNAWAY_LEAST_NS)
+        limit = RUNAWAY_LEAST_NS;
+    if (detector->rtt.known && took_ns > limit) {
+        if (++detector->slow == RUNAWAY_IN_A_ROW && detector->health == PH_HEALTHY)
+            change(detector, PH_SUSPECT, "answers take far longer than they did", now);
+        return;
+    }
+    detector->slow = 0;
+    ph_rtt_add(&detector->rtt, took_ns, /* exact= */ true);
+    if (detector->health != PH_HEALTHY && ++detector->answers >= HEALTHY_ANSWERS)
+        change(detector, PH_HEALTHY, "it answers again", now);
+}
+
+bool ph_detector_ponged(PhDetector *detector, uint64_t id, uint64_t now)
+{
+    if (!detector->awaited || id != detector->ping_id)
+        return false;
+    detector->awaited = false;
+    detector->pongs++;
+    judge_latency(detector, now - detector->ping_sent_ns, now);
+    ph_detector_heard(detector, false, now);
+    return true;
+}
+
+void ph_detector_closed(PhDetector *detector, uint64_t now)
+{
+    change(detector, PH_FAILED, "the session was closed", now);
+}
+
+void ph_detector_set_binding(PhDetector *detector, uint64_t binding_ns, uint64_t now)
+{
+    detector->config.binding_ns = binding_ns;
+    if (detector->ping_due_ns > now + most(detector))
+        detector->ping_due_ns = now;
+}
+
+bool ph_detector_poll_ping(PhDetector *detector, uint64_t now, uint64_t *ret_id)
+{
+    if (now < detector->ping_due_ns)
+        return false;
+    ph_random_bytes(&detector->random, (uint8_t *)&detector->ping_id, sizeof(detector->ping_id));
+    detector->ping_sent_ns = now;
+    detector->awaited = true;
+    detector->pings++;
+    if (detector->since_ns == 0)
+        detector->since_ns = now;
+    detector->ping_due_ns = now + next_interval(detector, now);
+    *ret_id = detector->ping_id;
+    return true;
+}
+
+bool ph_detector_handle_timeout(PhDetector *detector, uint64_t now)
+{
+    if (detector->since_ns == 0)
+        return false;
+    if (detector->health != PH_FAILED && now >= failed_at(detector)) {
+        change(detector, PH_FAILED, "nothing was heard for too long", now);
+        return true;
+    }
+    if (detector->health == PH_HEALTHY && now >= suspect_at(detector)) {
+        change(detector, PH_SUSPECT, "heartbeats are missing", now);
+        return true;
+    }
+    return false;
+}
+
+uint64_t ph_detector_next_timeout(const PhDetector *detector)
+{
+    uint64_t next = detector->ping_due_ns, judged = UINT64_MAX;
+
+    if (detector->since_ns != 0 && detector->health == PH_HEALTHY)
+        judged = suspect_at(detector);
+    else if (detector->since_ns != 0 && detector->health == PH_SUSPECT)
+        judged = failed_at(detector);
+    return next < judged ? next : judged;
+}
