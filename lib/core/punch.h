@@ -50,6 +50,7 @@ typedef struct PhPunchConfig {
     uint8_t token[16];
     PhNodeRecord own, other;
     uint32_t socket;       /* the node's data socket */
+    PhFamily family;       /* of that, and so of all addresses that are tried */
     uint32_t first_socket; /* ids for fresh ones */
     unsigned n_sockets;    /* as many as that at most; PH_PUNCH_SOCKETS is enough for all */
     uint64_t start_ns;     /* the common start */
