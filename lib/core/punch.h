@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: MIT */
+/* clang-format off */
 /*
  * One attempt to punch through to one peer: pure packets and time. Both sides have one, with the
  * same token, from the mediator.
  *
- *     WAITING ──start──> SENDING ──an answer of the peer's──> OPEN (three more are sent: the other
- * side │                  │                                        may not have received yet) │ └──
- * all sent, patience over ──> FAILED └── nothing to attempt ──> FAILED at once
+ *     WAITING --start--> SENDING --an answer of the peer's--> OPEN
+ *        |                  |
+ *        |                  +--all is sent, patience over--> FAILED
+ *        +--nothing to attempt--> FAILED, at once
  *
- * Punch packets are small, authenticated by the token (keyed hash), and have a transaction of 96
- * bits; one that is stray, late, forged or replayed changes nothing. They are answered to the
- * address that they came from, not to one that is announced.
+ * Once it is open three more packets go out: the other side may not have received any yet. Punch
+ * packets are authenticated by the token (a keyed hash) and have a transaction of 96 bits; one that is
+ * stray, late, forged, replayed or reflected changes nothing. They are answered to the address that
+ * they came from, not to one that is announced.
  */
+/* clang-format on */
 #pragma once
 
 #include "message.h"
 
-#define PH_PUNCH_PACKET_BYTES                                                                      \
-    40 /* type, kind, attempt, zero, transaction 12, seen port, tag 16 ... */
-#define PH_PUNCH_CHECKS_MAX 100 /* plain addresses checked in an attempt */
+/* type, kind, attempt, side, transaction (12), tag (16) */
+#define PH_PUNCH_PACKET_BYTES 32
+#define PH_PUNCH_TYPE         0xc8
+/* Packets of an attempt: plain ones, and those of a hard NAT (200 a second at most). */
+#define PH_PUNCH_CHECKS_MAX 100
+#define PH_PUNCH_HARD_MAX   1100
+#define PH_PUNCH_SOCKETS    256
 
 /* What is done for a pair of nodes (facts: docs/punching.md has the table). */
 typedef enum {
@@ -42,8 +50,9 @@ typedef struct PhPunchConfig {
     uint8_t token[16];
     PhNodeRecord own, other;
     uint32_t socket;       /* the node's data socket */
+    PhFamily family;       /* of that, and so of all addresses that are tried */
     uint32_t first_socket; /* ids for fresh ones */
-    unsigned n_sockets;    /* as many as that at most */
+    unsigned n_sockets;    /* as many as that at most; PH_PUNCH_SOCKETS is enough for all */
     uint64_t start_ns;     /* the common start */
     uint64_t rtt_ns;       /* to the peer by way of the mediator, an estimate */
 } PhPunchConfig;
