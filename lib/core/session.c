@@ -26,8 +26,8 @@ PhSessions *ph_sessions_new(const PhSessionsConfig *config)
     if (crypto_scalarmult_base(sessions->public_key, config->secret) != 0 ||
         !ph_session_table_init(sessions))
         return ph_sessions_free(sessions);
-    ph_session_derive("pinhole mac1", sessions->public_key, sessions->mac1_key);
-    ph_session_derive("pinhole cookie", sessions->public_key, sessions->cookie_key);
+    ph_session_derive(sessions, "pinhole mac1", sessions->public_key, sessions->mac1_key);
+    ph_session_derive(sessions, "pinhole cookie", sessions->public_key, sessions->cookie_key);
     return sessions;
 }
 

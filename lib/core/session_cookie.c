@@ -22,14 +22,15 @@
 /* Of one address, IPv4 or /64, that has a cookie. */
 static const PhRate source_rate = {.per_second = 20, .burst = 20};
 
-void ph_session_derive(const char *label, const uint8_t key[static PH_SESSION_KEY_BYTES],
-                       uint8_t ret_key[static 32])
+void ph_session_derive(const PhSessions *sessions, const char *label,
+                       const uint8_t key[static PH_SESSION_KEY_BYTES], uint8_t ret_key[static 32])
 {
     crypto_generichash_blake2b_state state;
 
     (void)crypto_generichash_blake2b_init(&state, NULL, 0, 32);
     (void)crypto_generichash_blake2b_update(&state, (const uint8_t *)label, strlen(label));
     (void)crypto_generichash_blake2b_update(&state, key, PH_SESSION_KEY_BYTES);
+    (void)crypto_generichash_blake2b_update(&state, sessions->config.psk, PH_SESSION_KEY_BYTES);
     (void)crypto_generichash_blake2b_final(&state, ret_key, 32);
 }
 
@@ -43,12 +44,13 @@ void ph_session_mac(const uint8_t *key, size_t key_length, const uint8_t *bytes,
     (void)crypto_generichash_blake2b_final(&state, ret_mac, PH_MAC_BYTES);
 }
 
-void ph_session_mac1(const uint8_t remote_key[static PH_SESSION_KEY_BYTES], uint8_t *packet,
+void ph_session_mac1(const PhSessions *sessions,
+                     const uint8_t remote_key[static PH_SESSION_KEY_BYTES], uint8_t *packet,
                      size_t at)
 {
     uint8_t key[32];
 
-    ph_session_derive("pinhole mac1", remote_key, key);
+    ph_session_derive(sessions, "pinhole mac1", remote_key, key);
     ph_session_mac(key, sizeof(key), packet, at, packet + at);
 }
 
@@ -162,7 +164,7 @@ void ph_session_receive_cookie(PhSessions *sessions, const PhRoute *route, const
         sessions->counters.dropped_unknown++;
         return;
     }
-    ph_session_derive("pinhole cookie", session->remote_key, key);
+    ph_session_derive(sessions, "pinhole cookie", session->remote_key, key);
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(
             cookie, NULL, NULL, packet + 32, PH_COOKIE_BYTES + 16, ask->packet + PH_REQUEST_MAC1,
             PH_MAC_BYTES, packet + 8, key) != 0) {

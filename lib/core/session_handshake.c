@@ -74,7 +74,7 @@ static bool write_request(PhSessions *sessions, const PhSession *session, PhAsk 
                           PH_REQUEST_MAC1 - 8) == PH_REQUEST_MAC1 - 8;
     sodium_memzero(plain, sizeof(plain));
     if (good)
-        ph_session_mac1(session->remote_key, ask->packet, PH_REQUEST_MAC1);
+        ph_session_mac1(sessions, session->remote_key, ask->packet, PH_REQUEST_MAC1);
     return good;
 }
 
@@ -284,7 +284,7 @@ static void answer(PhSessions *sessions, PhSession *session, PhPending *pending,
                              sizeof(kept->packet) - 12 - PH_MAC_BYTES);
     /* Its keys were good enough for the first message. */
     assert(written > 0);
-    ph_session_mac1(session->remote_key, kept->packet, 12 + written);
+    ph_session_mac1(sessions, session->remote_key, kept->packet, 12 + written);
     kept->length = 12 + written + PH_MAC_BYTES;
     memcpy(kept->request_mac1, pending->mac1, PH_MAC_BYTES);
     memcpy(session->date, pending->date, PH_DATE_BYTES);

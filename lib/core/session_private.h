@@ -203,12 +203,14 @@ bool ph_session_is_newer(const PhSessions *sessions, const uint8_t key[static PH
 
 /* ---- session_cookie.c ---- */
 
-void ph_session_derive(const char *label, const uint8_t key[static PH_SESSION_KEY_BYTES],
-                       uint8_t ret_key[static 32]);
+/* A key made of a public one and of the psk: who lacks either can do nothing with it. */
+void ph_session_derive(const PhSessions *sessions, const char *label,
+                       const uint8_t key[static PH_SESSION_KEY_BYTES], uint8_t ret_key[static 32]);
 void ph_session_mac(const uint8_t *key, size_t key_length, const uint8_t *bytes, size_t length,
                     uint8_t ret_mac[static PH_MAC_BYTES]);
 /* mac1 of a packet to that key: over all before it. */
-void ph_session_mac1(const uint8_t remote_key[static PH_SESSION_KEY_BYTES], uint8_t *packet,
+void ph_session_mac1(const PhSessions *sessions,
+                     const uint8_t remote_key[static PH_SESSION_KEY_BYTES], uint8_t *packet,
                      size_t at);
 bool ph_session_check_mac1(const PhSessions *sessions, const uint8_t *packet, size_t at);
 /* Whether a request (with the right mac1) may cost us a handshake; if not, it may be answered by a
