@@ -41,6 +41,14 @@ static guint8 take(World *world)
     return *world->data++;
 }
 
+/* So many bytes of the input that are left. */
+static gsize take_length(World *world, guint most)
+{
+    gsize length = take(world) % (most + 1);
+
+    return MIN(length, world->size);
+}
+
 static PhRoute route_of(guint8 n)
 {
     return (PhRoute){
@@ -112,8 +120,12 @@ static void deliver(World *world, gboolean change)
     if (change) {
         guint n = 1 + take(world) % 4;
 
-        for (guint i = 0; i < n; i++)
-            packet.bytes[(take(world) << 8 | take(world)) % packet.length] ^= take(world);
+        for (guint i = 0; i < n; i++) {
+            gsize at = (gsize)take(world) << 8;
+
+            at = (at | take(world)) % packet.length;
+            packet.bytes[at] ^= take(world);
+        }
         if (take(world) & 1)
             packet.length -= take(world) % packet.length;
         if (take(world) & 1)
@@ -153,8 +165,10 @@ static void say(World *world, guint side)
 static void act(World *world)
 {
     guint8 what = take(world), side = what >> 7;
+    const guint8 *bytes;
     PhRoute route;
     guint32 session;
+    gsize length;
 
     switch (what & 7) {
     case 0:
@@ -177,16 +191,13 @@ static void act(World *world)
     case 5:
         say(world, side);
         break;
-    case 6: {
-        gsize length = MIN(world->size, (gsize)take(world) * 4);
-        const guint8 *bytes = world->data;
-
-        length = MIN(length, world->size);
+    case 6:
+        length = take_length(world, 255);
+        bytes = world->data;
         world->data += length;
         world->size -= length;
         receive(world, side, bytes, length);
         break;
-    }
     default:
         if (what & 8)
             ph_sessions_close(world->sides[side], world->sessions[side], world->now);
