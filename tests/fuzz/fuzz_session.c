@@ -173,9 +173,10 @@ static void act(World *world)
     switch (what & 7) {
     case 0:
         route = route_of(take(world) & 3);
+        length = take_length(world, 255);
         session =
             ph_sessions_open(world->sides[side], ph_sessions_public_key(world->sides[1 - side]),
-                             &route, world->data, MIN(world->size, take(world)), world->now);
+                             &route, world->data, length, world->now);
         world->sessions[side] = session ? session : world->sessions[side];
         break;
     case 1:
