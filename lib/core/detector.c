@@ -7,10 +7,10 @@
 #define PH_S UINT64_C(1000000000)
 
 /* While the application talks, and when it has not for a while. */
-#define ACTIVE_NS      (3 * PH_S)
-#define IDLE_AFTER_NS  (45 * PH_S)
-#define IDLE_LEAST_NS  (20 * PH_S)
-#define IDLE_SPREAD_NS (5 * PH_S)
+#define ACTIVE_NS     (3 * PH_S)
+#define IDLE_AFTER_NS (45 * PH_S)
+#define IDLE_LEAST_NS (20 * PH_S)
+#define IDLE_MOST_NS  (25 * PH_S)
 /* A suspect is asked often, to be sure soon either way. */
 #define PROBE_NS (1 * PH_S)
 /* RFC 4787 §4.3 asks for 2 min; 34 home gateways kept 30 s at least (Hätönen et al., 2010). */
@@ -27,6 +27,8 @@
 #define RUNAWAY_FACTOR    8
 #define RUNAWAY_LEAST_NS  PH_S
 #define RUNAWAY_IN_A_ROW  3
+/* As many: it is a slow path, and that is how long its round trip is. */
+#define RUNAWAY_ACCEPTED 10
 
 const char *ph_health_name(PhHealth health)
 {
@@ -36,21 +38,19 @@ const char *ph_health_name(PhHealth health)
     return names[health];
 }
 
-static bool is_idle(const PhDetector *detector, uint64_t now)
+/* At some time that may lie before the last data. */
+static bool is_idle(const PhDetector *detector, uint64_t at_ns)
 {
-    return now - detector->data_ns > IDLE_AFTER_NS;
+    return at_ns > detector->data_ns + IDLE_AFTER_NS;
 }
 
-/* Up to 20 % more or less, so that many peers are not asked at once. */
-static uint64_t jitter(PhDetector *detector, uint64_t interval_ns)
+/* As the profile has it. */
+static uint64_t scaled(const PhDetector *detector, uint64_t time_ns)
 {
-    uint64_t drawn, spread = interval_ns / 5;
-
-    ph_random_bytes(&detector->random, (uint8_t *)&drawn, sizeof(drawn));
-    return interval_ns - spread + drawn % (2 * spread + 1);
+    return detector->config.fast ? time_ns / FAST_DIVISOR : time_ns;
 }
 
-/* How long a path may be left alone: half of what its NATs keep, less the jitter. */
+/* How long a path may be left alone: half of what its NATs keep. */
 static uint64_t most(const PhDetector *detector)
 {
     uint64_t binding =
@@ -59,38 +59,36 @@ static uint64_t most(const PhDetector *detector)
     return binding / 2;
 }
 
+/* Up to 20 % more or less, so that many peers are not asked at once; but not beyond the most. */
 static uint64_t next_interval(PhDetector *detector, uint64_t now)
 {
-    uint64_t interval;
+    bool idle = is_idle(detector, now) && detector->health == PH_HEALTHY;
+    uint64_t usual = detector->health == PH_HEALTHY ? ACTIVE_NS : PROBE_NS;
+    uint64_t first = scaled(detector, idle ? IDLE_LEAST_NS : usual * 4 / 5);
+    uint64_t last = scaled(detector, idle ? IDLE_MOST_NS : usual * 6 / 5), drawn;
 
-    if (detector->health != PH_HEALTHY)
-        interval = PROBE_NS / (detector->config.fast ? FAST_DIVISOR : 1);
-    else if (is_idle(detector, now))
-        interval = IDLE_LEAST_NS + IDLE_SPREAD_NS / 2;
-    else
-        interval = ACTIVE_NS / (detector->config.fast ? FAST_DIVISOR : 1);
-    /* The jitter must not go beyond it. */
-    if (interval > most(detector) * 5 / 6)
-        interval = most(detector) * 5 / 6;
-    return jitter(detector, interval);
+    if (last > most(detector)) {
+        last = most(detector);
+        first = last * 2 / 3;
+    }
+    ph_random_bytes(&detector->random, (uint8_t *)&drawn, sizeof(drawn));
+    return first + drawn % (last - first + 1);
 }
 
 /* The interval in force, for what "missed" means. */
 static uint64_t interval_in_force(const PhDetector *detector)
 {
-    uint64_t idle = IDLE_LEAST_NS + IDLE_SPREAD_NS;
-    uint64_t interval = is_idle(detector, detector->since_ns) ? idle : ACTIVE_NS;
+    uint64_t interval =
+        scaled(detector, is_idle(detector, detector->since_ns) ? IDLE_MOST_NS : ACTIVE_NS);
 
-    if (detector->config.fast)
-        interval /= FAST_DIVISOR;
     return interval < most(detector) ? interval : most(detector);
 }
 
-/* How long after the first unanswered ping. */
+/* How long after the first unanswered ping: the last one that is missed has time to be answered. */
 static uint64_t patience(const PhDetector *detector, unsigned intervals, uint64_t least_ns)
 {
-    uint64_t missed = (intervals - 1) * interval_in_force(detector);
-    uint64_t least = least_ns / (detector->config.fast ? FAST_DIVISOR : 1);
+    uint64_t missed = (intervals - 1) * interval_in_force(detector) + scaled(detector, ACTIVE_NS);
+    uint64_t least = scaled(detector, least_ns);
 
     return missed > least ? missed : least;
 }
@@ -123,22 +121,29 @@ static void change(PhDetector *detector, PhHealth health, const char *reason, ui
         detector->ping_due_ns = now;
 }
 
+/* Whoever talks after a long silence wants to know soon whether somebody listens; what was missed
+ * in the silence came at other intervals. */
+static void talked(PhDetector *detector, uint64_t now)
+{
+    if (is_idle(detector, now)) {
+        detector->ping_due_ns = now;
+        detector->since_ns = 0;
+    }
+    detector->data_ns = now;
+}
+
 void ph_detector_heard(PhDetector *detector, bool data, uint64_t now)
 {
     detector->heard_ns = now;
     detector->since_ns = 0;
     if (data)
-        detector->data_ns = now;
+        talked(detector, now);
 }
 
 void ph_detector_sent(PhDetector *detector, bool data, uint64_t now)
 {
-    if (!data)
-        return;
-    /* Whoever talks after a long silence wants to know soon whether somebody listens. */
-    if (is_idle(detector, now) && detector->ping_due_ns > now + ACTIVE_NS)
-        detector->ping_due_ns = now;
-    detector->data_ns = now;
+    if (data)
+        talked(detector, now);
 }
 
 /* Three answers that took far longer than usual. */
@@ -148,11 +153,13 @@ static void judge_latency(PhDetector *detector, uint64_t took_ns, uint64_t now)
 
     if (limit < RUNAWAY_LEAST_NS)
         limit = RUNAWAY_LEAST_NS;
-    if (detector->rtt.known && took_ns > limit) {
-        if (++detector->slow == RUNAWAY_IN_A_ROW && detector->health == PH_HEALTHY)
+    if (detector->rtt.known && took_ns > limit && ++detector->slow < RUNAWAY_ACCEPTED) {
+        if (detector->slow == RUNAWAY_IN_A_ROW && detector->health == PH_HEALTHY)
             change(detector, PH_SUSPECT, "answers take far longer than they did", now);
         return;
     }
+    if (detector->slow == RUNAWAY_ACCEPTED)
+        detector->rtt = (PhRtt){0};
     detector->slow = 0;
     ph_rtt_add(&detector->rtt, took_ns, /* exact= */ true);
     if (detector->health != PH_HEALTHY && ++detector->answers >= HEALTHY_ANSWERS)
@@ -161,13 +168,19 @@ static void judge_latency(PhDetector *detector, uint64_t took_ns, uint64_t now)
 
 bool ph_detector_ponged(PhDetector *detector, uint64_t id, uint64_t now)
 {
-    if (!detector->awaited || id != detector->ping_id)
-        return false;
-    detector->awaited = false;
-    detector->pongs++;
-    judge_latency(detector, now - detector->ping_sent_ns, now);
-    ph_detector_heard(detector, false, now);
-    return true;
+    /* An answer may take longer than it is until the next ping. */
+    for (unsigned i = 0; i < PH_DETECTOR_PINGS; i++) {
+        PhDetectorPing *ping = &detector->awaited[i];
+
+        if (!ping->awaited || ping->id != id)
+            continue;
+        ping->awaited = false;
+        detector->pongs++;
+        judge_latency(detector, now - ping->sent_ns, now);
+        ph_detector_heard(detector, false, now);
+        return true;
+    }
+    return false;
 }
 
 void ph_detector_closed(PhDetector *detector, uint64_t now)
@@ -184,16 +197,17 @@ void ph_detector_set_binding(PhDetector *detector, uint64_t binding_ns, uint64_t
 
 bool ph_detector_poll_ping(PhDetector *detector, uint64_t now, uint64_t *ret_id)
 {
+    PhDetectorPing *ping;
+
     if (now < detector->ping_due_ns)
         return false;
-    ph_random_bytes(&detector->random, (uint8_t *)&detector->ping_id, sizeof(detector->ping_id));
-    detector->ping_sent_ns = now;
-    detector->awaited = true;
-    detector->pings++;
+    ping = &detector->awaited[detector->pings++ % PH_DETECTOR_PINGS];
+    *ping = (PhDetectorPing){.awaited = true, .sent_ns = now};
+    ph_random_bytes(&detector->random, (uint8_t *)&ping->id, sizeof(ping->id));
     if (detector->since_ns == 0)
         detector->since_ns = now;
     detector->ping_due_ns = now + next_interval(detector, now);
-    *ret_id = detector->ping_id;
+    *ret_id = ping->id;
     return true;
 }
 

@@ -9,9 +9,10 @@
  * Suspect: never below 6.5 s; failed: never below 15 s, 30 s on a relayed path. Those are
  * conservative (20 % loss for a minute never reads failed); the fast profile divides them by five.
  * Latency that runs away (8 times the smoothed round trip, and 1 s at least, three times in a row)
- * is a reason to suspect, a closed session one to fail.
+ * is a reason to suspect; after ten times it is the path's round trip. A closed session is a reason
+ * to fail.
  *
- * It also says when to send: active 3 s, idle (45 s without data) 20 to 25 s, with 20 % of jitter,
+ * It also says when to send: active 3 s, with 20 % of jitter, idle (45 s without data) 20 to 25 s,
  * and never less often than half the binding's lifetime (5 s where a NAT is known to keep one for
  * 10 s).
  */
@@ -36,6 +37,13 @@ typedef struct PhDetectorConfig {
     uint64_t binding_ns; /* how long a NAT keeps an idle mapping; 0: unknown, 30 s is assumed */
 } PhDetectorConfig;
 
+#define PH_DETECTOR_PINGS 8
+
+typedef struct PhDetectorPing {
+    bool awaited;
+    uint64_t id, sent_ns;
+} PhDetectorPing;
+
 typedef struct PhDetector {
     PhDetectorConfig config;
     PhHealth health;
@@ -45,10 +53,10 @@ typedef struct PhDetector {
     uint64_t heard_ns; /* the last heartbeat */
     uint64_t data_ns;  /* the last time the application's bytes passed, either way */
     uint64_t since_ns; /* the oldest ping that nothing was heard after; 0: none */
-    uint64_t ping_due_ns, ping_sent_ns, ping_id;
-    bool awaited;     /* the ping has not been answered */
-    unsigned slow;    /* answers in a row that took far too long */
-    unsigned answers; /* in a row, since it was suspected */
+    uint64_t ping_due_ns;
+    PhDetectorPing awaited[PH_DETECTOR_PINGS]; /* a ring: the last ones */
+    unsigned slow;                             /* answers in a row that took far too long */
+    unsigned answers;                          /* in a row, since it was suspected */
     uint64_t pings, pongs;
 } PhDetector;
 

@@ -136,6 +136,13 @@ static void take_name(Reader *reader, char ret_name[static PH_NAME_MAX + 1])
         reader->broken = true;
 }
 
+static bool has_sound_numbers(const PhNodeRecord *record)
+{
+    return record->nat_class < PH_CLASS_N && record->relays <= 1 &&
+           record->port_allocation <= PH_PORT_ALLOCATION_BLOCK &&
+           record->n_candidates <= PH_CANDIDATES_MAX;
+}
+
 static void put_record(Writer *writer, const PhNodeRecord *record)
 {
     put_number(writer, record->sequence, 8);
@@ -164,9 +171,7 @@ static void take_record(Reader *reader, PhNodeRecord *ret_record)
     ret_record->block_last = (uint16_t)take_number(reader, 2);
     ret_record->relays = (uint8_t)take_number(reader, 1);
     ret_record->n_candidates = (uint8_t)take_number(reader, 1);
-    if (ret_record->nat_class >= PH_CLASS_N || ret_record->relays > 1 ||
-        ret_record->port_allocation > PH_PORT_ALLOCATION_BLOCK ||
-        ret_record->n_candidates > PH_CANDIDATES_MAX) {
+    if (!has_sound_numbers(ret_record)) {
         ret_record->n_candidates = 0;
         reader->broken = true;
     }
@@ -302,10 +307,12 @@ static void take_body(Reader *reader, PhMessage *message)
     case PH_MESSAGE_CONNECT:
         message->connect.request = (uint32_t)take_number(reader, 4);
         message->connect.by_name = take_flag(reader);
-        if (message->connect.by_name)
+        if (message->connect.by_name) {
             take_name(reader, message->connect.name);
-        else
+            reader->broken |= message->connect.name[0] == 0;
+        } else {
             take_bytes(reader, message->connect.key, PH_NODE_KEY_BYTES);
+        }
         break;
     case PH_MESSAGE_FOUND:
     case PH_MESSAGE_WANTED:
@@ -342,10 +349,58 @@ static void take_body(Reader *reader, PhMessage *message)
     }
 }
 
+static bool is_sound(const PhNodeRecord *record)
+{
+    if ((record->name[0] != 0 && !ph_name_is_valid(record->name)) || !has_sound_numbers(record))
+        return false;
+    for (unsigned i = 0; i < record->n_candidates; i++) {
+        const PhAddress *address = &record->candidates[i].address;
+
+        if (record->candidates[i].kind >= PH_CANDIDATE_N || address->port == 0 ||
+            (address->family != PH_FAMILY_IPV4 && address->family != PH_FAMILY_IPV6))
+            return false;
+    }
+    return true;
+}
+
+/* Whoever reads it will agree. */
+static bool makes_sense(const PhMessage *message)
+{
+    switch ((PhMessageKind)message->kind) {
+    case PH_MESSAGE_REGISTER:
+    case PH_MESSAGE_UPDATE:
+        return is_sound(&message->record);
+    case PH_MESSAGE_CONNECT:
+        return !message->connect.by_name || ph_name_is_valid(message->connect.name);
+    case PH_MESSAGE_FOUND:
+    case PH_MESSAGE_WANTED:
+        return is_sound(&message->peer.record);
+    case PH_MESSAGE_INTRODUCE:
+        return is_sound(&message->introduce.record);
+    case PH_MESSAGE_INTRODUCED:
+        return is_sound(&message->introduced.record);
+    case PH_MESSAGE_KEEPALIVE:
+    case PH_MESSAGE_DATA:
+    case PH_MESSAGE_PING:
+    case PH_MESSAGE_PONG:
+    case PH_MESSAGE_CLOSE:
+    case PH_MESSAGE_REGISTERED:
+    case PH_MESSAGE_REFUSED:
+    case PH_MESSAGE_RELAY:
+    case PH_MESSAGE_RELAYED:
+        return true;
+    case PH_MESSAGE_UNKNOWN:
+    default:
+        return false;
+    }
+}
+
 size_t ph_message_write(const PhMessage *message, uint8_t *ret_bytes, size_t room)
 {
     Writer writer = {.bytes = ret_bytes, .room = room};
 
+    if (!makes_sense(message))
+        return 0;
     put_number(&writer, message->kind, 1);
     put_body(&writer, message);
     return writer.overflow ? 0 : writer.length;
@@ -364,33 +419,4 @@ bool ph_message_read(const uint8_t *bytes, size_t length, PhMessage *ret_message
     *ret_message = message;
     *ret_used = reader.at;
     return true;
-}
-
-/* ---- reasons ---- */
-
-static const struct {
-    const char *name, *sentence;
-} reasons[PH_REASON_N] = {
-    [PH_REASON_NONE] = {"none", "There is no reason."},
-    [PH_REASON_NAME_TAKEN] = {"name-taken", "Another key has registered this name."},
-    [PH_REASON_UNKNOWN_PEER] = {"unknown-peer",
-                                "Nobody of this name or key is registered at the hub."},
-    [PH_REASON_FULL] = {"full", "There is no room for more."},
-    [PH_REASON_TOO_MANY] = {"too-many", "This was asked for too often; later it may be had."},
-    [PH_REASON_NOT_AUTHORISED] = {"not-authorised", "The peer does not want this."},
-    [PH_REASON_NO_MEDIATOR] = {"no-mediator", "Nobody is known to both who could introduce them."},
-    [PH_REASON_GOODBYE] = {"goodbye", "The other side ended it."},
-    [PH_REASON_TIMEOUT] = {"timeout", "No answer came."},
-    [PH_REASON_UNREACHABLE] = {"unreachable", "The network says that there is no way."},
-};
-
-const char *ph_reason_name(PhReason reason)
-{
-    return reason < PH_REASON_N ? reasons[reason].name : "unknown-reason";
-}
-
-const char *ph_reason_sentence(PhReason reason)
-{
-    return reason < PH_REASON_N ? reasons[reason].sentence
-                                : "The other side gives a reason that this version does not know.";
 }

@@ -120,6 +120,9 @@ bool ph_node_tell_hub(PhNode *node, const PhMessage *message);
 /* Handshakes that want to be sent. */
 void ph_node_flush_sessions(PhNode *node);
 
+/* node.c: a packet of a session came along a route. */
+void ph_node_packet(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
+
 /* node_hub.c */
 PhRoute ph_node_hub_route(const PhNode *node);
 void ph_node_hub_begin(PhNode *node);

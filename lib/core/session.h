@@ -54,7 +54,7 @@ typedef struct PhSessionsCounters {
     uint64_t sealed, unsealed;
     uint64_t cookies_sent, refused_full;
     uint64_t dropped_malformed, dropped_mac, dropped_stale, dropped_replay, dropped_unknown,
-        dropped_forged;
+        dropped_forged, dropped_often;
 } PhSessionsCounters;
 
 /* What came of a packet. */
@@ -85,8 +85,8 @@ PhSessions *ph_sessions_free(PhSessions *sessions); /* NULL is fine; returns NUL
 const uint8_t *ph_sessions_public_key(const PhSessions *sessions);
 
 /* Begins a session with a key along a route; the request is repeated until it is answered (first
- * after 250 ms, or three round trips if the owner says one; doubling; PH_SESSION_GONE after
- * 5 s). 0 when there are too many. With a session that is up it begins a new one beside it. */
+ * after 250 ms, doubling; PH_SESSION_GONE after 5 s). 0 when there are too many, the payload is too
+ * long, or the key is none or our own. With a session that is up it begins a new one beside it. */
 uint32_t ph_sessions_open(PhSessions *sessions,
                           const uint8_t remote_key[static PH_SESSION_KEY_BYTES],
                           const PhRoute *route, const uint8_t *payload, size_t length,
