@@ -7,6 +7,7 @@
  *        +------ no answer, silence: again after 1 s, 2 s ... 60 s
  *     REFUSED: by name (it is taken): again when the network is another one, or after 60 s
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "bucket.h"
@@ -24,8 +25,7 @@ PhRoute ph_node_hub_route(const PhNode *node)
 
 static size_t put(uint8_t *payload, size_t length, const PhMessage *message)
 {
-    return length +
-           ph_message_write(message, payload + length, PH_SESSION_PAYLOAD_MAX - length);
+    return length + ph_message_write(message, payload + length, PH_SESSION_PAYLOAD_MAX - length);
 }
 
 static void update_record(PhNode *node)
@@ -73,8 +73,8 @@ void ph_node_hub_begin(PhNode *node)
             break; /* the others are asked for when it is up */
         peer->ask_ns = node->now + 2 * PH_SECOND;
     }
-    node->hub.session = ph_sessions_open(node->sessions, node->config.hub_key, &route, payload,
-                                         length, node->now);
+    node->hub.session =
+        ph_sessions_open(node->sessions, node->config.hub_key, &route, payload, length, node->now);
     node->hub.state = PH_HUB_ASKING;
     if (node->hub.session == 0)
         ph_node_hub_gone(node, "full");
@@ -90,8 +90,8 @@ static void hub_is_up(PhNode *node, const PhMessage *message)
     node->hub.state = PH_HUB_UP;
     node->hub.back_off_ns = BACK_OFF_NS;
     node->hub.seen = message->registered.seen;
-    ph_detector_init(&node->hub.detector,
-                     &(PhDetectorConfig){.fast = node->config.fast_detector}, node->now);
+    ph_detector_init(&node->hub.detector, &(PhDetectorConfig){.fast = node->config.fast_detector},
+                     node->now);
     ph_node_seed(node, node->hub.detector.config.seed);
     ph_random_init(&node->hub.detector.random, node->hub.detector.config.seed);
     event = ph_node_event(node, PH_NODE_REGISTERED, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The node's parts: node.c (its surface: sockets, datagrams, time), node_hub.c (the hub, and our own
- * class), node_peer.c (peers: who they are, their sessions and messages), node_path.c (the ways to a
- * peer, and which one is used), node_send.c (from a message to a datagram).
+ * The node's parts: node.c (its surface: sockets, datagrams, time), node_hub.c (the hub, and our
+ * own class), node_peer.c (peers: who they are, their sessions and messages), node_path.c (the ways
+ * to a peer, and which one is used), node_send.c (from a message to a datagram).
  */
 #pragma once
 
@@ -42,7 +42,7 @@ typedef struct PhQueued {
 typedef struct PhPeer {
     PhPeerState state;
     uint32_t number;
-    uint32_t request; /* of CONNECT or INTRODUCE */
+    uint32_t request;   /* of CONNECT or INTRODUCE */
     bool by_name, ours; /* we asked for it */
     bool lower;         /* our key is the lower one */
     bool known;         /* its key is */
@@ -58,9 +58,9 @@ typedef struct PhPeer {
     unsigned attempt;
     bool proving; /* the opened path is being validated: `direct` is not there yet */
     uint64_t next_attempt_ns, back_off_ns, prove_until_ns;
-    const char *reason; /* why the path is what it is */
+    const char *reason;          /* why the path is what it is */
     uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
-    PhQueued *queue; /* PH_NODE_QUEUE_MAX of them, while it is not reached */
+    PhQueued *queue;             /* PH_NODE_QUEUE_MAX of them, while it is not reached */
     unsigned queue_first, queue_n;
 } PhPeer;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a message to a datagram: sealed for whom it is, and, on a relayed way, sealed once more for the
- * relay that carries it.
+ * From a message to a datagram: sealed for whom it is, and, on a relayed way, sealed once more for
+ * the relay that carries it.
  */
 #include <string.h>
 
@@ -16,8 +16,7 @@ bool ph_node_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, si
         node->counters.messages_dropped++;
         return false;
     }
-    outgoing =
-        &node->outgoing[(node->outgoing_first + node->outgoing_n++) % PH_NODE_OUTGOING];
+    outgoing = &node->outgoing[(node->outgoing_first + node->outgoing_n++) % PH_NODE_OUTGOING];
     outgoing->path = *path;
     outgoing->ttl = ttl;
     outgoing->length = (uint16_t)length;
