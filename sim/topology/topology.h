@@ -58,8 +58,14 @@ typedef enum {
 typedef struct PlLink {
     uint64_t delay_ns, jitter_ns;
     unsigned loss_ppm;
+    unsigned burst_packets; /* mean length of a burst of losses; 0 or 1: each by itself */
+    /* Exact losses: bit i % bits of the mask says whether packet i is lost; 0 bits: no mask. */
+    uint64_t loss_mask;
+    unsigned loss_mask_bits;
+    unsigned duplicate_ppm, reorder_ppm; /* what is reordered arrives without the delay */
     uint64_t rate_bps;
-    unsigned mtu_bytes; /* 0: 1500 */
+    unsigned queue_packets; /* that wait for their turn with a rate; 0: 1000 */
+    unsigned mtu_bytes;     /* 0: 1500 */
 } PlLink;
 
 /* A node's interface on a network. */
