@@ -7,8 +7,6 @@
 
 #include "kernel/rules.h"
 
-#define MTU_DEFAULT 1500
-
 static const PlAttachment *attachment_at(const GPtrArray *attachments, unsigned i)
 {
     return g_ptr_array_index(attachments, i);
@@ -24,14 +22,6 @@ const char *pl_plan_space_name(const PlTopology *topology, unsigned space)
         return "presence";
     node = g_ptr_array_index(topology->nodes, space - 1);
     return node->name;
-}
-
-/* Of two members with a host among them; then nobody else ever needs to be plugged in. */
-static gboolean is_cable(const PlNetwork *network)
-{
-    return network->attachments->len == 2 &&
-           (attachment_at(network->attachments, 0)->node->kind == PL_NODE_HOST ||
-            attachment_at(network->attachments, 1)->node->kind == PL_NODE_HOST);
 }
 
 /* A cable that is pulled out has to be pulled out of something that is neither of its two nodes:
@@ -51,7 +41,7 @@ static gboolean is_pulled(const PlTopology *topology, const PlNetwork *network)
 gboolean pl_plan_bridge(const PlTopology *topology, const PlNetwork *network,
                         char ret_name[static IFNAMSIZ])
 {
-    if (is_cable(network) && !is_pulled(topology, network))
+    if (pl_network_is_cable(network) && !is_pulled(topology, network))
         return FALSE;
     g_snprintf(ret_name, IFNAMSIZ, "br%u", network->index);
     return TRUE;
@@ -158,11 +148,6 @@ static void add_offload(GArray *ops, unsigned space, const char *interface)
     g_array_append_val(ops, op);
 }
 
-static unsigned mtu_of(const PlAttachment *attachment)
-{
-    return attachment->link.mtu_bytes ? attachment->link.mtu_bytes : MTU_DEFAULT;
-}
-
 static uint16_t mac_of(const PlPlan *plan, const PlPlace *place)
 {
     return (uint16_t)(2 * (place - &g_array_index(plan->places, PlPlace, 0) + 1));
@@ -181,7 +166,7 @@ static void plan_cable(PlPlan *plan, const PlNetwork *network)
     g_strlcpy(far->far_interface, place->interface, IFNAMSIZ);
     veth.peer_space = far->space;
     g_strlcpy(veth.peer, far->interface, IFNAMSIZ);
-    veth.mtu_bytes = MIN(mtu_of(a), mtu_of(b));
+    veth.mtu_bytes = pl_network_mtu(network, a);
     veth.mac = mac_of(plan, place);
     veth.peer_mac = mac_of(plan, far);
     g_array_append_val(plan->ops, veth);
@@ -196,7 +181,7 @@ static void plan_port(PlPlan *plan, const PlPlace *place, const char *bridge)
     veth.peer_space = place->space;
     g_strlcpy(veth.peer, place->interface, IFNAMSIZ);
     g_strlcpy(veth.master, bridge, IFNAMSIZ);
-    veth.mtu_bytes = mtu_of(place->attachment);
+    veth.mtu_bytes = pl_network_mtu(place->attachment->network, place->attachment);
     veth.mac = mac_of(plan, place) + 1;
     veth.peer_mac = mac_of(plan, place);
     g_array_append_val(plan->ops, veth);

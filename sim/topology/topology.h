@@ -238,6 +238,15 @@ typedef struct PlRoute {
 GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
                            const PlNode *node);
 
+/* Of two members with a host among them: one cable, and nobody else ever needs to be plugged in. */
+gboolean pl_network_is_cable(const PlNetwork *network);
+/*
+ * The longest packet that leaves an interface; `attachment` is NULL for the lab's own presence. The
+ * two ends of a cable are alike: the smaller one counts. On other networks what is longer than the
+ * receiver's goes nowhere.
+ */
+unsigned pl_network_mtu(const PlNetwork *network, const PlAttachment *attachment);
+
 gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address);
 /* "192.0.2.0/24", to be freed. */
 char *pl_prefix_format(const PlPrefix *prefix);
