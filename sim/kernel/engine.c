@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The engine: a plan is executed, and what then stands is probed, recorded and used. */
 #include "capture/points.h"
-#include "kernel/carrier.h"
 #include "kernel/conntrack.h"
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "kernel/rules.h"
 #include "machine/clock.h"
+#include "wiring/carrier.h"
 
 uint64_t pl_lab_now(PlLab *lab)
 {
