@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "kernel/rtnl.h"
+#include "wiring/rtnl.h"
 
 typedef struct Tuple {
     PhAddress source, destination;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The engine: a plan is executed, and what then stands is probed, recorded and used. */
 #include "capture/points.h"
-#include "kernel/carrier.h"
 #include "kernel/conntrack.h"
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "kernel/rules.h"
 #include "machine/clock.h"
+#include "wiring/carrier.h"
 
 uint64_t pl_lab_now(PlLab *lab)
 {
@@ -198,42 +198,13 @@ static int netns(PlLab *lab, const PlNode *node)
     return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
 }
 
-/* Every host knows every other by name. */
-static char *hosts_text(const PlLab *lab)
-{
-    GString *text = g_string_new("127.0.0.1 localhost\n");
-
-    for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
-        const PlNode *node = lab->nodes[i].node;
-
-        for (unsigned k = 0; node->kind == PL_NODE_HOST && k < node->attachments->len; k++) {
-            const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
-
-            for (unsigned a = 0; a < attachment->addresses->len; a++) {
-                char address[PH_ADDRESS_TEXT_MAX];
-
-                g_string_append_printf(
-                    text, "%s %s\n",
-                    ph_address_format(&g_array_index(attachment->addresses, PhAddress, a), address),
-                    node->name);
-            }
-        }
-    }
-    return g_string_free(text, FALSE);
-}
-
 PlMachine *pl_lab_machine(PlLab *lab, const PlNode *host, GError **error)
 {
     PlLabNode *kept = &lab->nodes[host->index];
 
-    if (!kept->machine) {
-        g_autofree char *hosts = hosts_text(lab);
-        g_autofree char *path = g_canonicalize_filename(lab->topology->path, NULL);
-        g_autofree char *directory = g_path_get_dirname(path);
-
-        kept->machine = pl_machine_new(host->name, pl_spaces_fd(lab->spaces, PL_SPACE_OF(host)),
-                                       hosts, directory, error);
-    }
+    if (!kept->machine)
+        kept->machine = pl_machine_of(lab->topology, host,
+                                      pl_spaces_fd(lab->spaces, PL_SPACE_OF(host)), error);
     return kept->machine;
 }
 

@@ -3,10 +3,11 @@
 #pragma once
 
 #include "capture/recorder.h"
-#include "kernel/netlink.h"
 #include "kernel/nft.h"
+#include "kernel/plan.h"
 #include "machine/machine.h"
 #include "scenario/engine.h"
+#include "wiring/spaces.h"
 
 /* What is kept of one node: of a host its machine, of a NAT its addresses. */
 typedef struct PlLabNode {

@@ -17,6 +17,9 @@ typedef struct PlMachine PlMachine;
  */
 PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, const char *keep,
                           GError **error);
+/* That of a topology's host: it knows all hosts by name, and sees the topology file's directory. */
+PlMachine *pl_machine_of(const PlTopology *topology, const PlNode *host, int netns_fd,
+                         GError **error);
 /* Kills what still runs in it. */
 void pl_machine_free(PlMachine *machine);
 

@@ -8,6 +8,8 @@
  *   story.c      links, steps and expectations
  *   addresses.c  who has which address
  *   behaviour.c  what the NATs do
+ *   quirks.c     what they get wrong
+ *   link.c       what the links do
  */
 #pragma once
 
@@ -40,6 +42,15 @@ gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error
 gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error);
 /* The axes of one NAT. */
 gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);
+/* Its quirks, and which of them go with the axes. */
+gboolean pl_build_quirks(PlBehaviour *behaviour, const PlIni *ini, const char *group,
+                         GError **error);
+gboolean pl_build_link(const PlIni *ini, const char *group, PlLink *link, GError **error);
+
+/* The part of pl_topology_print that is a quirk's or a link's. */
+void pl_print_quirks(GString *out, const PlQuirks *quirks);
+void pl_print_link(GString *out, const PlAttachment *attachment);
+
 /* What depends on addresses: pools, blocks, forwards. */
 gboolean pl_build_nats(PlTopology *topology, const PlIni *ini, GError **error);
 

@@ -222,6 +222,11 @@ GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
 const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *nat,
                                      const PlForward *forward);
 
+/* The keys of the quirks that are set, and of the impairments but `mtu`: static strings in a new
+ * array. */
+GPtrArray *pl_quirks_names(const PlQuirks *quirks);
+GPtrArray *pl_link_names(const PlLink *link);
+
 /* One entry of a routing table. */
 typedef struct PlRoute {
     PlPrefix destination; /* length 0 is the default route */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Waiting for links, by the kernel's own notifications; see carrier.h. */
-#include "kernel/carrier.h"
+#include "wiring/carrier.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "kernel/rtnl.h"
+#include "wiring/rtnl.h"
 
 /* The link watch takes milliseconds; this long, and there is something wrong. */
 #define PATIENCE_MS 5000

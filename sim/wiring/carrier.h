@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "kernel/netlink.h"
+#include "wiring/spaces.h"
 
 typedef struct PlCarrier PlCarrier;
 

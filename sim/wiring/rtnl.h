@@ -4,7 +4,7 @@
 
 #include <netlink/netlink.h>
 
-#include "kernel/plan.h"
+#include "wiring/ops.h"
 
 /* A socket in the caller's namespace; NULL with errno. */
 struct nl_sock *pl_rtnl_open(int protocol);

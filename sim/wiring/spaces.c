@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Namespaces and what is done in them. */
-#include "kernel/netlink.h"
+#include "wiring/spaces.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "kernel/rtnl.h"
+#include "wiring/rtnl.h"
 
 typedef struct Space {
     int fd;               /* of the namespace, -1 before it is made */
@@ -33,7 +33,7 @@ static gboolean fail(const PlSpaces *spaces, unsigned space, int errnum, GError 
                      const char *what, const char *whom)
 {
     g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "%s: cannot %s%s%s: %s",
-                pl_plan_space_name(spaces->topology, space), what, *whom ? " " : "", whom,
+                pl_space_name(spaces->topology, space), what, *whom ? " " : "", whom,
                 g_strerror(errnum));
     return FALSE;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Netlink messages, built with libnl, one request and one answer at a time. */
-#include "kernel/rtnl.h"
+#include "wiring/rtnl.h"
 
 #include <errno.h>
 #include <linux/if_bridge.h>

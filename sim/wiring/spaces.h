@@ -2,7 +2,7 @@
 /* The namespaces of a lab, and the operations of a plan done in them. */
 #pragma once
 
-#include "kernel/plan.h"
+#include "wiring/ops.h"
 
 typedef struct PlSpaces PlSpaces;
 
