@@ -122,6 +122,10 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
 
     if (!capture)
         return FALSE;
+    if (scenario->engine->digest) {
+        scenario->verdict->packets_sha256 = scenario->engine->digest(scenario->lab);
+        scenario->verdict->capture_sha256 = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
+    }
     for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(scenario->topology->nodes, i);
         PlSubject *subject = pl_verdict_subject(scenario->verdict, node->name);

@@ -8,6 +8,7 @@
 #include "kernel/kernel.h"
 #include "runner/runner.h"
 #include "scenario/verdict.h"
+#include "virtual/virtual.h"
 
 #define JOBS_MAX      1024
 #define REPEAT_MAX    1000000
@@ -18,7 +19,7 @@ static const struct {
     const PlEngine *engine; /* NULL: planned */
 } engines[] = {
     {"kernel", &pl_kernel_engine},
-    {"virtual", NULL},
+    {"virtual", &pl_virtual_engine},
     {"fabric", NULL},
 };
 
@@ -59,14 +60,14 @@ static gboolean read_engine(const char *word, const PlEngine **ret_engine, int *
         if (strcmp(engines[i].name, word) != 0)
             continue;
         if (!engines[i].engine) {
-            *ret_status =
-                command_refuse("engine %s is not in this version (there is: kernel)", word);
+            *ret_status = command_refuse(
+                "engine %s is not in this version (there are: kernel, virtual)", word);
             return FALSE;
         }
         *ret_engine = engines[i].engine;
         return TRUE;
     }
-    *ret_status = command_refuse("there is no engine %s (there is: kernel)", word);
+    *ret_status = command_refuse("there is no engine %s (there are: kernel, virtual)", word);
     return FALSE;
 }
 
@@ -176,7 +177,7 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
                                 NULL};
     const GOptionEntry entries[] = {
         {"engine", 'e', 0, G_OPTION_ARG_STRING, &words.engine,
-         "What builds the lab: kernel (default)", "ENGINE"},
+         "What builds the lab: kernel (default), or virtual", "ENGINE"},
         {"seed", 's', 0, G_OPTION_ARG_STRING, &words.seed,
          "Make everything random follow from N (default: another one each time)", "N"},
         {"repeat", 'r', 0, G_OPTION_ARG_STRING, &words.repeat,
