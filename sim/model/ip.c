@@ -42,6 +42,15 @@ PhAddress pl_host_address(PlHost host, uint16_t port)
     return address;
 }
 
+bool pl_host_is_unicast(PlHost host)
+{
+    uint32_t number = (uint32_t)host.low;
+
+    if (host.high == 0 && host.low >> 32 == IPV4_MAPPED >> 32)
+        return number >> 24 != 0 && number >> 24 != 127 && number >> 28 < 0xe;
+    return host.high >> 56 != 0xff && (host.high != 0 || host.low > 1);
+}
+
 static uint64_t get_u64(const uint8_t *at)
 {
     return (uint64_t)pl_get_u32(at) << 32 | pl_get_u32(at + 4);
@@ -131,9 +140,10 @@ static bool read_ipv6(const uint8_t *bytes, uint32_t length, bool quoted, PlIp *
 static PlIpKind icmp_kind(bool v6, uint8_t type)
 {
     if (v6)
-        return type == 128 ? PL_IP_QUERY : type == 129 ? PL_IP_REPLY
-               : type >= 1 && type <= 4              ? PL_IP_ERROR
-                                                     : PL_IP_OTHER;
+        return type == 128              ? PL_IP_QUERY
+               : type == 129            ? PL_IP_REPLY
+               : type >= 1 && type <= 4 ? PL_IP_ERROR
+                                        : PL_IP_OTHER;
     switch (type) {
     case 8:  /* echo */
     case 13: /* timestamp */
@@ -176,8 +186,8 @@ static bool read_transport(const uint8_t *at, bool quoted, PlIp *ip)
     case PL_IP_UDP:
         if (ip->length < UDP_HEADER)
             return false;
-        if (!quoted && (pl_get_u16(at + 4) < UDP_HEADER ||
-                        (!ip->fragment && pl_get_u16(at + 4) > ip->length)))
+        if (!quoted &&
+            (pl_get_u16(at + 4) < UDP_HEADER || (!ip->fragment && pl_get_u16(at + 4) > ip->length)))
             return false;
         break;
     case PL_IP_TCP:

@@ -50,6 +50,8 @@ static inline void pl_put_u32(uint8_t *at, uint32_t value)
 }
 
 PlHost pl_host(const PhAddress *address);
+/* Of one node: neither nobody's (0/8, ::), nor loopback, nor of many. */
+bool pl_host_is_unicast(PlHost host);
 PhAddress pl_host_address(PlHost host, uint16_t port);
 
 typedef enum {
@@ -67,9 +69,9 @@ typedef struct PlIp {
     uint32_t length;                        /* bytes of the packet from there on */
     uint8_t version, protocol;              /* the transport's */
     uint8_t tcp_flags;
-    uint8_t kind;        /* PlIpKind */
-    bool fragment;       /* part of a packet */
-    bool later;          /* and not its first one: no ports */
+    uint8_t kind;  /* PlIpKind */
+    bool fragment; /* part of a packet */
+    bool later;    /* and not its first one: no ports */
     uint32_t fragment_id;
 } PlIp;
 

@@ -96,8 +96,7 @@ static void set_host(uint8_t *bytes, const PlIp *ip, unsigned offset, PlHost hos
         *ret_change = 0;
 }
 
-static void set_port(uint8_t *at, const PlIp *ip, unsigned offset, uint16_t port,
-                     uint32_t *change)
+static void set_port(uint8_t *at, const PlIp *ip, unsigned offset, uint16_t port, uint32_t *change)
 {
     if (ip->later || ip->kind == PL_IP_ERROR || ip->kind == PL_IP_OTHER)
         return;

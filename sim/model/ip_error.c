@@ -7,15 +7,6 @@
 #define IPV4_ERROR_MAX 576 /* RFC 1812 §4.3.2.3 */
 #define TTL            64  /* RFC 1700: the default */
 
-static bool is_unicast(PlHost host)
-{
-    uint32_t number = (uint32_t)host.low;
-
-    if (host.high == 0 && host.low >> 32 == 0xffff)
-        return number >> 24 != 0 && number >> 28 < 0xe && number >> 24 != 127;
-    return host.high >> 56 != 0xff && (host.high | host.low) != 0;
-}
-
 /* An IP header without options. */
 static void put_header(uint8_t *bytes, unsigned version, PlHost source, PlHost destination,
                        uint8_t protocol, uint32_t payload)
@@ -56,7 +47,7 @@ bool pl_ip_error(PlDatagram *datagram, const PlIp *ip, PlHost source, uint8_t ty
                   .protocol = v4 ? PL_IP_ICMP : PL_IP_ICMPV6};
 
     if (ip->later || ip->kind == PL_IP_ERROR || ip->kind == PL_IP_OTHER ||
-        !is_unicast(ip->source) || !is_unicast(ip->destination))
+        !pl_host_is_unicast(ip->source) || !pl_host_is_unicast(ip->destination))
         return false;
     quoted = MIN(datagram->length, MIN(IPV4_ERROR_MAX, datagram->room) - header - 8);
     memmove(datagram->bytes + header + 8, datagram->bytes, quoted);
@@ -82,7 +73,7 @@ bool pl_ip_reset(PlDatagram *datagram, const PlIp *ip)
                   .version = ip->version,
                   .protocol = PL_IP_TCP};
 
-    if (ip->fragment || ip->tcp_flags & PL_TCP_RST || !is_unicast(ip->source))
+    if (ip->fragment || ip->tcp_flags & PL_TCP_RST || !pl_host_is_unicast(ip->source))
         return false;
     if (ip->tcp_flags & PL_TCP_ACK)
         sequence = pl_get_u32(was + 8);
