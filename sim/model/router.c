@@ -205,7 +205,9 @@ static void translate(Taken *taken, PlDatagram *datagram)
     PlNat *nat = world->nats[taken->node->index].nat;
     PlSide side = pl_routing_at(world->routing, taken->port)->attachment->side, out = side;
     uint64_t rejected = pl_nat_counters(nat)->rejected;
+    PhAddress destination;
     PlDatagram *waited;
+    gboolean own;
 
     switch (pl_nat_handle(nat, side, datagram, world->clock, &out)) {
     case PL_NAT_DROPPED:
@@ -217,7 +219,13 @@ static void translate(Taken *taken, PlDatagram *datagram)
     case PL_NAT_FORWARDED:
         break;
     }
-    pass_on(taken, out, pl_nat_counters(nat)->rejected != rejected, datagram);
+    own = pl_nat_counters(nat)->rejected != rejected;
+    destination = pl_passage_destination(datagram);
+    /* A firewall's inside address from outside, or where a static forward leads. */
+    if (pl_routing_is_own(world->routing, taken->node, &destination))
+        take_in(taken, datagram);
+    else
+        pass_on(taken, out, own, datagram);
     /* About fragments but the first nothing is ever said. */
     taken->about = pl_datagram_free(taken->about);
     while ((waited = pl_nat_poll(nat, &out)))
