@@ -54,8 +54,10 @@ static gboolean refuse(int *ret_status, const char *option, const char *word, co
     return FALSE;
 }
 
-static gboolean read_engine(const char *word, const PlEngine **ret_engine, int *ret_status)
+gboolean options_engine(const char *word, const PlEngine **ret_engine, int *ret_status)
 {
+    if (!word)
+        word = engines[0].name;
     for (size_t i = 0; i < G_N_ELEMENTS(engines); i++) {
         if (strcmp(engines[i].name, word) != 0)
             continue;
@@ -143,9 +145,19 @@ static gboolean check_path(const char *option, const char *path, const char *wan
     return !path || *path || refuse(ret_status, option, "''", wanted);
 }
 
+static gboolean check_names(const Options *options, int *ret_status)
+{
+    if (!options->names || options->engine->netns)
+        return TRUE;
+    *ret_status =
+        command_refuse("--names: engine %s has no namespaces to name", options->engine->name);
+    return FALSE;
+}
+
 static gboolean read_words(Options *options, const Words *words, int *ret_status)
 {
-    return read_engine(words->engine ? words->engine : "kernel", &options->engine, ret_status) &&
+    return options_engine(words->engine, &options->engine, ret_status) &&
+           check_names(options, ret_status) &&
            read_count("--jobs", words->jobs, JOBS_MAX, &options->jobs, ret_status) &&
            read_count("--repeat", words->repeat, REPEAT_MAX, &options->repeat, ret_status) &&
            options_seed(words->seed, options->repeat, &options->seed, ret_status) &&
