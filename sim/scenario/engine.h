@@ -76,6 +76,11 @@ typedef struct PlEngine {
      * left nothing: then an error. */
     gboolean (*result)(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error);
 
+    /* What a host's program that classifies, and has ended, says of the NATs before it: class,
+     * external, mapping, filtering, port-allocation, pooling, hairpin and udp. What it does not
+     * know is NULL with its reason. */
+    gboolean (*claims)(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error);
+
     /* Waits until at_ns after the engine's clock stood at the last program's readiness, and does
      * the step. */
     gboolean (*step)(PlLab *lab, const PlStep *step, GError **error);

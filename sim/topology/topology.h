@@ -88,9 +88,23 @@ typedef enum {
     PL_READY_TCP,     /* when it listens on TCP ready_port */
 } PlReady;
 
+/* libpinhole's own programs, which an engine knows by these words. */
+typedef enum {
+    PL_WORD_NONE, /* any other program */
+    PL_WORD_HUB,
+    PL_WORD_CLASSIFY,
+    PL_WORD_NODE,
+} PlWord;
+
 /* The program of a host. */
 typedef struct PlProgram {
-    char **argv; /* NULL: the host runs nothing */
+    /* NULL: the host runs nothing. Of `hub` and `classify` the word, and all that is below, as
+     * arguments. */
+    char **argv;
+    PlWord word;
+    PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` asks; with ports */
+    unsigned n_addresses;
+    uint16_t second_port; /* of a hub's addresses */
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;
@@ -195,6 +209,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlTopology, pl_topology_free)
 char *pl_topology_print(const PlTopology *topology);
 
 PlNode *pl_topology_node(const PlTopology *topology, const char *name);
+/* The hosts that run programs, in the order in which these start: hubs first, then the others, both
+ * in file order. Borrowed nodes in a new array. */
+GPtrArray *pl_topology_programs(const PlTopology *topology);
 PlNetwork *pl_topology_network(const PlTopology *topology, const char *name);
 PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *label);
 
