@@ -16,7 +16,7 @@
 
 #include "exchange.h"
 
-#define PH_CLASSIFY_SAMPLES    5  /* fresh sockets, one after the other */
+#define PH_CLASSIFY_SAMPLES    5  /* fresh sockets */
 #define PH_CLASSIFY_ROUNDS_MAX 20 /* of tests that may stay silent */
 
 /* The places of sockets. */
@@ -97,7 +97,7 @@ struct PhClassifier {
     PhExchange exchanges[PH_X_N];
     PhAddress reflector[2][2]; /* its four sockets, as far as they exist */
     const char *one_address;   /* why it has not all four; NULL: it has */
-    bool unreachable, polled;
+    bool unreachable, polled, samples_at_once;
     unsigned sample, rounds;
     uint64_t round_ns; /* when the last round began */
     PhAddress hairpin_source;
@@ -141,6 +141,6 @@ void ph_classify_filtering(PhClassifier *c);
 void ph_classify_hairpin(PhClassifier *c);
 
 /* classify_allocation.c */
-/* Enough sockets have kept their ports: no sample is needed. */
+/* All sockets have kept their ports, and they are enough. */
 bool ph_classify_preserves(const PhClassifier *c);
 void ph_classify_allocation(PhClassifier *c);

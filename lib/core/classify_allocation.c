@@ -17,7 +17,8 @@
 #define PRESERVED_MIN 2
 
 /* The first exchange of each socket, in the order in which they were asked. The first SERIAL of
- * them were each answered before the next was asked. */
+ * them were each answered before the next was asked, but where ports were preserved: there nobody
+ * looks for an order. */
 static const unsigned firsts[] = {
     PH_X_MAPPING,    PH_X_REPEAT,     PH_X_SAMPLE + 0, PH_X_SAMPLE + 1, PH_X_SAMPLE + 2,
     PH_X_SAMPLE + 3, PH_X_SAMPLE + 4, PH_X_FILTER,     PH_X_HAIRPIN,

@@ -11,7 +11,7 @@
  *   FIRST     the reflector's first socket: is there UDP at all, and what are its other sockets?
  *   MAPPING   the other sockets, from the data socket
  *   REPEAT    all of them from a fresh one, where equality could be chance
- *   SAMPLES   fresh sockets one after the other; not where ports are preserved
+ *   SAMPLES   fresh sockets one after the other; where ports are preserved, all at once
  *   HAIRPIN   a socket to be reached from the data socket; only where something is translated
  *   SILENCE   rounds of tests that may stay silent
  */
@@ -264,16 +264,44 @@ static bool step_repeat(PhClassifier *c)
     return true;
 }
 
+static bool begin_hairpin(PhClassifier *c)
+{
+    want_socket(c, PH_AT_HAIRPIN);
+    c->phase = PH_PHASE_HAIRPIN;
+    return true;
+}
+
+/* Their order tells nothing where ports are preserved, but external addresses may still differ. */
+static bool step_samples_at_once(PhClassifier *c)
+{
+    PhSchedule schedule = schedule_of(c, SAMPLE_COPIES);
+    bool over = true;
+
+    for (unsigned i = 0; i < PH_CLASSIFY_SAMPLES; i++) {
+        unsigned place = PH_AT_SAMPLE + i, exchange = PH_X_SAMPLE + i;
+
+        want_socket(c, place);
+        if (c->sockets[place].state == PH_SOCKET_READY &&
+            c->exchanges[exchange].state == PH_EXCHANGE_IDLE)
+            ph_classify_ask(c, exchange, place, &c->reflector[0][0], &schedule);
+        over = over && !is_coming(c, place) && is_over(c, exchange);
+    }
+    for (unsigned i = 0; over && i < PH_CLASSIFY_SAMPLES; i++)
+        let_socket_go(c, PH_AT_SAMPLE + i);
+    return over && begin_hairpin(c);
+}
+
 /* False: wait. */
 static bool step_samples(PhClassifier *c)
 {
     unsigned place = PH_AT_SAMPLE + c->sample, exchange = PH_X_SAMPLE + c->sample;
     PhSchedule schedule = schedule_of(c, SAMPLE_COPIES);
 
-    if (c->sample == PH_CLASSIFY_SAMPLES || (c->sample == 0 && ph_classify_preserves(c))) {
-        want_socket(c, PH_AT_HAIRPIN);
-        c->phase = PH_PHASE_HAIRPIN;
-        return true;
+    if (c->sample == PH_CLASSIFY_SAMPLES)
+        return begin_hairpin(c);
+    if (c->samples_at_once || (c->sample == 0 && ph_classify_preserves(c))) {
+        c->samples_at_once = true;
+        return step_samples_at_once(c);
     }
     want_socket(c, place);
     if (is_coming(c, place))

@@ -23,17 +23,21 @@ static void down(PlLab *lab)
     if (!lab)
         return;
     for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
-        if (lab->machines[i])
-            pl_machine_free(lab->machines[i]);
+        pl_resident_free(lab->residents[i]);
         g_clear_pointer(&lab->external[i], g_array_unref);
     }
-    g_free(lab->machines);
+    g_free(lab->residents);
     g_free(lab->external);
     pl_switch_free(lab->fabric_switch);
     pl_spaces_free(lab->spaces);
     g_free(lab);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlLab, down)
+
+static int netns(PlLab *lab, const PlNode *node)
+{
+    return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
+}
 
 static gboolean build(PlLab *lab, GError **error)
 {
@@ -46,6 +50,7 @@ static gboolean build(PlLab *lab, GError **error)
             lab->external[i] = g_array_copy(pl_nat_outside(node)->addresses);
         else if (!pl_fabric_wire_host(lab, node, error))
             return FALSE;
+        lab->residents[i] = pl_resident_new(topology, node, netns(lab, node));
     }
     pl_spaces_rest(lab->spaces);
     return TRUE;
@@ -57,7 +62,7 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
 
     lab->topology = topology;
     lab->seed = seed;
-    lab->machines = g_new0(PlMachine *, topology->nodes->len);
+    lab->residents = g_new0(PlResident *, topology->nodes->len);
     lab->external = g_new0(GArray *, topology->nodes->len);
     lab->spaces = pl_spaces_new(topology, PL_FABRIC_SPACES(topology), error);
     lab->fabric_switch = lab->spaces ? pl_switch_start(topology, seed, error) : NULL;
@@ -65,11 +70,6 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
         return NULL;
     lab->ready_ns = pl_now_ns();
     return g_steal_pointer(&lab);
-}
-
-static int netns(PlLab *lab, const PlNode *node)
-{
-    return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
 }
 
 /* ---- probing ---- */
@@ -122,40 +122,36 @@ static gboolean record_stop(PlLab *lab, GError **error)
 
 static PlMachine *machine(PlLab *lab, const PlNode *node, GError **error)
 {
-    PlMachine **kept = &lab->machines[node->index];
-
     if (node->kind == PL_NODE_NAT) {
         g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED,
                     "engine fabric cannot run programs on nat %s: it is a model", node->name);
         return NULL;
     }
-    if (!*kept)
-        *kept = pl_machine_of(lab->topology, node, netns(lab, node), error);
-    return *kept;
+    return pl_resident_machine(lab->residents[node->index], error);
 }
 
 static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 {
-    PlMachine *own = machine(lab, host, error);
+    gboolean started = pl_resident_start(lab->residents[host->index], error);
 
-    if (!own || !pl_machine_start(own, &host->program, error))
-        return FALSE;
-    lab->ready_ns = pl_now_ns();
-    return TRUE;
+    if (started)
+        lab->ready_ns = pl_now_ns();
+    return started;
 }
 
 static gboolean await(PlLab *lab, const PlNode *host, const char *text, GError **error)
 {
-    PlMachine *own = machine(lab, host, error);
-
-    return own && pl_machine_await(own, &host->program, text, error);
+    return pl_resident_await(lab->residents[host->index], text, error);
 }
 
 static gboolean result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error)
 {
-    PlMachine *own = machine(lab, host, error);
+    return pl_resident_result(lab->residents[host->index], ret_result, error);
+}
 
-    return own && pl_machine_result(own, &host->program, ret_result, error);
+static gboolean claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error)
+{
+    return pl_resident_claims(lab->residents[host->index], ret_claims, error);
 }
 
 /* ---- steps ---- */
@@ -169,8 +165,7 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
         own = machine(lab, step->node, error);
         return own && pl_machine_run(own, step->argv, RUN_LIMIT_NS, error);
     case PL_STEP_HOST_KILL:
-        if (lab->machines[step->node->index])
-            pl_machine_kill(lab->machines[step->node->index]);
+        pl_resident_kill(lab->residents[step->node->index]);
         return TRUE;
     case PL_STEP_NAT_ADDRESS:
         g_array_index(lab->external[step->node->index], PhAddress, 0) = step->address;
@@ -210,6 +205,10 @@ static void refuse(const PlTopology *topology, GPtrArray *reasons)
                             g_strdup_printf("engine fabric cannot express nat %s rules: its NATs "
                                             "have no nftables",
                                             node->name));
+        if (node->program.word == PL_WORD_NODE)
+            g_ptr_array_add(reasons, g_strdup_printf("host %s needs libpinhole's node, which this "
+                                                     "version does not have",
+                                                     node->name));
     }
 }
 
@@ -229,6 +228,7 @@ const PlEngine pl_fabric_engine = {
     .start = start,
     .await = await,
     .result = result,
+    .claims = claims,
     .step = step,
     .machine = machine,
     .connections = connections,

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "fabric/switch.h"
-#include "machine/machine.h"
+#include "machine/resident.h"
 #include "scenario/engine.h"
 #include "wiring/spaces.h"
 
@@ -12,7 +12,7 @@ struct PlLab {
     uint64_t seed;
     PlSpaces *spaces; /* of hosts, by PL_SPACE_OF; then one for the presence on each network */
     PlSwitch *fabric_switch;
-    PlMachine **machines; /* by node; made when they are needed first */
+    PlResident **residents; /* by node */
     GArray **external;    /* by node: of a NAT the addresses that it has now (PhAddress) */
     uint64_t ready_ns;    /* when the last program got ready, or the lab was */
 };

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What nftables, conntrack and a kernel without netem cannot do, by name. */
-#include <string.h>
-
 #include "kernel/lab.h"
 #include "kernel/pool.h"
 #include "kernel/script.h"
@@ -83,14 +81,9 @@ static void refuse_nat(const PlTopology *topology, const PlNode *nat, GPtrArray 
 
 static void refuse_host(const PlNode *host, GPtrArray *reasons)
 {
-    static const char *const own[] = {"hub", "node", "classify"};
-
-    if (!host->program.argv)
-        return;
-    for (unsigned i = 0; i < G_N_ELEMENTS(own); i++)
-        if (strcmp(host->program.argv[0], own[i]) == 0)
-            refuse(reasons, "host %s needs libpinhole's %s, which this version does not have",
-                   host->name, own[i]);
+    if (host->program.word == PL_WORD_NODE)
+        refuse(reasons, "host %s needs libpinhole's node, which this version does not have",
+               host->name);
 }
 
 void pl_kernel_refuse_wiring(const PlTopology *topology, GPtrArray *reasons)

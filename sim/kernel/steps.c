@@ -116,8 +116,7 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
     case PL_STEP_HOST_RUN:
         return run_command(lab, step, error);
     case PL_STEP_HOST_KILL:
-        if (lab->nodes[step->node->index].machine)
-            pl_machine_kill(lab->nodes[step->node->index].machine);
+        pl_resident_kill(lab->nodes[step->node->index].resident);
         return TRUE;
     }
     g_assert_not_reached();

@@ -3,6 +3,7 @@
 #include "scenario/scenario.h"
 
 #include "capture/evidence.h"
+#include "scenario/claimed.h"
 #include "scenario/expected.h"
 #include "scenario/survey.h"
 
@@ -14,7 +15,8 @@ typedef struct Scenario {
     int capture_fd;
     PlVerdict *verdict;
     const PlScenarioWatch *watch;
-    unsigned n_started; /* so many nodes have had their turn to start a program */
+    GPtrArray *programs; /* PlNode: hosts in the order in which their programs start */
+    unsigned n_started;  /* so many of them have had their turn */
 } Scenario;
 
 static void begin(const Scenario *scenario, const char *phase)
@@ -26,11 +28,10 @@ static void begin(const Scenario *scenario, const char *phase)
 static gboolean run_programs(Scenario *scenario, GError **error)
 {
     begin(scenario, "programs");
-    while (scenario->n_started < scenario->topology->nodes->len) {
-        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, scenario->n_started++);
+    while (scenario->n_started < scenario->programs->len) {
+        const PlNode *host = g_ptr_array_index(scenario->programs, scenario->n_started++);
 
-        if (host->kind == PL_NODE_HOST && host->program.argv &&
-            !scenario->engine->start(scenario->lab, host, error))
+        if (!scenario->engine->start(scenario->lab, host, error))
             return FALSE;
     }
     begin(scenario, "steps");
@@ -45,10 +46,17 @@ static gboolean run_programs(Scenario *scenario, GError **error)
     return TRUE;
 }
 
-/* What the file expects of a program may still be coming. */
+/* What the file expects of a program may still be coming, and so may claims. */
 static gboolean await_programs(const Scenario *scenario, GError **error)
 {
     begin(scenario, "await");
+    for (unsigned i = 0; i < scenario->programs->len; i++) {
+        const PlNode *host = g_ptr_array_index(scenario->programs, i);
+
+        if (host->program.word == PL_WORD_CLASSIFY &&
+            !scenario->engine->await(scenario->lab, host, /* text= */ NULL, error))
+            return FALSE;
+    }
     for (unsigned i = 0; i < scenario->topology->expects->len; i++) {
         const PlExpect *expect = g_ptr_array_index(scenario->topology->expects, i);
         gboolean output = expect->kind == PL_EXPECT_OUTPUT;
@@ -68,12 +76,10 @@ static gboolean collect_programs(const Scenario *scenario, GError **error)
     gboolean done = TRUE;
 
     for (unsigned i = 0; i < scenario->n_started; i++) {
-        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
+        const PlNode *host = g_ptr_array_index(scenario->programs, i);
         PlSubject *subject = pl_verdict_subject(scenario->verdict, host->name);
         PlProgramResult result = {0};
 
-        if (!subject->has_program)
-            continue;
         if (!scenario->engine->result(scenario->lab, host, &result, done ? error : NULL)) {
             done = FALSE;
             continue;
@@ -83,6 +89,30 @@ static gboolean collect_programs(const Scenario *scenario, GError **error)
         pl_program_result_clear(&result);
     }
     return done;
+}
+
+/* What classifications say, in file order. One that could not be done has its exit status for it;
+ * one that says nonsense has failed. */
+static void collect_claims(const Scenario *scenario)
+{
+    for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
+        const PlSubject *subject = pl_verdict_subject(scenario->verdict, host->name);
+        g_auto(PlFindings) claims = {0};
+        g_autoptr(GError) error = NULL;
+
+        if (host->program.word != PL_WORD_CLASSIFY)
+            continue;
+        if (subject->exit_status < 0)
+            pl_verdict_reason(scenario->verdict, PL_OUTCOME_FAIL,
+                              "host %s: its classification had not ended at the end", host->name);
+        else if (!pl_expected_classified(subject->exit_status))
+            continue;
+        else if (scenario->engine->claims(scenario->lab, host, &claims, &error))
+            pl_claimed_fill(scenario->topology, scenario->verdict, host, &claims);
+        else
+            pl_verdict_error(scenario->verdict, error);
+    }
 }
 
 /* The external addresses of the outermost NAT on the way that translates; NULL when none does. */
@@ -165,6 +195,8 @@ static gboolean run_recorded(Scenario *scenario, GError **error)
                              scenario->verdict, error);
     }
     done = collect_programs(scenario, done ? error : NULL) && done;
+    if (done)
+        collect_claims(scenario);
     /* The recording is wanted all the more when something went wrong. */
     begin(scenario, "judge");
     whole = engine->record_stop(scenario->lab, done ? error : NULL);
@@ -204,6 +236,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
                            int capture_fd, const PlScenarioWatch *watch)
 {
     g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, engine->name, seed);
+    g_autoptr(GPtrArray) programs = NULL;
     Scenario scenario = {
         .topology = topology,
         .engine = engine,
@@ -218,6 +251,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
     pl_expected_fill(topology, verdict);
     if (is_refused(topology, engine, verdict))
         return g_steal_pointer(&verdict);
+    programs = scenario.programs = pl_topology_programs(topology);
     begin(&scenario, "up");
     scenario.lab = engine->up(topology, seed, &error);
     verdict->bad_input = g_error_matches(error, PL_ERROR, PL_ERROR_INPUT);

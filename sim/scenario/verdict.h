@@ -57,6 +57,8 @@ void pl_verdict_error(PlVerdict *verdict, const GError *error);
 
 PlSubject *pl_verdict_subject(PlVerdict *verdict, const char *name);
 
+/* Whether the file expects that the program under test does not find it out. */
+gboolean pl_verdict_expects_unknown(const PlSubject *subject, PlAxis axis);
 /* Whether the four say the same of one axis, as far as they have to. */
 gboolean pl_verdict_axis_ok(const PlSubject *subject, PlAxis axis);
 /* Compares, and adds a reason for each difference. */

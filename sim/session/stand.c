@@ -44,10 +44,10 @@ static gboolean certify(const PlTopology *topology, const PlEngine *engine, PlLa
 static gboolean start_programs(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
                                GError **error)
 {
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *host = g_ptr_array_index(topology->nodes, i);
+    g_autoptr(GPtrArray) programs = pl_topology_programs(topology);
 
-        if (host->kind == PL_NODE_HOST && host->program.argv && !engine->start(lab, host, error))
+    for (unsigned i = 0; i < programs->len; i++) {
+        if (!engine->start(lab, g_ptr_array_index(programs, i), error))
             return FALSE;
     }
     return TRUE;

@@ -10,6 +10,7 @@
  *   behaviour.c  what the NATs do
  *   quirks.c     what they get wrong
  *   link.c       what the links do
+ *   program.c    what the hosts run
  */
 #pragma once
 
@@ -40,6 +41,10 @@ gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_steps(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error);
+/* What libpinhole's own programs are to do, which depends on addresses. */
+gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error);
+/* What one host runs. */
+gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error);
 /* The axes of one NAT. */
 gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);
 /* Its quirks, and which of them go with the axes. */
