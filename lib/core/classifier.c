@@ -191,6 +191,14 @@ static bool receive(PhClassifier *c, const PhPath *path, const PhStunMessage *me
     return receive_hairpin(c, path, message);
 }
 
+/* Where so much as this comes through, UDP is not blocked. It can be forged, and tells no more. */
+static void note_babble(PhClassifier *c, const PhPath *path)
+{
+    if (path->transport == PH_TRANSPORT_UDP && path->socket == c->sockets[PH_AT_DATA].id &&
+        ph_address_equal(&path->remote, &c->config.server))
+        c->babbles = true;
+}
+
 bool ph_classifier_handle_datagram(PhClassifier *c, const PhPath *path, const uint8_t *bytes,
                                    size_t length, uint64_t now)
 {
@@ -200,6 +208,7 @@ bool ph_classifier_handle_datagram(PhClassifier *c, const PhPath *path, const ui
     if (c->phase == PH_PHASE_DONE || path->transport != PH_TRANSPORT_UDP ||
         ph_stun_read(bytes, length, &message) != PH_STUN_OK || !receive(c, path, &message)) {
         c->counters.foreign++;
+        note_babble(c, path);
         return false;
     }
     c->counters.answers++;

@@ -255,11 +255,9 @@ static Source *source_of(PhReflector *reflector, const PhAddress *remote)
     return &reflector->sources[ph_get32(hash) & (reflector->config.sources - 1)];
 }
 
-static bool is_within_limits(PhReflector *reflector, const PhAddress *remote, size_t length,
-                             uint64_t now)
+static bool is_within_limits(PhReflector *reflector, Source *source, size_t length, uint64_t now)
 {
     const PhReflectorConfig *config = &reflector->config;
-    Source *source = source_of(reflector, remote);
 
     if (!ph_bucket_take(&source->bytes_ns, &config->source_bytes, (uint32_t)length, now)) {
         reflector->counters.limited_source++;
@@ -278,10 +276,9 @@ static bool is_changed(const Request *request)
 }
 
 /* Answers from elsewhere have limits of their own; what is refused is answered from here. */
-static void decide_change(PhReflector *reflector, Request *request, uint64_t now)
+static void decide_change(PhReflector *reflector, Source *source, Request *request, uint64_t now)
 {
     const PhReflectorConfig *config = &reflector->config;
-    Source *source = source_of(reflector, &request->path->remote);
 
     if (is_changed(request) && !is_refused(request) &&
         (!ph_bucket_take(&source->change_ns, &config->source_change, 1, now) ||
@@ -310,6 +307,7 @@ size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
                                     uint8_t ret_bytes[static PH_REFLECTOR_ANSWER_MAX])
 {
     Request request = {.path = path};
+    Source *source;
     size_t answer;
 
     assert(is_ours(reflector, path));
@@ -326,10 +324,11 @@ size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
         reflector->counters.ignored++;
         return 0;
     }
+    source = source_of(reflector, &path->remote);
     read_request(reflector, &request);
-    decide_change(reflector, &request, now);
+    decide_change(reflector, source, &request, now);
     answer = write_answer(reflector, &request, ret_bytes);
-    if (!is_within_limits(reflector, &path->remote, answer, now))
+    if (!is_within_limits(reflector, source, answer, now))
         return 0;
     count_answer(&reflector->counters, &request, answer);
     *ret_path = *path;

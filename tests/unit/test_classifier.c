@@ -165,6 +165,30 @@ static void a_block_is_remembered(void)
     }
 }
 
+/* Their order does not matter then, and so the samples take a round trip and not five. */
+static void pooling_shows_where_ports_are_preserved_too(void)
+{
+    for (guint64 seed = 1; seed <= 100; seed++) {
+        NatBehaviour nat = port_restricted;
+        g_auto(Run) run, slow;
+
+        run_init(&slow, &nat);
+        slow.world.delay_ns = 50000000;
+        classify(&slow);
+        nat.allocation = PH_PORT_ALLOCATION_PRESERVE;
+        nat.pool = 4;
+        nat.arbitrary = seed % 2 == 0;
+        run_init(&run, &nat);
+        run.seed = seed;
+        run.world.delay_ns = slow.world.delay_ns;
+        classify(&run);
+        g_assert_cmpint(run.result.port_allocation, ==, PH_PORT_ALLOCATION_PRESERVE);
+        g_assert_cmpint(run.result.pooling, ==,
+                        nat.arbitrary ? PH_POOLING_ARBITRARY : PH_POOLING_PAIRED);
+        g_assert_cmpuint(run.result.took_ns + 4 * 100000000, <=, slow.result.took_ns);
+    }
+}
+
 static void random_ports_are_nothing_else(void)
 {
     for (guint64 seed = 1; seed <= 200; seed++) {
@@ -331,6 +355,7 @@ int main(int argc, char **argv)
     ADD(sequential_ports_are_predicted);
     ADD(a_range_that_comes_to_its_end_is_sequential_still);
     ADD(a_block_is_remembered);
+    ADD(pooling_shows_where_ports_are_preserved_too);
     ADD(random_ports_are_nothing_else);
     ADD(several_external_addresses_are_noticed);
     ADD(hairpins_are_told_apart);

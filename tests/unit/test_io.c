@@ -3,7 +3,10 @@
 #include <gio/gio.h>
 #include <pinhole/classify.h>
 #include <pinhole/hub.h>
+#include <pinhole/stun.h>
 #include <string.h>
+
+#define BURST 200
 
 typedef struct Outcome {
     gboolean done, ok;
@@ -112,6 +115,45 @@ static void test_one_address_says_what_it_cannot_tell(void)
     g_assert_cmpint(outcome.classification.filtering, ==, PH_FILTERING_UNKNOWN);
     g_assert_nonnull(outcome.classification.why.filtering);
     g_assert_cmpuint(ph_hub_counters(hub, PH_FAMILY_IPV4)->answered, >, 0);
+}
+
+/* More than the hub takes from the system at a time. */
+static void test_a_burst_is_answered_to_the_last_one(void)
+{
+    uint16_t port, own;
+    g_autoptr(PhHub) hub = start_hub(2, &port);
+    g_autoptr(GSocketAddress) server = g_inet_socket_address_new_from_string("127.0.0.1", port);
+    g_autoptr(GSocket) socket = NULL;
+    uint8_t seen[BURST] = {0};
+
+    own = free_port(&socket);
+    g_assert_cmpuint(own, !=, port);
+    for (unsigned i = 0; i < BURST; i++) {
+        const uint8_t id[12] = {(uint8_t)i};
+        PhStunTransaction transaction = ph_stun_transaction(id);
+        uint8_t request[PH_STUN_HEADER_BYTES];
+        PhStunWriter writer;
+
+        ph_stun_write_begin(&writer, request, sizeof(request), PH_STUN_REQUEST, PH_STUN_BINDING,
+                            &transaction);
+        g_assert_cmpint(g_socket_send_to(socket, server, (const char *)request,
+                                         ph_stun_write_end(&writer), NULL, NULL),
+                        ==, sizeof(request));
+    }
+    while (ph_hub_counters(hub, PH_FAMILY_IPV4)->answered < BURST)
+        g_main_context_iteration(NULL, TRUE);
+    g_socket_set_blocking(socket, FALSE);
+    for (unsigned i = 0; i < BURST; i++) {
+        uint8_t answer[PH_REFLECTOR_ANSWER_MAX];
+        PhStunMessage message;
+        gssize length = g_socket_receive(socket, (char *)answer, sizeof(answer), NULL, NULL);
+
+        g_assert_cmpint(length, >, 0);
+        g_assert_cmpint(ph_stun_read(answer, (size_t)length, &message), ==, PH_STUN_OK);
+        seen[message.transaction.bytes[4]]++;
+    }
+    for (unsigned i = 0; i < BURST; i++)
+        g_assert_cmpuint(seen[i], ==, 1);
 }
 
 static void test_hubs_of_both_families_are_one(void)
@@ -274,6 +316,8 @@ int main(int argc, char **argv)
     g_test_add_func("/io/a_name_is_looked_up", test_a_name_is_looked_up);
     g_test_add_func("/io/one_address_says_what_it_cannot_tell",
                     test_one_address_says_what_it_cannot_tell);
+    g_test_add_func("/io/a_burst_is_answered_to_the_last_one",
+                    test_a_burst_is_answered_to_the_last_one);
     g_test_add_func("/io/hubs_of_both_families_are_one", test_hubs_of_both_families_are_one);
     g_test_add_func("/io/a_port_that_is_taken_is_an_error", test_a_port_that_is_taken_is_an_error);
     g_test_add_func("/io/a_config_without_sense_is_refused",

@@ -88,7 +88,7 @@ typedef struct PhClassification {
     PhAddress mapped;    /* of the data socket, as the reflector sees it; family NONE: unknown */
     bool port_preserved; /* of the data socket */
     int16_t step;        /* when sequential: from one mapping's port to the next */
-    uint16_t predicted_port;          /* when sequential: that of the next mapping */
+    uint16_t predicted_port;          /* when sequential: the one after the last that was seen */
     uint16_t block_first, block_last; /* when block: the likely one */
     uint64_t rtt_ns;                  /* to the reflector; 0: unknown */
     uint64_t took_ns;
