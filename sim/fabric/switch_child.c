@@ -216,6 +216,8 @@ static gboolean obey(Switch *sw, Order *order, GError **error)
     switch (request->kind) {
     case PL_SWITCH_PLUG:
         return plug(sw, order, error);
+    case PL_SWITCH_TAKE:
+        return TRUE;
     case PL_SWITCH_FLUSH:
         pl_world_nat_flush(sw->world, node_of(sw, request->node), now);
         return TRUE;

@@ -2,6 +2,7 @@
 /* What happens to a lab while it runs. */
 #include "kernel/lab.h"
 #include "machine/clock.h"
+#include "machine/send.h"
 
 #define RUN_LIMIT_NS (60 * G_GUINT64_CONSTANT(1000000000))
 
@@ -115,6 +116,8 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
         return set_link(lab, step->attachment, step->kind == PL_STEP_LINK_UP, error);
     case PL_STEP_HOST_RUN:
         return run_command(lab, step, error);
+    case PL_STEP_HOST_SEND:
+        return pl_send_step(step, pl_spaces_fd(lab->spaces, PL_SPACE_OF(step->node)), error);
     case PL_STEP_HOST_KILL:
         pl_resident_kill(lab->nodes[step->node->index].resident);
         return TRUE;

@@ -34,6 +34,18 @@ gboolean pl_build_read_address(const PlIni *ini, const char *group, const char *
     return TRUE;
 }
 
+gboolean pl_build_is_own(const PlNode *node, const PhAddress *address)
+{
+    for (unsigned i = 0; i < node->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(node->attachments, i);
+
+        for (unsigned k = 0; k < attachment->addresses->len; k++)
+            if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
+                return TRUE;
+    }
+    return FALSE;
+}
+
 gboolean pl_build_usable(const PlNetwork *network, const PlIni *ini, const char *group,
                          const char *key, const PhAddress *address, GError **error)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What hosts run. Of libpinhole's own programs, which are known by a bare word, nothing is left to
- * a default: whom they serve and ask stands in the topology, for engines that run no processes.
+ * What hosts run. Of programs that are known by a bare word nothing is left to a default: whom they
+ * serve and ask stands in the topology, for engines that run no processes.
  */
 #include <pinhole/hub.h>
 #include <string.h>
@@ -16,7 +16,11 @@
 static PlWord word_of(const char *program)
 {
     static const char *const words[] = {
-        [PL_WORD_HUB] = "hub", [PL_WORD_CLASSIFY] = "classify", [PL_WORD_NODE] = "node"};
+        [PL_WORD_HUB] = "hub",
+        [PL_WORD_CLASSIFY] = "classify",
+        [PL_WORD_NODE] = "node",
+        [PL_WORD_LISTEN] = "listen",
+    };
 
     for (gsize i = PL_WORD_HUB; i < G_N_ELEMENTS(words); i++)
         if (strcmp(words[i], program) == 0)
@@ -29,7 +33,7 @@ static void set_defaults(PlProgram *program)
 {
     program->time_limit_ns = LIMIT_NS;
     program->ready = PL_READY_STARTED;
-    if (program->word == PL_WORD_HUB) {
+    if (program->word == PL_WORD_HUB || program->word == PL_WORD_LISTEN) {
         program->ready = PL_READY_LINE;
         program->ready_text = g_strdup("ready");
     } else if (program->word == PL_WORD_CLASSIFY) {
@@ -66,6 +70,36 @@ static gboolean read_ready(const PlIni *ini, const char *group, PlProgram *progr
     return TRUE;
 }
 
+static gboolean has_port(const PlProgram *program, uint16_t port)
+{
+    for (unsigned i = 0; i < program->n_ports; i++)
+        if (program->ports[i] == port)
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean build_listen(PlProgram *program, const PlIni *ini, const char *group,
+                             GError **error)
+{
+    for (char **word = program->argv + 1; *word; word++) {
+        uint16_t port;
+
+        if (!pl_port_parse(*word, &port))
+            return pl_ini_fail(ini, group, "run", error,
+                               "listen does not take \"%s\" (expected a port, 1 to 65535)", *word);
+        if (has_port(program, port))
+            return pl_ini_fail(ini, group, "run", error,
+                               "port %u stands twice (expected each port once)", port);
+        if (program->n_ports == PL_LISTEN_PORTS_MAX)
+            return pl_ini_fail(ini, group, "run", error, "too many ports (expected at most %d)",
+                               PL_LISTEN_PORTS_MAX);
+        program->ports[program->n_ports++] = port;
+    }
+    return program->n_ports > 0 ||
+           pl_ini_fail(ini, group, "run", error,
+                       "there is nothing to listen on (expected listen PORT...)");
+}
+
 gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error)
 {
     g_autofree char *group = pl_build_group(host);
@@ -92,6 +126,8 @@ gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error)
                            "the program's name is empty (expected a program and its arguments)");
     program->word = word_of(program->argv[0]);
     set_defaults(program);
+    if (program->word == PL_WORD_LISTEN && !build_listen(program, ini, group, error))
+        return FALSE;
     return read_ready(ini, group, program, error) &&
            pl_ini_duration(ini, group, "time-limit", 1000000, 3600 * PL_NS_PER_S,
                            &program->time_limit_ns, error);
@@ -112,18 +148,6 @@ static const char *take_option(char ***argument, const char *name)
     return **argument ? *(*argument)++ : "";
 }
 
-static gboolean is_own(const PlNode *host, const PhAddress *address)
-{
-    for (unsigned i = 0; i < host->attachments->len; i++) {
-        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
-
-        for (unsigned k = 0; k < attachment->addresses->len; k++)
-            if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
-                return TRUE;
-    }
-    return FALSE;
-}
-
 /* ADDR or ADDR:PORT, one of the host's own. */
 static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, const char *text,
                            GError **error)
@@ -131,7 +155,7 @@ static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, co
     PlProgram *program = &host->program;
     PhAddress address, *first = &program->addresses[0];
 
-    if (!ph_address_parse(text, &address) || !is_own(host, &address))
+    if (!ph_address_parse(text, &address) || !pl_build_is_own(host, &address))
         return pl_ini_fail(ini, group, "run", error,
                            "--listen \"%s\" (expected an address of %s, or one with :PORT)", text,
                            host->name);
@@ -327,4 +351,13 @@ GPtrArray *pl_topology_programs(const PlTopology *topology)
             g_ptr_array_add(programs, node);
     }
     return programs;
+}
+
+void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
+                    gsize length)
+{
+    g_autofree char *text = pl_bytes_format(bytes, length);
+    char address[PH_ADDRESS_TEXT_MAX];
+
+    g_string_append_printf(out, "%u from %s: %s\n", port, ph_address_format(from, address), text);
 }

@@ -58,6 +58,7 @@ static void free_step(gpointer data)
     PlStep *step = data;
 
     g_strfreev(step->argv);
+    g_clear_pointer(&step->data, g_byte_array_unref);
     g_free(step->text);
     g_free(step);
 }
@@ -67,6 +68,7 @@ static void free_expect(gpointer data)
     PlExpect *expect = data;
 
     g_free(expect->value);
+    g_strfreev(expect->hears);
     g_free(expect->key);
     g_free(expect);
 }

@@ -88,13 +88,17 @@ typedef enum {
     PL_READY_TCP,     /* when it listens on TCP ready_port */
 } PlReady;
 
-/* libpinhole's own programs, which an engine knows by these words. */
+/* Programs that an engine knows by a word: libpinhole's own, and what the lab tells stories with.
+ */
 typedef enum {
     PL_WORD_NONE, /* any other program */
     PL_WORD_HUB,
     PL_WORD_CLASSIFY,
     PL_WORD_NODE,
+    PL_WORD_LISTEN,
 } PlWord;
+
+#define PL_LISTEN_PORTS_MAX 16
 
 /* The program of a host. */
 typedef struct PlProgram {
@@ -104,7 +108,9 @@ typedef struct PlProgram {
     PlWord word;
     PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` asks; with ports */
     unsigned n_addresses;
-    uint16_t second_port; /* of a hub's addresses */
+    uint16_t second_port;                /* of a hub's addresses */
+    uint16_t ports[PL_LISTEN_PORTS_MAX]; /* that `listen` has, on all addresses */
+    unsigned n_ports;
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;
@@ -154,6 +160,7 @@ typedef enum {
     PL_STEP_LINK_UP,     /* link LABEL up */
     PL_STEP_HOST_RUN,    /* host NAME run COMMAND... (waits for its end) */
     PL_STEP_HOST_KILL,   /* host NAME kill: SIGKILL to its programs */
+    PL_STEP_HOST_SEND,   /* host NAME send PORT -> HOST:PORT TEXT: one datagram */
 } PlStepKind;
 
 typedef struct PlStep {
@@ -162,7 +169,9 @@ typedef struct PlStep {
     PlStepKind kind;
     PlNode *node;             /* for NAT_* and HOST_* */
     PlAttachment *attachment; /* for LINK_* */
-    PhAddress address;        /* for NAT_ADDRESS */
+    PhAddress address;        /* for NAT_ADDRESS; for HOST_SEND the receiver, with its port */
+    PhAddress from;           /* for HOST_SEND: the host's first address, and the port */
+    GByteArray *data;         /* for HOST_SEND */
     char **argv;              /* for HOST_RUN */
     char *text;               /* as in the file, for reports */
 } PlStep;
@@ -171,6 +180,7 @@ typedef enum {
     PL_EXPECT_AXIS,   /* NODE.AXIS = WORD */
     PL_EXPECT_EXIT,   /* HOST.exit = N: the program's exit status */
     PL_EXPECT_OUTPUT, /* HOST.output = TEXT: some line of the program's output contains it */
+    PL_EXPECT_HEARS,  /* HOST.hears = TEXT, ...: the lines of `listen`, all of them, in order */
     PL_EXPECT_PATH,   /* A -> B = punched */
 } PlExpectKind;
 
@@ -179,7 +189,8 @@ typedef struct PlExpect {
     PlNode *node, *peer; /* peer: PATH only */
     PlAxis axis;         /* AXIS only */
     char *value;
-    char *key; /* as in the file, for reports */
+    char **hears; /* HEARS only; empty: nothing */
+    char *key;    /* as in the file, for reports */
 } PlExpect;
 
 struct PlTopology {
@@ -214,6 +225,12 @@ PlNode *pl_topology_node(const PlTopology *topology, const char *name);
 GPtrArray *pl_topology_programs(const PlTopology *topology);
 PlNetwork *pl_topology_network(const PlTopology *topology, const char *name);
 PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *label);
+
+/* What `listen` puts out, whatever the engine: that it is ready, and a line for each datagram,
+ * "PORT from ADDRESS:PORT: TEXT", the text as pl_bytes_format has it. */
+#define PL_LISTEN_READY "ready\n"
+void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
+                    gsize length);
 
 /* A NAT's two sides. */
 static inline PlAttachment *pl_nat_inside(const PlNode *nat)
