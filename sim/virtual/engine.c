@@ -48,13 +48,16 @@ static gboolean send_text(PlLab *lab, const PlStep *step, GError **error)
 
 static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
 {
+    const gboolean never = FALSE;
+
     switch (step->kind) {
     case PL_STEP_NAT_FLUSH:
         pl_world_nat_flush(lab->world, step->node, lab->now);
         break;
     case PL_STEP_NAT_REBOOT:
         pl_world_nat_reboot(lab->world, step->node, lab->now);
-        break;
+        /* What comes next comes when it runs again. */
+        return pl_virtual_run(lab, lab->now + 1, &never, error);
     case PL_STEP_NAT_ADDRESS:
         pl_world_nat_address(lab->world, step->node, &step->address, lab->now);
         break;
