@@ -75,8 +75,8 @@ typedef struct Link {
 
 typedef struct Chains {
     uint32_t *heads;
-    Link *links; /* beside each entry */
-    uint32_t mask, room;
+    Link *links;   /* beside each entry */
+    uint32_t mask; /* room - 1 */
 } Chains;
 
 typedef struct Timer {
@@ -144,9 +144,9 @@ struct PlNat {
 };
 
 /* nat_chains.c. Of equals the one that was added last is found first. */
-void pl_nat_chains_init(Chains *chains, uint32_t room); /* empty; the heap memory is used again */
+void pl_nat_chains_init(Chains *chains, uint32_t room); /* of nothing */
 void pl_nat_chains_clear(Chains *chains);
-void pl_nat_chains_grow(Chains *chains, uint32_t room);
+void pl_nat_chains_grow(Chains *chains); /* to twice the room */
 void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash);
 void pl_nat_chains_remove(Chains *chains, uint32_t index);
 

@@ -86,7 +86,7 @@ static uint32_t take_place(PlNat *nat)
     if (i == nat->subscribers_room) {
         nat->subscribers =
             pl_nat_grow(nat->subscribers, sizeof(Subscriber), &nat->subscribers_room);
-        pl_nat_chains_grow(&nat->by_host, nat->subscribers_room);
+        pl_nat_chains_grow(&nat->by_host);
     }
     return i;
 }

@@ -4,8 +4,10 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ROOM_FIRST 64u
+#define HUGE_PAGE  ((gsize)2 << 20)
 
 static uint32_t hash_key(const PlNat *nat, uint8_t protocol, Endpoint a, Endpoint b)
 {
@@ -34,8 +36,13 @@ uint32_t pl_nat_find_external(const PlNat *nat, PlHost host)
 
 void *pl_nat_grow(void *entries, gsize size, uint32_t *room)
 {
-    void *grown = g_aligned_alloc((gsize)*room * 2, size, LINE);
+    gboolean huge = *room * 2 * size >= HUGE_PAGE;
+    void *grown = g_aligned_alloc((gsize)*room * 2, size, huge ? HUGE_PAGE : LINE);
 
+    /* A packet touches one entry here and there: that should not cost a page table's way as well.
+       Where it cannot be had it does. */
+    if (huge)
+        (void)madvise(grown, *room * 2 * size, MADV_HUGEPAGE);
     if (entries)
         memcpy(grown, entries, *room * size);
     g_aligned_free(entries);
@@ -140,8 +147,8 @@ uint32_t pl_nat_mapping_add(PlNat *nat, const Mapping *from)
         i = nat->n_mappings++;
         if (i == nat->mappings_room) {
             nat->mappings = pl_nat_grow(nat->mappings, sizeof(Mapping), &nat->mappings_room);
-            pl_nat_chains_grow(&nat->by_inside, nat->mappings_room);
-            pl_nat_chains_grow(&nat->by_external, nat->mappings_room);
+            pl_nat_chains_grow(&nat->by_inside);
+            pl_nat_chains_grow(&nat->by_external);
         }
     } else {
         nat->mappings_free = nat->mappings[i].flow;
@@ -207,8 +214,8 @@ static uint32_t take_flow(PlNat *nat)
     i = nat->n_flows++;
     if (i == nat->flows_room) {
         nat->flows = pl_nat_grow(nat->flows, sizeof(Flow), &nat->flows_room);
-        pl_nat_chains_grow(&nat->by_out, nat->flows_room);
-        pl_nat_chains_grow(&nat->by_in, nat->flows_room);
+        pl_nat_chains_grow(&nat->by_out);
+        pl_nat_chains_grow(&nat->by_in);
     }
     return i;
 }
