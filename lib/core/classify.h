@@ -100,6 +100,7 @@ struct PhClassifier {
     const char *one_address;   /* why it has not all four; NULL: it has */
     bool unreachable;          /* ICMP said so */
     bool babbles;              /* something that is no answer came from there */
+    bool report;               /* to be sent: it is done, but for this */
     bool polled, samples_at_once;
     unsigned sample, rounds;
     uint64_t round_ns; /* when the last round began */
@@ -123,7 +124,7 @@ const PhClassifySocket *ph_classify_socket_of(const PhClassifier *c, unsigned ex
 /* classify_phases.c */
 /* Does what can be done now. */
 void ph_classify_advance(PhClassifier *c);
-/* Ends it with what is known. */
+/* Ends it with what is known, but for the report. */
 void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why);
 /* How long an answer may take, from what was measured. */
 uint64_t ph_classify_patience(const PhClassifier *c);

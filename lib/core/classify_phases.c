@@ -114,8 +114,12 @@ void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why)
     fill_reasons(&c->result);
     if (nat_class != PH_CLASS_UNKNOWN && nat_class != PH_CLASS_UDP_BLOCKED)
         c->result.why.nat_class = NULL;
-    for (unsigned i = 0; i < PH_AT_N; i++)
-        let_socket_go(c, i);
+    /* Who never answered has no use for it. */
+    c->report = c->config.report && ph_classify_answered(c, PH_X_MAPPING);
+    for (unsigned i = 0; i < PH_AT_N; i++) {
+        if (i != PH_AT_DATA || !c->report)
+            let_socket_go(c, i);
+    }
     for (unsigned i = 0; i < PH_X_N; i++) {
         c->exchanges[i].state = PH_EXCHANGE_IDLE;
         c->exchanges[i].pending = false;

@@ -16,6 +16,7 @@
 
 #include "bucket.h"
 #include "bytes.h"
+#include "census.h"
 
 #define SOURCES_MIN 64
 #define SOURCES_MAX (1U << 24)
@@ -34,6 +35,7 @@ struct PhReflector {
     bool two_hosts, two_ports;
     uint64_t bytes_ns, change_ns;
     PhReflectorCounters counters;
+    PhCensus *census;
     Source sources[];
 };
 
@@ -85,6 +87,9 @@ PhReflector *ph_reflector_new(const PhReflectorConfig *config)
     if (!reflector)
         return NULL;
     reflector->config = *config;
+    reflector->census = ph_census_new(config->sources);
+    if (!reflector->census)
+        return ph_reflector_free(reflector);
     reflector->two_hosts = config->hosts[1].family != PH_FAMILY_NONE;
     reflector->two_ports = config->ports[1] != 0;
     return reflector;
@@ -92,6 +97,8 @@ PhReflector *ph_reflector_new(const PhReflectorConfig *config)
 
 PhReflector *ph_reflector_free(PhReflector *reflector)
 {
+    if (reflector)
+        ph_census_free(reflector->census);
     free(reflector);
     return NULL;
 }
@@ -301,6 +308,25 @@ static void count_answer(PhReflectorCounters *counters, const Request *request, 
     counters->refused += is_refused(request);
 }
 
+/* False: it is none. */
+static bool take_report(PhReflector *reflector, const PhStunMessage *message,
+                        const PhAddress *remote, uint64_t now)
+{
+    PhStunAttribute attribute;
+    uint32_t nat_class, slot;
+
+    if (message->message_class != PH_STUN_INDICATION || message->method != PH_STUN_BINDING ||
+        !ph_stun_find(message, PH_STUN_NAT_CLASS, &attribute) ||
+        !ph_stun_get_u32(&attribute, &nat_class) || nat_class >= PH_CLASS_N)
+        return false;
+    slot = (uint32_t)(source_of(reflector, remote) - reflector->sources);
+    if (ph_census_vote(reflector->census, slot, (PhClass)nat_class, now))
+        reflector->counters.reports++;
+    else
+        reflector->counters.limited_reports++;
+    return true;
+}
+
 size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
                                     const uint8_t *bytes, size_t length, uint64_t now,
                                     PhPath *ret_path,
@@ -321,7 +347,8 @@ size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
     }
     if (request.message.message_class != PH_STUN_REQUEST ||
         request.message.method != PH_STUN_BINDING) {
-        reflector->counters.ignored++;
+        if (!take_report(reflector, &request.message, &path->remote, now))
+            reflector->counters.ignored++;
         return 0;
     }
     source = source_of(reflector, &path->remote);
@@ -340,4 +367,10 @@ size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
 const PhReflectorCounters *ph_reflector_counters(const PhReflector *reflector)
 {
     return &reflector->counters;
+}
+
+void ph_reflector_classes(const PhReflector *reflector, uint64_t now,
+                          uint64_t ret_votes[static PH_CLASS_N])
+{
+    ph_census_count(reflector->census, now, ret_votes);
 }

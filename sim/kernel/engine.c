@@ -187,7 +187,8 @@ static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection,
 
 static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)
 {
-    return pl_conntrack_list(lab->spaces, nat, error);
+    return pl_conntrack_list(lab->spaces, lab->topology, nat, lab->nodes[nat->index].external,
+                             error);
 }
 
 static const GArray *external(PlLab *lab, const PlNode *nat)

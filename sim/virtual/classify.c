@@ -2,6 +2,7 @@
 /* `run = classify`: libpinhole's classifier asks the server that the topology names, says what it
  * found, and ends. */
 #include <pinhole/classifier.h>
+#include <string.h>
 
 #include "virtual/agent.h"
 
@@ -191,8 +192,12 @@ static void classify_claims(gpointer data, PlFindings *ret_claims)
     Row rows[ROWS];
 
     make_rows(c, rows);
-    for (unsigned i = 0; i < ROWS; i++)
-        pl_findings_set(ret_claims, rows[i].axis, rows[i].why ? NULL : rows[i].word, rows[i].why);
+    for (unsigned i = 0; i < ROWS; i++) {
+        gboolean known = strcmp(rows[i].word, ph_class_name(PH_CLASS_UNKNOWN)) != 0;
+
+        pl_findings_set(ret_claims, rows[i].axis, known ? rows[i].word : NULL,
+                        known ? NULL : rows[i].why);
+    }
     external.port = 0;
     if (external.family != PH_FAMILY_NONE) {
         pl_findings_set(ret_claims, PL_AXIS_EXTERNAL, ph_address_format(&external, text), NULL);

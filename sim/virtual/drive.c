@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Drives a prober in virtual time: its sockets are those of the hosts' stacks. */
+/*
+ * Drives a prober in virtual time: its sockets are those of the hosts' stacks.
+ *
+ * A socket that is closed stays until everything has happened that happens at this very time. Where
+ * nothing takes time, packets are still on their way that a real host would have had in the
+ * socket's queue, and would have answered with nothing.
+ */
 #include "virtual/lab.h"
 
 #define SECOND_NS G_GUINT64_CONSTANT(1000000000)
@@ -15,6 +21,7 @@ typedef struct Probe {
     PlSocket *socket; /* of UDP, the connecting one, or the echo's; NULL: it could not be sent */
     PlSocket *listener;
     uint64_t deadline;
+    gboolean closing;
 } Probe;
 
 typedef struct Drive {
@@ -38,7 +45,8 @@ static guint find(const Drive *drive, gboolean udp, unsigned id)
     guint i = 0;
 
     while (i < drive->probes->len &&
-           (probe_at(drive, i)->id != id || (probe_at(drive, i)->kind == PL_PROBE_OPEN) != udp))
+           (probe_at(drive, i)->id != id || (probe_at(drive, i)->kind == PL_PROBE_OPEN) != udp ||
+            probe_at(drive, i)->closing))
         i++;
     return i;
 }
@@ -54,6 +62,21 @@ static void end(Drive *drive, guint i)
         pl_stack_close(probe.listener_stack, probe.listener, drive->lab->now);
 }
 
+static void end_closing(Drive *drive)
+{
+    for (guint i = drive->probes->len; i-- > 0;)
+        if (probe_at(drive, i)->closing)
+            end(drive, i);
+}
+
+static void do_close(Drive *drive, unsigned id)
+{
+    Probe *probe = probe_at(drive, find(drive, TRUE, id));
+
+    probe->closing = TRUE;
+    probe->deadline = drive->lab->now;
+}
+
 static void do_open(Drive *drive, const PlProbeAction *action)
 {
     Probe probe = {
@@ -64,6 +87,10 @@ static void do_open(Drive *drive, const PlProbeAction *action)
     };
 
     probe.socket = pl_stack_open(probe.stack, &action->local, drive, action->id);
+    if (!probe.socket) { /* one that is closed already may be in its way */
+        end_closing(drive);
+        probe.socket = pl_stack_open(probe.stack, &action->local, drive, action->id);
+    }
     if (probe.socket)
         g_array_append_val(drive->probes, probe);
     else
@@ -132,7 +159,7 @@ static void act(Drive *drive, const PlProbeAction *action)
         do_open(drive, action);
         break;
     case PL_PROBE_CLOSE:
-        end(drive, find(drive, TRUE, action->id));
+        do_close(drive, action->id);
         break;
     case PL_PROBE_SEND:
         do_send(drive, action);
@@ -182,8 +209,15 @@ static void take_event(PlClient *client, const PlStackEvent *event, uint64_t now
 {
     Drive *drive = (Drive *)client;
     uint32_t id = pl_socket_id(event->socket);
-    guint other = find(drive, FALSE, id);
+    gboolean datagram = event->kind == PL_STACK_DATAGRAM || event->kind == PL_STACK_UNREACHABLE;
+    guint other = find(drive, datagram, id);
 
+    if (other == drive->probes->len)
+        return; /* it is closed */
+    if (event->kind == PL_STACK_ACCEPTED)
+        pl_stack_close(probe_at(drive, other)->listener_stack, event->connection, now);
+    if (drive->done)
+        return;
     switch (event->kind) {
     case PL_STACK_DATAGRAM:
         pl_prober_datagram(drive->prober, id, &event->remote, event->bytes, event->length, now);
@@ -193,9 +227,6 @@ static void take_event(PlClient *client, const PlStackEvent *event, uint64_t now
             pl_prober_unreachable(drive->prober, id, &event->remote, now);
         break;
     case PL_STACK_ACCEPTED:
-        pl_stack_close(probe_at(drive, other)->listener_stack, event->connection, now);
-        answer(drive, other, &event->remote, now);
-        break;
     case PL_STACK_ECHO:
         answer(drive, other, &event->remote, now);
         break;
@@ -211,7 +242,7 @@ static void take_event(PlClient *client, const PlStackEvent *event, uint64_t now
 static uint64_t next_time(const PlClient *client)
 {
     const Drive *drive = (const Drive *)client;
-    uint64_t next = pl_prober_next_timeout(drive->prober);
+    uint64_t next = pl_prober_next_timeout(drive->prober); /* UINT64_MAX once it is done */
 
     for (guint i = 0; i < drive->probes->len; i++)
         next = MIN(next, probe_at(drive, i)->deadline);
@@ -225,10 +256,16 @@ static void take_timeout(PlClient *client, uint64_t now)
     for (guint i = 0; i < drive->probes->len; i++) {
         if (probe_at(drive, i)->deadline > now)
             continue;
+        if (probe_at(drive, i)->closing) {
+            end(drive, i);
+            return;
+        }
         answer(drive, i, NULL, now);
         pump(drive);
         return;
     }
+    if (drive->done)
+        return;
     pl_prober_timeout(drive->prober, now);
     pump(drive);
 }
@@ -268,10 +305,11 @@ gboolean pl_virtual_probe(PlLab *lab, const PlVantage *inside, const PlVantage *
         .probes = g_array_new(FALSE, FALSE, sizeof(Probe)),
         .progress_ns = lab->now,
     };
+    const gboolean never = FALSE;
     gboolean ok;
 
     lab->prober = &drive.client;
-    ok = run(&drive, error);
+    ok = run(&drive, error) && pl_virtual_run(lab, lab->now, &never, error);
     while (drive.probes->len > 0)
         end(&drive, drive.probes->len - 1);
     lab->prober = NULL;

@@ -62,6 +62,7 @@ PlLab *pl_virtual_new(const PlTopology *topology, uint64_t seed)
 
     lab->topology = topology;
     lab->seed = seed;
+    lab->events_max = EVENTS_MAX;
     lab->now = lab->ready_ns = EPOCH_NS;
     lab->world = pl_world_new(topology, seed, lab->now);
     lab->nodes = g_new0(PlLabHost, topology->nodes->len);
@@ -195,7 +196,7 @@ static void fire(PlLab *lab, const Due *due)
 
 static gboolean check_limits(const PlLab *lab, GError **error)
 {
-    if (lab->events < EVENTS_MAX && lab->now - EPOCH_NS < TIME_MAX_NS)
+    if (lab->events < lab->events_max && lab->now - EPOCH_NS < TIME_MAX_NS)
         return TRUE;
     g_set_error(error, PL_ERROR, PL_ERROR_FAILED,
                 "engine virtual gave up after %" G_GUINT64_FORMAT " events, at %" G_GUINT64_FORMAT

@@ -39,7 +39,7 @@ struct PlLab {
     const PlTopology *topology;
     uint64_t seed;
     uint64_t now, ready_ns; /* ready_ns: when the last program got ready, or the lab was */
-    uint64_t events;
+    uint64_t events, events_max;
     PlWorld *world;
     PlLabHost *nodes;     /* of each node */
     PlLabHost *presences; /* of each network */

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench import standing
+
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 sys.path.insert(0, str(ROOT / "tests/harness"))
@@ -140,6 +142,13 @@ def nobody(installed):
                   "--bounding-set=-all"]
     env = {"HOME": "/", "TMPDIR": "/tmp"}
     return Pinlab(installed / "bin/pinlab", installed / "share/pinlab/topologies", prefix, env)
+
+
+@pytest.fixture(scope="module")
+def work(pinlab):
+    """A lab that stands while a file's tests run."""
+    with standing(pinlab, ROOT / "topologies/port-restricted.ini") as lab:
+        yield lab
 
 
 @pytest.fixture

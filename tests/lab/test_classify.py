@@ -114,6 +114,12 @@ def test_a_hub_with_one_address_says_what_it_cannot_tell(lab):
         assert claimed[axis] == "unknown" and claimed["why"][axis], claimed
 
 
+def test_a_hub_with_one_port_tells_the_address(lab, pinhole):
+    cell = lab(BEHIND.format(nat="behaviour = restricted"), hub=f"{pinhole} hub --one-port\nready = line ready",
+               classify=f"{pinhole} reflex --server hub\nready = exit", expect="alice.output = 203.0.113.2:")
+    assert cell["hosts"]["hub"]["program"]["output"] == "ready 203.0.113.10:3478\n"
+
+
 def test_a_hub_with_one_address_tells_a_mapping_that_differs_by_port(lab):
     claimed, _ = assert_agrees(lab(BEHIND.format(nat="behaviour = symmetric"), addresses="203.0.113.10"))
     assert claimed["class"] == "symmetric"
@@ -170,6 +176,20 @@ def test_a_server_that_answers_nonsense_is_not_believed(lab, write):
     (["hub", "--listen", "127.0.0.1", "--listen", "127.0.0.1"], 2),
     (["hub", "--listen", "127.0.0.1:1024", "--second-port", "1024"], 2),
     (["hub", "--listen", "192.0.2.1"], 1),
+    (["hub", "--listen", "127.0.0.1", "--one-port", "--second-port", "5000"], 2),
+    (["hub", "--listen", "127.0.0.1", "--listen", "127.0.0.2", "--one-port"], 2),
+    (["hub", "--listen", "127.0.0.1", "--advertise", "here"], 2),
+    (["hub", "--listen", "127.0.0.1", "--advertise", "192.0.2.1:3478"], 2),
+    (["hub", "--listen", "127.0.0.1", "--advertise", "192.0.2.1", "--advertise", "192.0.2.2"], 2),
+    (["hub", "--listen", "127.0.0.1", "--advertise", "2001:db8::1"], 2),
+    (["hub", "--listen", "127.0.0.1", "--metrics", "often"], 2),
+    (["reflex"], 2), (["reflex", "--server", ":1"], 2), (["reflex", "--server", "name.invalid"], 1),
+    (["reflex", "--server", "127.0.0.1", "--port", "0"], 2), (["reflex", "--server", "127.0.0.1", "--port", "65536"], 2),
+    (["lifetime"], 2), (["lifetime", "--server", "127.0.0.1", "--most", "5"], 2), (["lifetime", "--server", "a.invalid"], 1),
+    (["watch"], 2), (["watch", "--server", ""], 2), (["watch", "--server", "127.0.0.1", "more"], 2),
+    (["watch", "--server", "127.0.0.1", "--period", "0s"], 2), (["watch", "--server", "127.0.0.1", "--period", "-1s"], 2),
+    (["watch", "--server", "127.0.0.1", "--period", "169h"], 2), (["watch", "--server", "127.0.0.1", "--period", ""], 2),
+    (["watch", "--server", "127.0.0.1", "--reflex-period", "18446744073709551616ms"], 2),
     (["key"], 2), (["key", "old", "file"], 2), (["key", "new", "no/such/directory"], 1), (["key", "show", "/"], 1),
     (["nat"], 2), ([], 2),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))

@@ -2,9 +2,10 @@
 /* The hub and the classification on real sockets, on loopback: all of 127/8 is there. */
 #include <gio/gio.h>
 #include <pinhole/classify.h>
-#include <pinhole/hub.h>
 #include <pinhole/stun.h>
 #include <string.h>
+
+#include "io_hub.h"
 
 #define BURST 200
 
@@ -32,44 +33,9 @@ static void take_outcome(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gp
 
 static void classify(const char *server, GCancellable *cancellable, Outcome *outcome)
 {
-    ph_classify_server_async(server, cancellable, take_outcome, outcome);
+    ph_classify_server_async(server, PH_CLASSIFY_REPORT, cancellable, take_outcome, outcome);
     while (!outcome->done)
         g_main_context_iteration(NULL, TRUE);
-}
-
-/* A port that was free just now, and the next one, too. */
-static uint16_t free_port(GSocket **ret_taken)
-{
-    g_autoptr(GSocket) socket =
-        g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, NULL);
-    g_autoptr(GSocketAddress) any = g_inet_socket_address_new_from_string("127.0.0.1", 0);
-    g_autoptr(GSocketAddress) bound = NULL;
-
-    g_assert_true(g_socket_bind(socket, any, FALSE, NULL));
-    bound = g_socket_get_local_address(socket, NULL);
-    if (ret_taken)
-        *ret_taken = g_steal_pointer(&socket);
-    return g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound));
-}
-
-static PhHub *start_hub(size_t hosts, uint16_t *ret_port)
-{
-    PhHubConfig config = {.n_hosts = hosts};
-
-    for (uint32_t i = 0; i < hosts; i++)
-        config.hosts[i] = ph_address_ipv4(0x7f000001 + i, 0);
-    for (unsigned attempt = 0; attempt < 20; attempt++) { /* others want free ports, too */
-        PhHub *hub;
-
-        config.ports[0] = free_port(NULL);
-        config.ports[1] = free_port(NULL);
-        hub = config.ports[0] == config.ports[1] ? NULL : ph_hub_new(NULL, &config, NULL);
-        if (hub) {
-            *ret_port = config.ports[0];
-            return hub;
-        }
-    }
-    g_assert_not_reached();
 }
 
 static void test_all_four_sockets_tell_everything(void)
@@ -206,7 +172,9 @@ static void test_a_config_without_sense_is_refused(void)
     const PhHubConfig configs[] = {
         {.n_hosts = 0, .ports = {1024, 1025}},
         {.n_hosts = 1, .hosts = {one}, .ports = {1024, 1024}},
-        {.n_hosts = 1, .hosts = {one}, .ports = {1024, 0}},
+        {.n_hosts = 2, .hosts = {one, two}, .ports = {1024, 0}},
+        {.n_hosts = 2, .hosts = {one, two}, .advertised = {two}, .ports = {1024, 1025}},
+        {.n_hosts = 1, .hosts = {one}, .advertised = {{.family = PH_FAMILY_IPV6}}, .ports = {1024}},
         {.n_hosts = 1, .hosts = {one}, .ports = {0, 1024}},
         {.n_hosts = 2, .hosts = {one, one}, .ports = {1024, 1025}},
         {.n_hosts = 3, .hosts = {one, two, one}, .ports = {1024, 1025}},
@@ -223,6 +191,50 @@ static void test_a_config_without_sense_is_refused(void)
     }
 }
 
+/* Behind a NAT that translates one to one a hub speaks of the addresses that clients know. */
+static void test_a_hub_says_what_it_advertises(void)
+{
+    static const uint8_t id[12] = "abcdefghijkl";
+    PhHubConfig config = {
+        .n_hosts = 2,
+        .hosts = {ph_address_ipv4(0x7f000001, 0), ph_address_ipv4(0x7f000002, 0)},
+        .advertised = {ph_address_ipv4(0xcb00710a, 0), ph_address_ipv4(0xcb00710b, 0)},
+    };
+    g_autoptr(PhHub) hub = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSocket) socket = NULL;
+    g_autoptr(GSocketAddress) to = NULL;
+    PhStunTransaction transaction = ph_stun_transaction(id);
+    PhStunAttribute attribute;
+    PhStunMessage message;
+    PhStunWriter writer;
+    PhAddress other;
+    uint8_t bytes[256];
+    gssize n;
+
+    free_port(&socket);
+    config.ports[0] = free_port(NULL);
+    do {
+        config.ports[1] = free_port(NULL);
+    } while (config.ports[0] == config.ports[1]);
+    hub = ph_hub_new(NULL, &config, &error);
+    g_assert_no_error(error);
+    ph_stun_write_begin(&writer, bytes, sizeof(bytes), PH_STUN_REQUEST, PH_STUN_BINDING,
+                        &transaction);
+    to = g_inet_socket_address_new_from_string("127.0.0.1", config.ports[0]);
+    n = g_socket_send_to(socket, to, (const char *)bytes, ph_stun_write_end(&writer), NULL, NULL);
+    g_assert_cmpint(n, ==, PH_STUN_HEADER_BYTES);
+    while (ph_hub_counters(hub, PH_FAMILY_IPV4)->answered == 0)
+        g_main_context_iteration(NULL, TRUE);
+    n = g_socket_receive(socket, (char *)bytes, sizeof(bytes), NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(ph_stun_read(bytes, (size_t)n, &message), ==, PH_STUN_OK);
+    g_assert_true(ph_stun_find(&message, PH_STUN_OTHER_ADDRESS, &attribute));
+    g_assert_true(ph_stun_get_address(&message, &attribute, &other));
+    g_assert_true(ph_address_equal_host(&other, &config.advertised[1]));
+    g_assert_cmpuint(other.port, ==, config.ports[1]);
+}
+
 static void test_icmp_tells_nobody_there_from_blocked(void)
 {
     g_autoptr(GSocket) silent = NULL;
@@ -230,7 +242,7 @@ static void test_icmp_tells_nobody_there_from_blocked(void)
     g_autofree char *somebody = g_strdup_printf("127.0.0.1:%u", free_port(&silent));
     g_auto(Outcome) rejected = {0}, blocked = {0};
 
-    ph_classify_server_async(nobody, NULL, take_outcome, &rejected);
+    ph_classify_server_async(nobody, PH_CLASSIFY_DEFAULT, NULL, take_outcome, &rejected);
     classify(somebody, NULL, &blocked);
     while (!rejected.done)
         g_main_context_iteration(NULL, TRUE);
@@ -322,6 +334,7 @@ int main(int argc, char **argv)
     g_test_add_func("/io/a_port_that_is_taken_is_an_error", test_a_port_that_is_taken_is_an_error);
     g_test_add_func("/io/a_config_without_sense_is_refused",
                     test_a_config_without_sense_is_refused);
+    g_test_add_func("/io/a_hub_says_what_it_advertises", test_a_hub_says_what_it_advertises);
     g_test_add_func("/io/icmp_tells_nobody_there_from_blocked",
                     test_icmp_tells_nobody_there_from_blocked);
     g_test_add_func("/io/a_server_without_sense_is_refused",

@@ -10,8 +10,9 @@
 
 #include <pinhole/address.h>
 
+/* The numbers are on the wire, in NAT-CLASS (stun.h): they stay. */
 typedef enum {
-    PH_CLASS_UNKNOWN,
+    PH_CLASS_UNKNOWN = 0,
     PH_CLASS_DIRECT,          /* nothing translates, nothing filters */
     PH_CLASS_FIREWALL,        /* nothing translates, something filters */
     PH_CLASS_FULL_CONE,       /* endpoint-independent mapping and filtering */

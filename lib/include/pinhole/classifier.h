@@ -40,6 +40,9 @@ typedef struct PhClassifierConfig {
     bool has_socket;
     uint32_t socket;
     PhAddress socket_local;
+    /* Tell the server the class in the end: one Binding indication with NAT-CLASS, which whoever
+     * does not know it ignores. */
+    bool report;
     /* The first of PH_CLASSIFIER_SOCKETS ids for sockets of the classifier's own. */
     uint32_t first_socket;
 } PhClassifierConfig;
