@@ -35,6 +35,20 @@ static void set_blocked(PlFindings *findings, const PlNode *nat)
         pl_findings_set(findings, dark[i], NULL, why);
 }
 
+static void set_class(PlFindings *findings, PlMapping mapping, PlFiltering filtering,
+                      const PlNode *fickle)
+{
+    g_autofree char *why =
+        fickle ? g_strdup_printf("nat %s is symmetric after %u mappings", fickle->name,
+                                 fickle->behaviour.quirks.symmetric_after)
+               : NULL;
+
+    pl_findings_set(findings, PL_AXIS_CLASS, fickle ? NULL : pl_class_name(mapping, filtering),
+                    why);
+    pl_findings_set(findings, PL_AXIS_MAPPING, fickle ? NULL : pl_mapping_name(mapping), why);
+    pl_findings_set(findings, PL_AXIS_FILTERING, pl_filtering_name(filtering), NULL);
+}
+
 void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *ret_findings)
 {
     g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
@@ -42,12 +56,16 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
     PlMapping mapping = PL_MAPPING_NONE;
     PlFiltering filtering = PL_FILTERING_ENDPOINT_INDEPENDENT;
     PlPass icmp = PL_PASS_YES;
-    const PlNode *translator = NULL, *blocker = NULL;
+    const PlNode *translator = NULL, *blocker = NULL, *fickle = NULL;
 
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);
+        PlMapping found;
 
-        mapping = MAX(mapping, nat->behaviour.mapping);
+        if (pl_behaviour_mapping_found(&nat->behaviour, &found))
+            mapping = MAX(mapping, found);
+        else
+            fickle = nat;
         filtering = MAX(filtering, nat->behaviour.filtering);
         icmp = MAX(icmp, nat->behaviour.icmp);
         if (nat->behaviour.mapping != PL_MAPPING_NONE)
@@ -72,10 +90,9 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
         append_addresses(external, pl_nat_outside(translator));
     for (unsigned i = 0; !translator && i < host->attachments->len; i++)
         append_addresses(external, g_ptr_array_index(host->attachments, i));
-    pl_findings_set(ret_findings, PL_AXIS_CLASS, pl_class_name(mapping, filtering), NULL);
+    set_class(ret_findings, mapping, filtering,
+              mapping == PL_MAPPING_ADDRESS_AND_PORT_DEPENDENT ? NULL : fickle);
     pl_findings_set(ret_findings, PL_AXIS_EXTERNAL, external->str, NULL);
-    pl_findings_set(ret_findings, PL_AXIS_MAPPING, pl_mapping_name(mapping), NULL);
-    pl_findings_set(ret_findings, PL_AXIS_FILTERING, pl_filtering_name(filtering), NULL);
     pl_findings_set(ret_findings, PL_AXIS_UDP, pl_pass_name(PL_PASS_YES), NULL);
 }
 
@@ -184,6 +201,8 @@ static void set_untranslated(PlFindings *findings, const PlTopology *topology,
 void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings)
 {
     const PlBehaviour *behaviour = &nat->behaviour;
+    PlMapping mapping = behaviour->mapping;
+    gboolean found;
 
     pl_findings_set(ret_findings, PL_AXIS_TCP, pl_pass_name(PL_PASS_YES), NULL);
     pl_findings_set(ret_findings, PL_AXIS_ICMP, pl_pass_name(behaviour->icmp), NULL);
@@ -193,10 +212,8 @@ void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *re
         return;
     }
     pl_findings_set(ret_findings, PL_AXIS_UDP, pl_pass_name(PL_PASS_YES), NULL);
-    pl_findings_set(ret_findings, PL_AXIS_CLASS,
-                    pl_class_name(behaviour->mapping, behaviour->filtering), NULL);
-    pl_findings_set(ret_findings, PL_AXIS_MAPPING, pl_mapping_name(behaviour->mapping), NULL);
-    pl_findings_set(ret_findings, PL_AXIS_FILTERING, pl_filtering_name(behaviour->filtering), NULL);
+    found = pl_behaviour_mapping_found(behaviour, &mapping);
+    set_class(ret_findings, mapping, behaviour->filtering, found ? NULL : nat);
     if (behaviour->mapping != PL_MAPPING_NONE) {
         g_autoptr(GString) external = g_string_new(NULL);
 

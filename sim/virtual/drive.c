@@ -149,6 +149,8 @@ static void do_echo(Drive *drive, const PlProbeAction *action)
 
     probe.socket = pl_stack_echo(probe.stack, &action->local, &action->remote, drive, action->id,
                                  drive->lab->now);
+    for (unsigned i = 1; probe.socket && i < PL_PROBE_ECHO_COPIES; i++)
+        pl_stack_echo_again(probe.stack, probe.socket, drive->lab->now);
     g_array_append_val(drive->probes, probe);
 }
 

@@ -132,6 +132,12 @@ PlSocket *pl_stack_echo(PlStack *stack, const PhAddress *local, const PhAddress 
     return NULL;
 }
 
+void pl_stack_echo_again(PlStack *stack, PlSocket *socket, uint64_t now)
+{
+    g_assert(socket->kind == PL_SOCKET_ECHO);
+    pl_icmp_request(stack, socket, now);
+}
+
 /* RFC 768; without a checksum in IPv4 only (RFC 8200 §8.1). */
 static gboolean is_good_udp(const PlPacketView *packet)
 {

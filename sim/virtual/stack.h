@@ -66,6 +66,7 @@ PlSocket *pl_stack_open(PlStack *stack, const PhAddress *local, gpointer owner, 
 /* Sends an echo request; the answer is an event. NULL also when there is no route. */
 PlSocket *pl_stack_echo(PlStack *stack, const PhAddress *local, const PhAddress *remote,
                         gpointer owner, uint32_t id, uint64_t now);
+void pl_stack_echo_again(PlStack *stack, PlSocket *socket, uint64_t now);
 PlSocket *pl_stack_listen(PlStack *stack, const PhAddress *local, gpointer owner, uint32_t id);
 /* CONNECTED or FAILED is told. */
 PlSocket *pl_stack_connect(PlStack *stack, const PhAddress *local, const PhAddress *remote,
