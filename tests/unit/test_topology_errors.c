@@ -18,6 +18,9 @@
 #define WALL     BASE ALICE NAT_OPEN "behaviour = firewall\n"
 #define PAIR     BASE "[host bob]\non = internet\n"
 
+#define SEND(rest)    "[step 1]\nat = 1s\ndo = host alice send " rest
+#define LISTEN(ports) BASE "[host a]\non = internet\nrun = listen " ports "\n"
+
 typedef struct Case {
     const char *text;
     const char *error; /* a pattern of the message behind "t.ini" */
@@ -149,6 +152,14 @@ static const Case hosts[] = {
      ":*: [host a] run: there is nobody to ask (expected a host with run = hub*"},
     {BASE "[host a]\non = internet\nrun = classify --json\n",
      ":*: [host a] run: classify does not take \"--json\" (expected --server*"},
+    {LISTEN(""), ":*: [host a] run: there is nothing to listen on (expected listen PORT...*"},
+    {LISTEN("0"), ":*: [host a] run: listen does not take \"0\" (expected a port*"},
+    {LISTEN("--help"), ":*: [host a] run: listen does not take \"--help\" (expected a port*"},
+    {LISTEN("7 8 7"), ":*: [host a] run: port 7 stands twice (expected*"},
+    {LISTEN("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17"),
+     ":*: [host a] run: too many ports (expected at most 16*"},
+    {LISTEN("7") "[expect]\na.hears = x,,y\n", ":*: [expect] a.hears: *(expected*"},
+    {LISTEN("7") "[expect]\nhub.hears = x\n", ":*: [expect] hub.hears: host hub runs nothing*"},
     {BASE "[host a]\non = internet\nrun = classify --server\n",
      ":*: [host a] run: --server \"\" (expected a host of this file, or an address*"},
     {BASE "[host a]\non = internet\nrun = classify --server nobody\n",
@@ -340,6 +351,23 @@ static const Case stories[] = {
     {HOME "[step 1]\nat = 1s\ndo = host alice run\n", ":*: [step 1] do: not a command line*"},
     {HOME "[step 1]\nat = 1s\ndo = host alice jump\n",
      ":*: [step 1] do: bad step*(expected host NAME run*"},
+    {HOME SEND("") "\n", ":*: [step 1] do: bad step*(expected host alice send PORT -> HOST:PORT*"},
+    {HOME SEND("0 -> hub:1 x") "\n", ":*: [step 1] do: bad step*(expected host alice send PORT*"},
+    {HOME SEND("1 to hub:1 x") "\n", ":*: [step 1] do: bad step*(expected host alice send PORT*"},
+    {HOME SEND("1 -> hub x") "\n", ":*: [step 1] do: bad receiver \"hub\" (expected HOST:PORT*"},
+    {HOME SEND("1 -> hub:0 x") "\n", ":*: [step 1] do: bad receiver \"hub:0\" (expected HOST:*"},
+    {HOME SEND("1 -> hubb:1 x") "\n", ":*: [step 1] do: there is no node \"hubb\"*mean \"hub\"*"},
+    {HOME SEND("1 -> :1 x") "\n", ":*: [step 1] do: bad address \"\" (expected*"},
+    {HOME SEND("1 -> 2001:db8::1:1 x") "\n", ":*: [step 1] do: bad address*IPv6 is not supported*"},
+    {HOME SEND("1 -> 1.2.3:1 x") "\n", ":*: [step 1] do: bad address \"1.2.3\" (expected*"},
+    {HOME SEND("1 -> 224.0.0.1:1 x") "\n", ":*: [step 1] do: nothing can be sent to 224.0.0.1*"},
+    {HOME SEND("1 -> alice:1 x") "\n", ":*: [step 1] do: host alice would send to itself*"},
+    {HOME SEND("1 -> hub:1 \\n") "\n", ":*: [step 1] do: a * begins nothing (expected*"},
+    {HOME "[step 1]\nat = 1s\ndo = host home send 1 -> hub:1 x\n",
+     ":*: [step 1] do: there is no host \"home\"*"},
+    {HOME "[expect]\nalice.hears = x\n", ":*: [expect] alice.hears: host alice runs nothing*"},
+    {PAIR "run = true\n[expect]\nbob.hears = x\n", ":*: [expect] bob.hears: host bob does not*"},
+    {HOME "[expect]\nhome.hears = x\n", ":*: [expect] home.hears: \"hears\" is nothing that*"},
     {HOME "[expect]\nalice = symmetric\n",
      ":*: [expect] alice: bad expectation (expected NODE.AXIS*"},
     {HOME "[expect]\nbob.class = symmetric\n", ":*: [expect] bob.class: there is no node \"bob\"*"},
