@@ -60,11 +60,9 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
 
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);
-        PlMapping found;
 
-        if (pl_behaviour_mapping_found(&nat->behaviour, &found))
-            mapping = MAX(mapping, found);
-        else
+        mapping = MAX(mapping, nat->behaviour.mapping);
+        if (pl_behaviour_is_fickle(&nat->behaviour))
             fickle = nat;
         filtering = MAX(filtering, nat->behaviour.filtering);
         icmp = MAX(icmp, nat->behaviour.icmp);
@@ -201,8 +199,6 @@ static void set_untranslated(PlFindings *findings, const PlTopology *topology,
 void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings)
 {
     const PlBehaviour *behaviour = &nat->behaviour;
-    PlMapping mapping = behaviour->mapping;
-    gboolean found;
 
     pl_findings_set(ret_findings, PL_AXIS_TCP, pl_pass_name(PL_PASS_YES), NULL);
     pl_findings_set(ret_findings, PL_AXIS_ICMP, pl_pass_name(behaviour->icmp), NULL);
@@ -212,8 +208,8 @@ void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *re
         return;
     }
     pl_findings_set(ret_findings, PL_AXIS_UDP, pl_pass_name(PL_PASS_YES), NULL);
-    found = pl_behaviour_mapping_found(behaviour, &mapping);
-    set_class(ret_findings, mapping, behaviour->filtering, found ? NULL : nat);
+    set_class(ret_findings, behaviour->mapping, behaviour->filtering,
+              pl_behaviour_is_fickle(behaviour) ? nat : NULL);
     if (behaviour->mapping != PL_MAPPING_NONE) {
         g_autoptr(GString) external = g_string_new(NULL);
 

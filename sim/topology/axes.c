@@ -105,20 +105,13 @@ unsigned pl_behaviour_ports(const PlBehaviour *behaviour, unsigned n_external)
     return ports <= PL_ORACLE_PORTS_MAX ? ports : 0;
 }
 
-/* Mappings of one inside address: the very first test of the prober's has made more than the first
- * number by its end, and a whole run of it makes fewer than the second. */
-#define SYMMETRIC_SOON 2
+/* A run of the prober's makes fewer mappings of one inside address. */
 #define SYMMETRIC_LATE 32
 
-gboolean pl_behaviour_mapping_found(const PlBehaviour *behaviour, PlMapping *ret_mapping)
+gboolean pl_behaviour_is_fickle(const PlBehaviour *behaviour)
 {
-    unsigned after = behaviour->quirks.symmetric_after;
-    gboolean soon = after > 0 && after <= SYMMETRIC_SOON;
-
-    if (after > 0 && !soon && after < SYMMETRIC_LATE)
-        return FALSE;
-    *ret_mapping = soon ? PL_MAPPING_ADDRESS_AND_PORT_DEPENDENT : behaviour->mapping;
-    return TRUE;
+    return behaviour->quirks.symmetric_after > 0 &&
+           behaviour->quirks.symmetric_after < SYMMETRIC_LATE;
 }
 
 gboolean pl_behaviour_shows_timeout(const PlBehaviour *behaviour)
@@ -138,16 +131,14 @@ gboolean pl_shows_poison(PlMapping mapping, PlFiltering filtering, gboolean pres
 
 gboolean pl_behaviour_shows_unsolicited(const PlBehaviour *behaviour)
 {
-    PlMapping mapping;
-
     if (behaviour->udp == PL_PASS_BLOCKED)
         return FALSE;
     /* A firewall takes nothing in: what it does not reject, it drops. Without one, all comes in. */
     if (behaviour->mapping == PL_MAPPING_NONE)
         return behaviour->filtering != PL_FILTERING_ENDPOINT_INDEPENDENT;
     return behaviour->unsolicited == PL_UNSOLICITED_REJECT ||
-           (pl_behaviour_mapping_found(behaviour, &mapping) &&
-            pl_shows_poison(mapping, behaviour->filtering,
+           (!pl_behaviour_is_fickle(behaviour) &&
+            pl_shows_poison(behaviour->mapping, behaviour->filtering,
                             behaviour->port_allocation == PL_PORT_ALLOCATION_PRESERVE));
 }
 
