@@ -65,6 +65,7 @@ uint32_t pl_nat_flow_out(const PlNat *nat, uint8_t protocol, Endpoint inside, En
     uint32_t hash = hash_key(nat, protocol, inside, remote);
     uint32_t i = nat->by_out.heads[hash & nat->by_out.mask];
 
+    __builtin_prefetch(&nat->flows[i == NONE ? 0 : i]); /* while the link is fetched */
     for (; i != NONE; i = nat->by_out.links[i].next) {
         const Flow *flow = &nat->flows[i];
         const Mapping *mapping;
@@ -84,6 +85,7 @@ uint32_t pl_nat_flow_in(const PlNat *nat, uint8_t protocol, Endpoint external, E
     uint32_t hash = hash_key(nat, protocol, external, remote);
     uint32_t i = nat->by_in.heads[hash & nat->by_in.mask];
 
+    __builtin_prefetch(&nat->flows[i == NONE ? 0 : i]); /* while the link is fetched */
     for (; i != NONE; i = nat->by_in.links[i].next) {
         const Flow *flow = &nat->flows[i];
 
