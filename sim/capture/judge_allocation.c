@@ -82,7 +82,8 @@ static void count_kept(Allocation *allocation, const PhAddress *inside, const Pl
     allocation->n_inside++;
     if (inside->port == outer->packet.source.port)
         allocation->n_kept++;
-    else if (pl_judge_early(allocation->judge, &outer->packet.destination, &kept, outer->time_ns))
+    else if (pl_judge_early(allocation->judge, &outer->packet.destination, &kept,
+                            pl_judge_order(allocation->judge, outer)))
         allocation->n_spoiled++;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The engine: a plan is executed, and what then stands is probed, recorded and used. */
 #include "capture/points.h"
-#include "kernel/carrier.h"
 #include "kernel/conntrack.h"
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "kernel/rules.h"
 #include "machine/clock.h"
+#include "wiring/carrier.h"
 
 uint64_t pl_lab_now(PlLab *lab)
 {
@@ -20,8 +20,7 @@ static void down(PlLab *lab)
         return;
     pl_recorder_kill(lab->recorder);
     for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
-        if (lab->nodes[i].machine)
-            pl_machine_free(lab->nodes[i].machine);
+        pl_resident_free(lab->nodes[i].resident);
         if (lab->nodes[i].external)
             g_array_unref(lab->nodes[i].external);
     }
@@ -80,6 +79,11 @@ static gboolean build(PlLab *lab, GError **error)
     return TRUE;
 }
 
+static int netns(PlLab *lab, const PlNode *node)
+{
+    return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
+}
+
 static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
 {
     g_autoptr(PlLab) lab = g_new0(PlLab, 1);
@@ -100,6 +104,9 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
     lab->spaces = pl_spaces_new(topology, PL_SPACES_OF(topology) + PL_LAB_PRESENCES, error);
     if (!lab->spaces || !build(lab, error))
         return NULL;
+    for (unsigned i = 0; i < topology->nodes->len; i++)
+        lab->nodes[i].resident =
+            pl_resident_new(topology, lab->nodes[i].node, netns(lab, lab->nodes[i].node));
     lab->ready_ns = pl_lab_now(lab);
     return g_steal_pointer(&lab);
 }
@@ -180,7 +187,8 @@ static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection,
 
 static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)
 {
-    return pl_conntrack_list(lab->spaces, nat, error);
+    return pl_conntrack_list(lab->spaces, lab->topology, nat, lab->nodes[nat->index].external,
+                             error);
 }
 
 static const GArray *external(PlLab *lab, const PlNode *nat)
@@ -193,72 +201,33 @@ static gboolean record_stop(PlLab *lab, GError **error)
     return pl_recorder_stop(g_steal_pointer(&lab->recorder), error);
 }
 
-static int netns(PlLab *lab, const PlNode *node)
+PlMachine *pl_lab_machine(PlLab *lab, const PlNode *node, GError **error)
 {
-    return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
-}
-
-/* Every host knows every other by name. */
-static char *hosts_text(const PlLab *lab)
-{
-    GString *text = g_string_new("127.0.0.1 localhost\n");
-
-    for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
-        const PlNode *node = lab->nodes[i].node;
-
-        for (unsigned k = 0; node->kind == PL_NODE_HOST && k < node->attachments->len; k++) {
-            const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
-
-            for (unsigned a = 0; a < attachment->addresses->len; a++) {
-                char address[PH_ADDRESS_TEXT_MAX];
-
-                g_string_append_printf(
-                    text, "%s %s\n",
-                    ph_address_format(&g_array_index(attachment->addresses, PhAddress, a), address),
-                    node->name);
-            }
-        }
-    }
-    return g_string_free(text, FALSE);
-}
-
-PlMachine *pl_lab_machine(PlLab *lab, const PlNode *host, GError **error)
-{
-    PlLabNode *kept = &lab->nodes[host->index];
-
-    if (!kept->machine) {
-        g_autofree char *hosts = hosts_text(lab);
-        g_autofree char *path = g_canonicalize_filename(lab->topology->path, NULL);
-        g_autofree char *directory = g_path_get_dirname(path);
-
-        kept->machine = pl_machine_new(host->name, pl_spaces_fd(lab->spaces, PL_SPACE_OF(host)),
-                                       hosts, directory, error);
-    }
-    return kept->machine;
+    return pl_resident_machine(lab->nodes[node->index].resident, error);
 }
 
 static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 {
-    PlMachine *machine = pl_lab_machine(lab, host, error);
+    gboolean started = pl_resident_start(lab->nodes[host->index].resident, error);
 
-    if (!machine || !pl_machine_start(machine, &host->program, error))
-        return FALSE;
-    lab->ready_ns = pl_lab_now(lab);
-    return TRUE;
+    if (started)
+        lab->ready_ns = pl_lab_now(lab);
+    return started;
 }
 
 static gboolean await(PlLab *lab, const PlNode *host, const char *text, GError **error)
 {
-    PlMachine *machine = pl_lab_machine(lab, host, error);
-
-    return machine && pl_machine_await(machine, &host->program, text, error);
+    return pl_resident_await(lab->nodes[host->index].resident, text, error);
 }
 
 static gboolean result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error)
 {
-    PlMachine *machine = pl_lab_machine(lab, host, error);
+    return pl_resident_result(lab->nodes[host->index].resident, ret_result, error);
+}
 
-    return machine && pl_machine_result(machine, &host->program, ret_result, error);
+static gboolean claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error)
+{
+    return pl_resident_claims(lab->nodes[host->index].resident, ret_claims, error);
 }
 
 const PlEngine pl_kernel_engine = {
@@ -278,6 +247,7 @@ const PlEngine pl_kernel_engine = {
     .start = start,
     .await = await,
     .result = result,
+    .claims = claims,
     .step = pl_lab_step,
     .machine = pl_lab_machine,
     .connections = connections,

@@ -16,9 +16,9 @@
  */
 #include <string.h>
 
-#include "kernel/carrier.h"
 #include "kernel/lab.h"
 #include "machine/drive.h"
+#include "wiring/carrier.h"
 
 #define INTERFACE "probe"
 
@@ -98,19 +98,15 @@ static gboolean stand_beside(PlLab *lab, Presence *presence, const PlNode *subje
 
 static gboolean make_space(PlLab *lab, unsigned space, GError **error)
 {
-    g_autoptr(GArray) ops = g_array_new(FALSE, TRUE, sizeof(PlOp));
-    PlOp netns = pl_op(PL_OP_NETNS, space, ""), up = pl_op(PL_OP_UP, space, "lo");
-    gboolean done;
+    g_autoptr(GArray) ops = pl_ops_new();
+    PlOp netns = pl_op(PL_OP_NETNS, space, "");
 
     if (pl_spaces_fd(lab->spaces, space) >= 0)
         return TRUE;
     g_array_append_val(ops, netns);
-    pl_plan_quiet(ops, space);
-    g_array_append_val(ops, up);
-    done = do_all(lab, &g_array_index(ops, PlOp, 0), ops->len, error);
-    for (unsigned i = 0; i < ops->len; i++)
-        g_free(g_array_index(ops, PlOp, i).text);
-    return done;
+    pl_ops_quiet(ops, space);
+    pl_ops_up(ops, space, "lo");
+    return do_all(lab, &g_array_index(ops, PlOp, 0), ops->len, error);
 }
 
 static gboolean settle(PlLab *lab, const Presence *presence, const PhAddress *addresses,

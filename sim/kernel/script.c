@@ -41,7 +41,7 @@ static char *space_name(const Script *script, unsigned space)
 {
     return g_strdup_printf("%s.%s", script->lab,
                            space == PL_SPACE_SWITCH ? "SWITCH"
-                                                    : pl_plan_space_name(script->topology, space));
+                                                    : pl_space_name(script->topology, space));
 }
 
 /* ---- comments ---- */

@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What happens to a lab while it runs. */
-#include <errno.h>
-#include <time.h>
-
 #include "kernel/lab.h"
+#include "machine/clock.h"
 
 #define RUN_LIMIT_NS (60 * G_GUINT64_CONSTANT(1000000000))
-
-static void wait_until(uint64_t time_ns)
-{
-    struct timespec until = {
-        .tv_sec = (time_t)(time_ns / 1000000000),
-        .tv_nsec = (long)(time_ns % 1000000000),
-    };
-
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        ;
-}
 
 /* Routes go away with the interface they lead over. */
 static gboolean restore_routes(PlLab *lab, unsigned space, GError **error)
@@ -129,8 +116,7 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
     case PL_STEP_HOST_RUN:
         return run_command(lab, step, error);
     case PL_STEP_HOST_KILL:
-        if (lab->nodes[step->node->index].machine)
-            pl_machine_kill(lab->nodes[step->node->index].machine);
+        pl_resident_kill(lab->nodes[step->node->index].resident);
         return TRUE;
     }
     g_assert_not_reached();
@@ -140,7 +126,7 @@ gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
 {
     gboolean done;
 
-    wait_until(lab->ready_ns + step->at_ns);
+    pl_clock_wait(lab->ready_ns + step->at_ns);
     done = do_step(lab, step, error);
     pl_spaces_rest(lab->spaces);
     return done;

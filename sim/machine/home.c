@@ -34,10 +34,11 @@
 static const char resolv_conf[] = "# Nobody answers names in this lab; see /etc/hosts.\n"
                                   "options timeout:1 attempts:1\n";
 
-/* A directory that must still be there at its own path once /tmp and /run are covered. */
+/* A directory or file that must still be there at its own path once /tmp and /run are covered. */
 typedef struct {
-    const char *path;
+    char *path;
     int tree;
+    gboolean is_directory;
 } Kept;
 
 static gboolean fail(GError **error, const char *what, const char *path)
@@ -65,28 +66,73 @@ static const char *covered(const char *path)
     return NULL;
 }
 
-static gboolean keep_tree(const char *path, Kept *ret_kept, GError **error)
+static void kept_clear(gpointer data)
 {
-    ret_kept->path = path;
-    ret_kept->tree = -1;
-    if (!covered(path))
-        return TRUE;
-    ret_kept->tree =
-        (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
-    return ret_kept->tree >= 0 || fail(error, "keep hold of", path);
+    Kept *kept = data;
+
+    close(kept->tree);
+    g_free(kept->path);
 }
 
-static gboolean put_back(Kept *kept, GError **error)
+static gboolean keep_path(GArray *all, const char *path, GError **error)
 {
-    gboolean ok = TRUE;
+    Kept kept = {.tree = -1};
+    struct stat status;
 
-    if (kept->tree < 0)
+    if (!covered(path))
         return TRUE;
-    if (g_mkdir_with_parents(kept->path, 0755) < 0 ||
-        syscall(SYS_move_mount, kept->tree, "", AT_FDCWD, kept->path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        ok = fail(error, "show a host the directory", kept->path);
-    close(kept->tree);
+    kept.tree =
+        (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    if (kept.tree < 0 || fstat(kept.tree, &status) < 0)
+        return fail(error, "keep hold of", path);
+    kept.is_directory = S_ISDIR(status.st_mode);
+    kept.path = g_strdup(path);
+    g_array_append_val(all, kept);
+    return TRUE;
+}
+
+/* By its real path, too, which may be below /tmp where the other one is not. */
+static gboolean keep(GArray *all, const char *path, GError **error)
+{
+    char *real = realpath(path, NULL);
+    gboolean ok;
+
+    if (!real)
+        return fail(error, "find", path);
+    ok = keep_path(all, real, error) && (strcmp(real, path) == 0 || keep_path(all, path, error));
+    free(real);
     return ok;
+}
+
+/* Something to mount on, of the same kind. */
+static gboolean make_place(const Kept *kept)
+{
+    g_autofree char *parent = g_path_get_dirname(kept->path);
+    int fd;
+
+    if (kept->is_directory)
+        return g_mkdir_with_parents(kept->path, 0755) == 0;
+    if (g_mkdir_with_parents(parent, 0755) < 0)
+        return FALSE;
+    fd = open(kept->path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static gboolean put_back(const GArray *all, GError **error)
+{
+    for (guint i = 0; i < all->len; i++) {
+        const Kept *kept = &g_array_index(all, Kept, i);
+
+        /* A directory may have brought it along. */
+        if (!kept->is_directory && access(kept->path, F_OK) == 0)
+            continue;
+        if (!make_place(kept) || syscall(SYS_move_mount, kept->tree, "", AT_FDCWD, kept->path,
+                                         MOVE_MOUNT_F_EMPTY_PATH) < 0)
+            return fail(error, "show a host", kept->path);
+    }
+    return TRUE;
 }
 
 static gboolean write_text(const char *path, const char *text, GError **error)
@@ -170,7 +216,7 @@ static void mount_views(void)
     (void)!mount("proc", "/proc", "proc", flags, NULL);
 }
 
-static gboolean build(const char *hosts, Kept kept[static 2], GError **error)
+static gboolean build(const char *hosts, const GArray *kept, GError **error)
 {
     if (!make_stage(error))
         return FALSE;
@@ -178,29 +224,25 @@ static gboolean build(const char *hosts, Kept kept[static 2], GError **error)
         !replace("/etc/resolv.conf", resolv_conf, /* needed= */ FALSE, error))
         return FALSE;
     /* /tmp last: it covers the stage. */
-    if (!cover("/run", error) || !cover("/tmp", error))
-        return FALSE;
-    return put_back(&kept[0], error) && put_back(&kept[1], error);
+    return cover("/run", error) && cover("/tmp", error) && put_back(kept, error);
 }
 
-gboolean pl_home_build(const char *name, const char *hosts, const char *keep, GError **error)
+gboolean pl_home_build(const char *name, const char *hosts, const char *directory,
+                       char *const *shown, GError **error)
 {
-    char *real = realpath(keep, NULL);
-    Kept kept[2] = {{.tree = -1}, {.tree = -1}};
-    gboolean ok;
+    g_autoptr(GArray) kept = g_array_new(FALSE, FALSE, sizeof(Kept));
 
-    if (!real)
-        return fail(error, "find the directory", keep);
+    g_array_set_clear_func(kept, kept_clear);
+    if (!keep(kept, directory, error))
+        return FALSE;
+    for (; shown && *shown; shown++)
+        if (!keep(kept, *shown, error))
+            return FALSE;
     /* Linux takes 64 bytes. */
-    if (sethostname(name, MIN(strlen(name), 64)) < 0) {
-        free(real);
+    if (sethostname(name, MIN(strlen(name), 64)) < 0)
         return fail(error, "set the host name", name);
-    }
-    ok = keep_tree(real, &kept[0], error) &&
-         (strcmp(real, keep) == 0 || keep_tree(keep, &kept[1], error)) && build(hosts, kept, error);
-    free(real);
-    if (!ok)
+    if (!build(hosts, kept, error))
         return FALSE;
     mount_views();
-    return chdir(keep) == 0 || fail(error, "enter", keep);
+    return chdir(directory) == 0 || fail(error, "enter", directory);
 }

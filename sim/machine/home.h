@@ -7,6 +7,8 @@
 /*
  * Changes the caller's own mount and UTS namespaces to those of a host: see machine.h. The caller
  * is in the host's network namespace, and the first process of its PID namespace; afterwards it is
- * in `keep`, an absolute path. Nothing of this reaches a disk.
+ * in `directory`, an absolute path. `shown` is a list of files, or NULL. Nothing of this reaches a
+ * disk.
  */
-gboolean pl_home_build(const char *name, const char *hosts, const char *keep, GError **error);
+gboolean pl_home_build(const char *name, const char *hosts, const char *directory,
+                       char *const *shown, GError **error);

@@ -332,7 +332,7 @@ static gboolean move_in(const PlKeeperHost *host, GError **error)
     close(host->netns);
     if (null != STDIN_FILENO)
         close(null);
-    if (!pl_home_build(host->name, host->hosts, host->keep, error))
+    if (!pl_home_build(host->name, host->hosts, host->keep, host->shown, error))
         return FALSE;
     g_setenv("PWD", host->keep, TRUE);
     /* They name places that are covered, or another machine's. */

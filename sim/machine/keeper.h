@@ -29,7 +29,8 @@ typedef struct PlKeeperReply {
 typedef struct PlKeeperHost {
     const char *name;
     const char *hosts;
-    const char *keep; /* absolute */
+    const char *keep;   /* absolute */
+    char *const *shown; /* files, or NULL */
     int netns;
     int socket; /* SOCK_SEQPACKET: requests and replies */
     int event;  /* an eventfd that is written to when a program put something out or ended */

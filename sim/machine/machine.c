@@ -28,6 +28,7 @@
 
 struct PlMachine {
     char *name, *hosts, *keep;
+    char **shown;
     int netns;
     pid_t keeper; /* 0 until the first program */
     int keeper_fd, socket, event;
@@ -36,7 +37,7 @@ struct PlMachine {
 };
 
 PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, const char *keep,
-                          GError **error)
+                          char *const *shown, GError **error)
 {
     PlMachine *machine;
 
@@ -48,6 +49,7 @@ PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, con
     machine->name = g_strdup(name);
     machine->hosts = g_strdup(hosts);
     machine->keep = g_canonicalize_filename(keep, NULL);
+    machine->shown = g_strdupv((char **)shown);
     machine->netns = netns_fd;
     machine->keeper_fd = machine->socket = machine->event = -1;
     machine->runs = g_ptr_array_new_with_free_func((GDestroyNotify)pl_run_free);
@@ -92,6 +94,7 @@ void pl_machine_free(PlMachine *machine)
     g_free(machine->name);
     g_free(machine->hosts);
     g_free(machine->keep);
+    g_strfreev(machine->shown);
     g_free(machine);
 }
 
@@ -152,6 +155,7 @@ static gboolean begin_keeper(PlMachine *machine, GError **error)
             .name = machine->name,
             .hosts = machine->hosts,
             .keep = machine->keep,
+            .shown = machine->shown,
             .netns = machine->netns,
             .socket = sockets[1],
             .event = machine->event,

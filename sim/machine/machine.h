@@ -13,10 +13,10 @@ typedef struct PlMachine PlMachine;
 /*
  * `netns_fd` is borrowed. `hosts` is the text of /etc/hosts. `keep` is a directory that programs
  * must be able to see at its own path even if it lies below /tmp or /run (the topology file's), and
- * in which they start.
+ * in which they start. The same is true of the files `shown` (NULL-terminated; NULL: none).
  */
 PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, const char *keep,
-                          GError **error);
+                          char *const *shown, GError **error);
 /* Kills what still runs in it. */
 void pl_machine_free(PlMachine *machine);
 

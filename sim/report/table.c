@@ -2,10 +2,13 @@
 /*
  * The matrix as a table:
  *
- *   topology        verdict     expected            observed               time
- *   two-homes       pass        2 port-restricted   2 port-restricted    0.41 s
- *   mislabelled     FAIL        full-cone           port-restricted      0.39 s
- *   flaky  x20      DIFFERS 19  ...
+ *   topology        verdict  expected           claimed            observed             time
+ *   two-homes       pass     2 port-restricted  2 port-restricted  2 port-restricted  0.41 s
+ *   mislabelled     FAIL     full-cone          port-restricted    port-restricted    0.39 s
+ *   flaky  x20      DIFFERS  ...
+ *
+ * `claimed` stands there when anything is, and all of it has room: what does not agree is told
+ * below the table in any case.
  *
  *   FAIL mislabelled, seed 7
  *     - ...
@@ -27,12 +30,22 @@ enum {
     NAME_WIDTH_MAX = 48,
 };
 
+/* The summaries of a row. */
+enum {
+    EXPECTED,
+    CLAIMED,
+    OBSERVED,
+    SUMMARIES,
+};
+
+static const char *const summary_names[SUMMARIES] = {"expected", "claimed", "observed"};
+
 /* The runs of one topology: [first, end) in the array of verdicts. */
 typedef struct Row {
     guint first, end;
     unsigned passed, failed, skipped;
     gboolean differs;
-    char *name, *expected, *observed;
+    char *name, *summary[SUMMARIES];
 } Row;
 
 typedef const char *(*ClassOf)(const PlSubject *host);
@@ -45,10 +58,21 @@ static const char *expected_class(const PlSubject *host)
     return expected ? expected : host->certified.value[PL_AXIS_CLASS];
 }
 
+static const char *claimed_class(const PlSubject *host)
+{
+    const PlFindings *claimed = &host->claimed;
+
+    return !claimed->value[PL_AXIS_CLASS] && claimed->why[PL_AXIS_CLASS]
+               ? "unknown"
+               : claimed->value[PL_AXIS_CLASS];
+}
+
 static const char *observed_class(const PlSubject *host)
 {
     return host->observed.value[PL_AXIS_CLASS];
 }
+
+static const ClassOf class_by[SUMMARIES] = {expected_class, claimed_class, observed_class};
 
 /* "2 port-restricted, direct": classes in the order of the first host that has each. */
 static char *summarise(const PlVerdict *verdict, ClassOf class_of)
@@ -87,8 +111,8 @@ static void row_clear(gpointer data)
     Row *row = data;
 
     g_free(row->name);
-    g_free(row->expected);
-    g_free(row->observed);
+    for (unsigned i = 0; i < SUMMARIES; i++)
+        g_free(row->summary[i]);
 }
 
 /* The run that a row shows: the first that did not pass, else the first. */
@@ -121,8 +145,8 @@ static Row make_row(GPtrArray *verdicts, guint first)
     shown = shown_run(verdicts, &row);
     row.name = row.end - first > 1 ? g_strdup_printf("%s  x%u", start->topology, row.end - first)
                                    : g_strdup(start->topology);
-    row.expected = summarise(shown, expected_class);
-    row.observed = summarise(shown, observed_class);
+    for (unsigned i = 0; i < SUMMARIES; i++)
+        row.summary[i] = summarise(shown, class_by[i]);
     return row;
 }
 
@@ -177,7 +201,8 @@ static uint64_t row_duration(GPtrArray *verdicts, const Row *row)
 }
 
 typedef struct Widths {
-    unsigned name, verdict, expected, observed, time;
+    unsigned name, verdict, time;
+    unsigned summary[SUMMARIES]; /* 0: is not shown */
 } Widths;
 
 static char *seconds(GPtrArray *verdicts, const Row *row)
@@ -191,13 +216,18 @@ static void fit(Widths *widths, unsigned columns)
     unsigned used = widths->verdict + widths->time + 4 * GAP;
     unsigned room = columns > used ? columns - used : 0;
     unsigned name = room > 2 * SUMMARY_WIDTH ? room - 2 * SUMMARY_WIDTH : 0;
-    unsigned summary;
+    unsigned summary, needed = widths->name + GAP;
 
+    for (unsigned i = 0; i < SUMMARIES; i++)
+        needed += widths->summary[i];
+    if (needed <= room)
+        return;
+    widths->summary[CLAIMED] = 0;
     widths->name = MIN(widths->name, CLAMP(name, NAME_WIDTH_MIN, NAME_WIDTH_MAX));
     summary = room > widths->name ? (room - widths->name) / 2 : 0;
     summary = MAX(summary, SUMMARY_WIDTH_MIN);
-    widths->expected = MIN(widths->expected, summary);
-    widths->observed = MIN(widths->observed, summary);
+    for (unsigned i = 0; i < SUMMARIES; i++)
+        widths->summary[i] = MIN(widths->summary[i], summary);
 }
 
 static Widths measure(const PlText *text, GPtrArray *verdicts, GArray *rows)
@@ -205,9 +235,8 @@ static Widths measure(const PlText *text, GPtrArray *verdicts, GArray *rows)
     Widths widths = {
         .name = strlen("topology"),
         .verdict = strlen("verdict"),
-        .expected = SUMMARY_WIDTH,
-        .observed = SUMMARY_WIDTH,
         .time = strlen("time"),
+        .summary = {[EXPECTED] = SUMMARY_WIDTH, [OBSERVED] = SUMMARY_WIDTH},
     };
 
     for (guint i = 0; i < rows->len; i++) {
@@ -218,8 +247,10 @@ static Widths measure(const PlText *text, GPtrArray *verdicts, GArray *rows)
         widths.verdict = MAX(widths.verdict, pl_text_width(word));
         widths.time = MAX(widths.time, pl_text_width(time));
         widths.name = MAX(widths.name, pl_text_width(row->name));
-        widths.expected = MAX(widths.expected, pl_text_width(row->expected));
-        widths.observed = MAX(widths.observed, pl_text_width(row->observed));
+        for (unsigned k = 0; k < SUMMARIES; k++)
+            if (*row->summary[k])
+                widths.summary[k] =
+                    MAX(widths.summary[k], MAX(SUMMARY_WIDTH, pl_text_width(row->summary[k])));
     }
     if (pl_text_columns(text) != UINT_MAX)
         fit(&widths, pl_text_columns(text));
@@ -235,28 +266,39 @@ static void put_head(const PlText *text, const Widths *widths)
 {
     pl_text_cell(text, PL_STYLE_DIM, widths->name + GAP, "topology");
     pl_text_cell(text, PL_STYLE_DIM, widths->verdict + GAP, "verdict");
-    pl_text_cell(text, PL_STYLE_DIM, widths->expected + GAP, "expected");
-    pl_text_cell(text, PL_STYLE_DIM, widths->observed + GAP, "observed");
+    for (unsigned i = 0; i < SUMMARIES; i++)
+        if (widths->summary[i])
+            pl_text_cell(text, PL_STYLE_DIM, widths->summary[i] + GAP, summary_names[i]);
     fprintf(text->out, "%*s", (int)(widths->time - strlen("time")), "");
     pl_text_cell(text, PL_STYLE_DIM, 0, "time");
     fputc('\n', text->out);
+}
+
+/* What is not what was expected. Not all hosts claim something: then it is not for colours. */
+static gboolean is_bad(const Row *row, unsigned summary)
+{
+    return *row->summary[summary] && strcmp(row->summary[EXPECTED], row->summary[summary]) != 0 &&
+           (summary == OBSERVED || row->failed);
 }
 
 static void put_row(const PlText *text, const Widths *widths, GPtrArray *verdicts, const Row *row)
 {
     PlStyle style;
     g_autofree char *word = verdict_word(row, &style), *time = seconds(verdicts, row);
-    gboolean same = strcmp(row->expected, row->observed) == 0 || !*row->observed;
 
     pl_text_cell(text, PL_STYLE_NONE, widths->name, row->name);
     put_gap(text);
     pl_text_cell(text, style, widths->verdict, word);
     put_gap(text);
-    pl_text_cell(text, PL_STYLE_NONE, widths->expected, *row->expected ? row->expected : "-");
-    put_gap(text);
-    pl_text_cell(text, same ? PL_STYLE_NONE : PL_STYLE_BAD, widths->observed,
-                 *row->observed ? row->observed : "-");
-    put_gap(text);
+    for (unsigned i = 0; i < SUMMARIES; i++) {
+        const char *summary = row->summary[i];
+
+        if (!widths->summary[i])
+            continue;
+        pl_text_cell(text, is_bad(row, i) ? PL_STYLE_BAD : PL_STYLE_NONE, widths->summary[i],
+                     *summary ? summary : "-");
+        put_gap(text);
+    }
     fprintf(text->out, "%*s\n", (int)widths->time, time);
 }
 

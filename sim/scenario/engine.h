@@ -67,6 +67,10 @@ typedef struct PlEngine {
     gboolean (*record)(PlLab *lab, int fd, GError **error);
     gboolean (*record_stop)(PlLab *lab, GError **error);
 
+    /* SHA-256 over every packet that has passed an interface so far, with its time, to be freed.
+     * NULL where nothing can be repeated to the byte. */
+    char *(*digest)(PlLab *lab);
+
     /* Starts a host's program and returns when it is ready, as the topology says. */
     gboolean (*start)(PlLab *lab, const PlNode *host, GError **error);
     /* Waits, for the program's time limit at most, until it has ended or, with `text`, has put out
@@ -75,6 +79,11 @@ typedef struct PlEngine {
     /* How a program that `start` was asked for went so far. One that did not get ready may have
      * left nothing: then an error. */
     gboolean (*result)(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error);
+
+    /* What a host's program that classifies, and has ended, says of the NATs before it: class,
+     * external, mapping, filtering, port-allocation, pooling, hairpin and udp. What it does not
+     * know is NULL with its reason. */
+    gboolean (*claims)(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error);
 
     /* Waits until at_ns after the engine's clock stood at the last program's readiness, and does
      * the step. */

@@ -18,9 +18,13 @@ gboolean pl_expected_any(const PlSubject *subject);
  * the wire. Where the file expects an address, that is all. */
 void pl_expected_addresses(const PlTopology *topology, PlVerdict *verdict);
 
+/* Whether a classification that ended so has said something: 0 or, when the class is unknown, 3. */
+gboolean pl_expected_classified(int exit_status);
+
 /*
  * Judges how the programs went: exit status and output, as the file expects them. Without a word
  * from it, none may have failed: one whose `ready` is `exit` must have ended with status 0, and
- * others must if they ended at all, unless a step killed them.
+ * others must if they ended at all, unless a step killed them. A classification has not failed when
+ * it does not know: its claims are judged.
  */
 void pl_expected_programs(const PlTopology *topology, PlVerdict *verdict);

@@ -2,7 +2,9 @@
 /*
  * The judge: where expected, certified, claimed and observed differ, and whether that is a failure.
  *
- *   expected    says what must be certified, and claimed and observed as far as they are there
+ *   expected    says what must be certified, and claimed and observed as far as they are there;
+ *               who was asked for a claim must know
+ *   unknown     is expected of claims alone
  *   not         then certified and observed have to agree with each other
  *
  * A NAT that is not what its file says fails the setup: nothing else in the cell means anything
@@ -33,16 +35,33 @@ static gboolean differs(PlAxis axis, const char *expected, const char *found)
     return expected && found && !pl_axis_agrees(axis, expected, found);
 }
 
+gboolean pl_verdict_expects_unknown(const PlSubject *subject, PlAxis axis)
+{
+    return g_strcmp0(subject->expected.value[axis], "unknown") == 0;
+}
+
+static gboolean is_as_expected(const PlSubject *subject, PlAxis axis)
+{
+    Judged j = judged(subject, axis);
+
+    if (!j.certified || (!j.observed && must_be_observed(subject, axis)))
+        return FALSE;
+    /* With a reason for its silence it was asked. */
+    if (!j.claimed && subject->claimed.why[axis] &&
+        !pl_verdict_expects_unknown(subject, PL_AXIS_CLASS))
+        return FALSE;
+    return !differs(axis, j.expected, j.certified) && !differs(axis, j.expected, j.claimed) &&
+           !differs(axis, j.expected, j.observed);
+}
+
 gboolean pl_verdict_axis_ok(const PlSubject *subject, PlAxis axis)
 {
     Judged j = judged(subject, axis);
 
-    if (j.expected) {
-        if (!j.certified || (!j.observed && must_be_observed(subject, axis)))
-            return FALSE;
-        return !differs(axis, j.expected, j.certified) && !differs(axis, j.expected, j.claimed) &&
-               !differs(axis, j.expected, j.observed);
-    }
+    if (pl_verdict_expects_unknown(subject, axis))
+        return !j.claimed && !differs(axis, j.certified, j.observed);
+    if (j.expected)
+        return is_as_expected(subject, axis);
     if (axis != PL_AXIS_CLASS && axis != PL_AXIS_MAPPING && axis != PL_AXIS_FILTERING)
         return !differs(axis, j.observed ? j.observed : j.certified, j.claimed);
     return !differs(axis, j.certified, j.observed) && !differs(axis, j.certified, j.claimed) &&
@@ -152,7 +171,8 @@ void pl_verdict_judge_setup(PlVerdict *verdict)
         for (PlAxis axis = 0; axis < PL_AXIS_N; axis++) {
             Judged j = judged(subject, axis);
 
-            if (!j.expected || (j.certified && !differs(axis, j.expected, j.certified)))
+            if (!j.expected || pl_verdict_expects_unknown(subject, axis) ||
+                (j.certified && !differs(axis, j.expected, j.certified)))
                 continue;
             if (subject->kind != PL_NODE_NAT || !report_mislabelled(verdict, subject, axis))
                 report_difference(verdict, subject, axis);

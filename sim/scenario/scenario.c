@@ -3,6 +3,7 @@
 #include "scenario/scenario.h"
 
 #include "capture/evidence.h"
+#include "scenario/claimed.h"
 #include "scenario/expected.h"
 #include "scenario/survey.h"
 
@@ -14,7 +15,8 @@ typedef struct Scenario {
     int capture_fd;
     PlVerdict *verdict;
     const PlScenarioWatch *watch;
-    unsigned n_started; /* so many nodes have had their turn to start a program */
+    GPtrArray *programs; /* PlNode: hosts in the order in which their programs start */
+    unsigned n_started;  /* so many of them have had their turn */
 } Scenario;
 
 static void begin(const Scenario *scenario, const char *phase)
@@ -26,11 +28,10 @@ static void begin(const Scenario *scenario, const char *phase)
 static gboolean run_programs(Scenario *scenario, GError **error)
 {
     begin(scenario, "programs");
-    while (scenario->n_started < scenario->topology->nodes->len) {
-        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, scenario->n_started++);
+    while (scenario->n_started < scenario->programs->len) {
+        const PlNode *host = g_ptr_array_index(scenario->programs, scenario->n_started++);
 
-        if (host->kind == PL_NODE_HOST && host->program.argv &&
-            !scenario->engine->start(scenario->lab, host, error))
+        if (!scenario->engine->start(scenario->lab, host, error))
             return FALSE;
     }
     begin(scenario, "steps");
@@ -45,10 +46,17 @@ static gboolean run_programs(Scenario *scenario, GError **error)
     return TRUE;
 }
 
-/* What the file expects of a program may still be coming. */
+/* What the file expects of a program may still be coming, and so may claims. */
 static gboolean await_programs(const Scenario *scenario, GError **error)
 {
     begin(scenario, "await");
+    for (unsigned i = 0; i < scenario->programs->len; i++) {
+        const PlNode *host = g_ptr_array_index(scenario->programs, i);
+
+        if (host->program.word == PL_WORD_CLASSIFY &&
+            !scenario->engine->await(scenario->lab, host, /* text= */ NULL, error))
+            return FALSE;
+    }
     for (unsigned i = 0; i < scenario->topology->expects->len; i++) {
         const PlExpect *expect = g_ptr_array_index(scenario->topology->expects, i);
         gboolean output = expect->kind == PL_EXPECT_OUTPUT;
@@ -68,12 +76,10 @@ static gboolean collect_programs(const Scenario *scenario, GError **error)
     gboolean done = TRUE;
 
     for (unsigned i = 0; i < scenario->n_started; i++) {
-        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
+        const PlNode *host = g_ptr_array_index(scenario->programs, i);
         PlSubject *subject = pl_verdict_subject(scenario->verdict, host->name);
         PlProgramResult result = {0};
 
-        if (!subject->has_program)
-            continue;
         if (!scenario->engine->result(scenario->lab, host, &result, done ? error : NULL)) {
             done = FALSE;
             continue;
@@ -83,6 +89,30 @@ static gboolean collect_programs(const Scenario *scenario, GError **error)
         pl_program_result_clear(&result);
     }
     return done;
+}
+
+/* What classifications say, in file order. One that could not be done has its exit status for it;
+ * one that says nonsense has failed. */
+static void collect_claims(const Scenario *scenario)
+{
+    for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
+        const PlSubject *subject = pl_verdict_subject(scenario->verdict, host->name);
+        g_auto(PlFindings) claims = {0};
+        g_autoptr(GError) error = NULL;
+
+        if (host->program.word != PL_WORD_CLASSIFY)
+            continue;
+        if (subject->exit_status < 0)
+            pl_verdict_reason(scenario->verdict, PL_OUTCOME_FAIL,
+                              "host %s: its classification had not ended at the end", host->name);
+        else if (!pl_expected_classified(subject->exit_status))
+            continue;
+        else if (scenario->engine->claims(scenario->lab, host, &claims, &error))
+            pl_claimed_fill(scenario->topology, scenario->verdict, host, &claims);
+        else
+            pl_verdict_error(scenario->verdict, error);
+    }
 }
 
 /* The external addresses of the outermost NAT on the way that translates; NULL when none does. */
@@ -97,18 +127,37 @@ static const GArray *external_addresses(const GPtrArray *chain)
     return NULL;
 }
 
+/* The ports of a NAT's UDP forwards. */
+static GArray *forwarded_ports(const PlNode *nat)
+{
+    GArray *ports = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+
+    for (unsigned i = 0; i < nat->forwards->len; i++) {
+        const PlForward *forward = &g_array_index(nat->forwards, PlForward, i);
+
+        if (forward->protocol == PL_PROTOCOL_UDP)
+            g_array_append_val(ports, forward->outside_port);
+    }
+    return ports;
+}
+
 static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, const PlNode *host,
                            PlSubject *subject, GError **error)
 {
     g_autoptr(GPtrArray) chain = pl_topology_chain(scenario->topology, host);
-    const PlAttachment *own = g_ptr_array_index(host->attachments, 0);
+    const PlAttachment *own = pl_topology_way_out(scenario->topology, host);
     PhAddress address = g_array_index(own->addresses, PhAddress, 0);
     PlEvidenceQuery query = {.inside = own->label, .outside = own->label, .host = &address};
+    g_autoptr(GArray) forwarded = NULL;
 
     if (chain->len > 0) {
+        const PlNode *outermost = g_ptr_array_index(chain, chain->len - 1);
+
         query.inside = pl_nat_inside(g_ptr_array_index(chain, 0))->label;
-        query.outside = pl_nat_outside(g_ptr_array_index(chain, chain->len - 1))->label;
+        query.outside = pl_nat_outside(outermost)->label;
         query.external = external_addresses(chain);
+        forwarded = forwarded_ports(outermost);
+        query.forwarded = forwarded;
     }
     return pl_evidence_judge(capture, &query, &subject->observed, error);
 }
@@ -122,17 +171,23 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
 
     if (!capture)
         return FALSE;
+    if (scenario->engine->digest) {
+        scenario->verdict->packets_sha256 = scenario->engine->digest(scenario->lab);
+        scenario->verdict->capture_sha256 = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
+    }
     for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(scenario->topology->nodes, i);
         PlSubject *subject = pl_verdict_subject(scenario->verdict, node->name);
 
         if (node->kind == PL_NODE_NAT) {
+            g_autoptr(GArray) forwarded = forwarded_ports(node);
             PlEvidenceQuery query = {
                 .inside = pl_nat_inside(node)->label,
                 .outside = pl_nat_outside(node)->label,
                 .external = node->behaviour.mapping == PL_MAPPING_NONE
                                 ? NULL
                                 : pl_nat_outside(node)->addresses,
+                .forwarded = forwarded,
             };
 
             if (!pl_evidence_judge(capture, &query, &subject->observed, error))
@@ -161,6 +216,8 @@ static gboolean run_recorded(Scenario *scenario, GError **error)
                              scenario->verdict, error);
     }
     done = collect_programs(scenario, done ? error : NULL) && done;
+    if (done)
+        collect_claims(scenario);
     /* The recording is wanted all the more when something went wrong. */
     begin(scenario, "judge");
     whole = engine->record_stop(scenario->lab, done ? error : NULL);
@@ -200,6 +257,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
                            int capture_fd, const PlScenarioWatch *watch)
 {
     g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, engine->name, seed);
+    g_autoptr(GPtrArray) programs = pl_topology_programs(topology);
     Scenario scenario = {
         .topology = topology,
         .engine = engine,
@@ -207,6 +265,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         .capture_fd = capture_fd,
         .verdict = verdict,
         .watch = watch,
+        .programs = programs,
     };
     gint64 start = g_get_monotonic_time();
     g_autoptr(GError) error = NULL;

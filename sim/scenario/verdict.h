@@ -39,6 +39,8 @@ typedef struct PlVerdict {
     gboolean bad_input; /* it failed because a file is wrong, which only the lab could tell */
     char *command;      /* repeats it */
     char *capture;      /* path of the capture that was kept, or NULL */
+    /* What a repetition has to have in common with it; NULL where none has to. */
+    char *packets_sha256, *capture_sha256;
 } PlVerdict;
 
 /* Passing and empty, with a subject a node. */
@@ -55,6 +57,8 @@ void pl_verdict_error(PlVerdict *verdict, const GError *error);
 
 PlSubject *pl_verdict_subject(PlVerdict *verdict, const char *name);
 
+/* Whether the file expects that the program under test does not find it out. */
+gboolean pl_verdict_expects_unknown(const PlSubject *subject, PlAxis axis);
 /* Whether the four say the same of one axis, as far as they have to. */
 gboolean pl_verdict_axis_ok(const PlSubject *subject, PlAxis axis);
 /* Compares, and adds a reason for each difference. */

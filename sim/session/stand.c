@@ -44,10 +44,10 @@ static gboolean certify(const PlTopology *topology, const PlEngine *engine, PlLa
 static gboolean start_programs(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
                                GError **error)
 {
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *host = g_ptr_array_index(topology->nodes, i);
+    g_autoptr(GPtrArray) programs = pl_topology_programs(topology);
 
-        if (host->kind == PL_NODE_HOST && host->program.argv && !engine->start(lab, host, error))
+    for (unsigned i = 0; i < programs->len; i++) {
+        if (!engine->start(lab, g_ptr_array_index(programs, i), error))
             return FALSE;
     }
     return TRUE;
@@ -68,4 +68,20 @@ PlLab *pl_stand_up(const PlTopology *topology, const PlEngine *engine, uint64_t 
         return lab;
     engine->down(lab);
     return NULL;
+}
+
+gboolean pl_stand_steps(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
+                        void (*tell)(const PlStep *step, gpointer data), gpointer data,
+                        GError **error)
+{
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+
+        if (!engine->step(lab, step, error)) {
+            g_prefix_error(error, "[step %u]: ", step->number);
+            return FALSE;
+        }
+        tell(step, data);
+    }
+    return TRUE;
 }

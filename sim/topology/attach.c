@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who is on which network, and what hosts run. */
+/* Who is on which network. */
 #include <string.h>
 
 #include "topology/build.h"
@@ -128,60 +128,6 @@ static gboolean attach_on(PlTopology *topology, const PlIni *ini, PlNode *host, 
     return TRUE;
 }
 
-/* "started", "exit", "line TEXT", "udp PORT" or "tcp PORT". */
-static gboolean read_ready(const PlIni *ini, const char *group, PlProgram *program, GError **error)
-{
-    const char *text = pl_ini_get(ini, group, "ready");
-
-    if (!text || strcmp(text, "started") == 0) {
-        program->ready = PL_READY_STARTED;
-    } else if (strcmp(text, "exit") == 0) {
-        program->ready = PL_READY_EXIT;
-    } else if (g_str_has_prefix(text, "line ")) {
-        program->ready = PL_READY_LINE;
-        program->ready_text = g_strstrip(g_strdup(text + 5));
-    } else if (g_str_has_prefix(text, "udp ") && pl_port_parse(text + 4, &program->ready_port)) {
-        program->ready = PL_READY_UDP;
-    } else if (g_str_has_prefix(text, "tcp ") && pl_port_parse(text + 4, &program->ready_port)) {
-        program->ready = PL_READY_TCP;
-    } else {
-        return pl_ini_fail(ini, group, "ready", error,
-                           "bad readiness \"%s\" (expected started, exit, line TEXT, udp PORT or "
-                           "tcp PORT)",
-                           text);
-    }
-    return TRUE;
-}
-
-static gboolean read_program(const PlIni *ini, const char *group, PlProgram *program,
-                             GError **error)
-{
-    const char *run = pl_ini_get(ini, group, "run");
-    g_autoptr(GError) cause = NULL;
-
-    if (!run) {
-        const char *const needy[] = {"ready", "time-limit"};
-
-        for (gsize i = 0; i < G_N_ELEMENTS(needy); i++)
-            if (pl_ini_get(ini, group, needy[i]))
-                return pl_ini_fail(ini, group, needy[i], error,
-                                   "there is no program that this is about (expected run)");
-        return TRUE;
-    }
-    if (!g_shell_parse_argv(run, NULL, &program->argv, &cause))
-        return pl_ini_fail(ini, group, "run", error,
-                           "not a command line: %s (expected a program "
-                           "and its arguments, quoted as for a shell)",
-                           cause->message);
-    if (!*program->argv[0])
-        return pl_ini_fail(ini, group, "run", error,
-                           "the program's name is empty (expected a program and its arguments)");
-    program->time_limit_ns = 10 * PL_NS_PER_S;
-    return read_ready(ini, group, program, error) &&
-           pl_ini_duration(ini, group, "time-limit", 1000000, 3600 * PL_NS_PER_S,
-                           &program->time_limit_ns, error);
-}
-
 static gboolean attach_host(PlTopology *topology, const PlIni *ini, PlNode *host, GError **error)
 {
     g_autofree char *group = pl_build_group(host);
@@ -205,7 +151,7 @@ static gboolean attach_host(PlTopology *topology, const PlIni *ini, PlNode *host
         return pl_ini_fail(
             ini, group, "routes", error,
             "there is nothing to route between (expected on = two networks or more)");
-    return read_program(ini, group, &host->program, error);
+    return pl_build_program(host, ini, error);
 }
 
 gboolean pl_build_attach(PlTopology *topology, const PlIni *ini, GError **error)

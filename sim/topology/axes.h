@@ -72,7 +72,7 @@ typedef struct PlQuirks {
     unsigned symmetric_after; /* mappings of one inside address; further ones are
                                  address-and-port-dependent. 0: never */
     uint64_t mapping_age_ns;  /* a mapping is dropped at this age, used or not. 0: never */
-    gboolean icmp_drops;      /* an ICMP error for a mapping removes it (against RFC 4787 REQ-10) */
+    gboolean icmp_drops;      /* an ICMP error for a mapping removes it (against RFC 4787 REQ-12) */
     gboolean early_reuse;     /* the port that got free last is given out first */
     gboolean first_packet_lost; /* the packet that makes a mapping is not passed on */
     unsigned mapping_rate;      /* new mappings a second, all together. 0: no limit */

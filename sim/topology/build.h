@@ -8,6 +8,9 @@
  *   story.c      links, steps and expectations
  *   addresses.c  who has which address
  *   behaviour.c  what the NATs do
+ *   quirks.c     what they get wrong
+ *   link.c       what the links do
+ *   program.c    what the hosts run
  */
 #pragma once
 
@@ -38,8 +41,21 @@ gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_steps(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error);
+/* What libpinhole's own programs are to do, which depends on addresses. */
+gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error);
+/* What one host runs. */
+gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error);
 /* The axes of one NAT. */
 gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);
+/* Its quirks, and which of them go with the axes. */
+gboolean pl_build_quirks(PlBehaviour *behaviour, const PlIni *ini, const char *group,
+                         GError **error);
+gboolean pl_build_link(const PlIni *ini, const char *group, PlLink *link, GError **error);
+
+/* The part of pl_topology_print that is a quirk's or a link's. */
+void pl_print_quirks(GString *out, const PlQuirks *quirks);
+void pl_print_link(GString *out, const PlAttachment *attachment);
+
 /* What depends on addresses: pools, blocks, forwards. */
 gboolean pl_build_nats(PlTopology *topology, const PlIni *ini, GError **error);
 

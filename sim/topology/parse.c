@@ -27,11 +27,16 @@ static const Kind kinds[] = {
     {"nat", TRUE,
      KEYS("outside", "inside", "behaviour", "mapping", "filtering", "port-allocation", "block-size",
           "port-range", "pooling", "hairpin", "udp-timeout", "inbound-refresh", "unsolicited",
-          "udp", "icmp", "address", "addresses", "inside-address", "forward", "rules")},
+          "udp", "icmp", "address", "addresses", "inside-address", "forward", "rules",
+          "rewrite-payload", "symmetric-after", "mapping-age", "icmp-drops-mapping",
+          "early-port-reuse", "first-packet-lost", "mapping-rate", "port-overloading",
+          "port-parity", "port-step")},
     {"host", TRUE,
      KEYS("behind", "on", "address", "addresses", "routes", "run", "ready", "time-limit",
           "probe-port")},
-    {"link", TRUE, KEYS("delay", "jitter", "loss", "rate", "mtu")},
+    {"link", TRUE,
+     KEYS("delay", "jitter", "loss", "loss-burst", "loss-mask", "duplicate", "reorder", "rate",
+          "queue", "mtu")},
     {"step", TRUE, KEYS("at", "do")},
     {"expect", FALSE, NULL, 0},
 };
@@ -264,7 +269,7 @@ static PlTopology *build(const char *path, const char *text, gsize length, gbool
         !read_insides(topology, ini, error) || !pl_build_attach(topology, ini, error) ||
         !pl_build_graph(topology, ini, error) || !pl_build_links(topology, ini, error) ||
         !pl_build_steps(topology, ini, error) || !pl_build_addresses(topology, ini, error) ||
-        !pl_build_nats(topology, ini, error) || !pl_build_expects(topology, ini, error) ||
+        !pl_build_words(topology, ini, error) || !pl_build_nats(topology, ini, error) || !pl_build_expects(topology, ini, error) ||
         (loaded && !check_rules(topology, ini, error)))
         return NULL;
     return g_steal_pointer(&topology);

@@ -6,28 +6,6 @@
 #include "topology/units.h"
 #include "topology/words.h"
 
-static gboolean read_link(const PlIni *ini, const char *group, PlLink *link, GError **error)
-{
-    const char *loss = pl_ini_get(ini, group, "loss"), *rate = pl_ini_get(ini, group, "rate");
-
-    if (!pl_ini_duration(ini, group, "delay", 0, 60 * PL_NS_PER_S, &link->delay_ns, error) ||
-        !pl_ini_duration(ini, group, "jitter", 0, 60 * PL_NS_PER_S, &link->jitter_ns, error) ||
-        !pl_ini_number(ini, group, "mtu", 576, 9000, &link->mtu_bytes, error))
-        return FALSE;
-    if (link->jitter_ns > link->delay_ns)
-        return pl_ini_fail(ini, group, "jitter", error,
-                           "more than the delay that it varies (expected at most the delay)");
-    if (loss && !pl_percent_parse(loss, &link->loss_ppm))
-        return pl_ini_fail(ini, group, "loss", error,
-                           "bad share \"%s\" (expected 0%% to 100%%, such as 1%% or 0.25%%)", loss);
-    if (rate && (!pl_rate_parse(rate, &link->rate_bps) || link->rate_bps < 1000))
-        return pl_ini_fail(ini, group, "rate", error,
-                           "bad rate \"%s\" (expected 1kbit to 100gbit, with unit bit, kbit, mbit "
-                           "or gbit)",
-                           rate);
-    return TRUE;
-}
-
 /* Fails because no attachment has this label. */
 static gboolean no_label(const PlTopology *topology, const PlIni *ini, const char *group,
                          const char *key, const char *label, GError **error)
@@ -64,7 +42,7 @@ gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error)
         attachment = pl_topology_attachment(topology, groups[i] + 5);
         if (!attachment)
             return no_label(topology, ini, groups[i], NULL, groups[i] + 5, error);
-        if (!read_link(ini, groups[i], &attachment->link, error))
+        if (!pl_build_link(ini, groups[i], &attachment->link, error))
             return FALSE;
     }
     return TRUE;

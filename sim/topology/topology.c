@@ -7,6 +7,8 @@
 
 #include "topology/build.h"
 
+#define MTU_DEFAULT 1500 /* Ethernet: RFC 894 */
+
 G_DEFINE_QUARK(pl - error - quark, pl_error)
 
 void pl_error_set_errno(GError **error, const char *what, int errnum)
@@ -175,6 +177,27 @@ PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *lab
         }
     }
     return NULL;
+}
+
+gboolean pl_network_is_cable(const PlNetwork *network)
+{
+    const GPtrArray *members = network->attachments;
+
+    return members->len == 2 &&
+           (((const PlAttachment *)members->pdata[0])->node->kind == PL_NODE_HOST ||
+            ((const PlAttachment *)members->pdata[1])->node->kind == PL_NODE_HOST);
+}
+
+static unsigned mtu_of(const PlAttachment *attachment)
+{
+    return attachment && attachment->link.mtu_bytes ? attachment->link.mtu_bytes : MTU_DEFAULT;
+}
+
+unsigned pl_network_mtu(const PlNetwork *network, const PlAttachment *attachment)
+{
+    if (pl_network_is_cable(network))
+        return MIN(mtu_of(network->attachments->pdata[0]), mtu_of(network->attachments->pdata[1]));
+    return mtu_of(attachment);
 }
 
 gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address)

@@ -88,9 +88,23 @@ typedef enum {
     PL_READY_TCP,     /* when it listens on TCP ready_port */
 } PlReady;
 
+/* libpinhole's own programs, which an engine knows by these words. */
+typedef enum {
+    PL_WORD_NONE, /* any other program */
+    PL_WORD_HUB,
+    PL_WORD_CLASSIFY,
+    PL_WORD_NODE,
+} PlWord;
+
 /* The program of a host. */
 typedef struct PlProgram {
-    char **argv; /* NULL: the host runs nothing */
+    /* NULL: the host runs nothing. Of `hub` and `classify` the word, and all that is below, as
+     * arguments. */
+    char **argv;
+    PlWord word;
+    PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` asks; with ports */
+    unsigned n_addresses;
+    uint16_t second_port; /* of a hub's addresses */
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;
@@ -195,6 +209,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlTopology, pl_topology_free)
 char *pl_topology_print(const PlTopology *topology);
 
 PlNode *pl_topology_node(const PlTopology *topology, const char *name);
+/* The hosts that run programs, in the order in which these start: hubs first, then the others, both
+ * in file order. Borrowed nodes in a new array. */
+GPtrArray *pl_topology_programs(const PlTopology *topology);
 PlNetwork *pl_topology_network(const PlTopology *topology, const char *name);
 PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *label);
 
@@ -215,12 +232,21 @@ static inline PlAttachment *pl_nat_outside(const PlNode *nat)
  */
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
 
+/* Where a host's packets to the outermost network leave it: the attachment with the default route;
+ * one to the outermost network itself if it has that. */
+const PlAttachment *pl_topology_way_out(const PlTopology *topology, const PlNode *host);
+
 /*
  * Where a forward leads, when that is a host with nothing else between the NAT and it; else NULL:
  * nobody can stand there and say whether it arrives.
  */
 const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *nat,
                                      const PlForward *forward);
+
+/* The keys of the quirks that are set, and of the impairments but `mtu`: static strings in a new
+ * array. */
+GPtrArray *pl_quirks_names(const PlQuirks *quirks);
+GPtrArray *pl_link_names(const PlLink *link);
 
 /* One entry of a routing table. */
 typedef struct PlRoute {
@@ -237,6 +263,15 @@ typedef struct PlRoute {
  */
 GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
                            const PlNode *node);
+
+/* Of two members with a host among them: one cable, and nobody else ever needs to be plugged in. */
+gboolean pl_network_is_cable(const PlNetwork *network);
+/*
+ * The longest packet that leaves an interface; `attachment` is NULL for the lab's own presence. The
+ * two ends of a cable are alike: the smaller one counts. On other networks what is longer than the
+ * receiver's goes nowhere.
+ */
+unsigned pl_network_mtu(const PlNetwork *network, const PlAttachment *attachment);
 
 gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address);
 /* "192.0.2.0/24", to be freed. */

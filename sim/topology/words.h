@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Private to this room: the words themselves, indexed by their enums, for those who read them. */
+/* The words themselves, indexed by their enums, for those who read them. */
 #pragma once
 
 #include "topology/axes.h"

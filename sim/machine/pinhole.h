@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libpinhole's own programs as processes: `pinhole`, which stands beside this program. */
+#pragma once
+
+#include "topology/topology.h"
+
+/* The command line of a program that a bare word names; to be freed. NULL with an error when there
+ * is no such program beside this one. */
+char **pl_pinhole_command(const PlProgram *program, GError **error);
+
+/* The files that it needs and that may lie anywhere: itself and the library, as far as they are
+ * there. NULL-terminated, to be freed. */
+char **pl_pinhole_files(void);

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What hosts run. Of libpinhole's own programs, which are known by a bare word, nothing is left to
+ * a default: whom they serve and ask stands in the topology, for engines that run no processes.
+ */
+#include <pinhole/hub.h>
+#include <string.h>
+
+#include "topology/build.h"
+#include "topology/units.h"
+
+/* A classification gives up by itself after 30 s. */
+#define LIMIT_NS          (10 * PL_NS_PER_S)
+#define LIMIT_CLASSIFY_NS (40 * PL_NS_PER_S)
+
+static PlWord word_of(const char *program)
+{
+    static const char *const words[] = {
+        [PL_WORD_HUB] = "hub", [PL_WORD_CLASSIFY] = "classify", [PL_WORD_NODE] = "node"};
+
+    for (gsize i = PL_WORD_HUB; i < G_N_ELEMENTS(words); i++)
+        if (strcmp(words[i], program) == 0)
+            return (PlWord)i;
+    return PL_WORD_NONE;
+}
+
+/* What is true of a program when the file says nothing. */
+static void set_defaults(PlProgram *program)
+{
+    program->time_limit_ns = LIMIT_NS;
+    program->ready = PL_READY_STARTED;
+    if (program->word == PL_WORD_HUB) {
+        program->ready = PL_READY_LINE;
+        program->ready_text = g_strdup("ready");
+    } else if (program->word == PL_WORD_CLASSIFY) {
+        program->ready = PL_READY_EXIT;
+        program->time_limit_ns = LIMIT_CLASSIFY_NS;
+    }
+}
+
+/* "started", "exit", "line TEXT", "udp PORT" or "tcp PORT". */
+static gboolean read_ready(const PlIni *ini, const char *group, PlProgram *program, GError **error)
+{
+    const char *text = pl_ini_get(ini, group, "ready");
+
+    if (!text)
+        return TRUE;
+    g_clear_pointer(&program->ready_text, g_free);
+    if (strcmp(text, "started") == 0) {
+        program->ready = PL_READY_STARTED;
+    } else if (strcmp(text, "exit") == 0) {
+        program->ready = PL_READY_EXIT;
+    } else if (g_str_has_prefix(text, "line ")) {
+        program->ready = PL_READY_LINE;
+        program->ready_text = g_strstrip(g_strdup(text + 5));
+    } else if (g_str_has_prefix(text, "udp ") && pl_port_parse(text + 4, &program->ready_port)) {
+        program->ready = PL_READY_UDP;
+    } else if (g_str_has_prefix(text, "tcp ") && pl_port_parse(text + 4, &program->ready_port)) {
+        program->ready = PL_READY_TCP;
+    } else {
+        return pl_ini_fail(ini, group, "ready", error,
+                           "bad readiness \"%s\" (expected started, exit, line TEXT, udp PORT or "
+                           "tcp PORT)",
+                           text);
+    }
+    return TRUE;
+}
+
+gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error)
+{
+    g_autofree char *group = pl_build_group(host);
+    const char *run = pl_ini_get(ini, group, "run");
+    PlProgram *program = &host->program;
+    g_autoptr(GError) cause = NULL;
+
+    if (!run) {
+        const char *const needy[] = {"ready", "time-limit"};
+
+        for (gsize i = 0; i < G_N_ELEMENTS(needy); i++)
+            if (pl_ini_get(ini, group, needy[i]))
+                return pl_ini_fail(ini, group, needy[i], error,
+                                   "there is no program that this is about (expected run)");
+        return TRUE;
+    }
+    if (!g_shell_parse_argv(run, NULL, &program->argv, &cause))
+        return pl_ini_fail(ini, group, "run", error,
+                           "not a command line: %s (expected a program "
+                           "and its arguments, quoted as for a shell)",
+                           cause->message);
+    if (!*program->argv[0])
+        return pl_ini_fail(ini, group, "run", error,
+                           "the program's name is empty (expected a program and its arguments)");
+    program->word = word_of(program->argv[0]);
+    set_defaults(program);
+    return read_ready(ini, group, program, error) &&
+           pl_ini_duration(ini, group, "time-limit", 1000000, 3600 * PL_NS_PER_S,
+                           &program->time_limit_ns, error);
+}
+
+/* The value of the option that *argument is, "--name VALUE" or "--name=VALUE", and *argument moved
+ * on behind it; NULL when it is not that option. */
+static const char *take_option(char ***argument, const char *name)
+{
+    const char *word = **argument;
+    gsize length = strlen(name);
+
+    if (strncmp(word, name, length) != 0 || (word[length] != '\0' && word[length] != '='))
+        return NULL;
+    ++*argument;
+    if (word[length] == '=')
+        return word + length + 1;
+    return **argument ? *(*argument)++ : "";
+}
+
+static gboolean is_own(const PlNode *host, const PhAddress *address)
+{
+    for (unsigned i = 0; i < host->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
+
+        for (unsigned k = 0; k < attachment->addresses->len; k++)
+            if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
+                return TRUE;
+    }
+    return FALSE;
+}
+
+/* ADDR or ADDR:PORT, one of the host's own. */
+static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, const char *text,
+                           GError **error)
+{
+    PlProgram *program = &host->program;
+    PhAddress address, *first = &program->addresses[0];
+
+    if (!ph_address_parse(text, &address) || !is_own(host, &address))
+        return pl_ini_fail(ini, group, "run", error,
+                           "--listen \"%s\" (expected an address of %s, or one with :PORT)", text,
+                           host->name);
+    if (address.port == 0)
+        address.port = PH_HUB_PORT;
+    if (program->n_addresses == G_N_ELEMENTS(program->addresses))
+        return pl_ini_fail(ini, group, "run", error,
+                           "one address too many: --listen %s (expected two at most)", text);
+    if (program->n_addresses && (first->port != address.port || ph_address_equal(first, &address)))
+        return pl_ini_fail(ini, group, "run", error,
+                           "--listen %s (expected another address, with port %u as before)", text,
+                           first->port);
+    program->addresses[program->n_addresses++] = address;
+    return TRUE;
+}
+
+/* The first ones that it has. */
+static void listen_anywhere(PlNode *host)
+{
+    PlProgram *program = &host->program;
+
+    for (unsigned i = 0; i < host->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
+
+        for (unsigned k = 0; k < attachment->addresses->len &&
+                             program->n_addresses < G_N_ELEMENTS(program->addresses);
+             k++) {
+            PhAddress address = g_array_index(attachment->addresses, PhAddress, k);
+
+            address.port = PH_HUB_PORT;
+            program->addresses[program->n_addresses++] = address;
+        }
+    }
+}
+
+/* The command line with all that was chosen. */
+static void complete(PlProgram *program)
+{
+    gboolean hub = program->word == PL_WORD_HUB;
+    GPtrArray *words = g_ptr_array_new();
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    g_ptr_array_add(words, g_strdup(program->argv[0]));
+    for (unsigned i = 0; i < program->n_addresses; i++) {
+        g_ptr_array_add(words, g_strdup(hub ? "--listen" : "--server"));
+        g_ptr_array_add(words, g_strdup(ph_address_format(&program->addresses[i], text)));
+    }
+    if (hub) {
+        g_ptr_array_add(words, g_strdup("--second-port"));
+        g_ptr_array_add(words, g_strdup_printf("%u", program->second_port));
+    }
+    g_ptr_array_add(words, NULL);
+    g_strfreev(program->argv);
+    program->argv = (char **)g_ptr_array_free(words, FALSE);
+}
+
+static gboolean build_hub(PlNode *host, const PlIni *ini, const char *group, GError **error)
+{
+    PlProgram *program = &host->program;
+    uint16_t port;
+
+    for (char **argument = program->argv + 1; *argument;) {
+        const char *word = *argument, *value;
+
+        if ((value = take_option(&argument, "--listen"))) {
+            if (!add_listen(ini, group, host, value, error))
+                return FALSE;
+        } else if ((value = take_option(&argument, "--second-port"))) {
+            if (!pl_port_parse(value, &program->second_port))
+                return pl_ini_fail(ini, group, "run", error,
+                                   "--second-port \"%s\" (expected a port, 1 to 65535)", value);
+        } else {
+            return pl_ini_fail(ini, group, "run", error,
+                               "hub does not take \"%s\" (expected --listen ADDRESS[:PORT], or "
+                               "--second-port PORT)",
+                               word);
+        }
+    }
+    if (program->n_addresses == 0)
+        listen_anywhere(host);
+    port = program->addresses[0].port;
+    if (program->second_port == 0)
+        program->second_port = port == G_MAXUINT16 ? port - 1 : port + 1;
+    if (program->second_port == port)
+        return pl_ini_fail(ini, group, "run", error,
+                           "--second-port %u is the first one, too (expected another)", port);
+    complete(program);
+    return TRUE;
+}
+
+/* HOST or HOST:PORT, HOST an address or the name of a host. */
+static gboolean read_server(const PlTopology *topology, const PlIni *ini, const char *group,
+                            const char *text, PhAddress *ret_server, GError **error)
+{
+    const char *colon = strchr(text, ':');
+    g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
+    const PlNode *host = pl_topology_node(topology, name);
+    PhAddress address;
+    uint16_t port = 0;
+
+    if (ph_address_parse(text, &address) && address.family == PH_FAMILY_IPV4) {
+        if (address.port == 0)
+            address.port = PH_HUB_PORT;
+        *ret_server = address;
+        return TRUE;
+    }
+    if (!host || host->kind != PL_NODE_HOST || (colon && !pl_port_parse(colon + 1, &port)))
+        return pl_ini_fail(ini, group, "run", error,
+                           "--server \"%s\" (expected a host of this file, or an address; with "
+                           ":PORT perhaps)",
+                           text);
+    if (host->program.word == PL_WORD_HUB) {
+        *ret_server = host->program.addresses[0];
+    } else {
+        const PlAttachment *attachment = g_ptr_array_index(host->attachments, 0);
+
+        *ret_server = g_array_index(attachment->addresses, PhAddress, 0);
+        ret_server->port = PH_HUB_PORT;
+    }
+    if (port)
+        ret_server->port = port;
+    return TRUE;
+}
+
+static const PlNode *first_hub(const PlTopology *topology)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        if (node->program.word == PL_WORD_HUB)
+            return node;
+    }
+    return NULL;
+}
+
+static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *ini,
+                               const char *group, GError **error)
+{
+    PlProgram *program = &host->program;
+    const PlNode *hub = first_hub(topology);
+
+    for (char **argument = program->argv + 1; *argument;) {
+        const char *word = *argument, *server = take_option(&argument, "--server");
+
+        if (!server)
+            return pl_ini_fail(ini, group, "run", error,
+                               "classify does not take \"%s\" (expected --server HOST[:PORT])",
+                               word);
+        if (!read_server(topology, ini, group, server, &program->addresses[0], error))
+            return FALSE;
+        program->n_addresses = 1;
+    }
+    if (program->n_addresses == 0) {
+        if (!hub)
+            return pl_ini_fail(ini, group, "run", error,
+                               "there is nobody to ask (expected a host with run = hub, or "
+                               "--server HOST[:PORT])");
+        program->addresses[0] = hub->program.addresses[0];
+        program->n_addresses = 1;
+    }
+    complete(program);
+    return TRUE;
+}
+
+gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error)
+{
+    /* Hubs first, since they are asked. */
+    for (PlWord word = PL_WORD_HUB; word <= PL_WORD_CLASSIFY; word++) {
+        for (unsigned i = 0; i < topology->nodes->len; i++) {
+            PlNode *node = g_ptr_array_index(topology->nodes, i);
+            g_autofree char *group = pl_build_group(node);
+
+            if (node->program.word == word &&
+                !(word == PL_WORD_HUB ? build_hub(node, ini, group, error)
+                                      : build_classify(topology, node, ini, group, error)))
+                return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+GPtrArray *pl_topology_programs(const PlTopology *topology)
+{
+    GPtrArray *programs = g_ptr_array_new();
+    gint n_hubs = 0;
+
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        if (node->program.word == PL_WORD_HUB)
+            g_ptr_array_insert(programs, n_hubs++, node);
+        else if (node->program.argv)
+            g_ptr_array_add(programs, node);
+    }
+    return programs;
+}
