@@ -126,8 +126,34 @@ void ph_classifier_socket_failed(PhClassifier *c, uint32_t socket, uint64_t now)
     ph_classify_advance(c);
 }
 
+static void write_report(PhClassifier *c, PhTransmit *ret_transmit)
+{
+    PhStunTransaction transaction;
+    PhStunWriter writer;
+    uint8_t id[12];
+
+    ph_random_bytes(&c->random, id, sizeof(id));
+    transaction = ph_stun_transaction(id);
+    ph_stun_write_begin(&writer, c->buffer, sizeof(c->buffer), PH_STUN_INDICATION, PH_STUN_BINDING,
+                        &transaction);
+    ph_stun_write_u32(&writer, PH_STUN_NAT_CLASS, c->result.nat_class);
+    *ret_transmit = (PhTransmit){
+        .path = {PH_TRANSPORT_UDP, c->sockets[PH_AT_DATA].id, c->config.server},
+        .bytes = c->buffer,
+        .length = ph_stun_write_end(&writer),
+    };
+    c->report = false;
+    if (!c->config.has_socket)
+        c->sockets[PH_AT_DATA].state = PH_SOCKET_DONE;
+}
+
 bool ph_classifier_poll_transmit(PhClassifier *c, PhTransmit *ret_transmit)
 {
+    if (c->report) {
+        write_report(c, ret_transmit);
+        c->counters.sent++;
+        return true;
+    }
     for (unsigned i = 0; i < PH_X_N; i++) {
         PhExchange *exchange = &c->exchanges[i];
 
@@ -144,9 +170,15 @@ bool ph_classifier_poll_transmit(PhClassifier *c, PhTransmit *ret_transmit)
     return false;
 }
 
+/* The socket that sends the report is closed last; the result comes after that. */
+static bool is_leaving(const PhClassifier *c)
+{
+    return c->report || (c->config.report && c->sockets[PH_AT_DATA].state == PH_SOCKET_DONE);
+}
+
 bool ph_classifier_poll_event(PhClassifier *c, PhClassification *ret_classification)
 {
-    if (c->phase != PH_PHASE_DONE || c->polled)
+    if (c->phase != PH_PHASE_DONE || c->polled || is_leaving(c))
         return false;
     c->polled = true;
     *ret_classification = c->result;
@@ -191,6 +223,14 @@ static bool receive(PhClassifier *c, const PhPath *path, const PhStunMessage *me
     return receive_hairpin(c, path, message);
 }
 
+/* Where so much as this comes through, UDP is not blocked. It can be forged, and tells no more. */
+static void note_babble(PhClassifier *c, const PhPath *path)
+{
+    if (path->transport == PH_TRANSPORT_UDP && path->socket == c->sockets[PH_AT_DATA].id &&
+        ph_address_equal(&path->remote, &c->config.server))
+        c->babbles = true;
+}
+
 bool ph_classifier_handle_datagram(PhClassifier *c, const PhPath *path, const uint8_t *bytes,
                                    size_t length, uint64_t now)
 {
@@ -200,6 +240,7 @@ bool ph_classifier_handle_datagram(PhClassifier *c, const PhPath *path, const ui
     if (c->phase == PH_PHASE_DONE || path->transport != PH_TRANSPORT_UDP ||
         ph_stun_read(bytes, length, &message) != PH_STUN_OK || !receive(c, path, &message)) {
         c->counters.foreign++;
+        note_babble(c, path);
         return false;
     }
     c->counters.answers++;
@@ -231,7 +272,7 @@ uint64_t ph_classifier_next_timeout(const PhClassifier *c)
     uint64_t next = c->start_ns + PH_CLASSIFIER_DEADLINE_NS;
 
     if (c->phase == PH_PHASE_DONE)
-        return UINT64_MAX;
+        return is_leaving(c) ? c->now : UINT64_MAX;
     next = c->wake_ns < next ? c->wake_ns : next;
     for (unsigned i = 0; i < PH_X_N; i++) {
         uint64_t due = ph_exchange_next_timeout(&c->exchanges[i]);

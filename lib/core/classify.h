@@ -48,7 +48,8 @@ enum {
     PH_X_SAMPLE,
     PH_X_HAIRPIN = PH_X_SAMPLE + PH_CLASSIFY_SAMPLES,
     PH_X_RECHECK,
-    PH_X_ROUND,
+    PH_X_ALIVE, /* whether those that were to answer from elsewhere are there still: [test] */
+    PH_X_ROUND = PH_X_ALIVE + PH_TEST_PORT + 1,
     PH_X_N = PH_X_ROUND + PH_CLASSIFY_ROUNDS_MAX * PH_TEST_N,
 };
 
@@ -97,7 +98,10 @@ struct PhClassifier {
     PhExchange exchanges[PH_X_N];
     PhAddress reflector[2][2]; /* its four sockets, as far as they exist */
     const char *one_address;   /* why it has not all four; NULL: it has */
-    bool unreachable, polled, samples_at_once;
+    bool unreachable;          /* ICMP said so */
+    bool babbles;              /* something that is no answer came from there */
+    bool report;               /* to be sent: it is done, but for this */
+    bool polled, samples_at_once;
     unsigned sample, rounds;
     uint64_t round_ns; /* when the last round began */
     PhAddress hairpin_source;
@@ -120,14 +124,22 @@ const PhClassifySocket *ph_classify_socket_of(const PhClassifier *c, unsigned ex
 /* classify_phases.c */
 /* Does what can be done now. */
 void ph_classify_advance(PhClassifier *c);
-/* Ends it with what is known. */
+/* Ends it with what is known, but for the report. */
 void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why);
 /* How long an answer may take, from what was measured. */
 uint64_t ph_classify_patience(const PhClassifier *c);
+/* That of a request that is to be answered. */
+PhSchedule ph_classify_schedule(const PhClassifier *c);
 
 /* classify_mapping.c */
 /* The reflector's other sockets, from its first answer. */
 void ph_classify_reflector(PhClassifier *c);
+/*
+ * Whether an address that the reflector names may be sent to. What it says is all that we have, but
+ * none can be at loopback or a group's address; and one on the internet has no business in
+ * somebody's private network: whoever names that would have us send packets there.
+ */
+bool ph_classify_may_ask(const PhClassifier *c, const PhAddress *address);
 /* Judges both rounds as far as they have come. */
 void ph_classify_mapping(PhClassifier *c);
 /* Something on the way translates; or may, for all that is known. */

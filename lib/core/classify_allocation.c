@@ -21,10 +21,10 @@
  * looks for an order. */
 static const unsigned firsts[] = {
     PH_X_MAPPING,    PH_X_REPEAT,     PH_X_SAMPLE + 0, PH_X_SAMPLE + 1, PH_X_SAMPLE + 2,
-    PH_X_SAMPLE + 3, PH_X_SAMPLE + 4, PH_X_FILTER,     PH_X_HAIRPIN,
+    PH_X_SAMPLE + 3, PH_X_SAMPLE + 4, PH_X_HAIRPIN,    PH_X_FILTER,
 };
 #define N_FIRSTS (sizeof(firsts) / sizeof(firsts[0]))
-#define SERIAL   7
+#define SERIAL   8
 _Static_assert(PH_CLASSIFY_SAMPLES == 5, "all of them stand in the list");
 
 static void count_kept(const PhClassifier *c, unsigned *ret_n, unsigned *ret_kept)
@@ -176,6 +176,6 @@ void ph_classify_allocation(PhClassifier *c)
     else if (n >= POOL_ENOUGH)
         result->pooling = PH_POOLING_PAIRED;
     else
-        result->why.pooling = "too few mappings could be made";
+        result->why.pooling = "too few mappings were made to tell";
     judge_ports(c, mapped, n);
 }

@@ -6,18 +6,33 @@
 
 #include "classify.h"
 
-static bool is_usable(const PhAddress *address, const PhAddress *first)
+/* RFC 1918, RFC 6598 §7, RFC 3927, loopback; RFC 4193, RFC 4291 §2.5.6 and §2.5.3. */
+static bool is_private(const PhAddress *address)
+{
+    static const uint8_t loopback[16] = {[15] = 1};
+    const uint8_t *b = address->bytes;
+
+    if (address->family == PH_FAMILY_IPV4)
+        return b[0] == 10 || b[0] == 127 || (b[0] == 172 && (b[1] & 0xf0) == 16) ||
+               (b[0] == 192 && b[1] == 168) || (b[0] == 100 && (b[1] & 0xc0) == 64) ||
+               (b[0] == 169 && b[1] == 254);
+    return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) ||
+           memcmp(b, loopback, sizeof(loopback)) == 0;
+}
+
+bool ph_classify_may_ask(const PhClassifier *c, const PhAddress *address)
 {
     static const uint8_t zero[16];
+    const PhAddress *server = &c->config.server;
     uint8_t lead = address->bytes[0];
 
-    if (address->family != first->family || address->port == 0 ||
+    if (address->family != server->family || address->port == 0 ||
         memcmp(address->bytes, zero, sizeof(zero)) == 0)
         return false;
-    /* A reflector cannot be at loopback, nor at a group's address: whoever says so has us send
-     * packets there. */
+    if (is_private(address) && !is_private(server))
+        return false;
     if (address->family == PH_FAMILY_IPV4)
-        return lead != 0 && lead < 224 && (lead != 127 || first->bytes[0] == 127);
+        return lead != 0 && lead < 224 && (lead != 127 || server->bytes[0] == 127);
     return lead != 0xff;
 }
 
@@ -27,7 +42,7 @@ void ph_classify_reflector(PhClassifier *c)
     const PhAddress *server = &c->config.server, *other = &first->other;
 
     c->reflector[0][0] = *server;
-    if (is_usable(other, server) && !ph_address_equal_host(other, server)) {
+    if (ph_classify_may_ask(c, other) && !ph_address_equal_host(other, server)) {
         if (other->port != server->port) {
             c->reflector[0][1] = c->reflector[1][0] = *server;
             c->reflector[0][1].port = other->port;

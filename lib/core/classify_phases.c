@@ -36,10 +36,11 @@
 #define PATIENCE_MAX_NS (1000 * PH_MS)
 
 static const char why_no_socket[] = "no socket could be opened";
+static const char why_nonsense[] = "the reflector answers nonsense";
 
 uint64_t ph_classify_patience(const PhClassifier *c)
 {
-    return ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, RTO_MIN_NS, PATIENCE_MAX_NS);
+    return ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, /* min_ns= */ 0, PATIENCE_MAX_NS);
 }
 
 static PhSchedule schedule_of(const PhClassifier *c, unsigned copies)
@@ -47,6 +48,11 @@ static PhSchedule schedule_of(const PhClassifier *c, unsigned copies)
     uint64_t rto = ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, RTO_MIN_NS, RTO_MAX_NS);
 
     return (PhSchedule){.copies = copies, .first_ns = rto, .last_ns = LAST_RTOS * rto};
+}
+
+PhSchedule ph_classify_schedule(const PhClassifier *c)
+{
+    return schedule_of(c, COPIES);
 }
 
 static bool is_over(const PhClassifier *c, unsigned exchange)
@@ -108,8 +114,12 @@ void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why)
     fill_reasons(&c->result);
     if (nat_class != PH_CLASS_UNKNOWN && nat_class != PH_CLASS_UDP_BLOCKED)
         c->result.why.nat_class = NULL;
-    for (unsigned i = 0; i < PH_AT_N; i++)
-        let_socket_go(c, i);
+    /* Who never answered has no use for it. */
+    c->report = c->config.report && ph_classify_answered(c, PH_X_MAPPING);
+    for (unsigned i = 0; i < PH_AT_N; i++) {
+        if (i != PH_AT_DATA || !c->report)
+            let_socket_go(c, i);
+    }
     for (unsigned i = 0; i < PH_X_N; i++) {
         c->exchanges[i].state = PH_EXCHANGE_IDLE;
         c->exchanges[i].pending = false;
@@ -166,7 +176,7 @@ static bool begin_first(PhClassifier *c)
 
 static void ask_all(PhClassifier *c, unsigned first, unsigned from, unsigned socket)
 {
-    PhSchedule schedule = schedule_of(c, COPIES);
+    PhSchedule schedule = ph_classify_schedule(c);
 
     for (unsigned i = from; i < 4; i++) {
         if (c->reflector[i / 2][i % 2].family != PH_FAMILY_NONE)
@@ -186,10 +196,12 @@ static bool end_first(PhClassifier *c)
         ph_classify_finish(c, PH_CLASS_UNKNOWN, "the reflector refuses to answer");
         return true;
     case PH_EXCHANGE_NONSENSE:
-        ph_classify_finish(c, PH_CLASS_UNKNOWN, "the reflector answers nonsense");
+        ph_classify_finish(c, PH_CLASS_UNKNOWN, why_nonsense);
         return true;
     case PH_EXCHANGE_SILENT:
-        if (c->unreachable)
+        if (c->babbles)
+            ph_classify_finish(c, PH_CLASS_UNKNOWN, why_nonsense);
+        else if (c->unreachable)
             ph_classify_finish(
                 c, PH_CLASS_UNKNOWN,
                 "nobody listens where the reflector should be, or a firewall rejects UDP");
@@ -212,7 +224,7 @@ static bool end_first(PhClassifier *c)
 /* The filter's socket makes its contact meanwhile. */
 static void contact_filter(PhClassifier *c)
 {
-    PhSchedule schedule = schedule_of(c, COPIES);
+    PhSchedule schedule = ph_classify_schedule(c);
 
     if (c->sockets[PH_AT_FILTER].state == PH_SOCKET_READY &&
         c->exchanges[PH_X_FILTER].state == PH_EXCHANGE_IDLE)
@@ -246,7 +258,7 @@ static bool step_repeat(PhClassifier *c)
     if (is_coming(c, PH_AT_REPEAT))
         return false;
     if (c->sockets[PH_AT_REPEAT].state == PH_SOCKET_READY) {
-        PhSchedule schedule = schedule_of(c, COPIES);
+        PhSchedule schedule = ph_classify_schedule(c);
 
         if (c->exchanges[PH_X_REPEAT].state == PH_EXCHANGE_IDLE) {
             ph_classify_ask(c, PH_X_REPEAT, PH_AT_REPEAT, &c->reflector[0][0], &schedule);
@@ -336,7 +348,7 @@ static bool step_hairpin(PhClassifier *c)
 
 static bool step_silence(PhClassifier *c)
 {
-    PhSchedule schedule = schedule_of(c, COPIES);
+    PhSchedule schedule = ph_classify_schedule(c);
     bool rounds_over;
 
     if (c->exchanges[PH_X_RECHECK].state == PH_EXCHANGE_IDLE) {
@@ -347,7 +359,8 @@ static bool step_silence(PhClassifier *c)
     rounds_over = !ph_classify_answered(c, PH_X_FILTER) || ph_classify_silence_step(c);
     if (rounds_over)
         c->wake_ns = UINT64_MAX;
-    if (!rounds_over || !is_over(c, PH_X_RECHECK))
+    if (!rounds_over || !is_over(c, PH_X_RECHECK) || !is_over(c, PH_X_ALIVE + PH_TEST_BOTH) ||
+        !is_over(c, PH_X_ALIVE + PH_TEST_PORT))
         return false;
     judge(c);
     return true;

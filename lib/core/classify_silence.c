@@ -4,11 +4,12 @@
  *
  * They are made in rounds. A round sends every test that nothing has come of, and then a control,
  * which must be answered. A test has stayed silent when it was silent in three rounds whose
- * controls were answered; in six to nine where packets are known to get lost.
+ * controls were answered; in six to nine where packets are known to get lost. Whoever should have
+ * answered must be there still: that is asked together with the last rounds.
  *
- *     round -(pace)-> round -(pace)-> round -(twice the patience)-> enough? --> over
- *       ^                                                             |
- *       +-------------------------------------------------------------+
+ *     round -(pace)-> round -(pace)-> round -(listen)-> enough? --> over
+ *       ^                                                  |
+ *       +--------------------------------------------------+
  *
  * Whatever comes before all is over counts, however late.
  */
@@ -19,7 +20,11 @@
 #define ROUNDS_LOSSY 5
 #define ROUNDS_MOST  9
 
-#define PACE_NS (25 * PH_MS)
+/* Between rounds: a quarter of the patience, and time for other packets to get out of the way. */
+#define PACE_NS (5 * PH_MS)
+/* After the last one: the patience twice, or once and what a busy router or radio takes now and
+ * then, though no answer before has shown it. */
+#define MARGIN_NS (25 * PH_MS)
 
 #define ERROR_UNKNOWN_ATTRIBUTE 420 /* RFC 8489 §14.8 */
 
@@ -37,7 +42,9 @@ static bool is_possible(const PhClassifier *c, unsigned test)
         return c->reflector[0][1].family != PH_FAMILY_NONE;
     case PH_TEST_HAIRPIN_THERE:
     case PH_TEST_HAIRPIN_BACK:
-        return ph_classify_answered(c, PH_X_HAIRPIN);
+        return ph_classify_answered(c, PH_X_HAIRPIN) &&
+               ph_classify_may_ask(c, &c->exchanges[PH_X_MAPPING].mapped) &&
+               ph_classify_may_ask(c, &c->exchanges[PH_X_HAIRPIN].mapped);
     default:
         return true;
     }
@@ -126,10 +133,18 @@ static uint64_t pace(const PhClassifier *c)
     return quarter > PACE_NS ? quarter : PACE_NS;
 }
 
+/* How long the last round may stay silent. */
+static uint64_t listen_ns(const PhClassifier *c)
+{
+    uint64_t patience = ph_classify_patience(c);
+
+    return patience + (patience > MARGIN_NS ? patience : MARGIN_NS);
+}
+
 static void send_test(PhClassifier *c, unsigned test)
 {
     /* One copy; it is over with the round, but an answer is welcome later too. */
-    PhSchedule once = {.copies = 1, .last_ns = 2 * ph_classify_patience(c)};
+    PhSchedule once = {.copies = 1, .last_ns = listen_ns(c)};
     unsigned place = place_of(c->rounds, test);
     PhExchange *exchange = &c->exchanges[place];
 
@@ -156,6 +171,26 @@ static void send_test(PhClassifier *c, unsigned test)
     }
 }
 
+/* The reflector's socket that a test's answer is to come from, as the mapping test asked it. */
+static unsigned sender_of(unsigned test)
+{
+    return PH_X_MAPPING + (test == PH_TEST_BOTH ? 3U : 1U);
+}
+
+/* Asked from the data socket, which has contacted them: no filter can keep these answers out. */
+static void ask_senders(PhClassifier *c)
+{
+    PhSchedule schedule = ph_classify_schedule(c);
+
+    for (unsigned test = PH_TEST_BOTH; test <= PH_TEST_PORT; test++) {
+        unsigned sender = sender_of(test);
+
+        if (is_missing(c, test) && ph_classify_answered(c, sender))
+            ph_classify_ask(c, PH_X_ALIVE + test, PH_AT_DATA, &c->reflector[sender / 2][sender % 2],
+                            &schedule);
+    }
+}
+
 void ph_classify_round(PhClassifier *c)
 {
     for (unsigned test = 0; test < PH_TEST_N; test++) {
@@ -164,6 +199,8 @@ void ph_classify_round(PhClassifier *c)
     }
     c->rounds++;
     c->round_ns = c->now;
+    if (c->rounds >= ROUNDS)
+        ask_senders(c);
 }
 
 /* Nothing is missing any more: it has come, or was refused. */
@@ -193,21 +230,19 @@ bool ph_classify_silence_step(PhClassifier *c)
 
     if (is_all_there(c))
         return true;
-    c->wake_ns = c->round_ns + (early ? pace(c) : 2 * ph_classify_patience(c));
+    c->wake_ns = c->round_ns + (early ? pace(c) : listen_ns(c));
     if (c->now < c->wake_ns)
         return false;
     if ((!early && is_all_decided(c)) || c->rounds == PH_CLASSIFY_ROUNDS_MAX)
         return true;
     ph_classify_round(c);
-    c->wake_ns = c->now + (c->rounds < ROUNDS ? pace(c) : 2 * ph_classify_patience(c));
+    c->wake_ns = c->now + (c->rounds < ROUNDS ? pace(c) : listen_ns(c));
     return false;
 }
 
 /* Why there is no verdict on a test; NULL: there is one. */
 static const char *why_not(const PhClassifier *c, unsigned test)
 {
-    unsigned sender = PH_X_MAPPING + (test == PH_TEST_BOTH ? 3U : 1U);
-
     if (!is_possible(c, test))
         return c->one_address;
     switch (trial_of(c, test)) {
@@ -215,7 +250,8 @@ static const char *why_not(const PhClassifier *c, unsigned test)
         return NULL;
     case PH_TRIAL_SILENT:
         /* Whoever does not answer when asked there need not be able to send from there. */
-        return ph_classify_answered(c, sender)
+        return ph_classify_answered(c, sender_of(test)) &&
+                       ph_classify_answered(c, PH_X_ALIVE + test)
                    ? NULL
                    : "the reflector's other sockets do not answer, so that silence says nothing";
     case PH_TRIAL_REFUSED:
@@ -265,6 +301,10 @@ void ph_classify_hairpin(PhClassifier *c)
         result->why.hairpin = result->mapping == PH_MAPPING_NONE
                                   ? "nothing is translated"
                                   : "a further socket could not be opened, or is not answered";
+        return;
+    }
+    if (!is_possible(c, PH_TEST_HAIRPIN_THERE)) {
+        result->why.hairpin = "the external address that the reflector names cannot be one";
         return;
     }
     switch (trial_of(c, PH_TEST_HAIRPIN_THERE)) {

@@ -147,6 +147,19 @@ static void step_slot(PhLifetime *lifetime, unsigned i, uint64_t now)
         slot->state = judge_probe(lifetime, slot, i);
 }
 
+/* What is gone after a while is gone after a longer one: the rest need not be waited for. */
+static void abandon_longer(PhLifetime *lifetime, unsigned gone)
+{
+    for (unsigned i = gone + 1; i < PH_LIFETIME_STEPS; i++) {
+        Slot *slot = &lifetime->slots[i];
+
+        if (slot->state < SLOT_MAKING || slot->state > SLOT_PROBING)
+            continue;
+        slot->contact = slot->probe = slot->control = (PhExchange){0};
+        slot->state = SLOT_UNSURE;
+    }
+}
+
 static void advance(PhLifetime *lifetime, uint64_t now)
 {
     bool over = true;
@@ -157,14 +170,16 @@ static void advance(PhLifetime *lifetime, uint64_t now)
     step_slot(lifetime, HELPER, now);
     for (unsigned i = 0; i < PH_LIFETIME_STEPS && lifetime->result.gone_ns == 0; i++) {
         step_slot(lifetime, i, now);
-        if (lifetime->slots[i].state == SLOT_ALIVE)
+        if (lifetime->slots[i].state == SLOT_ALIVE) {
             lifetime->result.alive_ns = STEP_NS(i);
-        else if (lifetime->slots[i].state == SLOT_GONE)
+        } else if (lifetime->slots[i].state == SLOT_GONE) {
             lifetime->result.gone_ns = STEP_NS(i);
-        else if (lifetime->slots[i].state != SLOT_UNUSED && lifetime->slots[i].state != SLOT_UNSURE)
+            abandon_longer(lifetime, i);
+        } else if (lifetime->slots[i].state != SLOT_UNUSED &&
+                   lifetime->slots[i].state != SLOT_UNSURE) {
             over = false;
+        }
     }
-    /* What is gone after a while is gone after a longer one; but the shorter ones first. */
     lifetime->done = over;
     if (over && lifetime->result.alive_ns == 0 && lifetime->result.gone_ns == 0)
         lifetime->result.why = lifetime->why ? lifetime->why : "no duration was to be tried";

@@ -16,6 +16,7 @@
 
 #include "bucket.h"
 #include "bytes.h"
+#include "census.h"
 
 #define SOURCES_MIN 64
 #define SOURCES_MAX (1U << 24)
@@ -34,6 +35,7 @@ struct PhReflector {
     bool two_hosts, two_ports;
     uint64_t bytes_ns, change_ns;
     PhReflectorCounters counters;
+    PhCensus *census;
     Source sources[];
 };
 
@@ -85,6 +87,9 @@ PhReflector *ph_reflector_new(const PhReflectorConfig *config)
     if (!reflector)
         return NULL;
     reflector->config = *config;
+    reflector->census = ph_census_new(config->sources);
+    if (!reflector->census)
+        return ph_reflector_free(reflector);
     reflector->two_hosts = config->hosts[1].family != PH_FAMILY_NONE;
     reflector->two_ports = config->ports[1] != 0;
     return reflector;
@@ -92,6 +97,8 @@ PhReflector *ph_reflector_new(const PhReflectorConfig *config)
 
 PhReflector *ph_reflector_free(PhReflector *reflector)
 {
+    if (reflector)
+        ph_census_free(reflector->census);
     free(reflector);
     return NULL;
 }
@@ -255,11 +262,9 @@ static Source *source_of(PhReflector *reflector, const PhAddress *remote)
     return &reflector->sources[ph_get32(hash) & (reflector->config.sources - 1)];
 }
 
-static bool is_within_limits(PhReflector *reflector, const PhAddress *remote, size_t length,
-                             uint64_t now)
+static bool is_within_limits(PhReflector *reflector, Source *source, size_t length, uint64_t now)
 {
     const PhReflectorConfig *config = &reflector->config;
-    Source *source = source_of(reflector, remote);
 
     if (!ph_bucket_take(&source->bytes_ns, &config->source_bytes, (uint32_t)length, now)) {
         reflector->counters.limited_source++;
@@ -278,10 +283,9 @@ static bool is_changed(const Request *request)
 }
 
 /* Answers from elsewhere have limits of their own; what is refused is answered from here. */
-static void decide_change(PhReflector *reflector, Request *request, uint64_t now)
+static void decide_change(PhReflector *reflector, Source *source, Request *request, uint64_t now)
 {
     const PhReflectorConfig *config = &reflector->config;
-    Source *source = source_of(reflector, &request->path->remote);
 
     if (is_changed(request) && !is_refused(request) &&
         (!ph_bucket_take(&source->change_ns, &config->source_change, 1, now) ||
@@ -304,12 +308,32 @@ static void count_answer(PhReflectorCounters *counters, const Request *request, 
     counters->refused += is_refused(request);
 }
 
+/* False: it is none. */
+static bool take_report(PhReflector *reflector, const PhStunMessage *message,
+                        const PhAddress *remote, uint64_t now)
+{
+    PhStunAttribute attribute;
+    uint32_t nat_class, slot;
+
+    if (message->message_class != PH_STUN_INDICATION || message->method != PH_STUN_BINDING ||
+        !ph_stun_find(message, PH_STUN_NAT_CLASS, &attribute) ||
+        !ph_stun_get_u32(&attribute, &nat_class) || nat_class >= PH_CLASS_N)
+        return false;
+    slot = (uint32_t)(source_of(reflector, remote) - reflector->sources);
+    if (ph_census_vote(reflector->census, slot, (PhClass)nat_class, now))
+        reflector->counters.reports++;
+    else
+        reflector->counters.limited_reports++;
+    return true;
+}
+
 size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
                                     const uint8_t *bytes, size_t length, uint64_t now,
                                     PhPath *ret_path,
                                     uint8_t ret_bytes[static PH_REFLECTOR_ANSWER_MAX])
 {
     Request request = {.path = path};
+    Source *source;
     size_t answer;
 
     assert(is_ours(reflector, path));
@@ -323,13 +347,15 @@ size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
     }
     if (request.message.message_class != PH_STUN_REQUEST ||
         request.message.method != PH_STUN_BINDING) {
-        reflector->counters.ignored++;
+        if (!take_report(reflector, &request.message, &path->remote, now))
+            reflector->counters.ignored++;
         return 0;
     }
+    source = source_of(reflector, &path->remote);
     read_request(reflector, &request);
-    decide_change(reflector, &request, now);
+    decide_change(reflector, source, &request, now);
     answer = write_answer(reflector, &request, ret_bytes);
-    if (!is_within_limits(reflector, &path->remote, answer, now))
+    if (!is_within_limits(reflector, source, answer, now))
         return 0;
     count_answer(&reflector->counters, &request, answer);
     *ret_path = *path;
@@ -341,4 +367,10 @@ size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
 const PhReflectorCounters *ph_reflector_counters(const PhReflector *reflector)
 {
     return &reflector->counters;
+}
+
+void ph_reflector_classes(const PhReflector *reflector, uint64_t now,
+                          uint64_t ret_votes[static PH_CLASS_N])
+{
+    ph_census_count(reflector->census, now, ret_votes);
 }

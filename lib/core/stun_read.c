@@ -8,21 +8,24 @@
 
 #define FINGERPRINT_MASK 0x5354554eU /* RFC 8489 §14.7 */
 
+/* CRC-32 of ITU-T V.42, a byte at a time: what a byte does is the sum of what its bits do, so that
+ * a table of n bits is one of n - 1 twice, the second time with the highest bit's added. */
+#define CRC_1(sum) (sum), (sum) ^ 0x77073096
+#define CRC_2(sum) CRC_1(sum), CRC_1((sum) ^ 0xee0e612c)
+#define CRC_3(sum) CRC_2(sum), CRC_2((sum) ^ 0x076dc419)
+#define CRC_4(sum) CRC_3(sum), CRC_3((sum) ^ 0x0edb8832)
+#define CRC_5(sum) CRC_4(sum), CRC_4((sum) ^ 0x1db71064)
+#define CRC_6(sum) CRC_5(sum), CRC_5((sum) ^ 0x3b6e20c8)
+#define CRC_7(sum) CRC_6(sum), CRC_6((sum) ^ 0x76dc4190)
+#define CRC_8(sum) CRC_7(sum), CRC_7((sum) ^ 0xedb88320)
+
 uint32_t ph_stun_crc(const uint8_t *bytes, size_t length)
 {
-    /* CRC-32 of ITU-T V.42, four bits at a time: the polynomial times 0 to 15. */
-    static const uint32_t table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-    };
+    static const uint32_t table[256] = {CRC_8(0)};
     uint32_t crc = UINT32_MAX;
 
-    for (size_t i = 0; i < length; i++) {
-        crc ^= bytes[i];
-        crc = crc >> 4 ^ table[crc & 0xf];
-        crc = crc >> 4 ^ table[crc & 0xf];
-    }
+    for (size_t i = 0; i < length; i++)
+        crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 0xff];
     return ~crc ^ FINGERPRINT_MASK;
 }
 

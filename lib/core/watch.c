@@ -26,7 +26,7 @@ struct PhWatch {
     bool has_current, has_candidate;
     unsigned unknown;
     PhAddress seen; /* by a reflector, elsewhere than expected */
-    PhClassification current, candidate;
+    PhClassification current, candidate, told;
     PhWatchCounters counters;
 };
 
@@ -106,23 +106,24 @@ void ph_watch_reflex(PhWatch *watch, const PhAddress *mapped, uint64_t now)
     hurry(watch, now);
 }
 
-static bool has_moved(const PhWatch *watch, const PhClassification *result)
+static bool has_moved(const PhClassification *before, const PhClassification *result)
 {
-    return has_one_address(&watch->current) && has_one_address(result) &&
-           !ph_address_equal_host(&watch->current.mapped, &result->mapped);
+    return has_one_address(before) && has_one_address(result) &&
+           !ph_address_equal_host(&before->mapped, &result->mapped);
 }
 
-/* The result is believed: told if anything that matters is new. */
+/* The result is believed: told if anything that matters is not what was told last. */
 static void believe(PhWatch *watch, const PhClassification *result)
 {
-    bool news = !watch->has_current || watch->current.nat_class != result->nat_class ||
-                has_moved(watch, result);
+    bool news = !watch->has_current || watch->told.nat_class != result->nat_class ||
+                has_moved(&watch->told, result);
 
     watch->current = *result;
     watch->has_current = true;
     watch->has_candidate = false;
     watch->unknown = 0;
     if (news) {
+        watch->told = *result;
         watch->changed = true;
         watch->counters.changes++;
     }
@@ -141,7 +142,7 @@ static bool consider(PhWatch *watch, const PhClassification *result)
         believe(watch, result);
         return true;
     }
-    if (first || has_moved(watch, result)) {
+    if (first || has_moved(&watch->current, result)) {
         believe(watch, result);
         return true;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <pinhole/hub.h>
 
+#include <string.h>
+
 #include "sockets.h"
 #include "system.h"
 
@@ -56,36 +58,46 @@ static gboolean is_unspecified(const PhAddress *address)
     return ph_address_equal_host(address, &zero);
 }
 
-static gboolean choose_hosts(const PhHubConfig *config, PhFamily family,
+static gboolean choose_hosts(const PhHubConfig *config, PhFamily family, PhAddress ret_locals[2],
                              PhReflectorConfig *reflector, GError **error)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < config->n_hosts; i++) {
+        const PhAddress *advertised = &config->advertised[i];
+
         if (config->hosts[i].family != family)
             continue;
         if (is_unspecified(&config->hosts[i]))
             return refuse(error, "a hub listens on addresses of its own, not on all at once: its "
                                  "answers come from the address that was asked");
+        if (advertised->family == PH_FAMILY_NONE)
+            advertised = &config->hosts[i];
+        if (advertised->family != family || is_unspecified(advertised))
+            return refuse(error, "an address is advertised as one of the same family");
         if (n == PH_HUB_HOSTS)
             return refuse(error, "a hub has at most two addresses of one family");
-        reflector->hosts[n] = config->hosts[i];
+        ret_locals[n] = config->hosts[i];
+        reflector->hosts[n] = *advertised;
         reflector->hosts[n++].port = 0;
     }
-    if (n == 2 && ph_address_equal_host(&reflector->hosts[0], &reflector->hosts[1]))
+    if (n == 2 && (ph_address_equal_host(&ret_locals[0], &ret_locals[1]) ||
+                   ph_address_equal_host(&reflector->hosts[0], &reflector->hosts[1])))
         return refuse(error, "a hub's two addresses must not be the same");
+    if (n == 2 && reflector->ports[1] == 0)
+        return refuse(error, "a hub with two addresses has two ports");
     return TRUE;
 }
 
-static gboolean open_sockets(PhHub *hub, uint32_t family, const PhReflectorConfig *reflector,
-                             GError **error)
+static gboolean open_sockets(PhHub *hub, uint32_t family, const PhAddress locals[2],
+                             const uint16_t ports[2], GError **error)
 {
     for (uint32_t socket = 0; socket < SOCKETS; socket++) {
-        PhAddress local = reflector->hosts[socket >> 1];
+        PhAddress local = locals[socket >> 1];
 
-        if (local.family == PH_FAMILY_NONE)
+        local.port = ports[socket & 1];
+        if (local.family == PH_FAMILY_NONE || local.port == 0)
             continue;
-        local.port = reflector->ports[socket & 1];
         if (!ph_sockets_open(hub->sockets, family << FAMILY_SHIFT | socket, &local,
                              &hub->addresses[hub->n_addresses], error))
             return FALSE;
@@ -100,23 +112,24 @@ static gboolean start(PhHub *hub, const PhHubConfig *config, GError **error)
 
     if (config->n_hosts == 0 || config->n_hosts > G_N_ELEMENTS(config->hosts))
         return refuse(error, "a hub has one or two addresses of a family");
-    if (config->ports[0] == 0 || config->ports[1] == 0 || config->ports[0] == config->ports[1])
-        return refuse(error, "a hub's two ports must not be the same, nor 0");
+    if (config->ports[0] == 0 || config->ports[0] == config->ports[1])
+        return refuse(error, "a hub's two ports must not be the same, nor the first one 0");
     for (uint32_t i = 0; i < PH_HUB_FAMILIES; i++) {
         PhReflectorConfig reflector;
+        PhAddress locals[2] = {0};
 
         ph_reflector_config_init(&reflector);
         ph_seed_fill(reflector.seed);
         reflector.ports[0] = config->ports[0];
         reflector.ports[1] = config->ports[1];
-        if (!choose_hosts(config, families[i], &reflector, error))
+        if (!choose_hosts(config, families[i], locals, &reflector, error))
             return FALSE;
         if (reflector.hosts[0].family == PH_FAMILY_NONE)
             continue;
         hub->reflectors[i] = ph_reflector_new(&reflector);
         if (!hub->reflectors[i])
             return refuse(error, "there is no memory for a reflector");
-        if (!open_sockets(hub, i, &reflector, error))
+        if (!open_sockets(hub, i, locals, reflector.ports, error))
             return FALSE;
     }
     return TRUE;
@@ -187,4 +200,14 @@ const PhReflectorCounters *ph_hub_counters(const PhHub *hub, PhFamily family)
     const PhReflector *reflector = hub->reflectors[family == PH_FAMILY_IPV6];
 
     return reflector ? ph_reflector_counters(reflector) : NULL;
+}
+
+void ph_hub_classes(const PhHub *hub, PhFamily family, uint64_t ret_votes[static PH_CLASS_N])
+{
+    const PhReflector *reflector = hub->reflectors[family == PH_FAMILY_IPV6];
+
+    if (reflector)
+        ph_reflector_classes(reflector, ph_clock_now(), ret_votes);
+    else
+        memset(ret_votes, 0, PH_CLASS_N * sizeof(*ret_votes));
 }

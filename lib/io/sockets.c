@@ -2,6 +2,7 @@
 #include "sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <linux/errqueue.h>
 #include <netinet/icmp6.h>
@@ -20,6 +21,8 @@
 #define BUFFER_BYTES        (1 << 20) /* asked of the system, which may give less */
 #define ERROR_CONTROL_BYTES 512 /* an error and the address of who sent it, with room to spare */
 #define ERRORS_AT_ONCE      64  /* taken from an error queue before others have their turn */
+#define BATCHES_AT_ONCE     8   /* the same of datagrams */
+#define BUSY                8   /* after as many datagrams as this, more have come meanwhile */
 
 typedef struct Udp {
     PhSockets *sockets;
@@ -144,7 +147,8 @@ static void take_errors(Udp *udp, uint64_t now)
     (void)getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &pending, &length);
 }
 
-static void take_datagrams(Udp *udp, uint64_t now)
+/* Returns how many the system had. */
+static int take_batch(Udp *udp, uint64_t now)
 {
     PhSockets *sockets = udp->sockets;
     int n;
@@ -167,6 +171,16 @@ static void take_datagrams(Udp *udp, uint64_t now)
             ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
             sockets->handler->datagram(sockets->data, &path, sockets->incoming[i].bytes,
                                        sockets->in_headers[i].msg_len, now);
+    }
+    return n;
+}
+
+/* What is answered to a batch goes out before the next is taken: that is when more comes in. */
+static void take_datagrams(Udp *udp, uint64_t now)
+{
+    for (unsigned i = 1; take_batch(udp, now) >= BUSY && i < BATCHES_AT_ONCE; i++) {
+        ph_sockets_flush(udp->sockets);
+        now = ph_clock_now();
     }
 }
 
@@ -197,15 +211,38 @@ static gboolean fail(const PhAddress *local, GError **error)
 
 static gboolean set_options(const Udp *udp)
 {
-    const int one = 1, bytes = BUFFER_BYTES;
+    const int one = 1, bytes = BUFFER_BYTES, whole = IP_PMTUDISC_DO;
     gboolean ok;
 
     (void)setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
     (void)setsockopt(udp->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-    if (udp->family == PH_FAMILY_IPV4)
+    if (udp->family == PH_FAMILY_IPV4) {
+        /* Never in fragments; and then no identification has to be found for each. */
+        (void)setsockopt(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof(whole));
         return setsockopt(udp->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one)) == 0;
+    }
     ok = setsockopt(udp->fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof(one)) == 0;
     return ok && setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0;
+}
+
+/* Takes `udp`, with its descriptor, in any case. */
+static gboolean add(PhSockets *sockets, Udp *udp, const PhAddress *local, PhAddress *ret_local,
+                    GError **error)
+{
+    g_autoptr(Udp) owned = udp;
+    struct sockaddr_storage name;
+    socklen_t length = sizeof(name);
+
+    if (getsockname(udp->fd, (struct sockaddr *)&name, &length) < 0 ||
+        !ph_sockaddr_to_address((const struct sockaddr *)&name, length, ret_local))
+        return fail(local, error);
+    udp->watch = g_unix_fd_source_new(udp->fd, G_IO_IN | G_IO_ERR);
+    /* Or GLib takes the socket out of its poll and puts it back each time: three system calls. */
+    g_source_set_can_recurse(udp->watch, TRUE);
+    g_source_set_callback(udp->watch, G_SOURCE_FUNC(dispatch), udp, NULL);
+    g_source_attach(udp->watch, sockets->context);
+    g_hash_table_replace(sockets->by_id, GUINT_TO_POINTER(udp->id), g_steal_pointer(&owned));
+    return TRUE;
 }
 
 gboolean ph_sockets_open(PhSockets *sockets, uint32_t id, const PhAddress *local,
@@ -220,15 +257,25 @@ gboolean ph_sockets_open(PhSockets *sockets, uint32_t id, const PhAddress *local
     if (udp->fd < 0 || !set_options(udp) ||
         bind(udp->fd, (const struct sockaddr *)&name, length) < 0)
         return fail(local, error);
-    length = sizeof(name);
-    if (getsockname(udp->fd, (struct sockaddr *)&name, &length) < 0 ||
-        !ph_sockaddr_to_address((const struct sockaddr *)&name, length, ret_local))
-        return fail(local, error);
-    udp->watch = g_unix_fd_source_new(udp->fd, G_IO_IN | G_IO_ERR);
-    g_source_set_callback(udp->watch, G_SOURCE_FUNC(dispatch), udp, NULL);
-    g_source_attach(udp->watch, sockets->context);
-    g_hash_table_replace(sockets->by_id, GUINT_TO_POINTER(id), g_steal_pointer(&udp));
-    return TRUE;
+    return add(sockets, g_steal_pointer(&udp), local, ret_local, error);
+}
+
+gboolean ph_sockets_adopt(PhSockets *sockets, uint32_t id, PhFamily family, GSocket *socket,
+                          PhAddress *ret_local, GError **error)
+{
+    const PhAddress unknown = {0};
+    g_autoptr(Udp) udp = g_new0(Udp, 1);
+
+    *udp = (Udp){.sockets = sockets, .id = id, .family = family};
+    udp->fd = fcntl(g_socket_get_fd(socket), F_DUPFD_CLOEXEC, 0);
+    if (udp->fd < 0)
+        return fail(&unknown, error);
+    if (g_socket_get_socket_type(socket) != G_SOCKET_TYPE_DATAGRAM ||
+        (g_socket_get_family(socket) == G_SOCKET_FAMILY_IPV4) != (family == PH_FAMILY_IPV4)) {
+        errno = EAFNOSUPPORT;
+        return fail(&unknown, error);
+    }
+    return add(sockets, g_steal_pointer(&udp), &unknown, ret_local, error);
 }
 
 void ph_sockets_close(PhSockets *sockets, uint32_t id)

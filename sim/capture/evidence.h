@@ -16,6 +16,9 @@ typedef struct PlEvidenceQuery {
     /* Of the way's outside: the external addresses it could have (PhAddress), to tell hairpin and
        unsolicited packets from others; may be NULL. */
     const GArray *external;
+    /* External UDP ports (uint16_t) that are forwarded: open whatever the filtering. May be NULL.
+     */
+    const GArray *forwarded;
 } PlEvidenceQuery;
 
 /*

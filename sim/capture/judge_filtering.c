@@ -17,7 +17,7 @@
 
 typedef struct Entry {
     gboolean mapped;
-    gboolean forwarded; /* reachable before anything went out: says nothing of filtering */
+    gboolean forwarded; /* known to be, or reachable before anything went out: no filtering there */
     uint64_t last_ns, control_ns;
     unsigned silent; /* filterings that fit what did not cross, as long as no control has come */
 } Entry;
@@ -39,13 +39,23 @@ static void contact(Filtering *filtering, const PhAddress *external, const PhAdd
     *(uint64_t *)pl_ends_need(contacted, sizeof(uint64_t), external, &host, NULL, NULL) = time_ns;
 }
 
+static gboolean is_forwarded(const PlEvidenceQuery *query, uint16_t port)
+{
+    for (guint i = 0; query->forwarded && i < query->forwarded->len; i++)
+        if (g_array_index(query->forwarded, uint16_t, i) == port)
+            return TRUE;
+    return FALSE;
+}
+
 static Entry *need_entry(Filtering *filtering, const PhAddress *external)
 {
     gboolean new;
     Entry *entry = pl_ends_need(filtering->entries, sizeof(*entry), external, NULL, NULL, &new);
 
-    if (new)
+    if (new) {
         entry->silent = PL_JUDGE_FILTERINGS;
+        entry->forwarded = is_forwarded(filtering->judge->query, external->port);
+    }
     return entry;
 }
 

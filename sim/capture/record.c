@@ -13,8 +13,10 @@
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -62,7 +64,9 @@ struct Recording {
     int socket;
     FILE *file;
     gboolean live;   /* each packet is written as soon as it can be */
+    int end;         /* readable when SIGTERM has come; -1: not live */
     gboolean unread; /* its reader went away, which ends it */
+    gboolean ended;  /* SIGTERM did */
 };
 
 static uint64_t now_ns(void)
@@ -284,14 +288,15 @@ static gboolean is_to_stop(const Recording *recording)
 /* Until the parent says so; FALSE when something broke, or the parent did. */
 static gboolean capture(Recording *recording)
 {
-    size_t n_polls = recording->n_sources + 2;
+    size_t n_polls = recording->n_sources + 3;
     g_autofree struct pollfd *polls = g_new0(struct pollfd, n_polls);
 
     polls[0] = (struct pollfd){.fd = recording->socket, .events = POLLIN};
     /* A pipe that nobody reads from any more; a file never says anything. */
     polls[1] = (struct pollfd){.fd = recording->live ? fileno(recording->file) : -1};
+    polls[2] = (struct pollfd){.fd = recording->end, .events = POLLIN};
     for (size_t i = 0; i < recording->n_sources; i++)
-        polls[i + 2] = (struct pollfd){.fd = pcap_get_selectable_fd(recording->sources[i].pcap),
+        polls[i + 3] = (struct pollfd){.fd = pcap_get_selectable_fd(recording->sources[i].pcap),
                                        .events = POLLIN};
     while (TRUE) {
         gboolean waiting = recording->live && recording->held->len > 0;
@@ -307,6 +312,10 @@ static gboolean capture(Recording *recording)
         if (polls[1].revents) {
             recording->unread = TRUE;
             return FALSE;
+        }
+        if (polls[2].revents) {
+            recording->ended = TRUE;
+            return TRUE;
         }
         if (!drain(recording, &n) || !write_some(recording))
             return FALSE;
@@ -385,7 +394,16 @@ static void record_to(Recording *recording, const char *comment)
     if (!pl_pcapng_writer_close(recording->writer, &error) && !recording->unread)
         say(recording, PL_RECORD_FAILED, "%s", error->message);
     else if (complete || recording->unread)
-        say(recording, PL_RECORD_DONE, "%s", "");
+        say(recording, PL_RECORD_DONE, "%s", recording->ended ? "the lab went down" : "");
+}
+
+static int catch_end(void)
+{
+    sigset_t end;
+
+    sigemptyset(&end);
+    sigaddset(&end, SIGTERM);
+    return signalfd(-1, &end, SFD_CLOEXEC);
 }
 
 void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
@@ -397,6 +415,7 @@ void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const cha
         .held = g_array_new(FALSE, FALSE, sizeof(Held)),
         .socket = socket,
         .live = live,
+        .end = live ? catch_end() : -1,
         .file = fdopen(fd, "w"),
     };
 
@@ -415,4 +434,6 @@ void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const cha
     g_array_free(recording.held, TRUE);
     if (recording.file)
         fclose(recording.file);
+    if (recording.end >= 0)
+        close(recording.end);
 }

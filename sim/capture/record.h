@@ -6,12 +6,12 @@
 
 #define PL_RECORD_LIVE        'L'
 #define PL_RECORD_STOP        'S'
-#define PL_RECORD_DONE        'D'
+#define PL_RECORD_DONE        'D' /* followed by text when it was not the parent that ended it */
 #define PL_RECORD_FAILED      'E' /* followed by text */
 #define PL_RECORD_UNSUPPORTED 'U' /* followed by text */
 #define PL_RECORD_MESSAGE_MAX 1024
 
 /* Records until it is told to stop, and says how it went. `live`: nothing stays in buffers, and it
-   ends when nobody reads from fd any more. */
+   ends also at SIGTERM, which the caller has blocked, and when nobody reads from fd any more. */
 void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
                gboolean live, int socket);

@@ -8,7 +8,8 @@
  *     |       STOP --->          |
  *     |  <--- DONE | ERROR text  |   everything is in the file, or something was lost
  *
- * The end of the stream, at either end, means that the other one is gone.
+ * The end of the stream, at either end, means that the other one is gone. A live recording (for
+ * somebody else, pl_recorder_serve) is ended by SIGTERM, too, and then says so with its DONE.
  */
 #include <errno.h>
 #include <signal.h>
@@ -129,11 +130,18 @@ void pl_recorder_kill(PlRecorder *recorder)
 int pl_recorder_serve(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
                       int connection, GError **error)
 {
-    pid_t parent = getpid(), pid = fork();
+    pid_t parent = getpid(), pid;
+    sigset_t end, before;
 
+    /* Whenever it comes, the child takes it when it looks. */
+    sigemptyset(&end);
+    sigaddset(&end, SIGTERM);
+    sigprocmask(SIG_BLOCK, &end, &before);
+    pid = fork();
     if (pid == 0)
         child_main(points, n_points, fd, comment, TRUE, connection, parent);
     if (pid < 0)
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "fork: %s", g_strerror(errno));
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return pid;
 }

@@ -32,7 +32,8 @@ void pl_recorder_kill(PlRecorder *recorder);
  * Records for somebody else, who has the other end of `connection` (SOCK_SEQPACKET) and hears and
  * says there what record.h lists: the parent's words in recorder.c. The same process does it; its
  * number is returned, for the caller to wait for; -1 with an error. It ends when the connection
- * does, when nobody reads what it writes any more, and with its parent. Nothing is held in buffers.
+ * does, when nobody reads what it writes any more, at SIGTERM (the lab goes down), each time with
+ * all that was captured; and with its parent. Nothing is held in buffers.
  */
 int pl_recorder_serve(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
                       int connection, GError **error);

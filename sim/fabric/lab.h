@@ -13,8 +13,8 @@ struct PlLab {
     PlSpaces *spaces; /* of hosts, by PL_SPACE_OF; then one for the presence on each network */
     PlSwitch *fabric_switch;
     PlResident **residents; /* by node */
-    GArray **external;    /* by node: of a NAT the addresses that it has now (PhAddress) */
-    uint64_t ready_ns;    /* when the last program got ready, or the lab was */
+    GArray **external;      /* by node: of a NAT the addresses that it has now (PhAddress) */
+    uint64_t ready_ns;      /* when the last program got ready, or the lab was */
 };
 
 /* The interface of a presence. */

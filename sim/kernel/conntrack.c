@@ -10,6 +10,8 @@
  *
  *   original  203.0.113.10:4001 -> 203.0.113.2:61234     remote -> external
  *   reply     192.168.1.2:5000 -> 203.0.113.10:4001      inside -> remote
+ *
+ * A firewall translates neither, so where a flow began is told by who is at home behind the NAT.
  */
 #include "kernel/conntrack.h"
 
@@ -80,7 +82,27 @@ static gboolean read_tuple(struct nlattr *nest, Tuple *ret_tuple)
     return TRUE;
 }
 
-gboolean pl_conntrack_parse(const struct nlmsghdr *header, PlConnection *ret_connection)
+static gboolean is_at_home(const GArray *home, const PhAddress *address)
+{
+    for (unsigned i = 0; i < home->len; i++)
+        if (pl_prefix_contains(&g_array_index(home, PlPrefix, i), address))
+            return TRUE;
+    return FALSE;
+}
+
+/* Between two that are at home, or none that is, the translation says it: a hairpin's far end. */
+static gboolean began_outside(const GArray *home, const Tuple *original, const Tuple *reply,
+                              uint32_t status)
+{
+    gboolean from_home = is_at_home(home, &original->source);
+
+    if (from_home != is_at_home(home, &reply->source))
+        return !from_home;
+    return (status & IPS_DST_NAT) && !(status & IPS_SRC_NAT);
+}
+
+gboolean pl_conntrack_parse(const struct nlmsghdr *header, const GArray *home,
+                            PlConnection *ret_connection)
 {
     const int head = sizeof(struct nfgenmsg);
     struct nlmsghdr *message = (struct nlmsghdr *)header;
@@ -96,7 +118,7 @@ gboolean pl_conntrack_parse(const struct nlmsghdr *header, PlConnection *ret_con
     read_u32(nlmsg_find_attr(message, head, CTA_TIMEOUT), &timeout);
     *ret_connection = (PlConnection){
         .protocol = original.protocol,
-        .from_outside = (status & IPS_DST_NAT) && !(status & IPS_SRC_NAT),
+        .from_outside = began_outside(home, &original, &reply, status),
         .replied = (status & IPS_SEEN_REPLY) != 0,
         .assured = (status & IPS_ASSURED) != 0,
         .expires_s = timeout,
@@ -115,12 +137,36 @@ gboolean pl_conntrack_parse(const struct nlmsghdr *header, PlConnection *ret_con
     return TRUE;
 }
 
+typedef struct Listing {
+    GArray *home;
+    GArray *connections;
+} Listing;
+
 static void add(const struct nlmsghdr *header, gpointer data)
 {
+    const Listing *listing = data;
     PlConnection connection;
 
-    if (pl_conntrack_parse(header, &connection))
-        g_array_append_val((GArray *)data, connection);
+    if (pl_conntrack_parse(header, listing->home, &connection))
+        g_array_append_val(listing->connections, connection);
+}
+
+/* Its inside network, those that are reached through that, and the NAT itself. */
+static GArray *home_of(const PlTopology *topology, const PlNode *nat, const GArray *external)
+{
+    const PlNetwork *inside = pl_nat_inside(nat)->network;
+    g_autoptr(GArray) routes = pl_topology_routes(topology, inside, nat);
+    GArray *home = g_array_new(FALSE, FALSE, sizeof(PlPrefix));
+
+    g_array_append_val(home, inside->subnet);
+    for (unsigned i = 0; i < routes->len; i++)
+        g_array_append_val(home, g_array_index(routes, PlRoute, i).destination);
+    for (unsigned i = 0; i < external->len; i++) {
+        const PlPrefix own = {g_array_index(external, PhAddress, i), 32};
+
+        g_array_append_val(home, own);
+    }
+    return home;
 }
 
 static gint compare(gconstpointer left, gconstpointer right)
@@ -135,9 +181,12 @@ static gint compare(gconstpointer left, gconstpointer right)
     return order ? order : ph_address_compare(&a->remote, &b->remote);
 }
 
-GArray *pl_conntrack_list(PlSpaces *spaces, const PlNode *nat, GError **error)
+GArray *pl_conntrack_list(PlSpaces *spaces, const PlTopology *topology, const PlNode *nat,
+                          const GArray *external, GError **error)
 {
     g_autoptr(GArray) connections = g_array_new(FALSE, FALSE, sizeof(PlConnection));
+    g_autoptr(GArray) home = home_of(topology, nat, external);
+    Listing listing = {home, connections};
     struct nl_sock *sock;
     int result;
 
@@ -146,7 +195,7 @@ GArray *pl_conntrack_list(PlSpaces *spaces, const PlNode *nat, GError **error)
         return NULL;
     }
     sock = pl_rtnl_open(NETLINK_NETFILTER);
-    result = sock ? pl_rtnl_dump_conntrack(sock, add, connections) : errno;
+    result = sock ? pl_rtnl_dump_conntrack(sock, add, &listing) : errno;
     if (sock)
         nl_socket_free(sock);
     pl_spaces_rest(spaces);

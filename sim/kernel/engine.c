@@ -105,8 +105,8 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
     if (!lab->spaces || !build(lab, error))
         return NULL;
     for (unsigned i = 0; i < topology->nodes->len; i++)
-        lab->nodes[i].resident = pl_resident_new(topology, lab->nodes[i].node,
-                                                 netns(lab, lab->nodes[i].node));
+        lab->nodes[i].resident =
+            pl_resident_new(topology, lab->nodes[i].node, netns(lab, lab->nodes[i].node));
     lab->ready_ns = pl_lab_now(lab);
     return g_steal_pointer(&lab);
 }
@@ -187,7 +187,8 @@ static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection,
 
 static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)
 {
-    return pl_conntrack_list(lab->spaces, nat, error);
+    return pl_conntrack_list(lab->spaces, lab->topology, nat, lab->nodes[nat->index].external,
+                             error);
 }
 
 static const GArray *external(PlLab *lab, const PlNode *nat)

@@ -15,20 +15,20 @@
 #define REASON_MAX 200
 
 typedef struct Member {
-    PlAxis axis;
     const char *const *words;
     unsigned n_words;
+    PlAxis axis;
 } Member;
 
 #define WORDS(words) (words), G_N_ELEMENTS(words)
 
 static const Member members[] = {
-    {PL_AXIS_CLASS, WORDS(pl_class_words)},
-    {PL_AXIS_MAPPING, WORDS(pl_mapping_words)},
-    {PL_AXIS_FILTERING, WORDS(pl_filtering_words)},
-    {PL_AXIS_PORT_ALLOCATION, WORDS(pl_port_allocation_words)},
-    {PL_AXIS_POOLING, WORDS(pl_pooling_words)},
-    {PL_AXIS_HAIRPIN, WORDS(pl_hairpin_words)},
+    {WORDS(pl_class_words), PL_AXIS_CLASS},
+    {WORDS(pl_mapping_words), PL_AXIS_MAPPING},
+    {WORDS(pl_filtering_words), PL_AXIS_FILTERING},
+    {WORDS(pl_port_allocation_words), PL_AXIS_PORT_ALLOCATION},
+    {WORDS(pl_pooling_words), PL_AXIS_POOLING},
+    {WORDS(pl_hairpin_words), PL_AXIS_HAIRPIN},
 };
 
 static gboolean fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -5,25 +5,21 @@
 #include <assert.h>
 #include <string.h>
 
-static void allocate(Chains *chains, uint32_t room)
-{
-    chains->heads = g_renew(uint32_t, chains->heads, room);
-    chains->links = g_renew(Link, chains->links, room);
-    chains->mask = room - 1;
-    chains->room = room;
-}
-
 void pl_nat_chains_init(Chains *chains, uint32_t room)
 {
-    assert((room & (room - 1)) == 0);
-    allocate(chains, room);
+    uint32_t heads = room / 2, links = room / 2;
+
+    assert((room & (room - 1)) == 0 && !chains->heads);
+    chains->heads = pl_nat_grow(NULL, sizeof(*chains->heads), &heads);
+    chains->links = pl_nat_grow(NULL, sizeof(*chains->links), &links);
+    chains->mask = room - 1;
     memset(chains->heads, 0xff, room * sizeof(*chains->heads));
 }
 
 void pl_nat_chains_clear(Chains *chains)
 {
-    g_clear_pointer(&chains->heads, g_free);
-    g_clear_pointer(&chains->links, g_free);
+    g_clear_pointer(&chains->heads, g_aligned_free);
+    g_clear_pointer(&chains->links, g_aligned_free);
 }
 
 /* A chain falls into two, each in the order that it had. */
@@ -43,12 +39,13 @@ static void split(Chains *chains, uint32_t low, uint32_t high)
     *tails[0] = *tails[1] = NONE;
 }
 
-void pl_nat_chains_grow(Chains *chains, uint32_t room)
+void pl_nat_chains_grow(Chains *chains)
 {
-    uint32_t before = chains->room;
+    uint32_t before = chains->mask + 1, heads = before, links = before;
 
-    assert(room == before * 2);
-    allocate(chains, room);
+    chains->heads = pl_nat_grow(chains->heads, sizeof(*chains->heads), &heads);
+    chains->links = pl_nat_grow(chains->links, sizeof(*chains->links), &links);
+    chains->mask = heads - 1;
     memset(chains->heads + before, 0xff, before * sizeof(*chains->heads));
     for (uint32_t i = 0; i < before; i++)
         split(chains, i, i + before);
@@ -58,7 +55,7 @@ void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash)
 {
     uint32_t *head = &chains->heads[hash & chains->mask];
 
-    assert(index < chains->room);
+    assert(index <= chains->mask);
     chains->links[index] = (Link){hash, *head};
     *head = index;
 }

@@ -33,7 +33,6 @@ static uint32_t add_flow(PlNat *nat, uint32_t mapping, Endpoint remote, bool fro
     Flow permit = flow;
 
     permit.remote_port = 0;
-    permit.permit = true;
     if (flow.protocol == PL_IP_UDP && !from_outside &&
         nat->behaviour.filtering == PL_FILTERING_ADDRESS_DEPENDENT &&
         !has_permit(nat, mapping, inside, remote.host) && pl_nat_flow_add(nat, &permit) == NONE)

@@ -28,12 +28,14 @@ typedef struct Endpoint {
     uint16_t port;
 } Endpoint;
 
-/* What a mapping is for; others are PlMapping's. */
+/* What a packet needs of a mapping, or of a flow, lies in one line of the processor's cache. */
+#define LINE 64
+
 typedef struct Mapping {
-    PlHost inside, remote; /* remote: where its first packet went, or came from */
-    uint64_t sequence, made_ns, expires_ns;
-    uint32_t timer; /* place in the heap */
+    _Alignas(LINE) PlHost inside;
+    uint64_t expires_ns;
     uint32_t flow;  /* its newest; in the free list the next */
+    uint32_t timer; /* place in the heap */
     uint32_t subscriber;
     uint16_t inside_port, remote_port;
     uint16_t external_port, external; /* external: index of the address */
@@ -41,19 +43,21 @@ typedef struct Mapping {
     uint8_t dependence; /* PlMapping */
     bool live, from_outside, replied;
     bool from_forward; /* of a static forward, and found by its flow only */
+    PlHost remote;     /* where its first packet went, or came from */
+    uint64_t sequence, made_ns;
 } Mapping;
 
 typedef struct Flow {
-    PlHost remote;
-    uint64_t expires_ns; /* of TCP's, and of the router's own; the others end with their mapping */
-    uint32_t mapping;    /* NONE: the router's own */
+    _Alignas(LINE) PlHost remote;
+    uint64_t expires_ns;   /* of TCP's, and of the router's own; others end with their mapping */
+    uint32_t mapping;      /* NONE: the router's own */
     uint32_t newer, older; /* of the same mapping; in the free list older is the next */
     uint32_t timer;
     uint16_t remote_port; /* 0: a permit for all ports, or a protocol without any */
     uint16_t external_port, external;
     uint8_t protocol;
-    uint8_t tcp; /* TcpState */
-    bool live, from_outside, permit;
+    uint8_t tcp; /* see nat_tcp.c */
+    bool from_outside;
 } Flow;
 
 /* An inside address that has mappings, or a block of ports. */
@@ -62,7 +66,6 @@ typedef struct Subscriber {
     uint32_t mappings;
     uint32_t block;          /* NONE: none */
     uint32_t later, earlier; /* among those that have a block but no mappings, or are free */
-    bool live;
 } Subscriber;
 
 /* Hash chains over the entries of an array, known by their indices. */
@@ -72,8 +75,8 @@ typedef struct Link {
 
 typedef struct Chains {
     uint32_t *heads;
-    Link *links; /* beside each entry */
-    uint32_t mask, room;
+    Link *links;   /* beside each entry */
+    uint32_t mask; /* room - 1 */
 } Chains;
 
 typedef struct Timer {
@@ -141,9 +144,9 @@ struct PlNat {
 };
 
 /* nat_chains.c. Of equals the one that was added last is found first. */
-void pl_nat_chains_init(Chains *chains, uint32_t room); /* empty; the heap memory is used again */
+void pl_nat_chains_init(Chains *chains, uint32_t room); /* of nothing */
 void pl_nat_chains_clear(Chains *chains);
-void pl_nat_chains_grow(Chains *chains, uint32_t room);
+void pl_nat_chains_grow(Chains *chains); /* to twice the room */
 void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash);
 void pl_nat_chains_remove(Chains *chains, uint32_t index);
 
@@ -157,6 +160,8 @@ static inline uint64_t nat_mix(uint64_t x)
     return x ^ (x >> 32);
 }
 
+/* An array of entries with room for twice as many. */
+void *pl_nat_grow(void *entries, gsize size, uint32_t *room);
 void pl_nat_tables_init(PlNat *nat);
 void pl_nat_tables_clear(PlNat *nat);
 Endpoint pl_nat_external(const PlNat *nat, const Mapping *mapping);

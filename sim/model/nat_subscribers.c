@@ -84,9 +84,9 @@ static uint32_t take_place(PlNat *nat)
     }
     i = nat->n_subscribers++;
     if (i == nat->subscribers_room) {
-        nat->subscribers_room *= 2;
-        nat->subscribers = g_renew(Subscriber, nat->subscribers, nat->subscribers_room);
-        pl_nat_chains_grow(&nat->by_host, nat->subscribers_room);
+        nat->subscribers =
+            pl_nat_grow(nat->subscribers, sizeof(Subscriber), &nat->subscribers_room);
+        pl_nat_chains_grow(&nat->by_host);
     }
     return i;
 }

@@ -4,8 +4,10 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ROOM_FIRST 64u
+#define HUGE_PAGE  ((gsize)2 << 20)
 
 static uint32_t hash_key(const PlNat *nat, uint8_t protocol, Endpoint a, Endpoint b)
 {
@@ -30,6 +32,22 @@ uint32_t pl_nat_find_external(const PlNat *nat, PlHost host)
             return nat->external_slots[i] - 1u;
     }
     return NONE;
+}
+
+void *pl_nat_grow(void *entries, gsize size, uint32_t *room)
+{
+    gboolean huge = *room * 2 * size >= HUGE_PAGE;
+    void *grown = g_aligned_alloc((gsize)*room * 2, size, huge ? HUGE_PAGE : LINE);
+
+    /* A packet touches one entry here and there: that should not cost a page table's way as well.
+       Where it cannot be had it does. */
+    if (huge)
+        (void)madvise(grown, *room * 2 * size, MADV_HUGEPAGE);
+    if (entries)
+        memcpy(grown, entries, *room * size);
+    g_aligned_free(entries);
+    *room *= 2;
+    return grown;
 }
 
 /* The part of the remote endpoint that a mapping depends on. */
@@ -128,10 +146,9 @@ uint32_t pl_nat_mapping_add(PlNat *nat, const Mapping *from)
     if (i == NONE) {
         i = nat->n_mappings++;
         if (i == nat->mappings_room) {
-            nat->mappings_room *= 2;
-            nat->mappings = g_renew(Mapping, nat->mappings, nat->mappings_room);
-            pl_nat_chains_grow(&nat->by_inside, nat->mappings_room);
-            pl_nat_chains_grow(&nat->by_external, nat->mappings_room);
+            nat->mappings = pl_nat_grow(nat->mappings, sizeof(Mapping), &nat->mappings_room);
+            pl_nat_chains_grow(&nat->by_inside);
+            pl_nat_chains_grow(&nat->by_external);
         }
     } else {
         nat->mappings_free = nat->mappings[i].flow;
@@ -196,10 +213,9 @@ static uint32_t take_flow(PlNat *nat)
     }
     i = nat->n_flows++;
     if (i == nat->flows_room) {
-        nat->flows_room *= 2;
-        nat->flows = g_renew(Flow, nat->flows, nat->flows_room);
-        pl_nat_chains_grow(&nat->by_out, nat->flows_room);
-        pl_nat_chains_grow(&nat->by_in, nat->flows_room);
+        nat->flows = pl_nat_grow(nat->flows, sizeof(Flow), &nat->flows_room);
+        pl_nat_chains_grow(&nat->by_out);
+        pl_nat_chains_grow(&nat->by_in);
     }
     return i;
 }
@@ -214,7 +230,6 @@ uint32_t pl_nat_flow_add(PlNat *nat, const Flow *from)
         return NONE;
     flow = &nat->flows[i];
     *flow = *from;
-    flow->live = true;
     flow->timer = flow->newer = flow->older = NONE;
     if (flow->mapping == NONE) {
         external = (Endpoint){nat->external[flow->external], flow->external_port};
@@ -250,10 +265,23 @@ void pl_nat_flow_remove(PlNat *nat, uint32_t index)
         if (flow->older != NONE)
             nat->flows[flow->older].newer = flow->newer;
     }
-    flow->live = false;
     flow->older = nat->flows_free;
     nat->flows_free = index;
     nat->flows_live--;
+}
+
+void pl_nat_tables_clear(PlNat *nat)
+{
+    Chains *const chains[] = {&nat->by_inside, &nat->by_external, &nat->by_out, &nat->by_in,
+                              &nat->by_host};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(chains); i++)
+        pl_nat_chains_clear(chains[i]);
+    g_clear_pointer(&nat->mappings, g_aligned_free);
+    g_clear_pointer(&nat->flows, g_aligned_free);
+    g_clear_pointer(&nat->subscribers, g_aligned_free);
+    g_clear_pointer(&nat->timers, g_free);
+    nat->timers_room = 0;
 }
 
 static void init_chains(PlNat *nat, uint32_t room)
@@ -267,26 +295,14 @@ static void init_chains(PlNat *nat, uint32_t room)
 
 void pl_nat_tables_init(PlNat *nat)
 {
-    nat->mappings = g_renew(Mapping, nat->mappings, ROOM_FIRST);
-    nat->flows = g_renew(Flow, nat->flows, ROOM_FIRST);
-    nat->subscribers = g_renew(Subscriber, nat->subscribers, ROOM_FIRST);
-    nat->mappings_room = nat->flows_room = nat->subscribers_room = ROOM_FIRST;
+    pl_nat_tables_clear(nat);
+    nat->mappings_room = nat->flows_room = nat->subscribers_room = ROOM_FIRST / 2;
+    nat->mappings = pl_nat_grow(NULL, sizeof(Mapping), &nat->mappings_room);
+    nat->flows = pl_nat_grow(NULL, sizeof(Flow), &nat->flows_room);
+    nat->subscribers = pl_nat_grow(NULL, sizeof(Subscriber), &nat->subscribers_room);
     nat->n_mappings = nat->n_flows = nat->n_subscribers = nat->n_timers = nat->flows_live = 0;
     nat->mappings_free = nat->flows_free = nat->subscribers_free = NONE;
     nat->idle_first = nat->idle_last = NONE;
     nat->counters.mappings = 0;
     init_chains(nat, ROOM_FIRST);
-}
-
-void pl_nat_tables_clear(PlNat *nat)
-{
-    Chains *const chains[] = {&nat->by_inside, &nat->by_external, &nat->by_out, &nat->by_in,
-                              &nat->by_host};
-
-    for (gsize i = 0; i < G_N_ELEMENTS(chains); i++)
-        pl_nat_chains_clear(chains[i]);
-    g_clear_pointer(&nat->mappings, g_free);
-    g_clear_pointer(&nat->flows, g_free);
-    g_clear_pointer(&nat->subscribers, g_free);
-    g_clear_pointer(&nat->timers, g_free);
 }

@@ -127,18 +127,37 @@ static const GArray *external_addresses(const GPtrArray *chain)
     return NULL;
 }
 
+/* The ports of a NAT's UDP forwards. */
+static GArray *forwarded_ports(const PlNode *nat)
+{
+    GArray *ports = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+
+    for (unsigned i = 0; i < nat->forwards->len; i++) {
+        const PlForward *forward = &g_array_index(nat->forwards, PlForward, i);
+
+        if (forward->protocol == PL_PROTOCOL_UDP)
+            g_array_append_val(ports, forward->outside_port);
+    }
+    return ports;
+}
+
 static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, const PlNode *host,
                            PlSubject *subject, GError **error)
 {
     g_autoptr(GPtrArray) chain = pl_topology_chain(scenario->topology, host);
-    const PlAttachment *own = g_ptr_array_index(host->attachments, 0);
+    const PlAttachment *own = pl_topology_way_out(scenario->topology, host);
     PhAddress address = g_array_index(own->addresses, PhAddress, 0);
     PlEvidenceQuery query = {.inside = own->label, .outside = own->label, .host = &address};
+    g_autoptr(GArray) forwarded = NULL;
 
     if (chain->len > 0) {
+        const PlNode *outermost = g_ptr_array_index(chain, chain->len - 1);
+
         query.inside = pl_nat_inside(g_ptr_array_index(chain, 0))->label;
-        query.outside = pl_nat_outside(g_ptr_array_index(chain, chain->len - 1))->label;
+        query.outside = pl_nat_outside(outermost)->label;
         query.external = external_addresses(chain);
+        forwarded = forwarded_ports(outermost);
+        query.forwarded = forwarded;
     }
     return pl_evidence_judge(capture, &query, &subject->observed, error);
 }
@@ -161,12 +180,14 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
         PlSubject *subject = pl_verdict_subject(scenario->verdict, node->name);
 
         if (node->kind == PL_NODE_NAT) {
+            g_autoptr(GArray) forwarded = forwarded_ports(node);
             PlEvidenceQuery query = {
                 .inside = pl_nat_inside(node)->label,
                 .outside = pl_nat_outside(node)->label,
                 .external = node->behaviour.mapping == PL_MAPPING_NONE
                                 ? NULL
                                 : pl_nat_outside(node)->addresses,
+                .forwarded = forwarded,
             };
 
             if (!pl_evidence_judge(capture, &query, &subject->observed, error))
@@ -236,7 +257,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
                            int capture_fd, const PlScenarioWatch *watch)
 {
     g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, engine->name, seed);
-    g_autoptr(GPtrArray) programs = NULL;
+    g_autoptr(GPtrArray) programs = pl_topology_programs(topology);
     Scenario scenario = {
         .topology = topology,
         .engine = engine,
@@ -244,6 +265,7 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
         .capture_fd = capture_fd,
         .verdict = verdict,
         .watch = watch,
+        .programs = programs,
     };
     gint64 start = g_get_monotonic_time();
     g_autoptr(GError) error = NULL;
@@ -251,7 +273,6 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
     pl_expected_fill(topology, verdict);
     if (is_refused(topology, engine, verdict))
         return g_steal_pointer(&verdict);
-    programs = scenario.programs = pl_topology_programs(topology);
     begin(&scenario, "up");
     scenario.lab = engine->up(topology, seed, &error);
     verdict->bad_input = g_error_matches(error, PL_ERROR, PL_ERROR_INPUT);

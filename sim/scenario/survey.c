@@ -89,7 +89,7 @@ static void stand_outside(const PlNetwork *network, PlProbePlan *plan, PlVantage
 static gboolean probe_host(const Survey *survey, const PlNode *host, GError **error)
 {
     g_autoptr(GPtrArray) chain = pl_topology_chain(survey->topology, host);
-    const PlAttachment *attachment = g_ptr_array_index(host->attachments, 0);
+    const PlAttachment *attachment = pl_topology_way_out(survey->topology, host);
     const PlNetwork *network = attachment->network;
     PlProbePlan plan = {
         .inside = {address_at(attachment, 0)},
@@ -108,15 +108,16 @@ static gboolean probe_host(const Survey *survey, const PlNode *host, GError **er
     return probe(survey, host, &plan, &inside, &outside, certified(survey, host), error);
 }
 
-/* The host to stand on inside a NAT: NULL when there is none. */
-static const PlAttachment *inside_host(const PlNode *nat)
+/* The host to stand on inside a NAT, one that goes out there: NULL when there is none. */
+static const PlAttachment *inside_host(const PlTopology *topology, const PlNode *nat)
 {
     const PlNetwork *network = pl_nat_inside(nat)->network;
 
     for (unsigned i = 0; i < network->attachments->len; i++) {
         const PlAttachment *attachment = g_ptr_array_index(network->attachments, i);
 
-        if (attachment->node->kind == PL_NODE_HOST)
+        if (attachment->node->kind == PL_NODE_HOST &&
+            pl_topology_way_out(topology, attachment->node) == attachment)
             return attachment;
     }
     return NULL;
@@ -183,7 +184,7 @@ static gboolean probe_forwards(const Survey *survey, const PlNode *nat, GError *
 static gboolean probe_nat(const Survey *survey, const PlNode *nat, GError **error)
 {
     const PlNetwork *network = pl_nat_inside(nat)->network;
-    const PlAttachment *host = inside_host(nat);
+    const PlAttachment *host = inside_host(survey->topology, nat);
     PlProbePlan plan = {
         .nat = nat,
         .translated = nat->behaviour.mapping != PL_MAPPING_NONE,

@@ -7,20 +7,18 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "machine/parcel.h"
 #include "session/registry.h"
 #include "session/serve.h"
 
-/* A lab that is not at work on something long answers within milliseconds. */
-#define DOWN_MS 10000
-
-int pl_client_ask(const char *name, const char *const *words, const int *fds, size_t n_fds,
-                  GError **error)
+static int ask(const char *name, const char *const *words, const int *fds, size_t n_fds,
+               int *ret_lock, GError **error)
 {
     g_autoptr(GByteArray) parcel = pl_parcel_pack(words);
-    int connection = pl_registry_connect(name, error);
+    int connection = pl_registry_connect(name, ret_lock, error);
 
     if (connection < 0)
         return -1;
@@ -33,7 +31,15 @@ int pl_client_ask(const char *name, const char *const *words, const int *fds, si
     else
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "lab %s is gone", name);
     close(connection);
+    if (ret_lock)
+        close(*ret_lock);
     return -1;
+}
+
+int pl_client_ask(const char *name, const char *const *words, const int *fds, size_t n_fds,
+                  GError **error)
+{
+    return ask(name, words, fds, n_fds, /* ret_lock= */ NULL, error);
 }
 
 /* What a refusal means to the caller; FALSE: it is none. */
@@ -90,6 +96,28 @@ static gboolean read_text(int fd, char **ret_text, GError **error)
     return g_file_get_contents(path, ret_text, NULL, error);
 }
 
+gboolean pl_client_overdue(const char *name, GError **error)
+{
+    g_autofree char *info = pl_registry_info(name);
+
+    if (info)
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED,
+                    "lab %s has not answered for %d s (`pinlab down %s` ends it)", name,
+                    PL_CLIENT_MS / 1000, name);
+    return info != NULL;
+}
+
+static gboolean await_answer(int connection, const char *name, GError **error)
+{
+    struct pollfd answer = {.fd = connection, .events = POLLIN};
+    int n;
+
+    while ((n = poll(&answer, 1, PL_CLIENT_MS)) <= 0)
+        if (n == 0 && pl_client_overdue(name, error))
+            return FALSE;
+    return TRUE;
+}
+
 gboolean pl_client_call(const char *name, const char *const *words, char **ret_text, GError **error)
 {
     int connection = pl_client_ask(name, words, NULL, 0, error), fd = -1;
@@ -97,7 +125,8 @@ gboolean pl_client_call(const char *name, const char *const *words, char **ret_t
 
     if (connection < 0)
         return FALSE;
-    ok = pl_client_hear(connection, name, NULL, &fd, error) != 0;
+    ok = await_answer(connection, name, error) &&
+         pl_client_hear(connection, name, NULL, &fd, error) != 0;
     close(connection);
     if (ok && ret_text)
         ok = fd >= 0 ? read_text(fd, ret_text, error) : (*ret_text = g_strdup("")) != NULL;
@@ -106,27 +135,50 @@ gboolean pl_client_call(const char *name, const char *const *words, char **ret_t
     return ok;
 }
 
-/* The holder is who made the socket; with it the lab dies. */
-static void kill_holder(int connection)
+/* The holder is who made the socket; with it the lab dies. -1: it is of another PID namespace. */
+static int open_holder(int connection)
 {
     struct ucred holder;
     socklen_t length = sizeof(holder);
 
-    if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &holder, &length) == 0 && holder.pid > 0)
-        kill(holder.pid, SIGKILL);
+    if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &holder, &length) < 0 || holder.pid <= 0)
+        return -1;
+    return (int)syscall(SYS_pidfd_open, holder.pid, 0);
+}
+
+/* First as a request, which it may ignore, then not as one. */
+static gboolean end(int connection, int lock)
+{
+    struct pollfd answer = {.fd = connection, .events = POLLIN};
+    int holder = open_holder(connection);
+    gboolean ended =
+        poll(&answer, 1, PL_CLIENT_MS) != 0 && pl_registry_await_end(lock, PL_CLIENT_MS);
+
+    if (!ended && holder >= 0)
+        syscall(SYS_pidfd_send_signal, holder, SIGKILL, NULL, 0);
+    if (holder >= 0)
+        close(holder);
+    return ended || pl_registry_await_end(lock, PL_CLIENT_MS);
 }
 
 gboolean pl_client_down(const char *name, GError **error)
 {
     static const char *const words[] = {"down", NULL};
-    int connection = pl_client_ask(name, words, NULL, 0, error);
-    struct pollfd answer = {.fd = connection, .events = POLLIN};
+    g_autoptr(GError) local = NULL;
+    int lock, connection = ask(name, words, NULL, 0, &lock, &local);
+    gboolean ended;
 
-    if (connection < 0)
+    /* One that has gone by itself meanwhile is as good. */
+    if (g_error_matches(local, PL_ERROR, PL_ERROR_FAILED))
+        return TRUE;
+    if (connection < 0) {
+        g_propagate_error(error, g_steal_pointer(&local));
         return FALSE;
-    if (poll(&answer, 1, DOWN_MS) == 0)
-        kill_holder(connection);
+    }
+    ended = end(connection, lock);
     close(connection);
-    pl_registry_await_end(name);
-    return TRUE;
+    close(lock);
+    if (!ended)
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "lab %s does not end", name);
+    return ended;
 }

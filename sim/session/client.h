@@ -17,9 +17,17 @@ int pl_client_ask(const char *name, const char *const *words, const int *fds, si
  */
 char pl_client_hear(int connection, const char *name, char **ret_text, int *ret_fd, GError **error);
 
+/*
+ * For whoever has waited PL_CLIENT_MS for the first message: TRUE with an error when the lab is
+ * ready, and so should have answered; FALSE while it is being built.
+ */
+#define PL_CLIENT_MS 10000
+gboolean pl_client_overdue(const char *name, GError **error);
+
 /* Both, for a request that is answered once, perhaps with a text (to be freed; may be NULL). */
 gboolean pl_client_call(const char *name, const char *const *words, char **ret_text,
                         GError **error);
 
-/* Has a lab go down, and returns when it is gone; one that does not answer is killed. */
+/* Has a lab go down, and returns when it is gone; one that does not within some seconds is killed.
+ */
 gboolean pl_client_down(const char *name, GError **error);

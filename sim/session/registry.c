@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,6 +17,10 @@
 #include <unistd.h>
 
 #define NAME_MAX_BYTES 64
+/* Whoever has the registry locked is done within milliseconds. */
+#define REGISTRY_MS 10000
+/* Between two looks at a lock: flock(2) has no time limit. */
+#define LOOK_MS 2
 
 struct PlClaim {
     char *name;
@@ -30,27 +35,14 @@ gboolean pl_registry_is_name(const char *name)
 
 /* ---- the directory ---- */
 
-static gboolean is_ours(const char *path, mode_t forbidden)
+/* Its parent is there, or made by us (*ret_parent, or NULL). */
+static char *registry_path(const char **ret_parent)
 {
-    struct stat status;
+    gboolean machines = geteuid() == 0 && access("/run", W_OK) == 0;
 
-    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid() &&
-           (status.st_mode & forbidden) == 0;
-}
-
-/* Its parent is there, or made by us (*ret_parent, to be freed, or NULL). */
-static char *registry_path(char **ret_parent)
-{
-    const char *runtime = g_getenv("XDG_RUNTIME_DIR");
-
-    *ret_parent = NULL;
-    if (geteuid() == 0 && access("/run", W_OK) == 0) {
-        *ret_parent = g_strdup("/run/pinlab");
-        return g_strdup("/run/pinlab/labs");
-    }
-    if (geteuid() != 0 && runtime && g_path_is_absolute(runtime) && is_ours(runtime, 077))
-        return g_build_filename(runtime, "pinlab", NULL);
-    return g_strdup_printf("/tmp/pinlab-%u", (unsigned)geteuid());
+    *ret_parent = machines ? "/run/pinlab" : NULL;
+    return machines ? g_strdup("/run/pinlab/labs")
+                    : g_strdup_printf("/tmp/pinlab-%u", (unsigned)geteuid());
 }
 
 static gboolean fail(GError **error, const char *what, const char *path)
@@ -59,10 +51,23 @@ static gboolean fail(GError **error, const char *what, const char *path)
     return FALSE;
 }
 
-/* The directory, locked; -1 with an error, or without one when it is not there. */
+/* FALSE when somebody else has it for longer. */
+static gboolean lock_within(int fd, int kind, unsigned limit_ms)
+{
+    gint64 end_us = g_get_monotonic_time() + limit_ms * G_GINT64_CONSTANT(1000);
+
+    while (flock(fd, kind | LOCK_NB) < 0) {
+        if ((errno != EWOULDBLOCK && errno != EINTR) || g_get_monotonic_time() > end_us)
+            return FALSE;
+        (void)!poll(NULL, 0, LOOK_MS);
+    }
+    return TRUE;
+}
+
+/* The directory; -1 with an error, or without one when it is not there. */
 static int open_registry(gboolean make, GError **error)
 {
-    g_autofree char *parent = NULL;
+    const char *parent;
     g_autofree char *path = registry_path(&parent);
     struct stat status;
     int fd;
@@ -87,12 +92,19 @@ static int open_registry(gboolean make, GError **error)
         close(fd);
         return -1;
     }
-    if (flock(fd, LOCK_EX) < 0) {
-        fail(error, "lock", path);
-        close(fd);
-        return -1;
-    }
     return fd;
+}
+
+/* The same, locked. */
+static int lock_registry(gboolean make, GError **error)
+{
+    int fd = open_registry(make, error);
+
+    if (fd < 0 || lock_within(fd, LOCK_EX, REGISTRY_MS))
+        return fd;
+    fail(error, "lock", "the directory of labs, which another pinlab has");
+    close(fd);
+    return -1;
 }
 
 /* ---- one lab's ---- */
@@ -120,7 +132,8 @@ static gboolean is_dead(int registry, const char *name)
 
     if (lock < 0)
         return errno == ENOENT;
-    dead = flock(lock, LOCK_EX | LOCK_NB) == 0;
+    /* Shared, as is that of whoever waits for its end. */
+    dead = flock(lock, LOCK_SH | LOCK_NB) == 0;
     close(lock);
     return dead;
 }
@@ -177,6 +190,8 @@ static gboolean fill(PlClaim *claim, GError **error)
         openat(claim->registry, claim->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (claim->directory < 0)
         return fail(error, "open the directory of lab", claim->name);
+    /* What cleans /tmp of old files passes over a directory that is locked (tmpfiles.d(5)). */
+    flock(claim->directory, LOCK_SH | LOCK_NB);
     claim->lock = openat(claim->directory, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (claim->lock < 0 || flock(claim->lock, LOCK_EX | LOCK_NB) < 0)
         return fail(error, "lock lab", claim->name);
@@ -206,7 +221,7 @@ PlClaim *pl_claim_new(const char *name, GError **error)
                     name, NAME_MAX_BYTES);
         return NULL;
     }
-    registry = open_registry(TRUE, error);
+    registry = lock_registry(TRUE, error);
     if (registry < 0)
         return NULL;
     g_ptr_array_unref(sweep(registry));
@@ -251,7 +266,7 @@ void pl_claim_free(PlClaim *claim)
 {
     if (!claim)
         return;
-    flock(claim->registry, LOCK_EX);
+    lock_within(claim->registry, LOCK_EX, REGISTRY_MS);
     remove_lab(claim->registry, claim->name);
     close_fd(claim->listener);
     close_fd(claim->directory);
@@ -266,7 +281,7 @@ void pl_claim_free(PlClaim *claim)
 GPtrArray *pl_registry_list(GError **error)
 {
     g_autoptr(GError) local = NULL;
-    int registry = open_registry(FALSE, &local);
+    int registry = lock_registry(FALSE, &local);
     GPtrArray *names;
 
     if (local) {
@@ -283,12 +298,13 @@ GPtrArray *pl_registry_list(GError **error)
 /* A lab's directory; -1 when there is none. Whether it lives is not looked at. */
 static int open_lab(const char *name)
 {
-    g_autofree char *parent = NULL;
-    g_autofree char *path = registry_path(&parent);
-    g_autofree char *lab = g_build_filename(path, name, NULL);
+    int registry = pl_registry_is_name(name) ? open_registry(FALSE, NULL) : -1, directory;
 
-    return pl_registry_is_name(name) ? open(lab, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-                                     : -1;
+    if (registry < 0)
+        return -1;
+    directory = openat(registry, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    close(registry);
+    return directory;
 }
 
 char *pl_registry_info(const char *name)
@@ -316,12 +332,12 @@ static void no_lab(GError **error, const char *name, const GPtrArray *names)
                 names->len ? "there are: " : "none stands; pinlab up makes one", list->str);
 }
 
-int pl_registry_connect(const char *name, GError **error)
+int pl_registry_connect(const char *name, int *ret_lock, GError **error)
 {
     g_autoptr(GPtrArray) names = pl_registry_list(error);
     struct sockaddr_un address;
     socklen_t length;
-    int directory, fd;
+    int directory, fd, lock;
 
     if (!names)
         return -1;
@@ -332,28 +348,27 @@ int pl_registry_connect(const char *name, GError **error)
     directory = open_lab(name);
     length = socket_address(directory, &address);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (directory < 0 || fd < 0 || connect(fd, (struct sockaddr *)&address, length) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "lab %s is gone", name);
+    lock = directory < 0 ? -1 : openat(directory, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (lock < 0 || fd < 0 || connect(fd, (struct sockaddr *)&address, length) < 0) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "lab %s is gone", name);
         close_fd(fd);
         fd = -1;
     }
     close_fd(directory);
+    if (ret_lock && fd >= 0)
+        *ret_lock = lock;
+    else
+        close_fd(lock);
     return fd;
 }
 
-void pl_registry_await_end(const char *name)
+gboolean pl_registry_await_end(int lock, unsigned limit_ms)
 {
-    GPtrArray *names;
-    int directory = open_lab(name);
-    int lock = directory < 0 ? -1 : openat(directory, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-    if (lock >= 0)
-        while (flock(lock, LOCK_EX) < 0 && errno == EINTR)
-            ;
-    close_fd(lock);
-    close_fd(directory);
+    gboolean ended = lock_within(lock, LOCK_SH, limit_ms);
     /* What it could not remove itself. */
-    names = pl_registry_list(NULL);
+    GPtrArray *names = pl_registry_list(NULL);
+
     if (names)
         g_ptr_array_unref(names);
+    return ended;
 }

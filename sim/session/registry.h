@@ -7,8 +7,9 @@
  *   control   the socket that the lab's first process listens on
  *   info      what `pinlab labs` shows; there when the lab is ready
  *
- * below /run/pinlab/labs (root), $XDG_RUNTIME_DIR/pinlab or else /tmp/pinlab-UID, which must be the
- * user's own and closed to others. Every function here sweeps what dead labs left.
+ * below /run/pinlab/labs (root) or /tmp/pinlab-UID, which must be the user's own and closed to
+ * others. Not below $XDG_RUNTIME_DIR: that goes with the user's last login, and a lab does not.
+ * Every function here sweeps what dead labs left.
  */
 #pragma once
 
@@ -34,8 +35,11 @@ GPtrArray *pl_registry_list(GError **error);
 /* What was published of a lab, to be freed; NULL when it is not ready yet, or gone. */
 char *pl_registry_info(const char *name);
 
-/* A connection to a lab's first process, which may not have time for it yet. PL_ERROR_INPUT, naming
- * those that there are, when there is no such lab. */
-int pl_registry_connect(const char *name, GError **error);
-/* Waits until a lab is gone, with all its files. */
-void pl_registry_await_end(const char *name);
+/*
+ * A connection to a lab's first process, which may not have time for it yet. PL_ERROR_INPUT, naming
+ * those that there are, when there is no such lab; PL_ERROR_FAILED when it went away just now.
+ * *ret_lock (may be NULL) is a descriptor of the same lab's lock, whoever has the name later.
+ */
+int pl_registry_connect(const char *name, int *ret_lock, GError **error);
+/* Waits until a lab is gone, with all its files; FALSE: it was not within that time. */
+gboolean pl_registry_await_end(int lock, unsigned limit_ms);

@@ -6,11 +6,13 @@
 #include "session/serve.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +24,9 @@
 
 /* A caller asks as soon as it is connected; one that does not is not waited for. */
 #define PATIENCE_S 5
+/* So long recorders may take to write what they have, all together, when the lab goes down. Less
+ * than a caller of `down` waits (client.c), and than the holder (session.c). */
+#define RECORDERS_MS 5000
 
 typedef struct Server {
     const PlServed *served;
@@ -358,14 +363,46 @@ static void bury_recorders(Server *server)
             g_array_remove_index_fast(server->recorders, i);
 }
 
-void pl_serve(const PlServed *served, int listener)
+static void await_process(pid_t pid, gint64 end_us)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd gone = {.fd = pidfd, .events = POLLIN};
+    gint64 left_us = end_us - g_get_monotonic_time();
+
+    if (pidfd < 0)
+        return;
+    (void)!poll(&gone, 1, left_us > 0 ? (int)(left_us / 1000) : 0);
+    close(pidfd);
+}
+
+/* While the interfaces that they record are still there. Those that are left end with the lab. */
+static void stop_recorders(Server *server)
+{
+    gint64 end_us = g_get_monotonic_time() + RECORDERS_MS * G_GINT64_CONSTANT(1000);
+
+    bury_recorders(server);
+    for (unsigned i = 0; i < server->recorders->len; i++)
+        kill(g_array_index(server->recorders, pid_t, i), SIGTERM);
+    for (unsigned i = 0; i < server->recorders->len; i++)
+        await_process(g_array_index(server->recorders, pid_t, i), end_us);
+    bury_recorders(server);
+}
+
+void pl_serve(const PlServed *served, int listener, int holder)
 {
     Server server = {.served = served, .recorders = g_array_new(FALSE, FALSE, sizeof(pid_t))};
 
     while (!server.done) {
-        int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        struct pollfd polls[] = {{.fd = listener, .events = POLLIN},
+                                 {.fd = holder, .events = POLLIN}};
+        int connection;
 
+        if (poll(polls, G_N_ELEMENTS(polls), -1) < 0)
+            continue;
         bury_recorders(&server);
+        if (polls[1].revents)
+            break;
+        connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (connection < 0)
             continue;
         serve_one(&server, connection);
@@ -373,5 +410,6 @@ void pl_serve(const PlServed *served, int listener)
         if (!server.done)
             close(connection);
     }
+    stop_recorders(&server);
     g_array_unref(server.recorders);
 }

@@ -29,5 +29,9 @@ typedef struct PlServed {
     PlLab *lab;
 } PlServed;
 
-/* Serves until `down` is asked for, whose caller's connection is then left open. */
-void pl_serve(const PlServed *served, int listener);
+/*
+ * Serves until `down` is asked for, whose caller's connection is then left open, or until the other
+ * end of `holder` is closed or shut down. Recordings are whole when it returns; one that cannot be
+ * written is waited for a few seconds.
+ */
+void pl_serve(const PlServed *served, int listener, int holder);

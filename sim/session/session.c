@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The holder of a session, and the lab's first process until it serves. That one says through a
- * pipe how it fares, in lines:
+ * socket how it fares, in lines:
  *
  *   N alice 7      a node, and the descriptor of its network namespace
+ *   S text         a step of the file is done
  *   R              the lab is ready
  *   E 2 text       it will never be: PlErrorCode and the reason, which may have lines of its own
+ *
+ * The holder says nothing; when it shuts its end down, a lab that is ready is to go down.
  */
 #include "session/session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "machine/names.h"
@@ -25,12 +28,15 @@
 #include "session/serve.h"
 #include "session/stand.h"
 
+/* So long a lab may take to go down; more than it waits for its recorders (serve.c). */
+#define DOWN_MS 8000
+
 typedef struct Holder {
     const PlSessionOptions *options;
     PlClaim *claim;
     PlNames *names;
     PlSandbox sandbox;
-    int pipe, report; /* the two ends of the lab's report */
+    int lab, report; /* the two ends of the lab's report */
     int signals;
     sigset_t mask; /* what was blocked before */
     GString *received;
@@ -62,6 +68,26 @@ static void say_names(const Holder *holder, PlLab *lab)
     }
 }
 
+static void say_step(const PlStep *step, gpointer data)
+{
+    const Holder *holder = data;
+
+    say(holder->report, "S step %u: %s\n", step->number, step->text);
+}
+
+/* NULL with an error: nothing stands. */
+static PlLab *stand(Holder *holder, GError **error)
+{
+    const PlSessionOptions *options = holder->options;
+    PlLab *lab = pl_stand_up(options->topology, options->engine, options->seed, error);
+
+    if (!lab || !options->steps ||
+        pl_stand_steps(options->topology, options->engine, lab, say_step, holder, error))
+        return lab;
+    options->engine->down(lab);
+    return NULL;
+}
+
 static int lab_main(gpointer data)
 {
     Holder *holder = data;
@@ -71,11 +97,11 @@ static int lab_main(gpointer data)
 
     prctl(PR_SET_NAME, "pinlab-lab");
     sigprocmask(SIG_SETMASK, &holder->mask, NULL);
-    close(holder->pipe);
+    close(holder->lab);
     close(holder->signals);
     /* Standard output belongs to whoever asked for the lab. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
-    served.lab = pl_stand_up(options->topology, options->engine, options->seed, &error);
+    served.lab = stand(holder, &error);
     if (!served.lab) {
         say(holder->report, "E %d %s", error->domain == PL_ERROR ? error->code : PL_ERROR_FAILED,
             error->message);
@@ -83,8 +109,7 @@ static int lab_main(gpointer data)
     }
     say_names(holder, served.lab);
     say(holder->report, "R\n");
-    close(holder->report);
-    pl_serve(&served, pl_claim_listener(holder->claim));
+    pl_serve(&served, pl_claim_listener(holder->claim), holder->report);
     options->engine->down(served.lab);
     return EXIT_SUCCESS;
 }
@@ -130,6 +155,8 @@ static gboolean heed(Holder *holder, GError **error)
         g_string_erase(holder->received, 0, (gssize)strlen(line) + 1);
         if (line[0] == 'N' && !make_name(holder, line, error))
             return FALSE;
+        if (line[0] == 'S')
+            holder->options->stepped(line + 2, holder->options->data);
         if (line[0] == 'R') {
             if (!publish(holder, error))
                 return FALSE;
@@ -157,7 +184,7 @@ static gboolean heed_end(const Holder *holder, GError **error)
 static gboolean read_report(Holder *holder, GError **error)
 {
     char buffer[4096];
-    ssize_t n = read(holder->pipe, buffer, sizeof(buffer));
+    ssize_t n = read(holder->lab, buffer, sizeof(buffer));
 
     if (n > 0) {
         g_string_append_len(holder->received, buffer, n);
@@ -165,8 +192,8 @@ static gboolean read_report(Holder *holder, GError **error)
     }
     if (n < 0 && errno == EINTR)
         return TRUE;
-    close(holder->pipe);
-    holder->pipe = -1;
+    close(holder->lab);
+    holder->lab = -1;
     return heed_end(holder, error);
 }
 
@@ -175,7 +202,7 @@ static gboolean end_of_lab(Holder *holder, GError **error)
 {
     int status;
 
-    while (holder->pipe >= 0)
+    while (holder->lab >= 0)
         if (!read_report(holder, error))
             return FALSE;
     status = pl_sandbox_wait(&holder->sandbox);
@@ -185,26 +212,54 @@ static gboolean end_of_lab(Holder *holder, GError **error)
     return FALSE;
 }
 
+/* A signal has come. TRUE when nothing is to be waited for: it is the second one, or there is no
+ * lab yet that could go down. */
+static gboolean heed_signal(Holder *holder, int *signal, gint64 *ret_end_us)
+{
+    struct signalfd_siginfo info;
+    gboolean first = *signal == 0;
+
+    if (read(holder->signals, &info, sizeof(info)) != sizeof(info))
+        return FALSE;
+    *signal = (int)info.ssi_signo;
+    if (!first || !holder->ready)
+        return TRUE;
+    shutdown(holder->lab, SHUT_WR);
+    *ret_end_us = g_get_monotonic_time() + DOWN_MS * G_GINT64_CONSTANT(1000);
+    return FALSE;
+}
+
+static int milliseconds_until(gint64 end_us)
+{
+    gint64 left_us = end_us - g_get_monotonic_time();
+
+    return end_us == G_MAXINT64 ? -1 : left_us > 0 ? (int)(left_us / 1000) + 1 : 0;
+}
+
 /* Until the end, and what it was. */
 static gboolean hold(Holder *holder, int *ret_signal, GError **error)
 {
+    gint64 end_us = G_MAXINT64;
+
     for (;;) {
         struct pollfd polls[] = {
             {.fd = holder->sandbox.pidfd, .events = POLLIN},
             {.fd = holder->signals, .events = POLLIN},
-            {.fd = holder->pipe, .events = POLLIN},
+            {.fd = holder->lab, .events = POLLIN},
             {.fd = holder->ready ? -1 : holder->options->patron}, /* its hang-up */
         };
-        struct signalfd_siginfo info;
+        int n = poll(polls, G_N_ELEMENTS(polls), milliseconds_until(end_us));
 
-        if (poll(polls, G_N_ELEMENTS(polls), -1) < 0 && errno != EINTR) {
+        if (n < 0 && errno != EINTR) {
             g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "poll: %s", g_strerror(errno));
             return FALSE;
         }
-        if (polls[1].revents && read(holder->signals, &info, sizeof(info)) == sizeof(info)) {
-            *ret_signal = (int)info.ssi_signo;
+        if (n == 0) /* it does not go down: it is killed */
             return TRUE;
-        }
+        if (n < 0)
+            continue;
+        if (polls[1].revents && heed_signal(holder, ret_signal, &end_us))
+            return TRUE;
         if (polls[2].revents && !read_report(holder, error))
             return FALSE;
         if (polls[0].revents)
@@ -230,11 +285,11 @@ static gboolean begin(Holder *holder, GError **error)
     sigaddset(&signals, SIGTERM);
     sigprocmask(SIG_BLOCK, &signals, &holder->mask);
     holder->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (holder->signals < 0 || pipe2(ends, O_CLOEXEC) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot make a pipe: %s", g_strerror(errno));
+    if (holder->signals < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        pl_error_set_errno(error, "make a socket pair", errno);
         return FALSE;
     }
-    holder->pipe = ends[0];
+    holder->lab = ends[0];
     holder->report = ends[1];
     return pl_sandbox_start(lab_main, holder, &holder->sandbox, error);
 }
@@ -244,7 +299,7 @@ gboolean pl_session_hold(const PlSessionOptions *options, int *ret_signal, GErro
     Holder holder = {
         .options = options,
         .sandbox = {.pid = -1, .pidfd = -1},
-        .pipe = -1,
+        .lab = -1,
         .report = -1,
         .signals = -1,
         .received = g_string_new(NULL),
@@ -260,8 +315,8 @@ gboolean pl_session_hold(const PlSessionOptions *options, int *ret_signal, GErro
     pl_sandbox_kill(&holder.sandbox);
     pl_names_free(holder.names);
     pl_claim_free(holder.claim);
-    if (holder.pipe >= 0)
-        close(holder.pipe);
+    if (holder.lab >= 0)
+        close(holder.lab);
     if (holder.signals >= 0)
         close(holder.signals);
     sigprocmask(SIG_SETMASK, &holder.mask, NULL);

@@ -4,7 +4,7 @@
  * and waits; the sandbox's first process builds the lab, has its NATs certified, starts the hosts'
  * programs, and then serves whoever connects to the lab's socket (serve.c says what can be asked).
  *
- *   claim ─▶ sandbox ─▶ up ─▶ certify ─▶ reset ─▶ programs ─▶ ready: serving ─▶ down
+ *   claim ─▶ sandbox ─▶ up ─▶ certify ─▶ reset ─▶ programs ─▶ (steps) ─▶ ready: serving ─▶ down
  *
  * When the holder ends, by whatever signal, the lab does.
  */
@@ -18,6 +18,9 @@ typedef struct PlSessionOptions {
     uint64_t seed;
     const char *name;
     gboolean names; /* for `ip netns exec`, as machine/names.h has it */
+    gboolean steps; /* those of the file are done before the lab is ready */
+    /* Told of each that is done, in a line such as "step 1: nat home flush". */
+    void (*stepped)(const char *line, gpointer data);
     /* Told once, when the lab is ready. */
     void (*ready)(gpointer data);
     gpointer data;

@@ -69,3 +69,19 @@ PlLab *pl_stand_up(const PlTopology *topology, const PlEngine *engine, uint64_t 
     engine->down(lab);
     return NULL;
 }
+
+gboolean pl_stand_steps(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
+                        void (*tell)(const PlStep *step, gpointer data), gpointer data,
+                        GError **error)
+{
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+
+        if (!engine->step(lab, step, error)) {
+            g_prefix_error(error, "[step %u]: ", step->number);
+            return FALSE;
+        }
+        tell(step, data);
+    }
+    return TRUE;
+}

@@ -11,3 +11,8 @@
  */
 PlLab *pl_stand_up(const PlTopology *topology, const PlEngine *engine, uint64_t seed,
                    GError **error);
+
+/* Does the steps of the file, each at its time, and tells of each when it is done. */
+gboolean pl_stand_steps(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
+                        void (*tell)(const PlStep *step, gpointer data), gpointer data,
+                        GError **error);

@@ -229,11 +229,13 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     const char *colon = strchr(text, ':');
     g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
     const PlNode *host = pl_topology_node(topology, name);
+    PhAddress address;
     uint16_t port = 0;
 
-    if (ph_address_parse(text, ret_server)) {
-        if (ret_server->port == 0)
-            ret_server->port = PH_HUB_PORT;
+    if (ph_address_parse(text, &address) && address.family == PH_FAMILY_IPV4) {
+        if (address.port == 0)
+            address.port = PH_HUB_PORT;
+        *ret_server = address;
         return TRUE;
     }
     if (!host || host->kind != PL_NODE_HOST || (colon && !pl_port_parse(colon + 1, &port)))

@@ -20,15 +20,15 @@ static unsigned depth_of(const PlGraph *graph, const PlNetwork *network)
 }
 
 /* Of several attachments the one that is nearest to the internet, the first among equals. */
-static const PlNetwork *outermost(const PlGraph *graph, const PlNode *node)
+static const PlAttachment *outermost(const PlGraph *graph, const PlNode *node)
 {
-    const PlNetwork *best = attachment_at(node->attachments, 0)->network;
+    const PlAttachment *best = attachment_at(node->attachments, 0);
 
     for (unsigned i = 1; i < node->attachments->len; i++) {
-        const PlNetwork *network = attachment_at(node->attachments, i)->network;
+        const PlAttachment *attachment = attachment_at(node->attachments, i);
 
-        if (depth_of(graph, network) < depth_of(graph, best))
-            best = network;
+        if (depth_of(graph, attachment->network) < depth_of(graph, best->network))
+            best = attachment;
     }
     return best;
 }
@@ -66,7 +66,8 @@ GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node)
     const PlNetwork *network;
 
     pl_graph_init(&graph, topology);
-    network = node->kind == PL_NODE_NAT ? pl_nat_outside(node)->network : outermost(&graph, node);
+    network = node->kind == PL_NODE_NAT ? pl_nat_outside(node)->network
+                                        : outermost(&graph, node)->network;
     for (PlNode *up = graph.up[network->index]; up;
          up = graph.up[pl_nat_outside(up)->network->index])
         g_ptr_array_add(chain, up);
@@ -124,7 +125,7 @@ static void begin(Reach *reach, GPtrArray *queue, const PlNetwork *network)
 static void add_default(GArray *routes, const PlGraph *graph, const Reach *reach,
                         const PlNetwork *network, const PlNode *node)
 {
-    const PlNetwork *home = node ? outermost(graph, node) : network;
+    const PlNetwork *home = node ? outermost(graph, node)->network : network;
     const PlNode *up = graph->up[home->index];
     const PlNetwork *gate;
     PlRoute route = {.destination.address = ph_address_ipv4(0, 0)};
@@ -162,4 +163,26 @@ GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
     }
     add_default(routes, &graph, reach, network, node);
     return routes;
+}
+
+static gboolean has_default(const PlTopology *topology, const PlNode *host,
+                            const PlAttachment *attachment)
+{
+    g_autoptr(GArray) routes = pl_topology_routes(topology, attachment->network, host);
+
+    for (unsigned i = 0; i < routes->len; i++)
+        if (g_array_index(routes, PlRoute, i).destination.length == 0)
+            return TRUE;
+    return FALSE;
+}
+
+const PlAttachment *pl_topology_way_out(const PlTopology *topology, const PlNode *host)
+{
+    g_auto(PlGraph) graph = {0};
+
+    for (unsigned i = 0; i < host->attachments->len; i++)
+        if (has_default(topology, host, attachment_at(host->attachments, i)))
+            return attachment_at(host->attachments, i);
+    pl_graph_init(&graph, topology);
+    return outermost(&graph, host);
 }

@@ -232,6 +232,10 @@ static inline PlAttachment *pl_nat_outside(const PlNode *nat)
  */
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
 
+/* Where a host's packets to the outermost network leave it: the attachment with the default route;
+ * one to the outermost network itself if it has that. */
+const PlAttachment *pl_topology_way_out(const PlTopology *topology, const PlNode *host);
+
 /*
  * Where a forward leads, when that is a host with nothing else between the NAT and it; else NULL:
  * nobody can stand there and say whether it arrives.

@@ -202,8 +202,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GHashTable) opened = g_hash_table_new(NULL, NULL);
     PhClassifierConfig config = {.server = ph_address_ipv4(0xcb00710a, 3478), .first_socket = 100};
     Feed feed = {.data = data, .left = size, .now = 1, .sent = sent, .opened = opened};
+    guint kind = take(&feed);
 
-    if (take(&feed) % 4) {
+    config.report = kind >> 7;
+    if (kind % 4) {
         config.locals[0] = ph_address_ipv4(0xc0a80102, 0);
         config.n_locals = 1;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The reflector: whatever comes in, an answer is STUN, goes to who asked, and is at most four times
- * as long as the question.
+ * as long as the question. Nobody has two votes.
  */
 #include <glib.h>
 #include <pinhole/reflector.h>
@@ -44,7 +44,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         gsize length =
             ph_reflector_handle_datagram(reflector, &from, data + 1, size - 1, i, &to, bytes);
         PhStunMessage message;
+        uint64_t votes[PH_CLASS_N], sum = 0;
 
+        ph_reflector_classes(reflector, i, votes);
+        for (guint c = 0; c < PH_CLASS_N; c++)
+            sum += votes[c];
+        g_assert(sum <= 1); /* one source has one vote, and gets no answer to it */
+        g_assert(sum == 0 || length == 0);
         if (length == 0)
             continue;
         g_assert(length <= (size - 1) * PH_REFLECTOR_AMPLIFICATION);

@@ -27,9 +27,6 @@ LIMIT_SECONDS = 60  # for any one command, unless the test says otherwise
 GRACE_SECONDS = 5  # between asking a program to end and killing it
 SEED_MAX = 2**53 - 1
 
-# Where this user's labs are: all calls of pinlab have to agree on it, whatever a test does with its environment.
-_RUNTIME = os.environ.get("XDG_RUNTIME_DIR")
-
 _LAB = pytest.StashKey()
 _FAILED = pytest.StashKey()
 
@@ -43,13 +40,6 @@ def find_pinlab():
     return str(Path(found).resolve())
 
 
-def environment(wanted=None):
-    """The test's environment, or the one that it wants, with what pinlab finds labs by."""
-    env = dict(os.environ if wanted is None else wanted)
-    env.pop("XDG_RUNTIME_DIR", None)
-    return env if _RUNTIME is None else {**env, "XDG_RUNTIME_DIR": _RUNTIME}
-
-
 class LabError(AssertionError):
     """Something in the lab did not go as the test wants; the message has what was put out."""
 
@@ -60,8 +50,7 @@ class Program:
     def __init__(self, command, argv, log):
         self.argv, self.log = argv, log
         self._file = open(log, "wb")
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._file, stderr=subprocess.STDOUT,
-                                         env=environment())
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._file, stderr=subprocess.STDOUT)
 
     @property
     def output(self):
@@ -121,7 +110,6 @@ class Host:
         """Runs a command to its end: a subprocess.CompletedProcess with text. With `check` a status other than 0 is a
         failure. `options` are those of subprocess.run, such as input and env."""
         options = {"stdin": None if "input" in options else subprocess.DEVNULL, "text": True, **options}
-        options["env"] = environment(options.get("env"))
         try:
             done = subprocess.run(self.command(argv), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
                                   check=False, **{key: value for key, value in options.items() if value is not None})
@@ -175,7 +163,7 @@ class Captures:
     def __init__(self, lab):
         self.path = lab.directory / "captures.pcapng"
         self._process = subprocess.Popen([lab.pinlab, "capture", lab.name, "-w", str(self.path)], text=True,
-                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
+                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         said = self._process.stderr.readline()
         if "recording" not in said:
             raise LabError(f"the lab cannot be recorded: {said}{self._process.communicate()[1]}")
@@ -208,7 +196,7 @@ class Lab:
         self.programs, self._logs, self.captures = [], 0, None
         self._process = subprocess.Popen(
             [self.pinlab, "up", "--foreground", "--name", self.name, "--seed", str(seed), str(topology)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def await_ready(self):
         """None when it stands, else why not and whether that is the machine's fault."""
@@ -230,7 +218,7 @@ class Lab:
 
     def call(self, command, *words):
         done = subprocess.run([self.pinlab, command, self.name, *words], capture_output=True, text=True, check=False,
-                              timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL, env=environment())
+                              timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL)
         if done.returncode:
             raise LabError(done.stderr.strip())
         return done.stdout

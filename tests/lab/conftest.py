@@ -6,14 +6,19 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+from workbench import standing
+
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
+sys.path.insert(0, str(ROOT / "tests/harness"))
+pytest_plugins = ["pinlab_harness"]  # for tests that want a lab that stands
 LIMIT_SECONDS = 120  # for any one command; a test that takes longer has failed
 
 
@@ -107,6 +112,12 @@ def pinlab():
     return Pinlab(find_pinlab(), ROOT / "topologies")
 
 
+@pytest.fixture
+def our_pinlab(monkeypatch):
+    """Labs that stand are made by the same pinlab."""
+    monkeypatch.setenv("PINLAB", str(find_pinlab()))
+
+
 @pytest.fixture(scope="session")
 def installed():
     """The prefix of an installed tree that everybody may read."""
@@ -131,6 +142,13 @@ def nobody(installed):
                   "--bounding-set=-all"]
     env = {"HOME": "/", "TMPDIR": "/tmp"}
     return Pinlab(installed / "bin/pinlab", installed / "share/pinlab/topologies", prefix, env)
+
+
+@pytest.fixture(scope="module")
+def work(pinlab):
+    """A lab that stands while a file's tests run."""
+    with standing(pinlab, ROOT / "topologies/port-restricted.ini") as lab:
+        yield lab
 
 
 @pytest.fixture
@@ -187,3 +205,30 @@ def select_for(seconds):
 def axes(subject, judge):
     """What one judge of a verdict's host or NAT said, by axis, without what it left open."""
     return {axis: judges[judge] for axis, judges in subject["axes"].items() if judges.get(judge)}
+
+
+@pytest.fixture(scope="session")
+def place():
+    """A directory that hosts see, too: they have a /tmp and /run of their own."""
+    with tempfile.TemporaryDirectory(prefix="pinhole-", dir="/var/tmp") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def pinhole(place):
+    """The pinhole program, for hosts: PINHOLE names it; else it is the one built beside pinlab."""
+    if os.environ.get("PINHOLE"):
+        return str(Path(os.environ["PINHOLE"]).resolve())
+    subprocess.run(["cmake", "--install", str(find_pinlab().parent), "--prefix", str(place)], check=True,
+                   stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS)
+    return str(place / "bin/pinhole")
+
+
+def claim(cell, host="alice"):
+    """What a host's classification wrote."""
+    output = cell["hosts"][host]["program"]["output"]
+    try:
+        return json.loads(output)
+    except ValueError:
+        return pytest.fail(story(cell))

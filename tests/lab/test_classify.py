@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`pinhole hub` and `pinhole classify` as real processes behind the lab's NATs: what is claimed is what was certified."""
 
-import json
 import re
 import subprocess
 
 import pytest
 
-from conftest import axes, find_pinlab, story
+from conftest import axes, claim
 
 LAB = """[topology]
 title = What alice says of her NAT
@@ -46,11 +45,6 @@ TWO = "203.0.113.10, 203.0.113.11"
 DEPENDENCE = ["endpoint-independent", "address-dependent", "address-and-port-dependent"]
 
 
-@pytest.fixture(scope="session")
-def pinhole():
-    return find_pinlab().parent / "pinhole"
-
-
 @pytest.fixture
 def lab(pinlab, write):
     """Runs a topology whose hub and alice run these programs; returns the verdict's cell."""
@@ -60,15 +54,6 @@ def lab(pinlab, write):
         return pinlab.cell(write(text), status=0)[0]
 
     return run
-
-
-def claim(cell):
-    """What alice's classification wrote."""
-    output = cell["hosts"]["alice"]["program"]["output"]
-    try:
-        return json.loads(output)
-    except ValueError:
-        return pytest.fail(story(cell))
 
 
 def assert_agrees(cell, nat="home"):
@@ -83,7 +68,7 @@ CONSOLES = {"full-cone": 1, "restricted": 2, "port-restricted": 2, "symmetric": 
 
 
 @pytest.mark.parametrize("preset", CONSOLES)
-def test_every_classic_nat_is_called_by_its_name(lab, preset):
+def test_G17_every_classic_nat_has_its_name_and_its_console_type(lab, preset):
     claimed, _ = assert_agrees(lab(BEHIND.format(nat=f"behaviour = {preset}")))
     assert claimed["class"] == preset
     assert claimed["console-type"] == CONSOLES[preset]
@@ -93,20 +78,33 @@ def test_every_classic_nat_is_called_by_its_name(lab, preset):
 
 @pytest.mark.parametrize("filtering", DEPENDENCE)
 @pytest.mark.parametrize("mapping", DEPENDENCE)
-def test_every_cell_of_mapping_and_filtering_is_told(lab, mapping, filtering):
+def test_N2_every_cell_of_mapping_and_filtering_is_told(lab, mapping, filtering):
     claimed, _ = assert_agrees(lab(BEHIND.format(nat=f"mapping = {mapping}\nfiltering = {filtering}")))
     assert (claimed["mapping"], claimed["filtering"]) == (mapping, filtering)
 
 
 @pytest.mark.parametrize("way, word", [(OPEN, "direct"), (FIREWALL, "firewall")], ids=["open", "firewall"])
-def test_a_host_that_nothing_translates_says_so(lab, way, word):
+def test_N2_G17_a_host_that_nothing_translates_says_so(lab, way, word):
     cell = lab(way, expect=f"alice.class = {word}")
     assert claim(cell)["class"] == cell["hosts"]["alice"]["class"]["certified"] == word
+    assert claim(cell)["console-type"] == {"direct": 1, "firewall": 2}[word]
 
 
-def test_blocked_udp_is_an_answer_of_its_own(lab):
+def test_N16_blocked_udp_is_an_answer_of_its_own(lab):
     cell = lab(BEHIND.format(nat="behaviour = port-restricted\nudp = blocked"))
-    assert claim(cell)["class"] == cell["hosts"]["alice"]["class"]["certified"] == "udp-blocked"
+    claimed = claim(cell)
+    assert claimed["class"] == cell["hosts"]["alice"]["class"]["certified"] == "udp-blocked"
+    assert "UDP" in claimed["why"]["class"] and "UDP" in claimed["sentence"] and claimed["console-type"] == 3
+
+
+@pytest.mark.parametrize("filtering", DEPENDENCE)
+def test_N3_a_wildcard_bind_behind_a_port_preserving_nat_is_not_direct(lab, filtering):
+    """The port that is seen is the socket's own, and its address is none at all."""
+    nat = f"mapping = endpoint-independent\nfiltering = {filtering}\nport-allocation = preserve"
+    claimed, certified = assert_agrees(lab(BEHIND.format(nat=nat)))
+    port = claimed["local"].removeprefix("0.0.0.0:")
+    assert claimed["external"] == f"203.0.113.2:{port}" and certified["port-allocation"] == "preserve"
+    assert claimed["class"] != "direct" and claimed["mapping"] == "endpoint-independent"
 
 
 def test_a_hub_with_one_address_says_what_it_cannot_tell(lab):
@@ -114,6 +112,12 @@ def test_a_hub_with_one_address_says_what_it_cannot_tell(lab):
     assert claimed["external"].split(":")[0] == "203.0.113.2"
     for axis in ("class", "mapping", "filtering"):
         assert claimed[axis] == "unknown" and claimed["why"][axis], claimed
+
+
+def test_a_hub_with_one_port_tells_the_address(lab, pinhole):
+    cell = lab(BEHIND.format(nat="behaviour = restricted"), hub=f"{pinhole} hub --one-port\nready = line ready",
+               classify=f"{pinhole} reflex --server hub\nready = exit", expect="alice.output = 203.0.113.2:")
+    assert cell["hosts"]["hub"]["program"]["output"] == "ready 203.0.113.10:3478\n"
 
 
 def test_a_hub_with_one_address_tells_a_mapping_that_differs_by_port(lab):
@@ -172,6 +176,20 @@ def test_a_server_that_answers_nonsense_is_not_believed(lab, write):
     (["hub", "--listen", "127.0.0.1", "--listen", "127.0.0.1"], 2),
     (["hub", "--listen", "127.0.0.1:1024", "--second-port", "1024"], 2),
     (["hub", "--listen", "192.0.2.1"], 1),
+    (["hub", "--listen", "127.0.0.1", "--one-port", "--second-port", "5000"], 2),
+    (["hub", "--listen", "127.0.0.1", "--listen", "127.0.0.2", "--one-port"], 2),
+    (["hub", "--listen", "127.0.0.1", "--advertise", "here"], 2),
+    (["hub", "--listen", "127.0.0.1", "--advertise", "192.0.2.1:3478"], 2),
+    (["hub", "--listen", "127.0.0.1", "--advertise", "192.0.2.1", "--advertise", "192.0.2.2"], 2),
+    (["hub", "--listen", "127.0.0.1", "--advertise", "2001:db8::1"], 2),
+    (["hub", "--listen", "127.0.0.1", "--metrics", "often"], 2),
+    (["reflex"], 2), (["reflex", "--server", ":1"], 2), (["reflex", "--server", "name.invalid"], 1),
+    (["reflex", "--server", "127.0.0.1", "--port", "0"], 2), (["reflex", "--server", "127.0.0.1", "--port", "65536"], 2),
+    (["lifetime"], 2), (["lifetime", "--server", "127.0.0.1", "--most", "5"], 2), (["lifetime", "--server", "a.invalid"], 1),
+    (["watch"], 2), (["watch", "--server", ""], 2), (["watch", "--server", "127.0.0.1", "more"], 2),
+    (["watch", "--server", "127.0.0.1", "--period", "0s"], 2), (["watch", "--server", "127.0.0.1", "--period", "-1s"], 2),
+    (["watch", "--server", "127.0.0.1", "--period", "169h"], 2), (["watch", "--server", "127.0.0.1", "--period", ""], 2),
+    (["watch", "--server", "127.0.0.1", "--reflex-period", "18446744073709551616ms"], 2),
     (["key"], 2), (["key", "old", "file"], 2), (["key", "new", "no/such/directory"], 1), (["key", "show", "/"], 1),
     (["nat"], 2), ([], 2),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))

@@ -2,6 +2,7 @@
 """The pytest plugin, as installed: its documented example passes, and a test that fails leaves what it takes to see why.
 In /var/tmp, since hosts have a /tmp of their own."""
 
+import ast
 import os
 import re
 import shutil
@@ -115,9 +116,14 @@ def run_pytest(project, *arguments, prefix=(), **variables):
                           env=env, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
 
 
+def test_the_plugin_is_for_python_3_9():
+    ast.parse((ROOT / "tests/harness/pinlab_harness.py").read_text(), feature_version=(3, 9))
+
+
 @pytest.mark.xdist_group("harness")
-def test_the_documented_example_passes(project):
-    done = run_pytest(project, "test_reflector.py")
+@pytest.mark.parametrize("parallel", [(), ("-n", "3")], ids=["one by one", "in parallel"])
+def test_the_documented_example_passes(project, parallel):
+    done = run_pytest(project, "test_reflector.py", *parallel)
     assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr
     assert not (project / "pinlab-artifacts").exists()
 
@@ -154,7 +160,7 @@ def test_a_failure_leaves_captures_and_output(project):
 
 @pytest.mark.xdist_group("harness")
 def test_a_program_with_an_environment_of_its_own_finds_the_lab(project, nobody, shared):
-    """Nobody's labs are where XDG_RUNTIME_DIR says."""
+    """A lab's place does not depend on one."""
     project.chmod(0o755)
     runtime = shared / "runtime"
     runtime.mkdir(mode=0o700)

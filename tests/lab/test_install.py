@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `cmake --install` puts somewhere works from there."""
 
+import re
+import socket
 import subprocess
+
+import pytest
 
 from conftest import ROOT
 
@@ -57,7 +61,7 @@ def test_every_command_has_a_man_page(installed):
     commands = ("list", "check", "run", "matrix", "script", "up", "exec", "shell", "nat", "capture", "output", "labs",
                 "down")
     for page in ("pinlab", *(f"pinlab-{command}" for command in commands),
-                 "pinhole", "pinhole-hub", "pinhole-classify", "pinhole-key"):
+                 "pinhole", *(f"pinhole-{command}" for command in ("hub", "classify", "watch", "reflex", "lifetime", "key"))):
         text = subprocess.run(["man", "--warnings", str(pages / f"{page}.1")], capture_output=True, text=True, check=True,
                               timeout=60, env={"MANWIDTH": "100", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
         assert text.stderr == ""
@@ -65,15 +69,55 @@ def test_every_command_has_a_man_page(installed):
         assert "--help" in text.stdout
 
 
-def test_a_program_builds_against_the_installed_library(installed, tmp_path):
-    (tmp_path / "main.c").write_text(
+@pytest.fixture
+def build(installed, tmp_path):
+    """Builds a C program against the installed library, as pkg-config says; returns it and what it runs with."""
+    (pkgconfig,) = installed.rglob("pkgconfig")
+
+    def build_program(text):
+        (tmp_path / "main.c").write_text(text)
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "pinhole"], capture_output=True, text=True, check=True,
+                               env={"PKG_CONFIG_PATH": str(pkgconfig), "PATH": "/usr/bin:/bin"}, timeout=60).stdout.split()
+        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "main.c", "-o", "main", *flags], cwd=tmp_path, check=True,
+                       timeout=60)
+        return tmp_path / "main", {"LD_LIBRARY_PATH": str(pkgconfig.parent)}
+
+    return build_program
+
+
+def test_a_program_builds_against_the_installed_library(build):
+    program, env = build(
         '#include <pinhole/address.h>\n#include <pinhole/version.h>\n#include <stdio.h>\n'
         "int main(void) { char text[PH_ADDRESS_TEXT_MAX]; PhAddress a = ph_address_ipv4(0xC0000201, 53);\n"
         'printf("%s %s\\n", ph_version(), ph_address_format(&a, text)); return 0; }\n')
-    (pkgconfig,) = installed.rglob("pkgconfig")
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "pinhole"], env={"PKG_CONFIG_PATH": str(pkgconfig),
-                           "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True, timeout=60).stdout.split()
-    subprocess.run(["cc", "main.c", "-o", "main", *flags], cwd=tmp_path, check=True, timeout=60)
-    said = subprocess.run(["./main"], cwd=tmp_path, env={"LD_LIBRARY_PATH": str(pkgconfig.parent)}, capture_output=True,
-                          text=True, check=True, timeout=60).stdout
-    assert said == "0.1.0 192.0.2.1:53\n"
+    assert subprocess.run([program], env=env, capture_output=True, text=True, check=True, timeout=60).stdout == \
+        "0.1.0 192.0.2.1:53\n"
+
+
+def test_every_header_can_be_included_alone(installed, build):
+    for header in sorted((installed / "include/pinhole").glob("*.h")):
+        build(f"#include <pinhole/{header.name}>\nint main(void) {{ return 0; }}\n")
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def test_the_program_in_the_embedding_document_watches(installed, build):
+    program, env = build(example("docs/embedding.md", "#include <pinhole/ask.h>")[0])
+    port = free_port()
+    hub = [installed / "bin/pinhole", "hub", "--listen", f"127.0.0.1:{port}", "--listen", f"127.0.0.2:{port}",
+           "--second-port", str(free_port())]
+    with subprocess.Popen(hub, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout.readline().startswith("ready")
+            with subprocess.Popen([program, f"127.0.0.1:{port}"], env=env, stdout=subprocess.PIPE, text=True) as client:
+                try:
+                    said = sorted([client.stdout.readline(), client.stdout.readline()])
+                finally:
+                    client.terminate()
+        finally:
+            server.terminate()
+    assert re.fullmatch(r"direct, at 127\.0\.0\.1:\d+\n", said[0]) and re.fullmatch(r"seen at 127\.0\.0\.1:\d+\n", said[1])

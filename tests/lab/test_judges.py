@@ -1,29 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two judges that we did not write agree with ours: Debian's stun against its stund, and coturn's
-turnutils_natdiscovery against coturn. They run as hosts of a lab; what they print is put into RFC 4787's words, and
-compared with what the prober certified and with what the captures show.
-
-What they cannot express: stun says "dependent mapping" for both dependent mappings and then nothing of filtering;
-natdiscovery says nothing of port allocation, and nothing at all when UDP is blocked."""
-
-import re
+turnutils_natdiscovery against coturn. They run as hosts of a lab; what they print is
+compared with what the prober certified and with what the captures show. What they can express is in strangers.py."""
 
 import pytest
 
+from strangers import AD, APD, CELLS, EI, client, coturn_says, server, stun_says
+
 SEED = 1
-
-EI, AD, APD = "endpoint-independent", "address-dependent", "address-and-port-dependent"
-
-SERVERS = {
-    "stun": "stund -h 203.0.113.10 -a 203.0.113.11",
-    "coturn": "turnserver -n -S -L 203.0.113.10 -L 203.0.113.11 --no-cli --log-file stdout --pidfile /tmp/turnserver.pid",
-}
-# The local port is fixed, so that a hashed mapping, and with it every answer, is the same in each run. The exit status of
-# stun is its verdict as a number.
-CLIENTS = {
-    "stun": "sh -c 'stun 203.0.113.10 -p 5000; exit 0'",
-    "coturn": "turnutils_natdiscovery -m -f -L {address} -l 5000 203.0.113.10",
-}
 
 
 def lab(judge, nat, address="192.168.1.2", inside="192.168.1.0/24", expect=""):
@@ -37,7 +21,7 @@ subnet = 203.0.113.0/24
 [host server]
 on = internet
 addresses = 203.0.113.10, 203.0.113.11
-run = {SERVERS[judge]}
+run = {server(judge, "203.0.113.10", "203.0.113.11")}
 ready = udp 3479
 
 [nat home]
@@ -48,7 +32,7 @@ inside = {inside}
 [host alice]
 behind = home
 addresses = {address}
-run = {CLIENTS[judge].format(address=address)}
+run = {client(judge, address)}
 ready = exit
 time-limit = 60s
 
@@ -68,44 +52,6 @@ def ours(cell, axis, subject=("hosts", "alice")):
     judges = node[axis] if axis == "class" else node["axes"][axis]
     assert judges["certified"] == judges["observed"], (axis, judges)
     return judges["observed"]
-
-
-def stun_says(output):
-    """stun's verdict as axes; those that it cannot express are absent."""
-    line = re.search(r"^Primary: (.*)$", output, re.M)
-    assert line, output
-    words = [word.strip() for word in line.group(1).split(",")]
-    says = {}
-    if words[0] == "Independent Mapping":
-        filters = {"Independent Filter": EI, "Address Dependent Filter": AD, "Port Dependent Filter": APD}
-        says = {"mapping": EI, "filtering": filters[words[1]]}
-    elif words[0] == "Dependent Mapping":
-        says = {"mapping": "dependent"}
-    else:
-        classes = {"Open": "direct", "Firewall": "firewall", "Blocked or could not reach STUN server": "udp-blocked"}
-        says = {"class": classes[words[0]]}
-    if "preserves ports" in words or "random port" in words:
-        says["preserves"] = "preserves ports" in words
-    if "no hairpin" in words or "will hairpin" in words:
-        says["hairpin"] = "will hairpin" in words
-    return says
-
-
-def coturn_says(output):
-    kinds = {"Endpoint Independent": EI, "Address Dependent": AD, "Address and Port Dependent": APD}
-    says = {}
-    for kind, axis in re.findall(r"^NAT with (.*) (Mapping|Filtering)!", output, re.M):
-        says[axis.lower()] = kinds[kind]
-    if "No NAT! (Endpoint Independent Mapping)" in output:
-        says["mapping"] = "none"
-    return says
-
-
-CELLS = [
-    pytest.param(mapping, filtering, id=f"{mapping}-mapping,{filtering}-filtering")
-    for mapping in (EI, AD, APD)
-    for filtering in (EI, AD, APD)
-]
 
 
 @pytest.mark.parametrize("mapping, filtering", CELLS)

@@ -89,6 +89,49 @@ def test_in_a_container_the_option_that_is_missing_is_named(pinlab):
     assert "systempaths=unconfined" in result.text and "/proc/sys/net" in result.text, result.text
 
 
+@pytest.mark.parametrize("kind", ["pid", "mnt", "net"])
+def test_a_kind_of_namespace_that_may_not_be_made_is_named(pinlab, kind):
+    switch = f"user.max_{kind}_namespaces"
+    fence = f"echo 0 >/proc/sys/{switch.replace('.', '/')}"
+    result = in_a_container(pinlab, fence).run("run", pinlab.topologies / "open.ini").expect(77)
+    assert f"{switch} is 0" in result.text and f"sysctl -w {switch}=" in result.text
+
+
+# A filter as container engines have it (Docker's default profile, in short): no new namespaces, no mounts, and clone3 is
+# not there, so that nobody asks what its arguments are. Then it runs the rest of its arguments.
+FILTER = """
+import ctypes, os, platform, struct, sys
+
+CLONE, CLONE3, UNSHARE, MOUNT = {"x86_64": (56, 435, 272, 165), "aarch64": (220, 435, 97, 40)}[platform.machine()]
+ALLOW, ENOSYS, EPERM, NAMESPACES = 0x7FFF0000, 0x50026, 0x50001, 0x7E020000
+LOAD, EQUAL, SET, RETURN = 0x20, 0x15, 0x45, 0x06
+code = [(LOAD, 0, 0, 0), (EQUAL, 0, 1, CLONE3), (RETURN, 0, 0, ENOSYS), (EQUAL, 1, 0, UNSHARE),
+        (EQUAL, 0, 1, MOUNT), (RETURN, 0, 0, EPERM), (EQUAL, 1, 0, CLONE), (RETURN, 0, 0, ALLOW),
+        (LOAD, 0, 0, 16), (SET, 0, 1, NAMESPACES), (RETURN, 0, 0, EPERM), (RETURN, 0, 0, ALLOW)]
+text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(text)))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(program), 0, 0):
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("command", ["run", "up"])
+def test_a_system_call_filter_is_named(nobody, command):
+    filtered = Pinlab(nobody.program, nobody.topologies, [*nobody.prefix, "/usr/bin/python3", "-c", FILTER],
+                      {"HOME": "/", "TMPDIR": "/tmp"})
+    result = filtered.run(command, nobody.topologies / "open.ini").expect(77)
+    assert "a seccomp filter forbids it" in result.text and "seccomp=unconfined" in result.text, result.text
+
+
+def test_without_the_capability_in_a_changed_root_it_says_why(pinlab):
+    """chroot takes user namespaces away."""
+    fences = ["mount --rbind / /mnt", 'exec chroot /mnt setpriv --inh-caps=-all --bounding-set=-all "$@"']
+    result = in_a_container(pinlab, *fences).run("run", pinlab.topologies / "open.ini").expect(77)
+    assert "user namespaces are not permitted here" in result.text and "a chroot" in result.text, result.text
+
+
 def kernel_has_queue(tmp_path):
     rules = tmp_path / "queue.nft"
     rules.write_text(QUEUE)

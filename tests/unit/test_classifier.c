@@ -26,6 +26,47 @@ static void test_N2_every_behaviour_gets_its_label(void)
     }
 }
 
+/* One packet more, to the hub alone, which then knows; and nothing when nobody asked for it. */
+static void test_N26_the_class_is_reported_to_the_hub(void)
+{
+    static const NatBehaviour *const nats[] = {&port_restricted, &open_way, &symmetric};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(nats); i++) {
+        for (guint wanted = 0; wanted <= 1; wanted++) {
+            uint64_t votes[PH_CLASS_N], sum = 0;
+            g_auto(Run) run;
+
+            run_init(&run, nats[i]);
+            run.config.report = wanted;
+            classify(&run);
+            while (run.world.packets)
+                g_free(world_next(&run.world, run.world.now + 1000 * MS, &(guint32){0}));
+            ph_reflector_classes(run.world.reflector, run.world.now, votes);
+            for (guint c = 0; c < PH_CLASS_N; c++)
+                sum += votes[c];
+            g_assert_cmpuint(votes[run.result.nat_class], ==, wanted);
+            g_assert_cmpuint(sum, ==, wanted);
+            g_assert_cmpuint(ph_reflector_counters(run.world.reflector)->reports, ==, wanted);
+        }
+    }
+}
+
+static void who_never_answered_is_told_nothing(void)
+{
+    g_auto(Run) run;
+
+    run_init(&run, &port_restricted);
+    run.config.report = true;
+    run.world.hub_dead = TRUE;
+    classify(&run);
+    expect_class(&run, PH_CLASS_UDP_BLOCKED);
+    g_assert_cmpuint(ph_classifier_counters(run.classifier)->sent, ==, run.world.sent);
+    run.world.hub_dead = FALSE;
+    while (run.world.packets)
+        g_free(world_next(&run.world, run.world.now + 1000 * MS, &(guint32){0}));
+    g_assert_cmpuint(ph_reflector_counters(run.world.reflector)->reports, ==, 0);
+}
+
 static void the_classes_have_their_words(void)
 {
     static const struct {
@@ -162,6 +203,30 @@ static void a_block_is_remembered(void)
         g_assert_cmpint(run.result.port_allocation, ==, PH_PORT_ALLOCATION_BLOCK);
         g_assert_cmpint(run.result.block_first, >=, 20480);
         g_assert_cmpint(run.result.block_last, <=, 20480 + 4095);
+    }
+}
+
+/* Their order does not matter then, and so the samples take a round trip and not five. */
+static void pooling_shows_where_ports_are_preserved_too(void)
+{
+    for (guint64 seed = 1; seed <= 100; seed++) {
+        NatBehaviour nat = port_restricted;
+        g_auto(Run) run, slow;
+
+        run_init(&slow, &nat);
+        slow.world.delay_ns = 50000000;
+        classify(&slow);
+        nat.allocation = PH_PORT_ALLOCATION_PRESERVE;
+        nat.pool = 4;
+        nat.arbitrary = seed % 2 == 0;
+        run_init(&run, &nat);
+        run.seed = seed;
+        run.world.delay_ns = slow.world.delay_ns;
+        classify(&run);
+        g_assert_cmpint(run.result.port_allocation, ==, PH_PORT_ALLOCATION_PRESERVE);
+        g_assert_cmpint(run.result.pooling, ==,
+                        nat.arbitrary ? PH_POOLING_ARBITRARY : PH_POOLING_PAIRED);
+        g_assert_cmpuint(run.result.took_ns + 4 * 100000000, <=, slow.result.took_ns);
     }
 }
 
@@ -323,6 +388,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define ADD(function) g_test_add_func("/classifier/" #function, function)
     ADD(test_N2_every_behaviour_gets_its_label);
+    ADD(test_N26_the_class_is_reported_to_the_hub);
+    ADD(who_never_answered_is_told_nothing);
     ADD(the_classes_have_their_words);
     ADD(test_G17_every_class_has_a_console_type_and_a_sentence);
     ADD(test_N3_a_wildcard_bind_behind_a_port_preserving_nat_is_not_direct);
@@ -331,6 +398,7 @@ int main(int argc, char **argv)
     ADD(sequential_ports_are_predicted);
     ADD(a_range_that_comes_to_its_end_is_sequential_still);
     ADD(a_block_is_remembered);
+    ADD(pooling_shows_where_ports_are_preserved_too);
     ADD(random_ports_are_nothing_else);
     ADD(several_external_addresses_are_noticed);
     ADD(hairpins_are_told_apart);

@@ -2,8 +2,12 @@
 /* The hub and the classification on real sockets, on loopback: all of 127/8 is there. */
 #include <gio/gio.h>
 #include <pinhole/classify.h>
-#include <pinhole/hub.h>
+#include <pinhole/stun.h>
 #include <string.h>
+
+#include "io_hub.h"
+
+#define BURST 200
 
 typedef struct Outcome {
     gboolean done, ok;
@@ -29,44 +33,9 @@ static void take_outcome(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gp
 
 static void classify(const char *server, GCancellable *cancellable, Outcome *outcome)
 {
-    ph_classify_server_async(server, cancellable, take_outcome, outcome);
+    ph_classify_server_async(server, PH_CLASSIFY_REPORT, cancellable, take_outcome, outcome);
     while (!outcome->done)
         g_main_context_iteration(NULL, TRUE);
-}
-
-/* A port that was free just now, and the next one, too. */
-static uint16_t free_port(GSocket **ret_taken)
-{
-    g_autoptr(GSocket) socket =
-        g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, NULL);
-    g_autoptr(GSocketAddress) any = g_inet_socket_address_new_from_string("127.0.0.1", 0);
-    g_autoptr(GSocketAddress) bound = NULL;
-
-    g_assert_true(g_socket_bind(socket, any, FALSE, NULL));
-    bound = g_socket_get_local_address(socket, NULL);
-    if (ret_taken)
-        *ret_taken = g_steal_pointer(&socket);
-    return g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound));
-}
-
-static PhHub *start_hub(size_t hosts, uint16_t *ret_port)
-{
-    PhHubConfig config = {.n_hosts = hosts};
-
-    for (uint32_t i = 0; i < hosts; i++)
-        config.hosts[i] = ph_address_ipv4(0x7f000001 + i, 0);
-    for (unsigned attempt = 0; attempt < 20; attempt++) { /* others want free ports, too */
-        PhHub *hub;
-
-        config.ports[0] = free_port(NULL);
-        config.ports[1] = free_port(NULL);
-        hub = config.ports[0] == config.ports[1] ? NULL : ph_hub_new(NULL, &config, NULL);
-        if (hub) {
-            *ret_port = config.ports[0];
-            return hub;
-        }
-    }
-    g_assert_not_reached();
 }
 
 static void test_all_four_sockets_tell_everything(void)
@@ -112,6 +81,45 @@ static void test_one_address_says_what_it_cannot_tell(void)
     g_assert_cmpint(outcome.classification.filtering, ==, PH_FILTERING_UNKNOWN);
     g_assert_nonnull(outcome.classification.why.filtering);
     g_assert_cmpuint(ph_hub_counters(hub, PH_FAMILY_IPV4)->answered, >, 0);
+}
+
+/* More than the hub takes from the system at a time. */
+static void test_a_burst_is_answered_to_the_last_one(void)
+{
+    uint16_t port, own;
+    g_autoptr(PhHub) hub = start_hub(2, &port);
+    g_autoptr(GSocketAddress) server = g_inet_socket_address_new_from_string("127.0.0.1", port);
+    g_autoptr(GSocket) socket = NULL;
+    uint8_t seen[BURST] = {0};
+
+    own = free_port(&socket);
+    g_assert_cmpuint(own, !=, port);
+    for (unsigned i = 0; i < BURST; i++) {
+        const uint8_t id[12] = {(uint8_t)i};
+        PhStunTransaction transaction = ph_stun_transaction(id);
+        uint8_t request[PH_STUN_HEADER_BYTES];
+        PhStunWriter writer;
+
+        ph_stun_write_begin(&writer, request, sizeof(request), PH_STUN_REQUEST, PH_STUN_BINDING,
+                            &transaction);
+        g_assert_cmpint(g_socket_send_to(socket, server, (const char *)request,
+                                         ph_stun_write_end(&writer), NULL, NULL),
+                        ==, sizeof(request));
+    }
+    while (ph_hub_counters(hub, PH_FAMILY_IPV4)->answered < BURST)
+        g_main_context_iteration(NULL, TRUE);
+    g_socket_set_blocking(socket, FALSE);
+    for (unsigned i = 0; i < BURST; i++) {
+        uint8_t answer[PH_REFLECTOR_ANSWER_MAX];
+        PhStunMessage message;
+        gssize length = g_socket_receive(socket, (char *)answer, sizeof(answer), NULL, NULL);
+
+        g_assert_cmpint(length, >, 0);
+        g_assert_cmpint(ph_stun_read(answer, (size_t)length, &message), ==, PH_STUN_OK);
+        seen[message.transaction.bytes[4]]++;
+    }
+    for (unsigned i = 0; i < BURST; i++)
+        g_assert_cmpuint(seen[i], ==, 1);
 }
 
 static void test_hubs_of_both_families_are_one(void)
@@ -164,7 +172,9 @@ static void test_a_config_without_sense_is_refused(void)
     const PhHubConfig configs[] = {
         {.n_hosts = 0, .ports = {1024, 1025}},
         {.n_hosts = 1, .hosts = {one}, .ports = {1024, 1024}},
-        {.n_hosts = 1, .hosts = {one}, .ports = {1024, 0}},
+        {.n_hosts = 2, .hosts = {one, two}, .ports = {1024, 0}},
+        {.n_hosts = 2, .hosts = {one, two}, .advertised = {two}, .ports = {1024, 1025}},
+        {.n_hosts = 1, .hosts = {one}, .advertised = {{.family = PH_FAMILY_IPV6}}, .ports = {1024}},
         {.n_hosts = 1, .hosts = {one}, .ports = {0, 1024}},
         {.n_hosts = 2, .hosts = {one, one}, .ports = {1024, 1025}},
         {.n_hosts = 3, .hosts = {one, two, one}, .ports = {1024, 1025}},
@@ -181,6 +191,50 @@ static void test_a_config_without_sense_is_refused(void)
     }
 }
 
+/* Behind a NAT that translates one to one a hub speaks of the addresses that clients know. */
+static void test_a_hub_says_what_it_advertises(void)
+{
+    static const uint8_t id[12] = "abcdefghijkl";
+    PhHubConfig config = {
+        .n_hosts = 2,
+        .hosts = {ph_address_ipv4(0x7f000001, 0), ph_address_ipv4(0x7f000002, 0)},
+        .advertised = {ph_address_ipv4(0xcb00710a, 0), ph_address_ipv4(0xcb00710b, 0)},
+    };
+    g_autoptr(PhHub) hub = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSocket) socket = NULL;
+    g_autoptr(GSocketAddress) to = NULL;
+    PhStunTransaction transaction = ph_stun_transaction(id);
+    PhStunAttribute attribute;
+    PhStunMessage message;
+    PhStunWriter writer;
+    PhAddress other;
+    uint8_t bytes[256];
+    gssize n;
+
+    free_port(&socket);
+    config.ports[0] = free_port(NULL);
+    do {
+        config.ports[1] = free_port(NULL);
+    } while (config.ports[0] == config.ports[1]);
+    hub = ph_hub_new(NULL, &config, &error);
+    g_assert_no_error(error);
+    ph_stun_write_begin(&writer, bytes, sizeof(bytes), PH_STUN_REQUEST, PH_STUN_BINDING,
+                        &transaction);
+    to = g_inet_socket_address_new_from_string("127.0.0.1", config.ports[0]);
+    n = g_socket_send_to(socket, to, (const char *)bytes, ph_stun_write_end(&writer), NULL, NULL);
+    g_assert_cmpint(n, ==, PH_STUN_HEADER_BYTES);
+    while (ph_hub_counters(hub, PH_FAMILY_IPV4)->answered == 0)
+        g_main_context_iteration(NULL, TRUE);
+    n = g_socket_receive(socket, (char *)bytes, sizeof(bytes), NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(ph_stun_read(bytes, (size_t)n, &message), ==, PH_STUN_OK);
+    g_assert_true(ph_stun_find(&message, PH_STUN_OTHER_ADDRESS, &attribute));
+    g_assert_true(ph_stun_get_address(&message, &attribute, &other));
+    g_assert_true(ph_address_equal_host(&other, &config.advertised[1]));
+    g_assert_cmpuint(other.port, ==, config.ports[1]);
+}
+
 static void test_icmp_tells_nobody_there_from_blocked(void)
 {
     g_autoptr(GSocket) silent = NULL;
@@ -188,7 +242,7 @@ static void test_icmp_tells_nobody_there_from_blocked(void)
     g_autofree char *somebody = g_strdup_printf("127.0.0.1:%u", free_port(&silent));
     g_auto(Outcome) rejected = {0}, blocked = {0};
 
-    ph_classify_server_async(nobody, NULL, take_outcome, &rejected);
+    ph_classify_server_async(nobody, PH_CLASSIFY_DEFAULT, NULL, take_outcome, &rejected);
     classify(somebody, NULL, &blocked);
     while (!rejected.done)
         g_main_context_iteration(NULL, TRUE);
@@ -274,10 +328,13 @@ int main(int argc, char **argv)
     g_test_add_func("/io/a_name_is_looked_up", test_a_name_is_looked_up);
     g_test_add_func("/io/one_address_says_what_it_cannot_tell",
                     test_one_address_says_what_it_cannot_tell);
+    g_test_add_func("/io/a_burst_is_answered_to_the_last_one",
+                    test_a_burst_is_answered_to_the_last_one);
     g_test_add_func("/io/hubs_of_both_families_are_one", test_hubs_of_both_families_are_one);
     g_test_add_func("/io/a_port_that_is_taken_is_an_error", test_a_port_that_is_taken_is_an_error);
     g_test_add_func("/io/a_config_without_sense_is_refused",
                     test_a_config_without_sense_is_refused);
+    g_test_add_func("/io/a_hub_says_what_it_advertises", test_a_hub_says_what_it_advertises);
     g_test_add_func("/io/icmp_tells_nobody_there_from_blocked",
                     test_icmp_tells_nobody_there_from_blocked);
     g_test_add_func("/io/a_server_without_sense_is_refused",

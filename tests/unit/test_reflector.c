@@ -452,6 +452,87 @@ static void test_N26_it_counts_what_it_does(void)
     g_assert_cmpuint(c->foreign, ==, 1);
 }
 
+static void report(World *world, const char *source, uint32_t nat_class)
+{
+    PhStunTransaction transaction = ph_stun_transaction((const guint8 *)transaction_id);
+
+    world->from.remote = address(source);
+    ph_stun_write_begin(&world->request, world->request_bytes, sizeof(world->request_bytes),
+                        PH_STUN_INDICATION, PH_STUN_BINDING, &transaction);
+    ph_stun_write_u32(&world->request, PH_STUN_NAT_CLASS, nat_class);
+    g_assert_false(send_request(world)); /* never is there an answer */
+}
+
+static guint64 votes(const World *world, PhClass nat_class)
+{
+    uint64_t all[PH_CLASS_N];
+
+    ph_reflector_classes(world->reflector, world->now, all);
+    return all[nat_class];
+}
+
+static void test_N26_each_source_has_one_vote_its_last(void)
+{
+    g_auto(World) world;
+
+    world_init(&world, 2, 2);
+    world_start(&world);
+    for (guint i = 0; i < PH_CLASS_N; i++)
+        g_assert_cmpuint(votes(&world, (PhClass)i), ==, 0);
+    report(&world, "198.51.100.1:4000", PH_CLASS_SYMMETRIC);
+    report(&world, "198.51.100.2:4000", PH_CLASS_SYMMETRIC);
+    report(&world, "198.51.100.3:4000", PH_CLASS_UNKNOWN);
+    g_assert_cmpuint(votes(&world, PH_CLASS_SYMMETRIC), ==, 2);
+    g_assert_cmpuint(votes(&world, PH_CLASS_UNKNOWN), ==, 1);
+    world.now += S;
+    report(&world, "198.51.100.2:5000", PH_CLASS_DIRECT);
+    g_assert_cmpuint(votes(&world, PH_CLASS_SYMMETRIC), ==, 1);
+    g_assert_cmpuint(votes(&world, PH_CLASS_DIRECT), ==, 1);
+    g_assert_cmpuint(counters(&world)->reports, ==, 4);
+    g_assert_cmpuint(counters(&world)->answered, ==, 0);
+}
+
+static void reports_are_rare_and_grow_old(void)
+{
+    g_auto(World) world;
+
+    world_init(&world, 1, 1);
+    world_start(&world);
+    report(&world, "198.51.100.1:4000", PH_CLASS_DIRECT);
+    world.now += S - 1;
+    report(&world, "198.51.100.1:4000", PH_CLASS_FIREWALL);
+    g_assert_cmpuint(votes(&world, PH_CLASS_DIRECT), ==, 1);
+    g_assert_cmpuint(votes(&world, PH_CLASS_FIREWALL), ==, 0);
+    g_assert_cmpuint(counters(&world)->reports, ==, 1);
+    g_assert_cmpuint(counters(&world)->limited_reports, ==, 1);
+    world.now += 2 * 3600 * S - S;
+    g_assert_cmpuint(votes(&world, PH_CLASS_DIRECT), ==, 1);
+    world.now++;
+    g_assert_cmpuint(votes(&world, PH_CLASS_DIRECT), ==, 0);
+}
+
+static void a_report_without_sense_is_none(void)
+{
+    g_auto(World) world;
+
+    world_init(&world, 1, 1);
+    world_start(&world);
+    report(&world, "198.51.100.1:4000", PH_CLASS_N);
+    report(&world, "198.51.100.1:4000", UINT32_MAX);
+    begin(&world);
+    world.request_bytes[1] = 0x11; /* an indication */
+    ph_stun_write_port(&world.request, PH_STUN_NAT_CLASS, PH_CLASS_DIRECT);
+    ph_stun_write(&world.request, PH_STUN_NAT_CLASS, "", 0);
+    g_assert_false(send_request(&world));
+    g_assert_cmpuint(counters(&world)->ignored, ==, 3);
+    g_assert_cmpuint(counters(&world)->reports, ==, 0);
+    begin(&world); /* in a request it says nothing, and is in nobody's way */
+    ph_stun_write_u32(&world.request, PH_STUN_NAT_CLASS, PH_CLASS_DIRECT);
+    g_assert_true(send_request(&world));
+    g_assert_cmpint(world.answer.message_class, ==, PH_STUN_SUCCESS);
+    g_assert_cmpuint(votes(&world, PH_CLASS_DIRECT), ==, 0);
+}
+
 static void a_config_that_contradicts_itself_is_refused(void)
 {
     World world;
@@ -489,6 +570,9 @@ int main(int argc, char **argv)
     ADD(all_together_cannot_have_more_than_the_bucket_of_all);
     ADD(answers_from_elsewhere_are_rare);
     ADD(test_N26_it_counts_what_it_does);
+    ADD(test_N26_each_source_has_one_vote_its_last);
+    ADD(reports_are_rare_and_grow_old);
+    ADD(a_report_without_sense_is_none);
     ADD(a_config_that_contradicts_itself_is_refused);
     return g_test_run();
 }

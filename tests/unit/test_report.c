@@ -312,6 +312,24 @@ static void test_table_has_a_row_a_topology(void)
     assert_has_not(text, "FAIL bad, seed 2");
 }
 
+static void test_table_has_claims_when_there_are_any(void)
+{
+    g_autoptr(GPtrArray) verdicts = runs(good_run("good", 1), good_run("mute", 1), NULL);
+    PlVerdict *good = g_ptr_array_index(verdicts, 0);
+    g_autofree char *none = print(print_table, verdicts, FALSE), *some = NULL, *narrow = NULL;
+    PlSubject *bob = pl_verdict_subject(good, "bob");
+
+    pl_findings_set(&pl_verdict_subject(good, "alice")->claimed, PL_AXIS_CLASS, "symmetric", NULL);
+    pl_findings_set(&bob->claimed, PL_AXIS_CLASS, NULL, "the hub is silent");
+    some = print_on(print_table, verdicts, (PlReportStyle){0});
+    narrow = print_on(print_table, verdicts, (PlReportStyle){.columns = 60});
+    assert_has_not(none, "claimed");
+    assert_has(some, "  expected      claimed             observed ");
+    assert_has(some, "  2 symmetric   symmetric, unknown  2 symmetric ");
+    assert_has(some, "  2 symmetric   -                   2 symmetric ");
+    assert_has_not(narrow, "claimed");
+}
+
 static void test_table_fits_whatever_the_names_are(void)
 {
     g_autoptr(GPtrArray) verdicts =
@@ -532,6 +550,8 @@ int main(int argc, char **argv)
                     test_a_lab_that_never_stood_has_no_marks);
     g_test_add_func("/report/colours-only-when-wanted", test_colours_only_when_wanted);
     g_test_add_func("/report/table-has-a-row-a-topology", test_table_has_a_row_a_topology);
+    g_test_add_func("/report/table-has-claims-when-there-are-any",
+                    test_table_has_claims_when_there_are_any);
     g_test_add_func("/report/table-fits-whatever-the-names-are",
                     test_table_fits_whatever_the_names_are);
     g_test_add_func("/report/no-topologies-is-a-table-too", test_no_topologies_is_a_table_too);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a scenario says of an engine whose programs fail. The engine is the test's own. */
+/* What a scenario says of an engine whose programs fail, or claim something. The engine is the
+ * test's own. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,12 @@ struct PlLab {
     gboolean silent; /* nothing can be told of alice's program */
     unsigned resets, probes;
     gboolean visited; /* by a prober's presence, which may not stay */
+    /* Of alice's classification: how it ended (-1: not at all), and what she says, NULL being
+     * nonsense. */
+    int status;
+    const char *class;
+    unsigned started;
+    PlWord first; /* what started first */
 };
 
 static PlLab lab;
@@ -83,6 +90,8 @@ static gboolean record(PlLab *self, int fd, GError **error)
 
 static gboolean start(PlLab *self, const PlNode *host, GError **error)
 {
+    if (self->started++ == 0)
+        self->first = host->program.word;
     if (self->code < 0 || strcmp(host->name, "bob") != 0)
         return TRUE;
     g_set_error(error, PL_ERROR, self->code, "host %s: it will not", host->name);
@@ -100,11 +109,27 @@ static gboolean await_program(PlLab *self, const PlNode *host, const char *text,
 
 static gboolean result(PlLab *self, const PlNode *host, PlProgramResult *ret_result, GError **error)
 {
+    if (host->program.word == PL_WORD_HUB) {
+        *ret_result = (PlProgramResult){.output = g_strdup("ready")};
+        return TRUE;
+    }
     if (self->silent || strcmp(host->name, "alice") != 0) {
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: nothing is known", host->name);
         return FALSE;
     }
-    *ret_result = (PlProgramResult){.ended = TRUE, .output = g_strdup("hello")};
+    *ret_result = (PlProgramResult){
+        .ended = self->status >= 0, .exit_status = self->status, .output = g_strdup("hello")};
+    return TRUE;
+}
+
+static gboolean claims(PlLab *self, const PlNode *host, PlFindings *ret_claims, GError **error)
+{
+    g_assert_cmpstr(host->name, ==, "alice");
+    if (!self->class) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host alice: nonsense");
+        return FALSE;
+    }
+    pl_findings_set(ret_claims, PL_AXIS_CLASS, self->class, NULL);
     return TRUE;
 }
 
@@ -122,6 +147,7 @@ static const PlEngine engine = {
     .start = start,
     .await = await_program,
     .result = result,
+    .claims = claims,
 };
 
 static PlVerdict *run_text(PlLab with, const char *text)
@@ -181,6 +207,47 @@ static void test_lost_result(void)
     assert_only_reason(verdict, PL_OUTCOME_FAIL, "host alice: nothing is known");
 }
 
+static const char classified[] = "[topology]\n"
+                                 "title = T\n"
+                                 "[network internet]\n"
+                                 "subnet = 203.0.113.0/24\n"
+                                 "[host alice]\n"
+                                 "on = internet\n"
+                                 "run = classify\n"
+                                 "[host hub]\n"
+                                 "on = internet\n"
+                                 "run = hub\n";
+
+/* A recording is needed for a verdict that passes; what is wrong with claims is known before. */
+static gboolean has_reason(const PlVerdict *verdict, const char *reason)
+{
+    return g_ptr_array_find_with_equal_func(verdict->reasons, reason, g_str_equal, NULL);
+}
+
+static void test_claims(void)
+{
+    static const struct {
+        int status;
+        const char *class, *claimed, *reason;
+    } cases[] = {
+        {0, "direct", "direct", NULL},
+        {3, "direct", "direct", NULL},
+        {0, NULL, NULL, "host alice: nonsense"},
+        {1, NULL, NULL, NULL}, /* its status is reason enough */
+        {-1, "direct", NULL, "host alice: its classification had not ended at the end"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PlVerdict) verdict = run_text(
+            (PlLab){.code = -1, .status = cases[i].status, .class = cases[i].class}, classified);
+
+        g_assert_cmpint(lab.first, ==, PL_WORD_HUB);
+        g_assert_cmpstr(pl_verdict_subject(verdict, "alice")->claimed.value[PL_AXIS_CLASS], ==,
+                        cases[i].claimed);
+        g_assert_true(!cases[i].reason || has_reason(verdict, cases[i].reason));
+    }
+}
+
 /* Two surveys of a host and a NAT in each home; one reset within the first, one after it. */
 static void test_resets(void)
 {
@@ -209,6 +276,7 @@ int main(int argc, char **argv)
     g_test_add_func("/scenario/a-program-that-fails-to-start-is-the-one-reason", test_failed_start);
     g_test_add_func("/scenario/a-program-that-cannot-start-here-is-a-skip", test_unsupported_start);
     g_test_add_func("/scenario/a-program-whose-end-is-lost-fails", test_lost_result);
+    g_test_add_func("/scenario/what-a-classification-says-is-claimed", test_claims);
     g_test_add_func("/scenario/resets-do-not-grow-with-the-nats", test_resets);
     return g_test_run();
 }

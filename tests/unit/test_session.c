@@ -135,12 +135,12 @@ static void test_a_claim_is_there_until_it_is_freed(void)
     g_assert_true(pl_claim_publish(claim, "known\n", &error));
     info = pl_registry_info(name);
     g_assert_cmpstr(info, ==, "known\n");
-    connection = pl_registry_connect(name, &error);
+    connection = pl_registry_connect(name, NULL, &error);
     g_assert_no_error(error);
     close(connection);
     pl_claim_free(claim);
     g_assert_false(is_listed(name));
-    g_assert_cmpint(pl_registry_connect(name, &error), ==, -1);
+    g_assert_cmpint(pl_registry_connect(name, NULL, &error), ==, -1);
     g_assert_error(error, PL_ERROR, PL_ERROR_INPUT);
     g_assert_nonnull(strstr(error->message, "there is no lab unit-"));
 }
@@ -215,6 +215,25 @@ static struct nl_msg *entry(const PhAddress *tuples[static 4], uint32_t status)
     return message;
 }
 
+/* Behind the tests' NAT: its inside network, and its own address. */
+static GArray *home(void)
+{
+    GArray *prefixes = g_array_new(FALSE, FALSE, sizeof(PlPrefix));
+    const PlPrefix inside = {ph_address_ipv4(0xc0a80100, 0), 24};
+    const PlPrefix own = {ph_address_ipv4(0xcb007102, 0), 32};
+
+    g_array_append_val(prefixes, inside);
+    g_array_append_val(prefixes, own);
+    return prefixes;
+}
+
+static gboolean parse(const struct nlmsghdr *header, PlConnection *ret_connection)
+{
+    g_autoptr(GArray) prefixes = home();
+
+    return pl_conntrack_parse(header, prefixes, ret_connection);
+}
+
 static void assert_ends(const PlConnection *connection)
 {
     g_assert_true(ph_address_equal(&connection->inside, &ends[0]));
@@ -230,7 +249,7 @@ static void test_a_flow_from_inside(void)
     struct nl_msg *message = entry(tuples, IPS_SRC_NAT | IPS_SEEN_REPLY);
     PlConnection connection;
 
-    g_assert_true(pl_conntrack_parse(nlmsg_hdr(message), &connection));
+    g_assert_true(parse(nlmsg_hdr(message), &connection));
     assert_ends(&connection);
     g_assert_false(connection.from_outside);
     g_assert_true(connection.replied);
@@ -244,10 +263,46 @@ static void test_a_flow_from_outside(void)
     struct nl_msg *message = entry(tuples, IPS_DST_NAT);
     PlConnection connection;
 
-    g_assert_true(pl_conntrack_parse(nlmsg_hdr(message), &connection));
+    g_assert_true(parse(nlmsg_hdr(message), &connection));
     assert_ends(&connection);
     g_assert_true(connection.from_outside);
     nlmsg_free(message);
+}
+
+/* Who began it, where the translation does not say so. */
+static void test_where_a_flow_began_is_told_by_who_is_at_home(void)
+{
+    const PhAddress gateway = ph_address_ipv4(0xcb007102, 7000),
+                    second = ph_address_ipv4(0xc0a80103, 9);
+    const PhAddress *remote = &ends[2], *inside = &ends[0], *own = &gateway, *other = &second;
+    const struct {
+        const PhAddress *tuples[4];
+        uint32_t status;
+        gboolean from_outside;
+    } cases[] = {
+        {{inside, remote, remote, inside}, 0, FALSE}, /* a firewall's */
+        {{remote, inside, inside, remote}, 0, TRUE},
+        {{remote, own, own, remote}, 0, TRUE}, /* the NAT's own */
+        {{own, remote, remote, own}, 0, FALSE},
+        {{inside, own, own, inside}, 0, FALSE},
+        {{remote, own, inside, other},
+         IPS_DST_NAT | IPS_SRC_NAT,
+         TRUE},                                           /* a forward, masqueraded */
+        {{other, own, inside, other}, IPS_DST_NAT, TRUE}, /* a hairpin, seen by its far end */
+        {{other, own, inside, own}, IPS_DST_NAT | IPS_SRC_NAT, FALSE},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const PhAddress *tuples[] = {cases[i].tuples[0], cases[i].tuples[1], cases[i].tuples[2],
+                                     cases[i].tuples[3]};
+        struct nl_msg *message = entry(tuples, cases[i].status);
+        PlConnection connection;
+
+        g_test_message("case %zu", i);
+        g_assert_true(parse(nlmsg_hdr(message), &connection));
+        g_assert_cmpint(connection.from_outside, ==, cases[i].from_outside);
+        nlmsg_free(message);
+    }
 }
 
 /* Every length of it, and other kinds, without a fault. */
@@ -263,10 +318,10 @@ static void test_a_cut_entry_is_none(void)
         g_autofree struct nlmsghdr *cut = g_memdup2(header, length);
 
         cut->nlmsg_len = length;
-        (void)!pl_conntrack_parse(cut, &connection);
+        (void)!parse(cut, &connection);
     }
     header->nlmsg_type = NLMSG_DONE;
-    g_assert_false(pl_conntrack_parse(header, &connection));
+    g_assert_false(parse(header, &connection));
     nlmsg_free(message);
 }
 
@@ -356,6 +411,8 @@ int main(int argc, char **argv)
     g_test_add_func("/session/a-dead-claim-is-swept", test_a_dead_claim_is_swept);
     g_test_add_func("/session/a-flow-from-inside", test_a_flow_from_inside);
     g_test_add_func("/session/a-flow-from-outside", test_a_flow_from_outside);
+    g_test_add_func("/session/where-a-flow-began-is-told-by-who-is-at-home",
+                    test_where_a_flow_began_is_told_by_who_is_at_home);
     g_test_add_func("/session/a-cut-entry-is-none", test_a_cut_entry_is_none);
     g_test_add_func("/session/a-table-can-be-printed", test_a_table_can_be_printed);
     g_test_add_func("/session/what-is-no-table-is-not-printed",

@@ -223,6 +223,23 @@ static void chains_name_what_lies_outwards(void)
     assert_chain(t, "r", "wall");
 }
 
+static void assert_way_out(const PlTopology *topology, const char *host, const char *expected)
+{
+    const PlAttachment *way = pl_topology_way_out(topology, pl_topology_node(topology, host));
+
+    g_assert_cmpstr(way->label, ==, expected);
+}
+
+static void a_host_goes_out_where_the_internet_is_nearest(void)
+{
+    g_autoptr(PlTopology) t = parse(WALLED);
+
+    assert_way_out(t, "alice", "alice");
+    assert_way_out(t, "both", "both.back");
+    assert_way_out(t, "r", "r.dmz");
+    assert_way_out(t, "hub", "hub");
+}
+
 static void homes_may_have_the_same_addresses(void)
 {
     g_autoptr(PlTopology) t =
@@ -334,6 +351,8 @@ int main(int argc, char **argv)
     ADD("routes-lead-through-routers-and-firewalls", routes_lead_through_routers_and_firewalls);
     ADD("a-presence-of-the-lab-has-routes-too", a_presence_of_the_lab_has_routes_too);
     ADD("chains-name-what-lies-outwards", chains_name_what_lies_outwards);
+    ADD("a-host-goes-out-where-the-internet-is-nearest",
+        a_host_goes_out_where_the_internet_is_nearest);
     ADD("homes-may-have-the-same-addresses", homes_may_have_the_same_addresses);
     ADD("programs-links-and-steps-are-read", programs_links_and_steps_are_read);
     ADD("quirks-and-impairments-are-read-and-printed", quirks_and_impairments_are_read_and_printed);

@@ -155,6 +155,8 @@ static const Case hosts[] = {
      ":*: [host a] run: --server \"nobody\" (expected a host of this file, or an address*"},
     {BASE "[host a]\non = internet\nrun = classify --server hub:0\n",
      ":*: [host a] run: --server \"hub:0\" (expected a host of this file*"},
+    {BASE "[host a]\non = internet\nrun = classify --server [2001:db8::1]:3478\n",
+     ":*: [host a] run: --server \"[2001:db8::1]:3478\" (expected a host of this file*"},
     {HOME "[host a]\non = internet\nrun = classify --server home\n",
      ":*: [host a] run: --server \"home\" (expected a host of this file*"},
     {BASE "[host a]\non = internet\nrun = hub more\n",

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* pinhole classify: behind what kind of NAT is this host? */
-#include <json-glib/json-glib.h>
 #include <pinhole/classify.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "command.h"
-
-#define NS_PER_S 1e9
+#include "show.h"
 
 static const Command command = {
     .name = "classify",
@@ -16,7 +14,8 @@ static const Command command = {
         "\n"
         "It asks a server: a pinhole hub, or any STUN server. One that has two addresses can\n"
         "tell everything (RFC 5780), another what it can; what stays unknown is said with the\n"
-        "reason. It takes less than a second mostly, and 30 s at most.",
+        "reason. It takes less than a second mostly, and 30 s at most. In the end it tells a\n"
+        "hub the class, which counts how many hosts are behind NATs of which class.",
     .description =
         "HOST is a name or an address, an IPv6 one in brackets when a PORT follows; PORT is 3478\n"
         "where it is not given.\n"
@@ -35,105 +34,16 @@ typedef struct Outcome {
     GError *error;
 } Outcome;
 
-/* A row of the result: an axis, or the class. */
-typedef struct Row {
-    const char *name, *word, *why;
-} Row;
-
-#define ROWS 6
-
-static void make_rows(const PhClassification *c, Row rows[static ROWS])
+static void show_result(const Outcome *outcome)
 {
-    const Row all[ROWS] = {
-        {"class", ph_class_name(c->nat_class), c->why.nat_class},
-        {"mapping", ph_mapping_name(c->mapping), c->why.mapping},
-        {"filtering", ph_filtering_name(c->filtering), c->why.filtering},
-        {"port-allocation", ph_port_allocation_name(c->port_allocation), c->why.port_allocation},
-        {"pooling", ph_pooling_name(c->pooling), c->why.pooling},
-        {"hairpin", ph_hairpin_name(c->hairpin), c->why.hairpin},
-    };
-
-    for (size_t i = 0; i < ROWS; i++)
-        rows[i] = all[i];
-}
-
-static void add_string(JsonBuilder *builder, const char *name, const char *value)
-{
-    json_builder_set_member_name(builder, name);
-    if (value)
-        json_builder_add_string_value(builder, value);
-    else
-        json_builder_add_null_value(builder);
-}
-
-static void add_int(JsonBuilder *builder, const char *name, gint64 value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_int_value(builder, value);
-}
-
-static void add_address(JsonBuilder *builder, const char *name, const PhAddress *address)
-{
-    char text[PH_ADDRESS_TEXT_MAX];
-
-    add_string(builder, name,
-               address->family == PH_FAMILY_NONE ? NULL : ph_address_format(address, text));
-}
-
-static void add_seconds(JsonBuilder *builder, const char *name, uint64_t ns)
-{
-    json_builder_set_member_name(builder, name);
-    if (ns > 0)
-        json_builder_add_double_value(builder, (double)ns / NS_PER_S);
-    else
-        json_builder_add_null_value(builder);
-}
-
-static void add_ports(JsonBuilder *builder, const PhClassification *c)
-{
-    if (c->port_allocation == PH_PORT_ALLOCATION_SEQUENTIAL) {
-        add_int(builder, "step", c->step);
-        add_int(builder, "predicted-port", c->predicted_port);
-    }
-    if (c->port_allocation == PH_PORT_ALLOCATION_BLOCK) {
-        add_int(builder, "block-first", c->block_first);
-        add_int(builder, "block-last", c->block_last);
-    }
-}
-
-static void show_json(const Outcome *outcome)
-{
-    const PhClassification *c = &outcome->classification;
     g_autoptr(JsonBuilder) builder = json_builder_new();
-    g_autoptr(JsonNode) root = NULL;
-    g_autofree char *text = NULL;
-    Row rows[ROWS];
 
-    make_rows(c, rows);
     json_builder_begin_object(builder);
-    add_int(builder, "schema", 1);
-    for (size_t i = 0; i < ROWS; i++)
-        add_string(builder, rows[i].name, rows[i].word);
-    add_ports(builder, c);
-    json_builder_set_member_name(builder, "why");
-    json_builder_begin_object(builder);
-    for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].why)
-            add_string(builder, rows[i].name, rows[i].why);
-    }
+    show_int(builder, "schema", 1);
+    show_address(builder, "server", &outcome->server);
+    show_classification(builder, &outcome->classification);
     json_builder_end_object(builder);
-    add_int(builder, "console-type", ph_class_console(c->nat_class));
-    add_string(builder, "console", ph_console_name(ph_class_console(c->nat_class)));
-    add_string(builder, "sentence", ph_class_sentence(c->nat_class));
-    add_address(builder, "server", &outcome->server);
-    add_address(builder, "local", &c->local);
-    add_address(builder, "external", &c->mapped);
-    add_seconds(builder, "rtt_s", c->rtt_ns);
-    add_seconds(builder, "duration_s", c->took_ns);
-    json_builder_end_object(builder);
-    root = json_builder_get_root(builder);
-    text = json_to_string(root, TRUE);
-    puts(text);
+    show_json(builder, /* pretty= */ TRUE);
 }
 
 static void show_text(const Outcome *outcome)
@@ -141,10 +51,10 @@ static void show_text(const Outcome *outcome)
     const PhClassification *c = &outcome->classification;
     PhConsole console = ph_class_console(c->nat_class);
     char text[PH_ADDRESS_TEXT_MAX];
-    Row rows[ROWS];
+    ShowRow rows[SHOW_ROWS];
 
-    make_rows(c, rows);
-    for (size_t i = 0; i < ROWS; i++)
+    show_rows(c, rows);
+    for (size_t i = 0; i < SHOW_ROWS; i++)
         printf("%-16s %s%s%s%s\n", rows[i].name, rows[i].word, rows[i].why ? " (" : "",
                rows[i].why ? rows[i].why : "", rows[i].why ? ")" : "");
     printf("%-16s %s\n", "external", ph_address_format(&c->mapped, text));
@@ -167,10 +77,11 @@ int command_classify(int argc, char **argv)
 {
     g_autofree char *server = NULL;
     g_auto(GStrv) arguments = NULL;
-    gboolean json = FALSE;
+    gboolean json = FALSE, quiet = FALSE;
     const GOptionEntry entries[] = {
         {"server", 's', 0, G_OPTION_ARG_STRING, &server, "The server to ask", "HOST[:PORT]"},
         {"json", 'j', 0, G_OPTION_ARG_NONE, &json, "Write the result as JSON", NULL},
+        {"no-report", 0, 0, G_OPTION_ARG_NONE, &quiet, "Do not tell a hub the class", NULL},
         {0},
     };
     g_autoptr(GError) error = NULL;
@@ -182,17 +93,15 @@ int command_classify(int argc, char **argv)
     if (*arguments || !server)
         return command_fail(EXIT_ARGUMENTS, "classify takes --server HOST[:PORT], and no arguments "
                                             "(see pinhole classify --help)");
-    ph_classify_server_async(server, NULL, take_outcome, &outcome);
+    ph_classify_server_async(server, quiet ? PH_CLASSIFY_DEFAULT : PH_CLASSIFY_REPORT, NULL,
+                             take_outcome, &outcome);
     while (!outcome.done)
         g_main_context_iteration(NULL, TRUE);
     error = outcome.error;
     if (error)
-        return command_fail(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)
-                                ? EXIT_ARGUMENTS
-                                : EXIT_FAILURE,
-                            "--server %s: %s", server, error->message);
+        return command_fail_server(server, error);
     if (json)
-        show_json(&outcome);
+        show_result(&outcome);
     else
         show_text(&outcome);
     return outcome.classification.nat_class == PH_CLASS_UNKNOWN ? EXIT_UNKNOWN : EXIT_SUCCESS;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What a name or an error brings along is shown, and never obeyed, by a terminal. */
 static char *make_printable(const char *text)
@@ -35,6 +36,49 @@ int command_fail(int status, const char *format, ...)
     shown = make_printable(text);
     fprintf(stderr, "pinhole: %s\n", shown);
     return status;
+}
+
+static int status_of(const GError *error)
+{
+    return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT) ? EXIT_ARGUMENTS
+                                                                           : EXIT_FAILURE;
+}
+
+int command_fail_error(const GError *error)
+{
+    return command_fail(status_of(error), "%s", error->message);
+}
+
+int command_fail_server(const char *server, const GError *error)
+{
+    return command_fail(status_of(error), "--server %s: %s", server, error->message);
+}
+
+gboolean command_duration(const char *option, const char *text, uint64_t *ret_ns, GError **error)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {
+        {"ms", 1000000},
+        {"s", UINT64_C(1000000000)},
+        {"min", UINT64_C(60000000000)},
+        {"h", UINT64_C(3600000000000)},
+    };
+    const uint64_t most = 7 * 24 * units[3].ns;
+    char *end = NULL;
+    uint64_t number = g_ascii_isdigit(*text) ? g_ascii_strtoull(text, &end, 10) : 0;
+
+    for (size_t i = 0; number > 0 && i < G_N_ELEMENTS(units); i++) {
+        if (strcmp(end, units[i].name) == 0 && number <= most / units[i].ns) {
+            *ret_ns = number * units[i].ns;
+            return TRUE;
+        }
+    }
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                "%s %s: expected a time such as 250ms, 30s, 5min or 2h, a week at most", option,
+                text);
+    return FALSE;
 }
 
 /* GLib's own help has "Usage:" on a line by itself, and an ellipsis that is no ASCII. */

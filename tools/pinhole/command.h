@@ -3,10 +3,11 @@
 #pragma once
 
 #include <gio/gio.h>
+#include <stdint.h>
 
 enum {
     EXIT_ARGUMENTS = 2, /* what was typed is wrong */
-    EXIT_UNKNOWN = 3,   /* classify: the class is unknown */
+    EXIT_UNKNOWN = 3,   /* classify, lifetime: nothing is known */
 };
 
 #define COMMAND_EXIT_STATUS                                                                        \
@@ -26,6 +27,9 @@ typedef struct Command {
 int command_classify(int argc, char **argv);
 int command_hub(int argc, char **argv);
 int command_key(int argc, char **argv);
+int command_lifetime(int argc, char **argv);
+int command_reflex(int argc, char **argv);
+int command_watch(int argc, char **argv);
 
 /*
  * Reads the options (a list ended by {NULL}; may be NULL) out of argv and leaves the rest in
@@ -37,3 +41,11 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
 
 /* "pinhole: MESSAGE" on stderr, on one line whatever is in it; both return `status`. */
 int command_fail(int status, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* What went wrong with an argument, or with the system: returns the status. */
+int command_fail_error(const GError *error);
+/* The same of what --server names. */
+int command_fail_server(const char *server, const GError *error);
+
+/* "250ms", "30s", "5min" or "2h", above 0 and up to a week. */
+gboolean command_duration(const char *option, const char *text, uint64_t *ret_ns, GError **error);

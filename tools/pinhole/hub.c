@@ -7,6 +7,9 @@
 #include <stdlib.h>
 
 #include "command.h"
+#include "metrics.h"
+
+#define NS_PER_MS UINT64_C(1000000)
 
 static const Command command = {
     .name = "hub",
@@ -17,16 +20,20 @@ static const Command command = {
         "addresses. With two addresses it can tell everything, with one much stays unknown.\n"
         "It runs until it gets SIGINT or SIGTERM. When it serves, it says so in a line: "
         "\"ready\",\n"
-        "and each address with its port.",
+        "and each address with its port. On SIGUSR1 it writes its counters, a line of JSON.",
     .description =
         "ADDR is an address of this machine, an IPv6 one in brackets when a PORT follows; there\n"
         "may be two of IPv4 and two of IPv6. Without --listen these are the first two that this\n"
         "machine has. PORT is 3478 where it is not given, and the same for all.\n"
         "\n"
+        "Behind a NAT that translates one to one, as clouds have it, --advertise says as what\n"
+        "clients reach the --listen addresses, in the same order. The ports must be the same.\n"
+        "\n"
         "Examples:\n"
         "  pinhole hub\n"
         "  pinhole hub --listen 203.0.113.10 --listen 203.0.113.11\n"
         "  pinhole hub --listen 203.0.113.10:5000 --second-port 6000\n"
+        "  pinhole hub --listen 10.0.0.4 --advertise 203.0.113.10\n"
         "\n" COMMAND_EXIT_STATUS,
 };
 
@@ -58,8 +65,35 @@ static gboolean add_listen(const char *word, PhHubConfig *config, GError **error
     return TRUE;
 }
 
-static gboolean choose_ports(int second, PhHubConfig *config, GError **error)
+static gboolean add_advertised(char **words, PhHubConfig *config, GError **error)
 {
+    for (size_t i = 0; words && words[i]; i++) {
+        PhAddress address;
+
+        if (!ph_address_parse(words[i], &address) || address.port != 0) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "--advertise %s: expected an address without a port", words[i]);
+            return FALSE;
+        }
+        if (i >= config->n_hosts) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "--advertise %s: expected one for each --listen, and no more", words[i]);
+            return FALSE;
+        }
+        config->advertised[i] = address;
+    }
+    return TRUE;
+}
+
+static gboolean choose_ports(int second, gboolean one_port, PhHubConfig *config, GError **error)
+{
+    if (one_port && second != 0) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--one-port: expected no --second-port with it");
+        return FALSE;
+    }
+    if (one_port)
+        return TRUE;
     if (second == 0) /* the port after the first one, as 3479 is after 3478 */
         second = config->ports[0] == G_MAXUINT16 ? config->ports[0] - 1 : config->ports[0] + 1;
     if (second < 1 || second > G_MAXUINT16 || second == config->ports[0]) {
@@ -71,7 +105,8 @@ static gboolean choose_ports(int second, PhHubConfig *config, GError **error)
     return TRUE;
 }
 
-static gboolean read_config(char **listen, int second, PhHubConfig *config, GError **error)
+static gboolean read_config(char **listen, int second, gboolean one_port, PhHubConfig *config,
+                            GError **error)
 {
     for (; listen && *listen; listen++) {
         if (!add_listen(*listen, config, error))
@@ -80,8 +115,10 @@ static gboolean read_config(char **listen, int second, PhHubConfig *config, GErr
     if (config->n_hosts == 0) {
         config->ports[0] = PH_HUB_PORT;
         config->n_hosts = ph_hub_find_hosts(config->hosts, error);
+        if (one_port && config->n_hosts > 1)
+            config->n_hosts = 1;
     }
-    return config->n_hosts > 0 && choose_ports(second, config, error);
+    return config->n_hosts > 0 && choose_ports(second, one_port, config, error);
 }
 
 static void say_ready(const PhHub *hub)
@@ -103,33 +140,59 @@ static gboolean end(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static int serve(const PhHubConfig *config)
+typedef struct Serving {
+    const PhHub *hub;
+    gint64 started_us;
+} Serving;
+
+static gboolean show_metrics(gpointer data)
+{
+    const Serving *serving = data;
+
+    metrics_show(serving->hub, serving->started_us);
+    return G_SOURCE_CONTINUE;
+}
+
+static int serve(const PhHubConfig *config, uint64_t metrics_ns)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
     g_autoptr(PhHub) hub = ph_hub_new(NULL, config, &error);
 
+    Serving serving = {.hub = hub, .started_us = g_get_monotonic_time()};
+
     if (!hub)
-        return command_fail(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)
-                                ? EXIT_ARGUMENTS
-                                : EXIT_FAILURE,
-                            "%s", error->message);
+        return command_fail_error(error);
     g_unix_signal_add(SIGINT, end, loop);
     g_unix_signal_add(SIGTERM, end, loop);
+    g_unix_signal_add(SIGUSR1, show_metrics, &serving);
+    if (metrics_ns)
+        g_timeout_add((guint)(metrics_ns / NS_PER_MS), show_metrics, &serving);
     say_ready(hub);
     g_main_loop_run(loop);
+    if (metrics_ns)
+        show_metrics(&serving);
     return EXIT_SUCCESS;
 }
 
 int command_hub(int argc, char **argv)
 {
-    g_auto(GStrv) listen = NULL, arguments = NULL;
+    g_auto(GStrv) listen = NULL, advertise = NULL, arguments = NULL;
+    g_autofree char *metrics = NULL;
+    uint64_t metrics_ns = 0;
+    gboolean one_port = FALSE;
     int second = 0, status;
     const GOptionEntry entries[] = {
         {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
          "Serve on this address; may be given again", "ADDR[:PORT]"},
         {"second-port", 0, 0, G_OPTION_ARG_INT, &second,
          "Each address's other port (default: the next one, 3479)", "PORT"},
+        {"one-port", 0, 0, G_OPTION_ARG_NONE, &one_port,
+         "Serve one address on its first port alone: enough for reflex", NULL},
+        {"advertise", 'a', 0, G_OPTION_ARG_STRING_ARRAY, &advertise,
+         "Clients reach the --listen address at this one; may be given again", "ADDR"},
+        {"metrics", 'm', 0, G_OPTION_ARG_STRING, &metrics,
+         "Write the counters every so often, and at the end", "DURATION"},
         {0},
     };
     g_autoptr(GError) error = NULL;
@@ -139,10 +202,9 @@ int command_hub(int argc, char **argv)
         return status;
     if (*arguments)
         return command_fail(EXIT_ARGUMENTS, "hub takes no arguments (see pinhole hub --help)");
-    if (!read_config(listen, second, &config, &error))
-        return command_fail(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)
-                                ? EXIT_ARGUMENTS
-                                : EXIT_FAILURE,
-                            "%s", error->message);
-    return serve(&config);
+    if (!read_config(listen, second, one_port, &config, &error) ||
+        !add_advertised(advertise, &config, &error) ||
+        (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error)))
+        return command_fail_error(error);
+    return serve(&config, metrics_ns);
 }

@@ -12,9 +12,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"hub", command_hub},
-    {"classify", command_classify},
-    {"key", command_key},
+    {"hub", command_hub},       {"classify", command_classify}, {"watch", command_watch},
+    {"reflex", command_reflex}, {"lifetime", command_lifetime}, {"key", command_key},
 };
 
 static const Command pinhole = {
@@ -28,10 +27,13 @@ static const Command pinhole = {
         "Commands:\n"
         "  hub                    Serve those who want to know their NAT\n"
         "  classify               Say behind what kind of NAT this host is\n"
+        "  watch                  Say it again whenever it changes\n"
+        "  reflex                 Say at what address others see this host\n"
+        "  lifetime               Measure how long the NAT keeps an unused mapping\n"
         "  key                    Make and show key pairs\n"
         "\n"
         "Each command has its own --help.\n"
-        "\n" COMMAND_EXIT_STATUS "  3                      classify: the class is unknown\n",
+        "\n" COMMAND_EXIT_STATUS "  3                      classify, lifetime: nothing is known\n",
 };
 
 /* What was to be read and cannot be is a failure. */
@@ -55,7 +57,9 @@ static int run(int argc, char **argv)
                 return commands[i].run(argc - 1, argv + 1);
         }
         return command_fail(EXIT_ARGUMENTS,
-                            "there is no command %s (there are: hub, classify, key)", argv[1]);
+                            "there is no command %s (there are: hub, classify, watch, reflex, "
+                            "lifetime, key)",
+                            argv[1]);
     }
     if (!command_parse(&pinhole, NULL, argc, argv, &rest, &status))
         return status;

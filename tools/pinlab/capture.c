@@ -25,7 +25,8 @@ static const Command command = {
         "INTERFACE is the name of a host with one interface, HOST.NETWORK, NAT.inside or\n"
         "NAT.outside; without any, both sides of every NAT and all hosts that are not behind\n"
         "one are recorded, as pinlab run does. Packets are written as they come. It ends,\n"
-        "with a whole file, when interrupted, or when nobody reads what it writes.",
+        "with a whole file, when interrupted, when the lab goes down, or when nobody reads\n"
+        "what it writes; when interrupted twice, at once.",
     .description = "Examples:\n"
                    "  pinlab capture cgn home.outside | wireshark -k -i -\n"
                    "  pinlab capture cgn alice home.inside -w both.pcapng\n",
@@ -37,31 +38,50 @@ static int fail(const GError *error)
     return command_status(error);
 }
 
-/* What the recorder says, a signal being our word to stop. */
+/* Our word to stop, and at the second time not even waiting for that: 128 + signal, else 0. */
+static int heed_signal(int connection, int signals, gboolean *stopped)
+{
+    struct signalfd_siginfo info;
+    char stop = PL_RECORD_STOP;
+
+    if (read(signals, &info, sizeof(info)) != sizeof(info))
+        return 0;
+    if (*stopped)
+        return 128 + (int)info.ssi_signo;
+    *stopped = TRUE;
+    (void)!send(connection, &stop, 1, MSG_NOSIGNAL);
+    return 0;
+}
+
+/* What the recorder says, until it is done or we are. */
 static int follow(const char *lab, int connection, int signals)
 {
+    gboolean live = FALSE, stopped = FALSE;
+
     for (;;) {
         struct pollfd polls[] = {{.fd = connection, .events = POLLIN},
                                  {.fd = signals, .events = POLLIN}};
         g_autoptr(GError) error = NULL;
+        g_autofree char *text = NULL;
+        int n = poll(polls, G_N_ELEMENTS(polls), live ? -1 : PL_CLIENT_MS), status;
         char kind;
 
-        if (poll(polls, G_N_ELEMENTS(polls), -1) < 0)
+        if (n == 0 && pl_client_overdue(lab, &error))
+            return fail(error);
+        if (n <= 0)
             continue;
-        if (polls[1].revents) {
-            struct signalfd_siginfo info;
-            char stop = PL_RECORD_STOP;
-
-            (void)!read(signals, &info, sizeof(info));
-            (void)!send(connection, &stop, 1, MSG_NOSIGNAL);
-        }
+        if (polls[1].revents && (status = heed_signal(connection, signals, &stopped)) != 0)
+            return status;
         if (!polls[0].revents)
             continue;
-        kind = pl_client_hear(connection, lab, NULL, NULL, &error);
+        kind = pl_client_hear(connection, lab, &text, NULL, &error);
         if (kind == 0)
             return fail(error);
         if (kind == PL_RECORD_LIVE)
             fprintf(stderr, "pinlab: recording\n");
+        live = TRUE;
+        if (kind == PL_RECORD_DONE && *text)
+            fprintf(stderr, "pinlab: %s; the recording is whole\n", text);
         if (kind == PL_RECORD_DONE)
             return EXIT_SUCCESS;
     }

@@ -12,7 +12,8 @@ static const Command command = {
     .parameters = "LAB... | --all",
     .summary = "Take labs down.\n"
                "\n"
-               "Everything that runs in them is killed. Returns when they are gone.",
+               "Recordings are brought to their end, everything else that runs in them is\n"
+               "killed. Returns when they are gone.",
     .description = "Examples:\n"
                    "  pinlab down cgn\n"
                    "  pinlab down --all\n",

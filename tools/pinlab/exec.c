@@ -49,10 +49,15 @@ static const Command shell_command = {
                    "  pinlab shell cgn alice < script\n",
 };
 
+/* So long a lab that has not yet run the command is waited for after a signal. */
+#define INTERRUPTED_MS 500
+
 typedef struct Call {
     const char *lab;
     int connection, signals;
     Terminal *terminal;
+    gboolean runs;   /* the lab has said so; before, the command's terminal is not ours to feed */
+    int interrupted; /* by this signal, before that; the command gets it when it runs */
 } Call;
 
 /* Where those that a user or a shell sends come out; a terminal's own go through it. */
@@ -68,7 +73,7 @@ static int catch_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-static void pass_signal(const Call *call)
+static void pass_signal(Call *call)
 {
     struct signalfd_siginfo info;
     unsigned char message[2] = {PL_GUEST_SIGNAL};
@@ -76,46 +81,72 @@ static void pass_signal(const Call *call)
     if (read(call->signals, &info, sizeof(info)) != sizeof(info))
         return;
     message[1] = (unsigned char)info.ssi_signo;
+    if (info.ssi_signo != SIGWINCH && !call->runs)
+        call->interrupted = (int)info.ssi_signo;
     if (info.ssi_signo != SIGWINCH)
         (void)!send(call->connection, message, sizeof(message), MSG_NOSIGNAL);
     else if (call->terminal)
         terminal_resize(call->terminal);
 }
 
-/* Until the next message of the lab's. */
-static void wait_message(const Call *call)
+static int patience(const Call *call)
+{
+    if (call->runs)
+        return call->terminal ? terminal_patience(call->terminal) : -1;
+    return call->interrupted ? INTERRUPTED_MS : PL_CLIENT_MS;
+}
+
+/* Until the next message of the lab's; FALSE when there will be none. */
+static gboolean wait_message(Call *call, GError **error)
 {
     struct pollfd polls[2 + TERMINAL_POLLS] = {{.fd = call->connection, .events = POLLIN},
                                                {.fd = call->signals, .events = POLLIN}};
+    Terminal *terminal = call->runs ? call->terminal : NULL;
 
     do {
+        int n;
+
         polls[0].revents = 0;
-        if (call->terminal)
-            terminal_poll(call->terminal, polls + 2);
-        if (poll(polls, call->terminal ? G_N_ELEMENTS(polls) : 2,
-                 call->terminal ? terminal_patience(call->terminal) : -1) < 0)
+        if (terminal)
+            terminal_poll(terminal, polls + 2);
+        n = poll(polls, terminal ? G_N_ELEMENTS(polls) : 2, patience(call));
+        if (n == 0 && !call->runs && (call->interrupted || pl_client_overdue(call->lab, error)))
+            return FALSE;
+        if (n < 0)
             continue;
-        if (call->terminal)
-            terminal_relay(call->terminal, polls + 2);
+        if (terminal)
+            terminal_relay(terminal, polls + 2);
         if (polls[1].revents)
             pass_signal(call);
     } while (!polls[0].revents);
+    return TRUE;
+}
+
+static void begin(Call *call)
+{
+    call->runs = TRUE;
+    if (call->terminal)
+        terminal_take_over(call->terminal);
 }
 
 /* The exit status; *ret_reason (to be freed) says why it is none of the command's own. */
-static int follow(const Call *call, char **ret_reason)
+static int follow(Call *call, char **ret_reason)
 {
     for (;;) {
         g_autofree char *text = NULL;
         g_autoptr(GError) error = NULL;
-        char kind;
+        char kind = 0;
 
-        wait_message(call);
-        kind = pl_client_hear(call->connection, call->lab, &text, NULL, &error);
+        if (wait_message(call, &error))
+            kind = pl_client_hear(call->connection, call->lab, &text, NULL, &error);
+        else if (call->interrupted)
+            return 128 + call->interrupted;
         if (kind == PL_GUEST_ENDED)
             return (int)strtol(text, NULL, 10);
-        if (kind == PL_GUEST_RUNS)
+        if (kind == PL_GUEST_RUNS) {
+            begin(call);
             continue;
+        }
         *ret_reason = g_strdup(kind ? text : error->message);
         return kind == PL_GUEST_NOT_FOUND ? 127 : kind == PL_GUEST_NOT_RUN ? 126 : EXIT_EXEC;
     }

@@ -14,7 +14,8 @@ static const Command command = {
     .parameters = "",
     .summary = "Show the labs that stand.\n"
                "\n"
-               "Those of this user, each with its topology and seed. What is left of labs whose\n"
+               "Those of this user, each with its topology and seed. They are found by files in\n"
+               "/tmp/pinlab-UID, or root's in /run/pinlab/labs. What is left of labs whose\n"
                "processes were killed is removed, here and by every command that has to do with\n"
                "labs.",
     .description = "Examples:\n"

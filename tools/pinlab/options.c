@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "fabric/fabric.h"
 #include "kernel/kernel.h"
 #include "runner/runner.h"
 #include "scenario/verdict.h"
@@ -14,13 +15,11 @@
 #define REPEAT_MAX    1000000
 #define TIMEOUT_MAX_S 86400
 
-static const struct {
-    const char *name;
-    const PlEngine *engine; /* NULL: planned */
-} engines[] = {
-    {"kernel", &pl_kernel_engine},
-    {"virtual", &pl_virtual_engine},
-    {"fabric", NULL},
+/* The first one is the default. */
+static const PlEngine *const engines[] = {
+    &pl_kernel_engine,
+    &pl_virtual_engine,
+    &pl_fabric_engine,
 };
 
 /* As they were typed. */
@@ -56,20 +55,18 @@ static gboolean refuse(int *ret_status, const char *option, const char *word, co
 
 gboolean options_engine(const char *word, const PlEngine **ret_engine, int *ret_status)
 {
-    if (!word)
-        word = engines[0].name;
-    for (size_t i = 0; i < G_N_ELEMENTS(engines); i++) {
-        if (strcmp(engines[i].name, word) != 0)
-            continue;
-        if (!engines[i].engine) {
-            *ret_status = command_refuse(
-                "engine %s is not in this version (there are: kernel, virtual)", word);
-            return FALSE;
-        }
-        *ret_engine = engines[i].engine;
+    if (!word) {
+        *ret_engine = engines[0];
         return TRUE;
     }
-    *ret_status = command_refuse("there is no engine %s (there are: kernel, virtual)", word);
+    for (size_t i = 0; i < G_N_ELEMENTS(engines); i++) {
+        if (strcmp(engines[i]->name, word) == 0) {
+            *ret_engine = engines[i];
+            return TRUE;
+        }
+    }
+    *ret_status =
+        command_refuse("there is no engine %s (there are: kernel, virtual, fabric)", word);
     return FALSE;
 }
 

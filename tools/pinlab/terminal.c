@@ -41,7 +41,6 @@ void terminal_resize(const Terminal *terminal)
 Terminal *terminal_new(void)
 {
     Terminal *terminal = g_new0(Terminal, 1);
-    struct termios raw;
     char path[64];
 
     terminal->slave = -1;
@@ -60,10 +59,15 @@ Terminal *terminal_new(void)
     }
     terminal_resize(terminal);
     tcsetattr(terminal->slave, TCSANOW, &terminal->before);
-    raw = terminal->before;
+    return terminal;
+}
+
+void terminal_take_over(Terminal *terminal)
+{
+    struct termios raw = terminal->before;
+
     cfmakeraw(&raw);
     tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-    return terminal;
 }
 
 int terminal_slave(const Terminal *terminal)

@@ -10,8 +10,10 @@ typedef struct Terminal Terminal;
 /* Whether standard input and output are both a terminal. */
 gboolean terminal_is_here(void);
 
-/* As large as ours, which is raw from now on. NULL when none can be had. */
+/* As large as ours. NULL when none can be had. */
 Terminal *terminal_new(void);
+/* The command runs: what is typed is for it alone, and our terminal raw from now on. */
+void terminal_take_over(Terminal *terminal);
 /* The command's side; closed, by us, once it is passed on. */
 int terminal_slave(const Terminal *terminal);
 void terminal_pass_on(Terminal *terminal);

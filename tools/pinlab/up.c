@@ -22,9 +22,10 @@ static const Command command = {
         "\n"
         "TOPOLOGY is a file, or a topology's bare name (see pinlab --help). Its NATs are\n"
         "certified, its hosts' programs started; then the lab's name is printed, and the lab\n"
-        "stands until pinlab down. Steps and expectations of the file are not for this\n"
-        "command. The exit status is 1 when a NAT is not what the file says or a program\n"
-        "does not get ready, 77 when this machine cannot do it.",
+        "stands until pinlab down. The file's steps are done only with --steps, and before\n"
+        "the lab is ready; its expectations are for pinlab run. The exit status is 1 when a\n"
+        "NAT is not what the file says, a program does not get ready or a step fails, 77 when\n"
+        "this machine cannot do it.",
     .description = "Examples:\n"
                    "  pinlab up two-homes\n"
                    "  pinlab exec two-homes alice -- ping -c 1 hub\n"
@@ -35,6 +36,19 @@ static void print_name(gpointer data)
 {
     puts(data);
     fflush(stdout);
+}
+
+static void print_step(const char *line, gpointer data)
+{
+    (void)data;
+    fprintf(stderr, "pinlab: %s\n", line);
+}
+
+static void tell_step(const char *line, gpointer data)
+{
+    g_autofree char *text = g_strdup_printf("S%s\n", line);
+
+    (void)!write(*(const int *)data, text, strlen(text));
 }
 
 static void tell_ready(gpointer data)
@@ -48,6 +62,7 @@ static int in_foreground(PlSessionOptions *options)
     int signal;
 
     options->ready = print_name;
+    options->stepped = print_step;
     options->data = (gpointer)options->name;
     if (pl_session_hold(options, &signal, &error))
         return signal ? 128 + signal : EXIT_SUCCESS;
@@ -77,8 +92,8 @@ static void make_paths_absolute(PlTopology *topology)
 }
 
 /*
- * The lab's holder: nobody's child, with nobody's terminal, directory or files. Says R, or a digit
- * string and why.
+ * The lab's holder: nobody's child, with nobody's terminal, directory or files. Says S and a line
+ * for each step that is done, then R, or a digit string and why.
  */
 static G_NORETURN void hold_detached(PlSessionOptions *options, int report)
 {
@@ -91,6 +106,7 @@ static G_NORETURN void hold_detached(PlSessionOptions *options, int report)
     pl_files_close_others(&report, 1);
     (void)!chdir("/");
     options->ready = tell_ready;
+    options->stepped = tell_step;
     options->data = &report;
     options->patron = report;
     if (!pl_session_hold(options, &signal, &error)) {
@@ -99,6 +115,18 @@ static G_NORETURN void hold_detached(PlSessionOptions *options, int report)
         (void)!write(report, text, strlen(text));
     }
     _exit(EXIT_SUCCESS);
+}
+
+/* Those that are there with their whole line. */
+static void print_steps(GString *said)
+{
+    char *end;
+
+    while (said->str[0] == 'S' && (end = strchr(said->str, '\n'))) {
+        *end = '\0';
+        print_step(said->str + 1, NULL);
+        g_string_erase(said, 0, end + 1 - said->str);
+    }
 }
 
 static int detached(PlSessionOptions *options)
@@ -119,8 +147,10 @@ static int detached(PlSessionOptions *options)
         hold_detached(options, ends[1]);
     }
     close(ends[1]);
-    while (said->str[0] != 'R' && (n = read(ends[0], buffer, sizeof(buffer))) > 0)
+    while (said->str[0] != 'R' && (n = read(ends[0], buffer, sizeof(buffer))) > 0) {
         g_string_append_len(said, buffer, n);
+        print_steps(said);
+    }
     if (said->str[0] == 'R') {
         print_name((gpointer)options->name);
         return EXIT_SUCCESS;
@@ -134,7 +164,7 @@ static int detached(PlSessionOptions *options)
 int command_up(int argc, char **argv)
 {
     g_autofree char *engine = NULL, *word = NULL, *name = NULL;
-    gboolean names = FALSE, foreground = FALSE;
+    gboolean names = FALSE, foreground = FALSE, steps = FALSE;
     const GOptionEntry entries[] = {
         {"name", 'n', 0, G_OPTION_ARG_STRING, &name, "Call the lab LAB (default: as the topology)",
          "LAB"},
@@ -144,6 +174,8 @@ int command_up(int argc, char **argv)
          "Make everything random follow from N (default: another one each time)", "N"},
         {"names", 0, 0, G_OPTION_ARG_NONE, &names,
          "Give namespaces names for `ip netns exec`: LAB.NODE (root only)", NULL},
+        {"steps", 0, 0, G_OPTION_ARG_NONE, &steps,
+         "Do the file's steps, each at its time, and say so; then the lab is ready", NULL},
         {"foreground", 'f', 0, G_OPTION_ARG_NONE, &foreground,
          "Stay, and take the lab down when interrupted", NULL},
         {0},
@@ -166,6 +198,10 @@ int command_up(int argc, char **argv)
     options.topology = topology;
     options.name = name ? name : topology->name;
     options.names = names;
+    options.steps = steps;
+    if (!steps && topology->steps->len > 0)
+        fprintf(stderr, "pinlab: the file's steps are not done (%u; --steps does them)\n",
+                topology->steps->len);
     if (foreground)
         return in_foreground(&options);
     make_paths_absolute(topology);

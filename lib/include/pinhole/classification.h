@@ -10,8 +10,9 @@
 
 #include <pinhole/address.h>
 
+/* The numbers are on the wire, in NAT-CLASS (stun.h): they stay. */
 typedef enum {
-    PH_CLASS_UNKNOWN,
+    PH_CLASS_UNKNOWN = 0,
     PH_CLASS_DIRECT,          /* nothing translates, nothing filters */
     PH_CLASS_FIREWALL,        /* nothing translates, something filters */
     PH_CLASS_FULL_CONE,       /* endpoint-independent mapping and filtering */
@@ -88,7 +89,7 @@ typedef struct PhClassification {
     PhAddress mapped;    /* of the data socket, as the reflector sees it; family NONE: unknown */
     bool port_preserved; /* of the data socket */
     int16_t step;        /* when sequential: from one mapping's port to the next */
-    uint16_t predicted_port;          /* when sequential: that of the next mapping */
+    uint16_t predicted_port;          /* when sequential: the one after the last that was seen */
     uint16_t block_first, block_last; /* when block: the likely one */
     uint64_t rtt_ns;                  /* to the reflector; 0: unknown */
     uint64_t took_ns;

@@ -8,14 +8,16 @@
  *   being equal is tried again from a fresh socket: equal ports can be chance.
  * - Filtering: a fresh socket asks to be answered from elsewhere. Silence counts only when a
  * control that was sent with it was answered, several times in a row, more often where packets get
- * lost.
+ * lost, and who was to answer from elsewhere is there still.
+ * - What the reflector says is not believed further than it must be: one on the internet that names
+ * an address in a private network has nothing sent there.
  * - `direct` is only who is seen with an address of its own: the driver says which those are.
  *
  * A classification takes a few round trips, three where nothing is translated and filtered and ten
  * where ports have to be sampled. Then comes the time that silence has to be waited for, if there
- * is any: two rounds of pacing (25 ms, or a quarter of the patience) and twice the patience, which
- * is the round trip plus four times its variation, 25 ms at least. On a LAN that is 100 ms. Blocked
- * UDP takes 3 s, anything PH_CLASSIFIER_DEADLINE_NS at most.
+ * is any: two rounds of pacing (5 ms, or a quarter of the patience), and then the patience with as
+ * much again, 25 ms at least. The patience is the round trip plus four times its variation. On a
+ * LAN that is 37 ms. Blocked UDP takes 3 s, anything PH_CLASSIFIER_DEADLINE_NS at most.
  */
 #pragma once
 
@@ -38,6 +40,9 @@ typedef struct PhClassifierConfig {
     bool has_socket;
     uint32_t socket;
     PhAddress socket_local;
+    /* Tell the server the class in the end: one Binding indication with NAT-CLASS, which whoever
+     * does not know it ignores. */
+    bool report;
     /* The first of PH_CLASSIFIER_SOCKETS ids for sockets of the classifier's own. */
     uint32_t first_socket;
 } PhClassifierConfig;

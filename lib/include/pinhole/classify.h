@@ -12,8 +12,16 @@
 #include <gio/gio.h>
 #include <pinhole/classification.h>
 
-PH_EXPORT void ph_classify_server_async(const char *server, GCancellable *cancellable,
-                                        GAsyncReadyCallback callback, gpointer data);
+typedef enum {
+    PH_CLASSIFY_DEFAULT = 0,
+    /* Tell the server the class: one packet at the end, which only a hub understands. It has seen
+     * the tests, so that it learns nothing that it could not work out; it counts the classes. */
+    PH_CLASSIFY_REPORT = 1,
+} PhClassifyFlags;
+
+PH_EXPORT void ph_classify_server_async(const char *server, PhClassifyFlags flags,
+                                        GCancellable *cancellable, GAsyncReadyCallback callback,
+                                        gpointer data);
 
 /*
  * FALSE and an error: `server` makes no sense (G_IO_ERROR_INVALID_ARGUMENT), its name is not known

@@ -17,11 +17,16 @@
 #define PH_HUB_ADDRESSES (2 * PH_HUB_HOSTS * PH_HUB_FAMILIES)
 
 typedef struct PhHubConfig {
-    /* Addresses of this machine, as clients reach them: one or two of a family, not unspecified.
-     * Their ports are not looked at. */
+    /* Addresses of this machine: one or two of a family, not unspecified. Their ports are not
+     * looked at. */
     PhAddress hosts[PH_HUB_HOSTS * PH_HUB_FAMILIES];
+    /* As clients reach each of them, behind a NAT that translates one to one and keeps ports, as
+     * clouds have it; family NONE: as it is. */
+    PhAddress advertised[PH_HUB_HOSTS * PH_HUB_FAMILIES];
     size_t n_hosts;
-    uint16_t ports[2]; /* each address is served on both; they must be two */
+    /* Each address is served on both. [1] is 0: one port only, for a peer that tells others at what
+     * address it sees them; then there is one address of a family. */
+    uint16_t ports[2];
 } PhHubConfig;
 
 typedef struct PhHub PhHub;
@@ -45,3 +50,7 @@ PH_EXPORT size_t ph_hub_addresses(const PhHub *hub,
 
 /* Those of the reflector of that family; NULL when there is none. */
 PH_EXPORT const PhReflectorCounters *ph_hub_counters(const PhHub *hub, PhFamily family);
+
+/* How many clients are behind NATs of each class, as ph_reflector_classes has it. */
+PH_EXPORT void ph_hub_classes(const PhHub *hub, PhFamily family,
+                              uint64_t ret_votes[static PH_CLASS_N]);

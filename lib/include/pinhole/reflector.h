@@ -4,8 +4,9 @@
  * what NAT behaviour discovery needs (RFC 5780), for clients of RFC 3489 too. On two addresses with
  * two ports each it can do all of it; with less it does what it can, and refuses the rest by name.
  *
- * It remembers nothing of a request but how full its sender's bucket is, and every answer is given
- * at once: it needs no queues and no timeouts. Nobody can turn it against a third party:
+ * It remembers nothing of a request but how full its sender's bucket is, of a report only the class
+ * and when, and every answer is given at once: it needs no queues and no timeouts. Nobody can turn
+ * it against a third party:
  *
  * - it answers to the address that a request came from (with RESPONSE-PORT to another port there),
  *   never to one that a request names;
@@ -19,6 +20,7 @@
  */
 #pragma once
 
+#include <pinhole/classification.h>
 #include <pinhole/path.h>
 
 #define PH_REFLECTOR_AMPLIFICATION 4
@@ -52,7 +54,9 @@ typedef struct PhReflectorCounters {
     uint64_t changed;                  /* answered: from another socket, or to another port */
     uint64_t refused;                  /* answered with an error */
     uint64_t foreign;                  /* dropped: not STUN, or malformed */
-    uint64_t ignored;                  /* dropped: STUN, but no Binding request */
+    uint64_t ignored;                  /* dropped: STUN, but no Binding request, nor a report */
+    uint64_t reports;                  /* taken: what a client says of its NAT; never answered */
+    uint64_t limited_reports;          /* dropped: a source's second one within a second */
     uint64_t limited_source;           /* dropped: one source asked too much */
     uint64_t limited_all;              /* dropped: all together asked too much */
     uint64_t limited_change;           /* refused: too many asked for answers from elsewhere */
@@ -77,3 +81,11 @@ PH_EXPORT size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPa
                                               uint8_t ret_bytes[static PH_REFLECTOR_ANSWER_MAX]);
 
 PH_EXPORT const PhReflectorCounters *ph_reflector_counters(const PhReflector *reflector);
+
+/*
+ * How many clients are behind NATs of each class, by what they reported in the last two hours (the
+ * classifier's `report`): one vote for each source. It looks at all of the `sources`. Who reports
+ * is not verified: it is a statistic, and nothing rests on it.
+ */
+PH_EXPORT void ph_reflector_classes(const PhReflector *reflector, uint64_t now,
+                                    uint64_t ret_votes[static PH_CLASS_N]);

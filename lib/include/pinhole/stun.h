@@ -67,9 +67,12 @@ enum {
      * FILLER makes a request as long as its answer, so that nobody's forged request is amplified.
      * OTHER-PORT (like RESPONSE-PORT) is what a reflector with one address says of its second port,
      * since OTHER-ADDRESS is for those that have two addresses (RFC 5780 §7.4).
+     * NAT-CLASS (a number of 32 bits, a PhClass) in a Binding indication is what a client says of
+     * its own NAT.
      */
     PH_STUN_FILLER = 0xC0F1,
     PH_STUN_OTHER_PORT = 0xC0F2,
+    PH_STUN_NAT_CLASS = 0xC0F3,
 };
 
 /* CHANGE-REQUEST's flags (RFC 5780 §7.2). */

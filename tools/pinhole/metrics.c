@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* A hub's metrics: see metrics.h. */
+#include "metrics.h"
+
+#include "show.h"
+
+#define NS_PER_US UINT64_C(1000)
+
+static void show_counters(JsonBuilder *builder, const PhReflectorCounters *c)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } members[] = {
+        {"received", c->received},
+        {"received-bytes", c->received_bytes},
+        {"answered", c->answered},
+        {"answered-bytes", c->answered_bytes},
+        {"answered-from-elsewhere", c->changed},
+        {"answered-classic", c->classic},
+        {"answered-with-error", c->refused},
+        {"refused-from-elsewhere", c->limited_change},
+        {"reports", c->reports},
+    };
+    const struct {
+        const char *name;
+        uint64_t value;
+    } dropped[] = {
+        {"foreign", c->foreign},
+        {"ignored", c->ignored},
+        {"limited-source", c->limited_source},
+        {"limited-all", c->limited_all},
+        {"limited-reports", c->limited_reports},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+        show_int(builder, members[i].name, (gint64)members[i].value);
+    json_builder_set_member_name(builder, "dropped");
+    json_builder_begin_object(builder);
+    for (size_t i = 0; i < G_N_ELEMENTS(dropped); i++)
+        show_int(builder, dropped[i].name, (gint64)dropped[i].value);
+    json_builder_end_object(builder);
+}
+
+static void show_classes(JsonBuilder *builder, const PhHub *hub, PhFamily family)
+{
+    uint64_t votes[PH_CLASS_N];
+
+    ph_hub_classes(hub, family, votes);
+    json_builder_set_member_name(builder, "classes");
+    json_builder_begin_object(builder);
+    for (int i = 0; i < PH_CLASS_N; i++)
+        show_int(builder, ph_class_name((PhClass)i), (gint64)votes[i]);
+    json_builder_end_object(builder);
+}
+
+void metrics_show(const PhHub *hub, gint64 started_us)
+{
+    static const struct {
+        PhFamily family;
+        const char *name;
+    } families[] = {{PH_FAMILY_IPV4, "ipv4"}, {PH_FAMILY_IPV6, "ipv6"}};
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    show_int(builder, "schema", 1);
+    show_seconds(builder, "uptime_s", (uint64_t)(g_get_monotonic_time() - started_us) * NS_PER_US);
+    for (size_t i = 0; i < G_N_ELEMENTS(families); i++) {
+        const PhReflectorCounters *counters = ph_hub_counters(hub, families[i].family);
+
+        if (!counters)
+            continue;
+        json_builder_set_member_name(builder, families[i].name);
+        json_builder_begin_object(builder);
+        show_counters(builder, counters);
+        show_classes(builder, hub, families[i].family);
+        json_builder_end_object(builder);
+    }
+    json_builder_end_object(builder);
+    show_json(builder, /* pretty= */ FALSE);
+}

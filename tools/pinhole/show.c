@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Results as JSON. */
+#include "show.h"
+
+#include <stdio.h>
+
+#define NS_PER_S 1e9
+
+void show_rows(const PhClassification *c, ShowRow ret_rows[static SHOW_ROWS])
+{
+    const ShowRow all[SHOW_ROWS] = {
+        {"class", ph_class_name(c->nat_class), c->why.nat_class},
+        {"mapping", ph_mapping_name(c->mapping), c->why.mapping},
+        {"filtering", ph_filtering_name(c->filtering), c->why.filtering},
+        {"port-allocation", ph_port_allocation_name(c->port_allocation), c->why.port_allocation},
+        {"pooling", ph_pooling_name(c->pooling), c->why.pooling},
+        {"hairpin", ph_hairpin_name(c->hairpin), c->why.hairpin},
+    };
+
+    for (size_t i = 0; i < SHOW_ROWS; i++)
+        ret_rows[i] = all[i];
+}
+
+void show_string(JsonBuilder *builder, const char *name, const char *value)
+{
+    json_builder_set_member_name(builder, name);
+    if (value)
+        json_builder_add_string_value(builder, value);
+    else
+        json_builder_add_null_value(builder);
+}
+
+void show_int(JsonBuilder *builder, const char *name, gint64 value)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_int_value(builder, value);
+}
+
+void show_address(JsonBuilder *builder, const char *name, const PhAddress *address)
+{
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    show_string(builder, name,
+                address->family == PH_FAMILY_NONE ? NULL : ph_address_format(address, text));
+}
+
+void show_seconds(JsonBuilder *builder, const char *name, uint64_t ns)
+{
+    json_builder_set_member_name(builder, name);
+    if (ns > 0)
+        json_builder_add_double_value(builder, (double)ns / NS_PER_S);
+    else
+        json_builder_add_null_value(builder);
+}
+
+static void show_ports(JsonBuilder *builder, const PhClassification *c)
+{
+    if (c->port_allocation == PH_PORT_ALLOCATION_SEQUENTIAL) {
+        show_int(builder, "step", c->step);
+        show_int(builder, "predicted-port", c->predicted_port);
+    }
+    if (c->port_allocation == PH_PORT_ALLOCATION_BLOCK) {
+        show_int(builder, "block-first", c->block_first);
+        show_int(builder, "block-last", c->block_last);
+    }
+}
+
+void show_classification(JsonBuilder *builder, const PhClassification *c)
+{
+    ShowRow rows[SHOW_ROWS];
+
+    show_rows(c, rows);
+    for (size_t i = 0; i < SHOW_ROWS; i++)
+        show_string(builder, rows[i].name, rows[i].word);
+    show_ports(builder, c);
+    json_builder_set_member_name(builder, "why");
+    json_builder_begin_object(builder);
+    for (size_t i = 0; i < SHOW_ROWS; i++) {
+        if (rows[i].why)
+            show_string(builder, rows[i].name, rows[i].why);
+    }
+    json_builder_end_object(builder);
+    show_int(builder, "console-type", ph_class_console(c->nat_class));
+    show_string(builder, "console", ph_console_name(ph_class_console(c->nat_class)));
+    show_string(builder, "sentence", ph_class_sentence(c->nat_class));
+    show_address(builder, "local", &c->local);
+    show_address(builder, "external", &c->mapped);
+    show_seconds(builder, "rtt_s", c->rtt_ns);
+    show_seconds(builder, "duration_s", c->took_ns);
+}
+
+void show_json(JsonBuilder *builder, gboolean pretty)
+{
+    g_autoptr(JsonNode) root = json_builder_get_root(builder);
+    g_autofree char *text = json_to_string(root, pretty);
+
+    puts(text);
+    fflush(stdout); /* a failure is told at the end */
+}
