@@ -184,12 +184,10 @@ static gboolean do_echo(Drive *drive, const PlProbeAction *action, GError **erro
     if (fd < 0)
         return FALSE;
     probe = add(drive, action, fd);
-    for (unsigned i = 0; i < PL_PROBE_ECHO_COPIES; i++) {
-        if (!pl_echo_send(fd, &action->remote, action->id) && !pl_socket_lost(errno)) {
-            g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot send an ICMP echo request: %s",
-                        g_strerror(errno));
-            return FALSE;
-        }
+    if (!pl_echo_send(fd, &action->remote, action->id) && !pl_socket_lost(errno)) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "cannot send an ICMP echo request: %s",
+                    g_strerror(errno));
+        return FALSE;
     }
     return watch(drive, probe, fd, EPOLLIN, error);
 }

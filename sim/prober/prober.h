@@ -57,16 +57,12 @@ typedef enum {
      * when it cannot be had, that is reported with pl_prober_open_failed.
      */
     PL_PROBE_TCP,
-    PL_PROBE_ECHO, /* ICMP echo requests, PL_PROBE_ECHO_COPIES of them with one identifier, from
-                      local to remote, answered by the system there: report with pl_prober_echo; id
-                      names it
-                    */
+    PL_PROBE_ECHO, /* an ICMP echo request from local to remote, answered by the system there:
+                      report with pl_prober_echo; id names it */
     PL_PROBE_DONE, /* the findings are complete; connections and echoes may still be waited for */
 } PlProbeActionKind;
 
 #define PL_PROBE_DATA_MAX 64
-/* There are routers that lose the packet that makes a mapping. */
-#define PL_PROBE_ECHO_COPIES 2
 
 typedef struct PlProbeAction {
     PlProbeActionKind kind;
