@@ -18,7 +18,7 @@ static gboolean read_receiver(const PlTopology *topology, const PlIni *ini, cons
     uint32_t first;
     uint16_t port;
 
-    if (!colon || !pl_port_parse(colon + 1, &port))
+    if (!name || !pl_port_parse(colon + 1, &port))
         return pl_ini_fail(
             ini, group, "do", error,
             "bad receiver \"%s\" (expected HOST:PORT, HOST an address or the name of "
