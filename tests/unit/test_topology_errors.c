@@ -296,6 +296,7 @@ static const Case nats[] = {
      ":*: [nat home] port-overloading: ports are not preserved (expected*"},
     {HOME "port-parity = yes\n", ":*: [nat home] port-parity: ports are preserved*(expected*"},
     {SYM "symmetric-after = 4\n", ":*: [nat home] symmetric-after: it is symmetric*(expected*"},
+    {HOME "symmetric-after = 4\n", ":*: [nat home] symmetric-after: a preserved port*(expected*"},
     {WALL "first-packet-lost = yes\n",
      ":*: [nat home] first-packet-lost: nothing is translated here (expected*"},
     {HOME "mapping-rate = 0\n", ":*: [nat home] mapping-rate: bad number*(expected 1 to *"},
