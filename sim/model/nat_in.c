@@ -80,9 +80,11 @@ static PlNatOutcome deliver(Pass *pass, const Way *way)
     if (!way->from_outside)
         nat->lives[way->mapping].replied = true;
     if (nat->translates) {
-        pl_ip_set_destination(pass->datagram->bytes, ip, way->inside, way->inside_port);
+        PlHost inside = nat_way_inside(nat, way);
+
+        pl_ip_set_destination(pass->datagram->bytes, ip, inside, way->inside_port);
         if (nat->behaviour.quirks.rewrite_payload)
-            pl_nat_rewrite_payload(pass->datagram->bytes, ip, external, way->inside);
+            pl_nat_rewrite_payload(pass->datagram->bytes, ip, external, inside);
     }
     nat->counters.translated++;
     pass->to = PL_SIDE_INSIDE;

@@ -67,18 +67,18 @@ typedef struct Flow {
 } Flow;
 
 /*
- * A flow and its mapping as a packet needs them, in one line of the processor's cache: memory is
- * waited for once. What stands here does not change.
+ * A flow and its mapping as a packet needs them, two of them in a line of the processor's cache:
+ * memory is waited for once. What stands here does not change.
  */
 typedef struct Way {
-    _Alignas(LINE) PlHost inside;
-    PlHost remote;
-    uint32_t hash;
-    uint32_t flow;    /* NONE: none, in a table an empty place */
-    uint32_t mapping; /* NONE: the router's own flow */
+    _Alignas(LINE / 2) uint32_t hash;
+    uint32_t flow;           /* NONE: none, in a table an empty place */
+    uint32_t mapping;        /* NONE: the router's own flow */
+    uint32_t inside, remote; /* IPv4; see nat_way_inside */
     uint16_t inside_port, remote_port, external_port, external;
     uint8_t protocol;
-    bool from_outside; /* the mapping */
+    bool from_outside : 1; /* the mapping */
+    bool v6 : 1;           /* hosts stand in mapping and flow only */
 } Way;
 
 /* The ways of one direction, each at the place that its hash names, or behind others that are. */
@@ -242,9 +242,19 @@ void *pl_nat_grow(void *entries, gsize size, uint32_t *room);
 void pl_nat_tables_init(PlNat *nat);
 void pl_nat_tables_clear(PlNat *nat);
 Endpoint pl_nat_external(const PlNat *nat, const Mapping *mapping);
+static inline PlHost nat_way_inside(const PlNat *nat, const Way *way)
+{
+    return way->v6 ? nat->mappings[way->mapping].inside : pl_host_ipv4(way->inside);
+}
+
+static inline PlHost nat_way_remote(const PlNat *nat, const Way *way)
+{
+    return way->v6 ? nat->flows[way->flow].remote : pl_host_ipv4(way->remote);
+}
+
 static inline Endpoint nat_way_external(const PlNat *nat, const Way *way)
 {
-    return (Endpoint){nat->translates ? nat->external[way->external] : way->inside,
+    return (Endpoint){nat->translates ? nat->external[way->external] : nat_way_inside(nat, way),
                       way->external_port};
 }
 

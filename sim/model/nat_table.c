@@ -192,7 +192,8 @@ Way pl_nat_way(const PlNat *nat, uint32_t flow, uint32_t mapping)
     if (mapping != NONE) {
         const Mapping *from = &nat->mappings[mapping];
 
-        way.inside = from->inside;
+        way.inside = (uint32_t)from->inside.low;
+        way.v6 = !pl_host_is_ipv4(from->inside);
         way.inside_port = from->inside_port;
         way.external = from->external;
         way.external_port = from->external_port;
@@ -202,7 +203,8 @@ Way pl_nat_way(const PlNat *nat, uint32_t flow, uint32_t mapping)
     if (flow != NONE) {
         const Flow *from = &nat->flows[flow];
 
-        way.remote = from->remote;
+        way.remote = (uint32_t)from->remote.low;
+        way.v6 = way.v6 || !pl_host_is_ipv4(from->remote);
         way.remote_port = from->remote_port;
         way.external = from->external;
         way.external_port = from->external_port;
@@ -215,9 +217,11 @@ static void add_ways(PlNat *nat, uint32_t i)
 {
     Flow *flow = &nat->flows[i];
     Way way = pl_nat_way(nat, i, flow->mapping);
-    Endpoint inside = {way.inside, way.inside_port}, remote = {way.remote, way.remote_port};
+    Endpoint remote = {flow->remote, flow->remote_port};
 
     if (flow->mapping != NONE) {
+        Endpoint inside = {nat_way_inside(nat, &way), way.inside_port};
+
         way.hash = flow->hash_out = nat_hash(nat, flow->protocol, inside, remote);
         pl_nat_ways_add(&nat->ways_out, &way);
     }

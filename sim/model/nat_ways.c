@@ -87,10 +87,11 @@ static const Way *next(const Ways *ways, const Way *way)
     return &ways->places[(uint32_t)(way - ways->places + 1) & ways->mask];
 }
 
-static bool has_remote(const Way *way, uint32_t hash, uint8_t protocol, Endpoint remote)
+static bool has_remote(const PlNat *nat, const Way *way, uint32_t hash, uint8_t protocol,
+                       Endpoint remote)
 {
     return way->hash == hash && way->remote_port == remote.port && way->protocol == protocol &&
-           pl_host_equal(way->remote, remote.host);
+           pl_host_equal(nat_way_remote(nat, way), remote.host);
 }
 
 const Way *pl_nat_way_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote)
@@ -99,8 +100,8 @@ const Way *pl_nat_way_out(const PlNat *nat, uint8_t protocol, Endpoint inside, E
     const Way *way = first(&nat->ways_out, hash);
 
     for (; way->flow != NONE; way = next(&nat->ways_out, way)) {
-        if (has_remote(way, hash, protocol, remote) && way->inside_port == inside.port &&
-            pl_host_equal(way->inside, inside.host))
+        if (has_remote(nat, way, hash, protocol, remote) && way->inside_port == inside.port &&
+            pl_host_equal(nat_way_inside(nat, way), inside.host))
             return way;
     }
     return NULL;
@@ -112,7 +113,7 @@ const Way *pl_nat_way_in(const PlNat *nat, uint8_t protocol, Endpoint external, 
     const Way *way = first(&nat->ways_in, hash);
 
     for (; way->flow != NONE; way = next(&nat->ways_in, way)) {
-        if (has_remote(way, hash, protocol, remote) && way->external_port == external.port &&
+        if (has_remote(nat, way, hash, protocol, remote) && way->external_port == external.port &&
             pl_host_equal(nat_way_external(nat, way).host, external.host))
             return way;
     }
