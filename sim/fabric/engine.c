@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "capture/points.h"
+#include "capture/recorder.h"
 #include "fabric/fabric.h"
 #include "fabric/lab.h"
 #include "machine/clock.h"
@@ -104,11 +105,16 @@ static gboolean reset(PlLab *lab, GError **error)
     return pl_switch_reset(lab->fabric_switch, error);
 }
 
+static char *recording_comment(const PlLab *lab)
+{
+    return g_strdup_printf("topology %s, engine fabric, seed %" G_GUINT64_FORMAT,
+                           lab->topology->name, lab->seed);
+}
+
 static gboolean record(PlLab *lab, int fd, GError **error)
 {
     g_autoptr(GPtrArray) attachments = pl_capture_points(lab->topology);
-    g_autofree char *comment = g_strdup_printf(
-        "topology %s, engine fabric, seed %" G_GUINT64_FORMAT, lab->topology->name, lab->seed);
+    g_autofree char *comment = recording_comment(lab);
 
     return pl_switch_record(lab->fabric_switch, attachments, fd, comment, error);
 }
@@ -116,6 +122,22 @@ static gboolean record(PlLab *lab, int fd, GError **error)
 static gboolean record_stop(PlLab *lab, GError **error)
 {
     return pl_switch_record_stop(lab->fabric_switch, error);
+}
+
+static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection, GError **error)
+{
+    g_autoptr(PlFeed) feed = pl_switch_tap(lab->fabric_switch, attachments, error);
+    g_autofree PlRecorderPoint *points = g_new0(PlRecorderPoint, attachments->len + 1);
+    g_autofree char *comment = recording_comment(lab);
+
+    for (unsigned i = 0; i < attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(attachments, i);
+
+        points[i] = (PlRecorderPoint){
+            .name = attachment->label, .description = attachment->network->name, .netns_fd = -1};
+    }
+    return feed ? pl_recorder_serve(points, attachments->len, feed, fd, comment, connection, error)
+                : -1;
 }
 
 /* ---- programs ---- */
@@ -233,4 +255,5 @@ const PlEngine pl_fabric_engine = {
     .machine = machine,
     .connections = connections,
     .external = external,
+    .tap = tap,
 };

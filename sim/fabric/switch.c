@@ -78,16 +78,16 @@ static gboolean hear(PlSwitch *fabric_switch, GError **error)
     return !reply.failed;
 }
 
-/* `more` (may be NULL) follows the request; `fd` goes with it unless it is -1. */
+/* `more` (may be NULL) follows the request, and descriptors go with it. */
 static gboolean ask(PlSwitch *fabric_switch, const PlSwitchRequest *request, const GByteArray *more,
-                    int fd, GError **error)
+                    const int *fds, size_t n_fds, GError **error)
 {
     g_autoptr(GByteArray) message = g_byte_array_new();
 
     g_byte_array_append(message, (const guint8 *)request, sizeof(*request));
     if (more)
         g_byte_array_append(message, more->data, more->len);
-    if (!pl_parcel_send(fabric_switch->socket, message->data, message->len, &fd, fd >= 0 ? 1 : 0)) {
+    if (!pl_parcel_send(fabric_switch->socket, message->data, message->len, fds, n_fds)) {
         pl_error_set_errno(error, "talk to the lab's switch", errno);
         return FALSE;
     }
@@ -112,7 +112,7 @@ gboolean pl_switch_plug(PlSwitch *fabric_switch, const PlWorldPlace *place, int 
 
     if (place->attachment)
         name_attachment(place->attachment, &request.node, &request.attachment);
-    return ask(fabric_switch, &request, NULL, tun, error);
+    return ask(fabric_switch, &request, NULL, &tun, 1, error);
 }
 
 gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **error)
@@ -142,14 +142,14 @@ gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **er
         name_attachment(step->attachment, &request.node, &request.attachment);
     else
         request.node = step->node->index;
-    return ask(fabric_switch, &request, NULL, -1, error);
+    return ask(fabric_switch, &request, NULL, NULL, 0, error);
 }
 
 gboolean pl_switch_reset(PlSwitch *fabric_switch, GError **error)
 {
     const PlSwitchRequest request = {.kind = PL_SWITCH_RESET};
 
-    return ask(fabric_switch, &request, NULL, -1, error);
+    return ask(fabric_switch, &request, NULL, NULL, 0, error);
 }
 
 /* They may be many: they come by way of a file in memory. */
@@ -181,31 +181,54 @@ GArray *pl_switch_connections(PlSwitch *fabric_switch, const PlNode *nat, GError
         pl_error_set_errno(error, "make room for connections", errno);
         return NULL;
     }
-    if (ask(fabric_switch, &request, NULL, fd, error))
+    if (ask(fabric_switch, &request, NULL, &fd, 1, error))
         connections = read_connections(fd, error);
     close(fd);
     return connections;
+}
+
+static GByteArray *name_points(const GPtrArray *attachments)
+{
+    GByteArray *points = g_byte_array_new();
+
+    for (unsigned i = 0; i < attachments->len; i++) {
+        unsigned pair[2];
+
+        name_attachment(g_ptr_array_index(attachments, i), &pair[0], &pair[1]);
+        g_byte_array_append(points, (const guint8 *)pair, sizeof(pair));
+    }
+    return points;
 }
 
 gboolean pl_switch_record(PlSwitch *fabric_switch, const GPtrArray *attachments, int fd,
                           const char *comment, GError **error)
 {
     const PlSwitchRequest request = {.kind = PL_SWITCH_RECORD, .n_points = attachments->len};
-    g_autoptr(GByteArray) more = g_byte_array_new();
+    g_autoptr(GByteArray) more = name_points(attachments);
 
-    for (unsigned i = 0; i < attachments->len; i++) {
-        unsigned pair[2];
-
-        name_attachment(g_ptr_array_index(attachments, i), &pair[0], &pair[1]);
-        g_byte_array_append(more, (const guint8 *)pair, sizeof(pair));
-    }
     g_byte_array_append(more, (const guint8 *)comment, (guint)strlen(comment) + 1);
-    return ask(fabric_switch, &request, more, fd, error);
+    return ask(fabric_switch, &request, more, &fd, 1, error);
 }
 
 gboolean pl_switch_record_stop(PlSwitch *fabric_switch, GError **error)
 {
     const PlSwitchRequest request = {.kind = PL_SWITCH_RECORD_STOP};
 
-    return ask(fabric_switch, &request, NULL, -1, error);
+    return ask(fabric_switch, &request, NULL, NULL, 0, error);
+}
+
+PlFeed *pl_switch_tap(PlSwitch *fabric_switch, const GPtrArray *attachments, GError **error)
+{
+    const PlSwitchRequest request = {.kind = PL_SWITCH_TAP, .n_points = attachments->len};
+    g_autoptr(GByteArray) points = name_points(attachments);
+    int fds[PL_FEED_FDS];
+    g_autoptr(PlFeed) feed = pl_feed_new(attachments->len, fds, error);
+    gboolean done;
+
+    if (!feed)
+        return NULL;
+    done = ask(fabric_switch, &request, points, fds, PL_FEED_FDS, error);
+    for (int i = 0; i < PL_FEED_FDS; i++)
+        close(fds[i]);
+    return done ? g_steal_pointer(&feed) : NULL;
 }

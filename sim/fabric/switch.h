@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "capture/feed.h"
 #include "model/world.h"
 #include "scenario/engine.h"
 
@@ -31,3 +32,7 @@ gboolean pl_switch_record(PlSwitch *fabric_switch, const GPtrArray *attachments,
                           const char *comment, GError **error);
 /* Everything that had passed before this call is in the file when it returns TRUE. */
 gboolean pl_switch_record_stop(PlSwitch *fabric_switch, GError **error);
+
+/* What passes these attachments (PlAttachment, borrowed for the call) goes into a feed, too, until
+ * its reader goes away. */
+PlFeed *pl_switch_tap(PlSwitch *fabric_switch, const GPtrArray *attachments, GError **error);

@@ -144,10 +144,11 @@ def nobody(installed):
     return Pinlab(installed / "bin/pinlab", installed / "share/pinlab/topologies", prefix, env)
 
 
-@pytest.fixture(scope="module")
-def work(pinlab):
+@pytest.fixture(scope="module", params=["kernel", "fabric"])
+def work(pinlab, request):
     """A lab that stands while a file's tests run."""
-    with standing(pinlab, ROOT / "topologies/port-restricted.ini") as lab:
+    with standing(pinlab, ROOT / "topologies/port-restricted.ini", "--engine", request.param) as lab:
+        lab.engine = request.param
         yield lab
 
 
