@@ -73,6 +73,18 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
     return g_steal_pointer(&lab);
 }
 
+/* What was done, or its error; without the switch, that it is gone says more. */
+static gboolean outcome(PlLab *lab, gboolean done, GError **error)
+{
+    g_autoptr(GError) gone = NULL;
+
+    if (pl_switch_check(lab->fabric_switch, &gone))
+        return done;
+    g_clear_error(error);
+    g_propagate_error(error, g_steal_pointer(&gone));
+    return FALSE;
+}
+
 /* ---- probing ---- */
 
 static gboolean stand(PlLab *lab, const PlVantage *vantage, PlDrivePlace *ret_place, GError **error)
@@ -97,7 +109,7 @@ static gboolean probe(PlLab *lab, const PlVantage *inside, const PlVantage *outs
     gboolean stands = stand(lab, inside, &from, error) && stand(lab, outside, &to, error);
 
     pl_spaces_rest(lab->spaces);
-    return stands && pl_drive_prober(prober, &from, &to, error);
+    return stands && outcome(lab, pl_drive_prober(prober, &from, &to, error), error);
 }
 
 static gboolean reset(PlLab *lab, GError **error)
@@ -149,12 +161,13 @@ static PlMachine *machine(PlLab *lab, const PlNode *node, GError **error)
                     "engine fabric cannot run programs on nat %s: it is a model", node->name);
         return NULL;
     }
-    return pl_resident_machine(lab->residents[node->index], error);
+    return outcome(lab, TRUE, error) ? pl_resident_machine(lab->residents[node->index], error)
+                                     : NULL;
 }
 
 static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 {
-    gboolean started = pl_resident_start(lab->residents[host->index], error);
+    gboolean started = outcome(lab, pl_resident_start(lab->residents[host->index], error), error);
 
     if (started)
         lab->ready_ns = pl_now_ns();
@@ -163,7 +176,7 @@ static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 
 static gboolean await(PlLab *lab, const PlNode *host, const char *text, GError **error)
 {
-    return pl_resident_await(lab->residents[host->index], text, error);
+    return outcome(lab, pl_resident_await(lab->residents[host->index], text, error), error);
 }
 
 static gboolean result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error)

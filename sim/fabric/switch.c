@@ -17,7 +17,8 @@
 
 struct PlSwitch {
     const PlTopology *topology;
-    pid_t pid;
+    pid_t pid;  /* -1: it has ended, and was buried */
+    int status; /* of waitpid, then */
     int socket;
 };
 
@@ -50,15 +51,45 @@ PlSwitch *pl_switch_start(const PlTopology *topology, uint64_t seed, GError **er
     return fabric_switch;
 }
 
+/* Which has ended, or is about to. */
+static void bury(PlSwitch *fabric_switch)
+{
+    while (fabric_switch->pid > 0 && waitpid(fabric_switch->pid, &fabric_switch->status, 0) < 0 &&
+           errno == EINTR)
+        ;
+    fabric_switch->pid = -1;
+}
+
 void pl_switch_free(PlSwitch *fabric_switch)
 {
     if (!fabric_switch)
         return;
-    kill(fabric_switch->pid, SIGKILL);
-    while (waitpid(fabric_switch->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    if (fabric_switch->pid > 0)
+        kill(fabric_switch->pid, SIGKILL);
+    bury(fabric_switch);
     close(fabric_switch->socket);
     g_free(fabric_switch);
+}
+
+/* Its end of the stream is closed. */
+static gboolean mourn(PlSwitch *fabric_switch, GError **error)
+{
+    bury(fabric_switch);
+    if (WIFSIGNALED(fabric_switch->status))
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "the lab's switch was ended: %s",
+                    strsignal(WTERMSIG(fabric_switch->status)));
+    else
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "the lab's switch ended with status %d",
+                    WEXITSTATUS(fabric_switch->status));
+    return FALSE;
+}
+
+gboolean pl_switch_check(PlSwitch *fabric_switch, GError **error)
+{
+    char byte;
+
+    return recv(fabric_switch->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0 ||
+           mourn(fabric_switch, error);
 }
 
 static gboolean hear(PlSwitch *fabric_switch, GError **error)
@@ -69,10 +100,8 @@ static gboolean hear(PlSwitch *fabric_switch, GError **error)
     do
         n = recv(fabric_switch->socket, &reply, sizeof(reply), 0);
     while (n < 0 && errno == EINTR);
-    if (n != sizeof(reply)) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "the lab's switch ended unexpectedly");
-        return FALSE;
-    }
+    if (n != sizeof(reply))
+        return mourn(fabric_switch, error);
     if (reply.failed)
         g_set_error_literal(error, PL_ERROR, reply.code, reply.text);
     return !reply.failed;
@@ -88,6 +117,8 @@ static gboolean ask(PlSwitch *fabric_switch, const PlSwitchRequest *request, con
     if (more)
         g_byte_array_append(message, more->data, more->len);
     if (!pl_parcel_send(fabric_switch->socket, message->data, message->len, fds, n_fds)) {
+        if (errno == EPIPE)
+            return mourn(fabric_switch, error);
         pl_error_set_errno(error, "talk to the lab's switch", errno);
         return FALSE;
     }

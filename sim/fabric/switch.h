@@ -16,6 +16,9 @@ PlSwitch *pl_switch_start(const PlTopology *topology, uint64_t seed, GError **er
 /* Ends it; NULL is fine. */
 void pl_switch_free(PlSwitch *fabric_switch);
 
+/* FALSE when the process is not there any more, with what became of it. */
+gboolean pl_switch_check(PlSwitch *fabric_switch, GError **error);
+
 /* Packets of this place come from and go to a TUN device from now on (borrowed). */
 gboolean pl_switch_plug(PlSwitch *fabric_switch, const PlWorldPlace *place, int tun,
                         GError **error);
