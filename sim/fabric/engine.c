@@ -102,6 +102,14 @@ static gboolean stand(PlLab *lab, const PlVantage *vantage, PlDrivePlace *ret_pl
     return TRUE;
 }
 
+static void settle(gpointer data)
+{
+    PlLab *lab = data;
+
+    /* A switch that is gone is noticed at the end. */
+    (void)pl_switch_settle(lab->fabric_switch, NULL);
+}
+
 static gboolean probe(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
                       PlProber *prober, GError **error)
 {
@@ -109,7 +117,7 @@ static gboolean probe(PlLab *lab, const PlVantage *inside, const PlVantage *outs
     gboolean stands = stand(lab, inside, &from, error) && stand(lab, outside, &to, error);
 
     pl_spaces_rest(lab->spaces);
-    return stands && outcome(lab, pl_drive_prober(prober, &from, &to, error), error);
+    return stands && outcome(lab, pl_drive_prober(prober, &from, &to, settle, lab, error), error);
 }
 
 static gboolean reset(PlLab *lab, GError **error)

@@ -176,11 +176,22 @@ gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **er
     return ask(fabric_switch, &request, NULL, NULL, 0, error);
 }
 
-gboolean pl_switch_reset(PlSwitch *fabric_switch, GError **error)
+/* Of one word. */
+static gboolean say(PlSwitch *fabric_switch, PlSwitchKind kind, GError **error)
 {
-    const PlSwitchRequest request = {.kind = PL_SWITCH_RESET};
+    const PlSwitchRequest request = {.kind = kind};
 
     return ask(fabric_switch, &request, NULL, NULL, 0, error);
+}
+
+gboolean pl_switch_reset(PlSwitch *fabric_switch, GError **error)
+{
+    return say(fabric_switch, PL_SWITCH_RESET, error);
+}
+
+gboolean pl_switch_settle(PlSwitch *fabric_switch, GError **error)
+{
+    return say(fabric_switch, PL_SWITCH_SETTLE, error);
 }
 
 /* They may be many: they come by way of a file in memory. */
@@ -243,9 +254,7 @@ gboolean pl_switch_record(PlSwitch *fabric_switch, const GPtrArray *attachments,
 
 gboolean pl_switch_record_stop(PlSwitch *fabric_switch, GError **error)
 {
-    const PlSwitchRequest request = {.kind = PL_SWITCH_RECORD_STOP};
-
-    return ask(fabric_switch, &request, NULL, NULL, 0, error);
+    return say(fabric_switch, PL_SWITCH_RECORD_STOP, error);
 }
 
 PlFeed *pl_switch_tap(PlSwitch *fabric_switch, const GPtrArray *attachments, GError **error)

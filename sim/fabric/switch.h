@@ -27,6 +27,8 @@ gboolean pl_switch_plug(PlSwitch *fabric_switch, const PlWorldPlace *place, int 
 gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **error);
 /* Every NAT as new; what was on its way is lost. */
 gboolean pl_switch_reset(PlSwitch *fabric_switch, GError **error);
+/* What hosts had sent before this call, and has to arrive by now, has. */
+gboolean pl_switch_settle(PlSwitch *fabric_switch, GError **error);
 /* What a NAT translates now: PlConnection. */
 GArray *pl_switch_connections(PlSwitch *fabric_switch, const PlNode *nat, GError **error);
 

@@ -281,6 +281,8 @@ static gboolean obey(Switch *sw, Order *order, GError **error)
     case PL_SWITCH_RESET:
         pl_world_reset(sw->world, now);
         return TRUE;
+    case PL_SWITCH_SETTLE:
+        return TRUE; /* that is done before any order */
     case PL_SWITCH_CONNECTIONS:
         return tell_connections(sw, order, error);
     case PL_SWITCH_RECORD:
