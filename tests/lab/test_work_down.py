@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from conftest import LIMIT_SECONDS, ROOT, select_for
+from conftest import ENGINES, LIMIT_SECONDS, ROOT, select_for
 from workbench import Work, is_dead, labs, standing, start_capture, tshark
 
 TOPOLOGY = ROOT / "topologies/port-restricted.ini"
 ANSWER_SECONDS = 10  # so long a lab has to answer
 
 
-@pytest.fixture(params=["kernel", "fabric"])
+@pytest.fixture(params=ENGINES)
 def lab(pinlab, request):
     with standing(pinlab, TOPOLOGY, "--engine", request.param) as stands:
         yield stands

@@ -5,17 +5,17 @@ import sys
 
 import pytest
 
-from conftest import ROOT
+from conftest import ENGINES, ROOT
 from workbench import ALICE, standing
 
 SEND = ("import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 5000)); "
         "s.sendto(b'x', ('203.0.113.2', 4000))")
 
 
-ENGINES = pytest.mark.parametrize("engine", ["kernel", "fabric"])
+ON_BOTH = pytest.mark.parametrize("engine", ENGINES)
 
 
-@pytest.fixture(params=["kernel", "fabric"])
+@pytest.fixture(params=ENGINES)
 def cone(pinlab, write, request):
     path = write(ALICE.format(behaviour="full-cone", run='sh -c "echo said; echo more >&2"', ready="exit"))
     with standing(pinlab, path, "--seed", "1", "--engine", request.param) as lab:
@@ -77,7 +77,7 @@ def test_a_nat_with_several_addresses_keeps_them(pinlab, write):
         assert "several addresses" in lab.nat("home", "address", "203.0.113.77").expect(2).stderr
 
 
-@ENGINES
+@ON_BOTH
 def test_an_address_is_taken_while_somebody_has_it(pinlab, engine):
     with standing(pinlab, ROOT / "topologies/two-homes.ini", "--seed", "1", "--engine", engine) as lab:
         lab.exec("alice", "ping", "-c", "1", "hub").expect(0)
@@ -122,7 +122,7 @@ DATAGRAM = ("import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_D
             "s.sendto(b'x', (sys.argv[2], int(sys.argv[3])))")
 
 
-@ENGINES
+@ON_BOTH
 def test_a_firewalls_table_says_where_a_flow_began(pinlab, write, engine):
     """Nothing is translated there, and alice is not in the outer one's own network."""
     alice, hub = "192.0.2.2", "203.0.113.3"
