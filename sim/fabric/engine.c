@@ -238,28 +238,11 @@ static const GArray *external(PlLab *lab, const PlNode *nat)
     return lab->external[nat->index];
 }
 
-static void refuse(const PlTopology *topology, GPtrArray *reasons)
-{
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *node = g_ptr_array_index(topology->nodes, i);
-
-        if (node->rules)
-            g_ptr_array_add(reasons,
-                            g_strdup_printf("engine fabric cannot express nat %s rules: its NATs "
-                                            "have no nftables",
-                                            node->name));
-        if (node->program.word == PL_WORD_NODE)
-            g_ptr_array_add(reasons, g_strdup_printf("host %s needs libpinhole's node, which this "
-                                                     "version does not have",
-                                                     node->name));
-    }
-}
-
 const PlEngine pl_fabric_engine = {
     .name = "fabric",
     .description = "network namespaces, real processes, NATs and links by the model, real time",
     .sandboxed = TRUE,
-    .refuse = refuse,
+    .refuse = pl_fabric_refuse,
     .up = up,
     .down = down,
     .netns = netns,

@@ -3,6 +3,7 @@
 programs see links and routers as the topology has them. What people do in a standing lab is tested with the other
 engine's (test_work_*.py), as are the judges that we did not write (test_judges.py, test_strangers.py)."""
 
+import contextlib
 import json
 import os
 import re
@@ -79,6 +80,13 @@ def test_what_the_kernel_refuses_the_fabric_expresses(pinlab, write):
     path = write(NEW_TO_KERNELS)
     pinlab.run("run", path).expect(77)
     pinlab.run("run", path, "--engine", "fabric", "--no-skip").expect(0)
+
+
+def test_what_the_fabric_has_not_it_refuses_by_name(pinlab, write, tmp_path):
+    (tmp_path / "own.nft").write_text("table ip home {\n}\n")
+    path = write(NEW_TO_KERNELS.replace("inbound-refresh = no", "rules = own.nft"))
+    reasons = pinlab.on("fabric").cell(path, status=77)[0]["reasons"]
+    assert reasons == ["engine fabric cannot express nat home rules (it has no nftables)"]
 
 
 # ---- links and routers, as programs see them ----
@@ -258,14 +266,25 @@ print(n)"""
 
 def switch_of(lab):
     (info,) = [info for info in lab.pinlab.run("labs", "--json").json()["labs"] if info["name"] == lab.name]
-    return next(pid for pid in descendants(info["pid"])
-                if Path(f"/proc/{pid}/comm").read_text() == "pinlab-switch\n")
+    return find_switch(info["pid"])
 
 
 def descendants(pid):
-    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+    """Some end while we look."""
+    children = ""
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    for child in map(int, children.split()):
         yield child
         yield from descendants(child)
+
+
+def find_switch(pid):
+    for child in descendants(pid):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{child}/comm").read_text() == "pinlab-switch\n":
+                return child
+    return pytest.fail("there is no switch")
 
 
 def resident_bytes(pid):
@@ -344,8 +363,7 @@ def running(pinlab, write):
 
 def test_a_run_without_its_switch_fails_with_the_reason_and_leaves_nothing(running):
     process, marker = running
-    pid = next(pid for pid in descendants(process.pid) if Path(f"/proc/{pid}/comm").read_text() == "pinlab-switch\n")
-    os.kill(pid, signal.SIGKILL)
+    os.kill(find_switch(process.pid), signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 1 and "the lab's switch was ended: Killed" in " ".join((stdout + stderr).split())
     assert not gone(marker)
@@ -353,8 +371,7 @@ def test_a_run_without_its_switch_fails_with_the_reason_and_leaves_nothing(runni
 
 def test_a_run_that_is_killed_leaves_nothing(running):
     process, marker = running
-    children = list(descendants(process.pid))
-    assert any(Path(f"/proc/{pid}/comm").read_text() == "pinlab-switch\n" for pid in children)
+    children = [find_switch(process.pid), *descendants(process.pid)]
     process.kill()
     process.communicate(timeout=60)
     assert not gone(marker)
