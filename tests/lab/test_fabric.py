@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import gone, processes_with, select_for
-from workbench import standing, start_capture, tshark
+from workbench import is_dead, standing, start_capture, tshark
 
 JUDGES = ("expected", "certified", "claimed", "observed")
 
@@ -326,7 +326,10 @@ def test_a_device_that_a_host_deletes_costs_no_time(pinlab, write):
 
 def test_a_lab_without_its_switch_says_so(pinlab, write):
     with standing(pinlab, write(JUMBO), "--engine", "fabric") as lab:
-        os.kill(switch_of(lab), signal.SIGKILL)
+        switch = switch_of(lab)
+        os.kill(switch, signal.SIGKILL)
+        while not is_dead(switch):
+            select_for(0.005)
         assert "the lab's switch was ended: Killed" in lab.exec("alice", "true").expect(125).stderr
         said = lab.pinlab.run("capture", lab.name, "-w", "/dev/null").expect(1).stderr
         assert "the lab's switch was ended: Killed" in said
