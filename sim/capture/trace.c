@@ -9,9 +9,8 @@
 
 #include "capture/pcapng.h"
 
-#define ETHERNET_HEADER 14
-#define ETHERTYPE_IPV4  0x0800
-#define ETHERTYPE_IPV6  0x86dd
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_IPV6 0x86dd
 
 struct PlTrace {
     FILE *file;
@@ -60,12 +59,10 @@ PlTrace *pl_trace_new(const GPtrArray *attachments, int fd, const char *comment,
     return trace;
 }
 
-/* The interface's own address is 02:00:00:00:XX:XX, that of whoever is opposite 02:00:00:01:XX:XX.
- */
-static void put_header(uint8_t header[ETHERNET_HEADER], unsigned interface, gboolean outgoing,
-                       unsigned version)
+void pl_trace_header(uint8_t header[static PL_TRACE_HEADER], unsigned interface, gboolean outgoing,
+                     const uint8_t *bytes)
 {
-    unsigned type = version == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
+    unsigned type = bytes[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
 
     for (unsigned i = 0; i < 2; i++) {
         uint8_t *mac = header + 6 * i;
@@ -84,11 +81,11 @@ void pl_trace_packet(PlTrace *trace, const PlAttachment *attachment, gboolean ou
                      const uint8_t *bytes, size_t length, uint64_t time_ns)
 {
     unsigned number = GPOINTER_TO_UINT(g_hash_table_lookup(trace->interfaces, attachment));
-    uint8_t header[ETHERNET_HEADER];
+    uint8_t header[PL_TRACE_HEADER];
 
     if (number == 0 || length == 0)
         return;
-    put_header(header, number - 1, outgoing, bytes[0] >> 4);
+    pl_trace_header(header, number - 1, outgoing, bytes);
     g_byte_array_set_size(trace->frame, 0);
     g_byte_array_append(trace->frame, header, sizeof(header));
     g_byte_array_append(trace->frame, bytes, (guint)length);

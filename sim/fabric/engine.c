@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "capture/points.h"
+#include "capture/recorder.h"
 #include "fabric/fabric.h"
 #include "fabric/lab.h"
 #include "machine/clock.h"
@@ -73,6 +74,18 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
     return g_steal_pointer(&lab);
 }
 
+/* What was done, or its error; without the switch, that it is gone says more. */
+static gboolean outcome(PlLab *lab, gboolean done, GError **error)
+{
+    g_autoptr(GError) gone = NULL;
+
+    if (pl_switch_check(lab->fabric_switch, &gone))
+        return done;
+    g_clear_error(error);
+    g_propagate_error(error, g_steal_pointer(&gone));
+    return FALSE;
+}
+
 /* ---- probing ---- */
 
 static gboolean stand(PlLab *lab, const PlVantage *vantage, PlDrivePlace *ret_place, GError **error)
@@ -90,6 +103,14 @@ static gboolean stand(PlLab *lab, const PlVantage *vantage, PlDrivePlace *ret_pl
     return TRUE;
 }
 
+static void settle(gpointer data)
+{
+    PlLab *lab = data;
+
+    /* A switch that is gone is noticed at the end. */
+    (void)pl_switch_settle(lab->fabric_switch, NULL);
+}
+
 static gboolean probe(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
                       PlProber *prober, GError **error)
 {
@@ -97,7 +118,7 @@ static gboolean probe(PlLab *lab, const PlVantage *inside, const PlVantage *outs
     gboolean stands = stand(lab, inside, &from, error) && stand(lab, outside, &to, error);
 
     pl_spaces_rest(lab->spaces);
-    return stands && pl_drive_prober(prober, &from, &to, error);
+    return stands && outcome(lab, pl_drive_prober(prober, &from, &to, settle, lab, error), error);
 }
 
 static gboolean reset(PlLab *lab, GError **error)
@@ -105,11 +126,16 @@ static gboolean reset(PlLab *lab, GError **error)
     return pl_switch_reset(lab->fabric_switch, error);
 }
 
+static char *recording_comment(const PlLab *lab)
+{
+    return g_strdup_printf("topology %s, engine fabric, seed %" G_GUINT64_FORMAT,
+                           lab->topology->name, lab->seed);
+}
+
 static gboolean record(PlLab *lab, int fd, GError **error)
 {
     g_autoptr(GPtrArray) attachments = pl_capture_points(lab->topology);
-    g_autofree char *comment = g_strdup_printf(
-        "topology %s, engine fabric, seed %" G_GUINT64_FORMAT, lab->topology->name, lab->seed);
+    g_autofree char *comment = recording_comment(lab);
 
     return pl_switch_record(lab->fabric_switch, attachments, fd, comment, error);
 }
@@ -117,6 +143,22 @@ static gboolean record(PlLab *lab, int fd, GError **error)
 static gboolean record_stop(PlLab *lab, GError **error)
 {
     return pl_switch_record_stop(lab->fabric_switch, error);
+}
+
+static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection, GError **error)
+{
+    g_autoptr(PlFeed) feed = pl_switch_tap(lab->fabric_switch, attachments, error);
+    g_autofree PlRecorderPoint *points = g_new0(PlRecorderPoint, attachments->len + 1);
+    g_autofree char *comment = recording_comment(lab);
+
+    for (unsigned i = 0; i < attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(attachments, i);
+
+        points[i] = (PlRecorderPoint){
+            .name = attachment->label, .description = attachment->network->name, .netns_fd = -1};
+    }
+    return feed ? pl_recorder_serve(points, attachments->len, feed, fd, comment, connection, error)
+                : -1;
 }
 
 /* ---- programs ---- */
@@ -128,12 +170,13 @@ static PlMachine *machine(PlLab *lab, const PlNode *node, GError **error)
                     "engine fabric cannot run programs on nat %s: it is a model", node->name);
         return NULL;
     }
-    return pl_resident_machine(lab->residents[node->index], error);
+    return outcome(lab, TRUE, error) ? pl_resident_machine(lab->residents[node->index], error)
+                                     : NULL;
 }
 
 static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 {
-    gboolean started = pl_resident_start(lab->residents[host->index], error);
+    gboolean started = outcome(lab, pl_resident_start(lab->residents[host->index], error), error);
 
     if (started)
         lab->ready_ns = pl_now_ns();
@@ -142,7 +185,7 @@ static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 
 static gboolean await(PlLab *lab, const PlNode *host, const char *text, GError **error)
 {
-    return pl_resident_await(lab->residents[host->index], text, error);
+    return outcome(lab, pl_resident_await(lab->residents[host->index], text, error), error);
 }
 
 static gboolean result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error)
@@ -201,28 +244,11 @@ static const GArray *external(PlLab *lab, const PlNode *nat)
     return lab->external[nat->index];
 }
 
-static void refuse(const PlTopology *topology, GPtrArray *reasons)
-{
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *node = g_ptr_array_index(topology->nodes, i);
-
-        if (node->rules)
-            g_ptr_array_add(reasons,
-                            g_strdup_printf("engine fabric cannot express nat %s rules: its NATs "
-                                            "have no nftables",
-                                            node->name));
-        if (node->program.word == PL_WORD_NODE)
-            g_ptr_array_add(reasons, g_strdup_printf("host %s needs libpinhole's node, which this "
-                                                     "version does not have",
-                                                     node->name));
-    }
-}
-
 const PlEngine pl_fabric_engine = {
     .name = "fabric",
     .description = "network namespaces, real processes, NATs and links by the model, real time",
     .sandboxed = TRUE,
-    .refuse = refuse,
+    .refuse = pl_fabric_refuse,
     .up = up,
     .down = down,
     .netns = netns,
@@ -239,4 +265,5 @@ const PlEngine pl_fabric_engine = {
     .machine = machine,
     .connections = connections,
     .external = external,
+    .tap = tap,
 };

@@ -27,3 +27,6 @@ struct PlLab {
 gboolean pl_fabric_wire_host(PlLab *lab, const PlNode *host, GError **error);
 /* The lab's presence on a network, unless it stands there already. */
 gboolean pl_fabric_wire_presence(PlLab *lab, const PlNetwork *network, GError **error);
+
+/* refuse.c; pure. */
+void pl_fabric_refuse(const PlTopology *topology, GPtrArray *reasons);

@@ -17,7 +17,8 @@
 
 struct PlSwitch {
     const PlTopology *topology;
-    pid_t pid;
+    pid_t pid;  /* -1: it has ended, and was buried */
+    int status; /* of waitpid, then */
     int socket;
 };
 
@@ -50,15 +51,45 @@ PlSwitch *pl_switch_start(const PlTopology *topology, uint64_t seed, GError **er
     return fabric_switch;
 }
 
+/* Which has ended, or is about to. */
+static void bury(PlSwitch *fabric_switch)
+{
+    while (fabric_switch->pid > 0 && waitpid(fabric_switch->pid, &fabric_switch->status, 0) < 0 &&
+           errno == EINTR)
+        ;
+    fabric_switch->pid = -1;
+}
+
 void pl_switch_free(PlSwitch *fabric_switch)
 {
     if (!fabric_switch)
         return;
-    kill(fabric_switch->pid, SIGKILL);
-    while (waitpid(fabric_switch->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    if (fabric_switch->pid > 0)
+        kill(fabric_switch->pid, SIGKILL);
+    bury(fabric_switch);
     close(fabric_switch->socket);
     g_free(fabric_switch);
+}
+
+/* Its end of the stream is closed. */
+static gboolean mourn(PlSwitch *fabric_switch, GError **error)
+{
+    bury(fabric_switch);
+    if (WIFSIGNALED(fabric_switch->status))
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "the lab's switch was ended: %s",
+                    strsignal(WTERMSIG(fabric_switch->status)));
+    else
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "the lab's switch ended with status %d",
+                    WEXITSTATUS(fabric_switch->status));
+    return FALSE;
+}
+
+gboolean pl_switch_check(PlSwitch *fabric_switch, GError **error)
+{
+    char byte;
+
+    return recv(fabric_switch->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0 ||
+           mourn(fabric_switch, error);
 }
 
 static gboolean hear(PlSwitch *fabric_switch, GError **error)
@@ -69,25 +100,25 @@ static gboolean hear(PlSwitch *fabric_switch, GError **error)
     do
         n = recv(fabric_switch->socket, &reply, sizeof(reply), 0);
     while (n < 0 && errno == EINTR);
-    if (n != sizeof(reply)) {
-        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "the lab's switch ended unexpectedly");
-        return FALSE;
-    }
+    if (n != sizeof(reply))
+        return mourn(fabric_switch, error);
     if (reply.failed)
         g_set_error_literal(error, PL_ERROR, reply.code, reply.text);
     return !reply.failed;
 }
 
-/* `more` (may be NULL) follows the request; `fd` goes with it unless it is -1. */
+/* `more` (may be NULL) follows the request, and descriptors go with it. */
 static gboolean ask(PlSwitch *fabric_switch, const PlSwitchRequest *request, const GByteArray *more,
-                    int fd, GError **error)
+                    const int *fds, size_t n_fds, GError **error)
 {
     g_autoptr(GByteArray) message = g_byte_array_new();
 
     g_byte_array_append(message, (const guint8 *)request, sizeof(*request));
     if (more)
         g_byte_array_append(message, more->data, more->len);
-    if (!pl_parcel_send(fabric_switch->socket, message->data, message->len, &fd, fd >= 0 ? 1 : 0)) {
+    if (!pl_parcel_send(fabric_switch->socket, message->data, message->len, fds, n_fds)) {
+        if (errno == EPIPE)
+            return mourn(fabric_switch, error);
         pl_error_set_errno(error, "talk to the lab's switch", errno);
         return FALSE;
     }
@@ -112,7 +143,7 @@ gboolean pl_switch_plug(PlSwitch *fabric_switch, const PlWorldPlace *place, int 
 
     if (place->attachment)
         name_attachment(place->attachment, &request.node, &request.attachment);
-    return ask(fabric_switch, &request, NULL, tun, error);
+    return ask(fabric_switch, &request, NULL, &tun, 1, error);
 }
 
 gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **error)
@@ -145,14 +176,25 @@ gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **er
         name_attachment(step->attachment, &request.node, &request.attachment);
     else
         request.node = step->node->index;
-    return ask(fabric_switch, &request, NULL, -1, error);
+    return ask(fabric_switch, &request, NULL, NULL, 0, error);
+}
+
+/* Of one word. */
+static gboolean say(PlSwitch *fabric_switch, PlSwitchKind kind, GError **error)
+{
+    const PlSwitchRequest request = {.kind = kind};
+
+    return ask(fabric_switch, &request, NULL, NULL, 0, error);
 }
 
 gboolean pl_switch_reset(PlSwitch *fabric_switch, GError **error)
 {
-    const PlSwitchRequest request = {.kind = PL_SWITCH_RESET};
+    return say(fabric_switch, PL_SWITCH_RESET, error);
+}
 
-    return ask(fabric_switch, &request, NULL, -1, error);
+gboolean pl_switch_settle(PlSwitch *fabric_switch, GError **error)
+{
+    return say(fabric_switch, PL_SWITCH_SETTLE, error);
 }
 
 /* They may be many: they come by way of a file in memory. */
@@ -184,31 +226,52 @@ GArray *pl_switch_connections(PlSwitch *fabric_switch, const PlNode *nat, GError
         pl_error_set_errno(error, "make room for connections", errno);
         return NULL;
     }
-    if (ask(fabric_switch, &request, NULL, fd, error))
+    if (ask(fabric_switch, &request, NULL, &fd, 1, error))
         connections = read_connections(fd, error);
     close(fd);
     return connections;
+}
+
+static GByteArray *name_points(const GPtrArray *attachments)
+{
+    GByteArray *points = g_byte_array_new();
+
+    for (unsigned i = 0; i < attachments->len; i++) {
+        unsigned pair[2];
+
+        name_attachment(g_ptr_array_index(attachments, i), &pair[0], &pair[1]);
+        g_byte_array_append(points, (const guint8 *)pair, sizeof(pair));
+    }
+    return points;
 }
 
 gboolean pl_switch_record(PlSwitch *fabric_switch, const GPtrArray *attachments, int fd,
                           const char *comment, GError **error)
 {
     const PlSwitchRequest request = {.kind = PL_SWITCH_RECORD, .n_points = attachments->len};
-    g_autoptr(GByteArray) more = g_byte_array_new();
+    g_autoptr(GByteArray) more = name_points(attachments);
 
-    for (unsigned i = 0; i < attachments->len; i++) {
-        unsigned pair[2];
-
-        name_attachment(g_ptr_array_index(attachments, i), &pair[0], &pair[1]);
-        g_byte_array_append(more, (const guint8 *)pair, sizeof(pair));
-    }
     g_byte_array_append(more, (const guint8 *)comment, (guint)strlen(comment) + 1);
-    return ask(fabric_switch, &request, more, fd, error);
+    return ask(fabric_switch, &request, more, &fd, 1, error);
 }
 
 gboolean pl_switch_record_stop(PlSwitch *fabric_switch, GError **error)
 {
-    const PlSwitchRequest request = {.kind = PL_SWITCH_RECORD_STOP};
+    return say(fabric_switch, PL_SWITCH_RECORD_STOP, error);
+}
 
-    return ask(fabric_switch, &request, NULL, -1, error);
+PlFeed *pl_switch_tap(PlSwitch *fabric_switch, const GPtrArray *attachments, GError **error)
+{
+    const PlSwitchRequest request = {.kind = PL_SWITCH_TAP, .n_points = attachments->len};
+    g_autoptr(GByteArray) points = name_points(attachments);
+    int fds[PL_FEED_FDS];
+    g_autoptr(PlFeed) feed = pl_feed_new(attachments->len, fds, error);
+    gboolean done;
+
+    if (!feed)
+        return NULL;
+    done = ask(fabric_switch, &request, points, fds, PL_FEED_FDS, error);
+    for (int i = 0; i < PL_FEED_FDS; i++)
+        close(fds[i]);
+    return done ? g_steal_pointer(&feed) : NULL;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "capture/feed.h"
 #include "model/world.h"
 #include "scenario/engine.h"
 
@@ -15,6 +16,9 @@ PlSwitch *pl_switch_start(const PlTopology *topology, uint64_t seed, GError **er
 /* Ends it; NULL is fine. */
 void pl_switch_free(PlSwitch *fabric_switch);
 
+/* FALSE when the process is not there any more, with what became of it. */
+gboolean pl_switch_check(PlSwitch *fabric_switch, GError **error);
+
 /* Packets of this place come from and go to a TUN device from now on (borrowed). */
 gboolean pl_switch_plug(PlSwitch *fabric_switch, const PlWorldPlace *place, int tun,
                         GError **error);
@@ -24,6 +28,8 @@ gboolean pl_switch_plug(PlSwitch *fabric_switch, const PlWorldPlace *place, int 
 gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **error);
 /* Every NAT as new; what was on its way is lost. */
 gboolean pl_switch_reset(PlSwitch *fabric_switch, GError **error);
+/* What hosts had sent before this call, and has to arrive by now, has. */
+gboolean pl_switch_settle(PlSwitch *fabric_switch, GError **error);
 /* What a NAT translates now: PlConnection. */
 GArray *pl_switch_connections(PlSwitch *fabric_switch, const PlNode *nat, GError **error);
 
@@ -32,3 +38,7 @@ gboolean pl_switch_record(PlSwitch *fabric_switch, const GPtrArray *attachments,
                           const char *comment, GError **error);
 /* Everything that had passed before this call is in the file when it returns TRUE. */
 gboolean pl_switch_record_stop(PlSwitch *fabric_switch, GError **error);
+
+/* What passes these attachments (PlAttachment, borrowed for the call) goes into a feed, too, until
+ * its reader goes away. */
+PlFeed *pl_switch_tap(PlSwitch *fabric_switch, const GPtrArray *attachments, GError **error);

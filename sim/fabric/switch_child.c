@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "capture/feed.h"
 #include "capture/trace.h"
 #include "fabric/words.h"
 #include "machine/clock.h"
@@ -42,8 +43,10 @@ typedef struct Switch {
     int socket, epoll, timer;
     GPtrArray *ports;     /* Port; epoll's data */
     GHashTable *by_place; /* PlAttachment or PlNetwork -> Port */
+    uint64_t armed_ns;    /* when the timer fires; UINT64_MAX: never */
     PlTrace *trace;       /* NULL: nothing is recorded */
     uint64_t epoch_ns;    /* the wall clock, less the lab's */
+    GPtrArray *taps;      /* PlFeedWriter: of those who look on */
     uint8_t buffer[PL_DATAGRAM_MAX];
 } Switch;
 
@@ -63,6 +66,17 @@ static void observe(const PlAttachment *attachment, gboolean outgoing, const PlD
     if (sw->trace)
         pl_trace_packet(sw->trace, attachment, outgoing, datagram->bytes, datagram->length,
                         sw->epoch_ns + time_ns);
+    for (unsigned i = 0; i < sw->taps->len; i++)
+        pl_feed_writer_packet(g_ptr_array_index(sw->taps, i), attachment, outgoing, datagram->bytes,
+                              datagram->length, sw->epoch_ns + time_ns);
+}
+
+/* Those who look on are told that there is something, all at once. */
+static void wake_taps(Switch *sw)
+{
+    for (unsigned i = sw->taps->len; i-- > 0;)
+        if (!pl_feed_writer_wake(g_ptr_array_index(sw->taps, i)))
+            g_ptr_array_remove_index(sw->taps, i);
 }
 
 /* ---- packets ---- */
@@ -88,26 +102,27 @@ static void deliver(Switch *sw, uint64_t now)
     }
 }
 
-/* Whether there may be more. */
-static gboolean take(Switch *sw, const Port *port, unsigned limit)
+static void take(Switch *sw, const Port *port, unsigned limit)
 {
     for (unsigned i = 0; i < limit; i++) {
         ssize_t n = read(port->tun, sw->buffer, sizeof(sw->buffer));
 
-        if (n < 0 && errno == EINTR)
-            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        /* Somebody on the host has deleted the device. */
+        if (n < 0 && errno == EBADFD)
+            epoll_ctl(sw->epoll, EPOLL_CTL_DEL, port->tun, NULL);
         if (n <= 0)
-            return FALSE;
+            return;
         pl_world_send(sw->world, &port->place, sw->buffer, (size_t)n, pl_now_ns());
     }
-    return TRUE;
 }
 
 /* All that hosts sent before now, and what had to arrive by now. */
 static void drain(Switch *sw)
 {
     for (unsigned i = 0; i < sw->ports->len; i++)
-        (void)take(sw, g_ptr_array_index(sw->ports, i), DRAIN_MAX);
+        take(sw, g_ptr_array_index(sw->ports, i), DRAIN_MAX);
     deliver(sw, pl_now_ns());
 }
 
@@ -116,6 +131,9 @@ static void set_timer(Switch *sw)
     uint64_t next = pl_world_next(sw->world);
     struct itimerspec when = {0};
 
+    if (next == sw->armed_ns)
+        return;
+    sw->armed_ns = next;
     /* 0 would stop it. */
     if (next != UINT64_MAX) {
         when.it_value.tv_sec = (time_t)(next / 1000000000);
@@ -131,7 +149,7 @@ typedef struct Order {
     PlSwitchRequest request;
     const char *more;
     size_t more_length;
-    int fd; /* -1: none */
+    int fds[PL_PARCEL_FDS]; /* -1: taken, or none */
 } Order;
 
 static const PlNode *node_of(const Switch *sw, unsigned index)
@@ -153,8 +171,8 @@ static gboolean plug(Switch *sw, Order *order, GError **error)
     if (order->request.node != G_MAXUINT)
         port->place.attachment = attachment_of(sw, order->request.node, order->request.attachment);
     port->place.network = g_ptr_array_index(sw->topology->networks, order->request.network);
-    port->tun = order->fd;
-    order->fd = -1;
+    port->tun = order->fds[0];
+    order->fds[0] = -1;
     g_ptr_array_add(sw->ports, port);
     g_hash_table_insert(sw->by_place, (gpointer)place_key(&port->place), port);
     event.data.ptr = port;
@@ -184,7 +202,7 @@ static gboolean tell_connections(const Switch *sw, const Order *order, GError **
         connection.replied = connection.assured = entry->replied;
         connection.expires_s =
             entry->expires_ns > now ? (uint32_t)((entry->expires_ns - now) / 1000000000) : 0;
-        if (write(order->fd, &connection, sizeof(connection)) != sizeof(connection)) {
+        if (write(order->fds[0], &connection, sizeof(connection)) != sizeof(connection)) {
             pl_error_set_errno(error, "tell connections", errno);
             return FALSE;
         }
@@ -192,20 +210,51 @@ static gboolean tell_connections(const Switch *sw, const Order *order, GError **
     return TRUE;
 }
 
-static gboolean record(Switch *sw, const Order *order, GError **error)
+/* The attachments that an order names; what follows them is at *ret_more. */
+static GPtrArray *points_of(const Switch *sw, const Order *order, const char **ret_more)
 {
-    g_autoptr(GPtrArray) attachments = g_ptr_array_new();
+    GPtrArray *attachments = g_ptr_array_new();
     const unsigned n = order->request.n_points;
     unsigned pair[2];
 
-    g_assert(order->more_length > n * sizeof(pair));
+    g_assert(order->more_length >= n * sizeof(pair));
     for (unsigned i = 0; i < n; i++) {
         memcpy(pair, order->more + i * sizeof(pair), sizeof(pair));
         g_ptr_array_add(attachments, (gpointer)attachment_of(sw, pair[0], pair[1]));
     }
-    sw->epoch_ns = wall_ns() - pl_now_ns();
-    sw->trace = pl_trace_new(attachments, order->fd, order->more + n * sizeof(pair), error);
+    *ret_more = order->more + n * sizeof(pair);
+    return attachments;
+}
+
+/* Anew where nobody would see time jump. */
+static void set_epoch(Switch *sw)
+{
+    if (!sw->trace && sw->taps->len == 0)
+        sw->epoch_ns = wall_ns() - pl_now_ns();
+}
+
+static gboolean record(Switch *sw, const Order *order, GError **error)
+{
+    const char *comment;
+    g_autoptr(GPtrArray) attachments = points_of(sw, order, &comment);
+
+    set_epoch(sw);
+    sw->trace = pl_trace_new(attachments, order->fds[0], comment, error);
     return sw->trace != NULL;
+}
+
+static gboolean tap(Switch *sw, Order *order, GError **error)
+{
+    const char *more;
+    g_autoptr(GPtrArray) attachments = points_of(sw, order, &more);
+    PlFeedWriter *writer;
+
+    set_epoch(sw);
+    writer = pl_feed_writer_new(attachments, order->fds, error);
+    order->fds[0] = order->fds[1] = -1;
+    if (writer)
+        g_ptr_array_add(sw->taps, writer);
+    return writer != NULL;
 }
 
 static gboolean obey(Switch *sw, Order *order, GError **error)
@@ -234,12 +283,16 @@ static gboolean obey(Switch *sw, Order *order, GError **error)
     case PL_SWITCH_RESET:
         pl_world_reset(sw->world, now);
         return TRUE;
+    case PL_SWITCH_SETTLE:
+        return TRUE; /* that is done before any order */
     case PL_SWITCH_CONNECTIONS:
         return tell_connections(sw, order, error);
     case PL_SWITCH_RECORD:
         return record(sw, order, error);
     case PL_SWITCH_RECORD_STOP:
         return pl_trace_close(g_steal_pointer(&sw->trace), sw->epoch_ns + now, error);
+    case PL_SWITCH_TAP:
+        return tap(sw, order, error);
     }
     g_assert_not_reached();
 }
@@ -261,22 +314,21 @@ static void reply(const Switch *sw, const GError *error)
 static void take_order(Switch *sw)
 {
     static char message[PL_PARCEL_MAX];
-    int fds[PL_PARCEL_FDS];
-    size_t n_fds;
-    ssize_t n = pl_parcel_receive(sw->socket, message, sizeof(message), fds, &n_fds);
-    g_autoptr(GError) error = NULL;
     Order order;
+    size_t n_fds;
+    ssize_t n = pl_parcel_receive(sw->socket, message, sizeof(message), order.fds, &n_fds);
+    g_autoptr(GError) error = NULL;
 
     if (n < (ssize_t)sizeof(order.request))
         exit(EXIT_SUCCESS); /* the lab is gone */
     memcpy(&order.request, message, sizeof(order.request));
     order.more = message + sizeof(order.request);
     order.more_length = (size_t)n - sizeof(order.request);
-    order.fd = n_fds > 0 ? fds[0] : -1;
     drain(sw);
     (void)obey(sw, &order, &error);
-    if (order.fd >= 0)
-        close(order.fd);
+    for (size_t i = 0; i < n_fds; i++)
+        if (order.fds[i] >= 0)
+            close(order.fds[i]);
     reply(sw, error);
 }
 
@@ -300,11 +352,12 @@ static void turn(Switch *sw)
         if (events[i].data.ptr == &sw->socket)
             ordered = TRUE;
         else if (events[i].data.ptr != &sw->timer)
-            (void)take(sw, events[i].data.ptr, BATCH);
+            take(sw, events[i].data.ptr, BATCH);
     }
     deliver(sw, pl_now_ns());
     if (ordered)
         take_order(sw);
+    wake_taps(sw);
     set_timer(sw);
 }
 
@@ -322,6 +375,8 @@ void pl_switch_main(const PlTopology *topology, uint64_t seed, int socket)
     sw->socket = socket;
     sw->ports = g_ptr_array_new();
     sw->by_place = g_hash_table_new(NULL, NULL);
+    sw->taps = g_ptr_array_new_with_free_func((GDestroyNotify)pl_feed_writer_free);
+    sw->armed_ns = UINT64_MAX;
     sw->world = pl_world_new(topology, seed, pl_now_ns());
     pl_world_observe(sw->world, observe, sw);
     sw->epoll = epoll_create1(EPOLL_CLOEXEC);

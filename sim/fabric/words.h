@@ -13,9 +13,11 @@ typedef enum {
     PL_SWITCH_ADDRESS, /* node, address */
     PL_SWITCH_LINK,    /* place, up */
     PL_SWITCH_RESET,
+    PL_SWITCH_SETTLE,
     PL_SWITCH_CONNECTIONS, /* node; PlConnections are written into the descriptor */
-    PL_SWITCH_RECORD,      /* labels; a file's descriptor */
+    PL_SWITCH_RECORD,      /* points; a file's descriptor */
     PL_SWITCH_RECORD_STOP,
+    PL_SWITCH_TAP, /* points; a feed's descriptors */
 } PlSwitchKind;
 
 /* Nodes and networks are the same in both processes: pointers would do, numbers can be checked. */
@@ -26,7 +28,8 @@ typedef struct PlSwitchRequest {
     unsigned attachment; /* of the node */
     gboolean up;
     PhAddress address;
-    unsigned n_points; /* RECORD: so many pairs (node, attachment) follow, then the comment */
+    unsigned n_points; /* RECORD, TAP: so many pairs (node, attachment) follow; RECORD: and the
+                          comment */
 } PlSwitchRequest;
 
 typedef struct PlSwitchReply {

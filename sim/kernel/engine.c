@@ -182,7 +182,7 @@ static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection,
     g_autofree PlRecorderPoint *points = recorder_points(lab, attachments);
     g_autofree char *comment = recording_comment(lab);
 
-    return pl_recorder_serve(points, attachments->len, fd, comment, connection, error);
+    return pl_recorder_serve(points, attachments->len, NULL, fd, comment, connection, error);
 }
 
 static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)

@@ -262,7 +262,7 @@ gboolean pl_lab_probe(PlLab *lab, const PlVantage *inside, const PlVantage *outs
         PlDrivePlace to = drive_place(lab, outside, &without);
 
         pl_spaces_rest(lab->spaces);
-        done = pl_drive_prober(prober, &from, &to, error);
+        done = pl_drive_prober(prober, &from, &to, /* settle= */ NULL, NULL, error);
     }
     /* Both go, unless the next probe may want one; the first error is told. */
     done = leave(lab, &within, done ? error : NULL) && done;

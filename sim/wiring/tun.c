@@ -25,13 +25,16 @@ static int open_device(GError **error)
 
     if (fd >= 0)
         return fd;
-    if (errno == EACCES || errno == EPERM)
+    if (errno == EACCES)
         return unsupported(errno, "permit it with `chmod 0666 " DEVICE "` as root", error);
-    if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+    /* Rules for devices answer with EPERM. */
+    if (errno == EPERM || errno == ENOENT)
         return unsupported(errno,
-                           "this kernel has no TUN devices (CONFIG_TUN), or /dev has none; a "
-                           "container gets it with --device " DEVICE,
+                           "a container gets it with --device " DEVICE
+                           ", a machine with `modprobe tun` as root",
                            error);
+    if (errno == ENODEV || errno == ENXIO)
+        return unsupported(errno, "this kernel has no TUN devices (CONFIG_TUN)", error);
     pl_error_set_errno(error, "open " DEVICE, errno);
     return -1;
 }
@@ -62,7 +65,11 @@ int pl_tun_open(PlSpaces *spaces, unsigned space, const char *interface, unsigne
     if (fd < 0)
         return -1;
     g_strlcpy(request.ifr_name, interface, sizeof(request.ifr_name));
-    errnum = ioctl(fd, TUNSETIFF, &request) < 0 ? errno : set_mtu(interface, mtu_bytes);
+    /* Else the end of each descriptor's process would wait for the device to be unregistered. */
+    if (ioctl(fd, TUNSETIFF, &request) < 0 || ioctl(fd, TUNSETPERSIST, 1) < 0)
+        errnum = errno;
+    else
+        errnum = set_mtu(interface, mtu_bytes);
     if (errnum == 0)
         return fd;
     close(fd);

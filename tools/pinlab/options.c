@@ -186,7 +186,7 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
                                 NULL};
     const GOptionEntry entries[] = {
         {"engine", 'e', 0, G_OPTION_ARG_STRING, &words.engine,
-         "What builds the lab: kernel (default), or virtual", "ENGINE"},
+         "What builds the lab: kernel (default), fabric or virtual", "ENGINE"},
         {"seed", 's', 0, G_OPTION_ARG_STRING, &words.seed,
          "Make everything random follow from N (default: another one each time)", "N"},
         {"repeat", 'r', 0, G_OPTION_ARG_STRING, &words.repeat,

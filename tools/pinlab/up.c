@@ -168,8 +168,8 @@ int command_up(int argc, char **argv)
     const GOptionEntry entries[] = {
         {"name", 'n', 0, G_OPTION_ARG_STRING, &name, "Call the lab LAB (default: as the topology)",
          "LAB"},
-        {"engine", 'e', 0, G_OPTION_ARG_STRING, &engine, "What builds the lab: kernel (default)",
-         "ENGINE"},
+        {"engine", 'e', 0, G_OPTION_ARG_STRING, &engine,
+         "What builds the lab: kernel (default), or fabric", "ENGINE"},
         {"seed", 's', 0, G_OPTION_ARG_STRING, &word,
          "Make everything random follow from N (default: another one each time)", "N"},
         {"names", 0, 0, G_OPTION_ARG_NONE, &names,
