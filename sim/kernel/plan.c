@@ -192,7 +192,7 @@ static gboolean plan_all(PlPlan *plan, uint64_t seed, GError **error)
 
     g_array_append_val(plan->ops, netns);
     /* A bridge is no router, whatever br_netfilter thinks. */
-    pl_ops_quiet(plan->ops, PL_SPACE_SWITCH);
+    pl_ops_quiet(plan->ops, PL_SPACE_SWITCH, /* ipv6= */ FALSE);
     pl_ops_sysctl(plan->ops, PL_SPACE_SWITCH, TRUE, "net.bridge.bridge-nf-call-iptables", "0");
     for (unsigned i = 0; i < topology->nodes->len; i++)
         pl_ops_node(plan->ops, g_ptr_array_index(topology->nodes, i));

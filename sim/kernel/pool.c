@@ -17,7 +17,7 @@
 /* The innermost NAT on the way out that translates. */
 static const PlNode *translator(const PlTopology *topology, const PlNode *node)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
+    g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, node, PH_FAMILY_IPV4);
 
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);

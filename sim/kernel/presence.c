@@ -96,6 +96,16 @@ static gboolean stand_beside(PlLab *lab, Presence *presence, const PlNode *subje
     return TRUE;
 }
 
+/* A presence's namespace stays, and stands on one network after the other. */
+static gboolean has_ipv6(const PlTopology *topology)
+{
+    for (unsigned i = 0; i < topology->networks->len; i++) {
+        if (pl_network_family(g_ptr_array_index(topology->networks, i)) == PH_FAMILY_IPV6)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static gboolean make_space(PlLab *lab, unsigned space, GError **error)
 {
     g_autoptr(GArray) ops = pl_ops_new();
@@ -104,7 +114,7 @@ static gboolean make_space(PlLab *lab, unsigned space, GError **error)
     if (pl_spaces_fd(lab->spaces, space) >= 0)
         return TRUE;
     g_array_append_val(ops, netns);
-    pl_ops_quiet(ops, space);
+    pl_ops_quiet(ops, space, has_ipv6(lab->topology));
     pl_ops_up(ops, space, "lo");
     return do_all(lab, &g_array_index(ops, PlOp, 0), ops->len, error);
 }
