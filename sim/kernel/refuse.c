@@ -88,12 +88,6 @@ static void refuse_host(const PlNode *host, GPtrArray *reasons)
 
 void pl_kernel_refuse_wiring(const PlTopology *topology, GPtrArray *reasons)
 {
-    for (unsigned i = 0; i < topology->networks->len; i++) {
-        const PlNetwork *network = g_ptr_array_index(topology->networks, i);
-
-        if (pl_network_family(network) == PH_FAMILY_IPV6)
-            refuse(reasons, "engine kernel cannot express IPv6 (network %s)", network->name);
-    }
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 

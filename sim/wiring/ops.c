@@ -65,6 +65,7 @@ static void keep_ipv6(GArray *ops, unsigned space)
         {"net.ipv6.conf.all.accept_dad", "net.ipv6.conf.default.accept_dad", "0"},
         {"net.ipv6.conf.all.accept_ra", "net.ipv6.conf.default.accept_ra", "0"},
         {"net.ipv6.conf.all.autoconf", "net.ipv6.conf.default.autoconf", "0"},
+        {"net.ipv6.conf.all.keep_addr_on_down", "net.ipv6.conf.default.keep_addr_on_down", "1"},
         {"net.ipv6.conf.all.accept_redirects", "net.ipv6.conf.default.accept_redirects", "0"},
     };
 

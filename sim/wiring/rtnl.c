@@ -357,7 +357,7 @@ int pl_rtnl_dump_conntrack(struct nl_sock *sock, PlRtnlReader read, gpointer dat
 {
     struct nl_msg *message =
         nlmsg_alloc_simple((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET, NLM_F_DUMP);
-    struct nfgenmsg info = {.nfgen_family = AF_INET, .version = NFNETLINK_V0};
+    struct nfgenmsg info = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
     struct nlmsghdr *header;
     int result;
 
