@@ -318,6 +318,27 @@ int pl_rtnl_route(struct nl_sock *sock, const PlOp *op)
     return request(sock, message, bad);
 }
 
+static void read_local(const struct nlmsghdr *header, gpointer data)
+{
+    gboolean *local = data;
+    const struct rtmsg *route = nlmsg_data(header);
+
+    if (header->nlmsg_type == RTM_NEWROUTE)
+        *local = route->rtm_type == RTN_LOCAL;
+}
+
+int pl_rtnl_is_local(struct nl_sock *sock, const PhAddress *address, gboolean *ret_local)
+{
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, 0);
+    struct rtmsg route = {.rtm_family = AF_INET6, .rtm_dst_len = 128};
+    int bad = nlmsg_append(message, &route, sizeof(route), NLMSG_ALIGNTO), result;
+
+    bad |= put_address(message, RTA_DST, address);
+    *ret_local = FALSE;
+    result = ask(sock, message, bad, read_local, ret_local);
+    return result == ENETUNREACH || result == EHOSTUNREACH ? 0 : result;
+}
+
 int pl_rtnl_flush_conntrack(struct nl_sock *sock)
 {
     struct nl_msg *message =
