@@ -25,13 +25,8 @@ typedef struct Wire {
 
 static void add_addresses(GArray *ops, const Wire *wire)
 {
-    for (unsigned i = 0; i < wire->n_addresses; i++) {
-        PlOp op = pl_op(PL_OP_ADDRESS, wire->space, wire->interface);
-
-        op.prefix = (PlPrefix){wire->addresses[i], wire->place.network->subnet.length};
-        g_array_append_val(ops, op);
-    }
-    pl_ops_up(ops, wire->space, wire->interface);
+    pl_ops_addresses(ops, wire->space, wire->interface, wire->place.network, wire->addresses,
+                     wire->n_addresses);
 }
 
 static void add_routes(const PlTopology *topology, GArray *ops, const Wire *wire)

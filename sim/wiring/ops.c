@@ -55,6 +55,21 @@ void pl_ops_up(GArray *ops, unsigned space, const char *interface)
     g_array_append_val(ops, op);
 }
 
+void pl_ops_addresses(GArray *ops, unsigned space, const char *interface, const PlNetwork *network,
+                      const PhAddress *addresses, unsigned n)
+{
+    gboolean ipv6 = pl_network_family(network) == PH_FAMILY_IPV6;
+
+    for (unsigned i = 0; i < n; i++) {
+        PlOp op = pl_op(PL_OP_ADDRESS, space, interface);
+
+        /* Of several alike Linux prefers the one that came last; of IPv4 the first. */
+        op.prefix = (PlPrefix){addresses[ipv6 ? n - 1 - i : i], network->subnet.length};
+        g_array_append_val(ops, op);
+    }
+    pl_ops_up(ops, space, interface);
+}
+
 /* Addresses are there at once, and routers are those that the topology names. */
 static void keep_ipv6(GArray *ops, unsigned space)
 {

@@ -59,6 +59,10 @@ PlOp pl_op(PlOpKind kind, unsigned space, const char *interface);
 void pl_ops_sysctl(GArray *ops, unsigned space, gboolean optional, const char *key,
                    const char *value);
 void pl_ops_up(GArray *ops, unsigned space, const char *interface);
+/* An interface's addresses on a network; then it comes up. Its host speaks as the first of them
+ * when it has the choice. */
+void pl_ops_addresses(GArray *ops, unsigned space, const char *interface, const PlNetwork *network,
+                      const PhAddress *addresses, unsigned n);
 /* Everything that turns fresh interfaces of a namespace into the lab's: reverse paths, and IPv6,
  * which does nothing by itself, or is not there at all. */
 void pl_ops_quiet(GArray *ops, unsigned space, gboolean ipv6);
