@@ -22,21 +22,32 @@ void pl_nat_chains_clear(Chains *chains)
     g_clear_pointer(&chains->links, g_aligned_free);
 }
 
+static void set_head(Chains *chains, uint32_t at, uint32_t first)
+{
+    if (first == NONE)
+        chains->heads[at].index = NONE;
+    else
+        chains->heads[at] = chains->links[first];
+}
+
 /* A chain falls into two, each in the order that it had. */
 static void split(Chains *chains, uint32_t low, uint32_t high)
 {
-    uint32_t *tails[2] = {&chains->heads[low], &chains->heads[high]};
-    uint32_t i = chains->heads[low];
+    uint32_t first[2] = {NONE, NONE}, last[2] = {NONE, NONE}, next;
 
-    while (i != NONE) {
-        Link *link = &chains->links[i];
-        unsigned which = link->hash & high & ~low ? 1 : 0;
+    for (uint32_t i = chains->heads[low].index; i != NONE; i = next) {
+        unsigned which = chains->links[i].hash & high & ~low ? 1 : 0;
 
-        *tails[which] = i;
-        tails[which] = &link->next;
-        i = link->next;
+        next = chains->links[i].next;
+        chains->links[i].next = NONE;
+        if (first[which] == NONE)
+            first[which] = i;
+        else
+            chains->links[last[which]].next = i;
+        last[which] = i;
     }
-    *tails[0] = *tails[1] = NONE;
+    set_head(chains, low, first[0]);
+    set_head(chains, high, first[1]);
 }
 
 void pl_nat_chains_grow(Chains *chains)
@@ -51,20 +62,27 @@ void pl_nat_chains_grow(Chains *chains)
         split(chains, i, i + before);
 }
 
-void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash)
+void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash, uint32_t peer)
 {
-    uint32_t *head = &chains->heads[hash & chains->mask];
+    Link *head = &chains->heads[hash & chains->mask];
 
     assert(index <= chains->mask);
-    chains->links[index] = (Link){hash, *head};
-    *head = index;
+    chains->links[index] = (Link){index, hash, head->index, peer};
+    *head = chains->links[index];
 }
 
 void pl_nat_chains_remove(Chains *chains, uint32_t index)
 {
-    uint32_t *at = &chains->heads[chains->links[index].hash & chains->mask];
+    const Link *gone = &chains->links[index];
+    uint32_t at = gone->hash & chains->mask, before = chains->heads[at].index;
 
-    while (*at != index)
-        at = &chains->links[*at].next;
-    *at = chains->links[index].next;
+    if (before == index) {
+        set_head(chains, at, gone->next);
+        return;
+    }
+    while (chains->links[before].next != index)
+        before = chains->links[before].next;
+    chains->links[before].next = gone->next;
+    if (before == chains->heads[at].index)
+        chains->heads[at].next = gone->next;
 }

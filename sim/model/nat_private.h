@@ -68,16 +68,31 @@ typedef struct Subscriber {
     uint32_t later, earlier; /* among those that have a block but no mappings, or are free */
 } Subscriber;
 
-/* Hash chains over the entries of an array, known by their indices. */
+/* Hash chains over the entries of an array, known by their indices. A head is a copy of its first
+ * link, so that a packet is led to what it needs at once: to a flow, and to the flow's mapping. */
 typedef struct Link {
+    uint32_t index; /* NONE: no chain */
     uint32_t hash, next;
+    uint32_t peer; /* a flow's mapping */
 } Link;
 
 typedef struct Chains {
-    uint32_t *heads;
+    Link *heads;
     Link *links;   /* beside each entry */
     uint32_t mask; /* room - 1 */
 } Chains;
+
+static inline const Link *nat_chain_next(const Chains *chains, const Link *link)
+{
+    return link->next == NONE ? NULL : &chains->links[link->next];
+}
+
+static inline const Link *nat_chain_first(const Chains *chains, uint32_t hash)
+{
+    const Link *head = &chains->heads[hash & chains->mask];
+
+    return head->index == NONE ? NULL : head;
+}
 
 typedef struct Timer {
     uint64_t at_ns;
@@ -147,7 +162,7 @@ struct PlNat {
 void pl_nat_chains_init(Chains *chains, uint32_t room); /* of nothing */
 void pl_nat_chains_clear(Chains *chains);
 void pl_nat_chains_grow(Chains *chains); /* to twice the room */
-void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash);
+void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash, uint32_t peer);
 void pl_nat_chains_remove(Chains *chains, uint32_t index);
 
 /* nat_table.c: what is there. */

@@ -13,12 +13,12 @@ static uint32_t hash_host(const PlNat *nat, PlHost host)
 
 static uint32_t find(const PlNat *nat, PlHost host)
 {
-    uint32_t hash = hash_host(nat, host), i = nat->by_host.heads[hash & nat->by_host.mask];
+    uint32_t hash = hash_host(nat, host);
+    const Link *link = nat_chain_first(&nat->by_host, hash);
 
-    while (i != NONE &&
-           (nat->by_host.links[i].hash != hash || !pl_host_equal(nat->subscribers[i].host, host)))
-        i = nat->by_host.links[i].next;
-    return i;
+    while (link && (link->hash != hash || !pl_host_equal(nat->subscribers[link->index].host, host)))
+        link = nat_chain_next(&nat->by_host, link);
+    return link ? link->index : NONE;
 }
 
 static void idle_add(PlNat *nat, uint32_t index)
@@ -101,7 +101,7 @@ uint32_t pl_nat_subscriber(PlNat *nat, PlHost host)
         return NONE;
     i = take_place(nat);
     nat->subscribers[i] = (Subscriber){.host = host, .block = block};
-    pl_nat_chains_add(&nat->by_host, i, hash_host(nat, host));
+    pl_nat_chains_add(&nat->by_host, i, hash_host(nat, host), 0);
     if (block != NONE)
         idle_add(nat, i);
     return i;

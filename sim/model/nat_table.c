@@ -60,21 +60,31 @@ static Endpoint part_of(Endpoint remote, PlMapping dependence)
     return remote;
 }
 
+/* Whatever is compared first, both will be needed. */
+static const Link *first_flow(const PlNat *nat, const Chains *chains, uint32_t hash)
+{
+    const Link *link = nat_chain_first(chains, hash);
+
+    if (link) {
+        __builtin_prefetch(&nat->mappings[link->peer == NONE ? 0 : link->peer], /* write= */ 1);
+        __builtin_prefetch(&nat->flows[link->index]);
+    }
+    return link;
+}
+
 uint32_t pl_nat_flow_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote)
 {
     uint32_t hash = hash_key(nat, protocol, inside, remote);
-    uint32_t i = nat->by_out.heads[hash & nat->by_out.mask];
+    const Link *link = first_flow(nat, &nat->by_out, hash);
 
-    for (; i != NONE; i = nat->by_out.links[i].next) {
-        const Flow *flow = &nat->flows[i];
-        const Mapping *mapping;
+    for (; link; link = nat_chain_next(&nat->by_out, link)) {
+        const Flow *flow = &nat->flows[link->index];
+        const Mapping *mapping = &nat->mappings[link->peer];
 
-        if (nat->by_out.links[i].hash != hash || flow->remote_port != remote.port ||
-            !pl_host_equal(flow->remote, remote.host) || flow->protocol != protocol)
-            continue;
-        mapping = &nat->mappings[flow->mapping];
-        if (mapping->inside_port == inside.port && pl_host_equal(mapping->inside, inside.host))
-            return i;
+        if (link->hash == hash && flow->remote_port == remote.port &&
+            pl_host_equal(flow->remote, remote.host) && flow->protocol == protocol &&
+            mapping->inside_port == inside.port && pl_host_equal(mapping->inside, inside.host))
+            return link->index;
     }
     return NONE;
 }
@@ -82,18 +92,18 @@ uint32_t pl_nat_flow_out(const PlNat *nat, uint8_t protocol, Endpoint inside, En
 uint32_t pl_nat_flow_in(const PlNat *nat, uint8_t protocol, Endpoint external, Endpoint remote)
 {
     uint32_t hash = hash_key(nat, protocol, external, remote);
-    uint32_t i = nat->by_in.heads[hash & nat->by_in.mask];
+    const Link *link = first_flow(nat, &nat->by_in, hash);
 
-    for (; i != NONE; i = nat->by_in.links[i].next) {
-        const Flow *flow = &nat->flows[i];
+    for (; link; link = nat_chain_next(&nat->by_in, link)) {
+        const Flow *flow = &nat->flows[link->index];
 
-        if (nat->by_in.links[i].hash == hash && flow->remote_port == remote.port &&
+        if (link->hash == hash && flow->remote_port == remote.port &&
             pl_host_equal(flow->remote, remote.host) && flow->external_port == external.port &&
             flow->protocol == protocol &&
             pl_host_equal(nat->translates ? nat->external[flow->external]
                                           : nat->mappings[flow->mapping].inside,
                           external.host))
-            return i;
+            return link->index;
     }
     return NONE;
 }
@@ -103,17 +113,17 @@ uint32_t pl_nat_mapping_out(const PlNat *nat, uint8_t protocol, Endpoint inside,
 {
     Endpoint part = part_of(remote, dependence);
     uint32_t hash = hash_key(nat, protocol, inside, part);
-    uint32_t i = nat->by_inside.heads[hash & nat->by_inside.mask];
+    const Link *link = nat_chain_first(&nat->by_inside, hash);
 
-    for (; i != NONE; i = nat->by_inside.links[i].next) {
-        const Mapping *mapping = &nat->mappings[i];
+    for (; link; link = nat_chain_next(&nat->by_inside, link)) {
+        const Mapping *mapping = &nat->mappings[link->index];
         Endpoint has = part_of((Endpoint){mapping->remote, mapping->remote_port}, dependence);
 
-        if (nat->by_inside.links[i].hash == hash && mapping->dependence == dependence &&
-            !mapping->from_forward && mapping->protocol == protocol &&
-            mapping->inside_port == inside.port && pl_host_equal(mapping->inside, inside.host) &&
-            has.port == part.port && pl_host_equal(has.host, part.host))
-            return i;
+        if (link->hash == hash && mapping->dependence == dependence && !mapping->from_forward &&
+            mapping->protocol == protocol && mapping->inside_port == inside.port &&
+            pl_host_equal(mapping->inside, inside.host) && has.port == part.port &&
+            pl_host_equal(has.host, part.host))
+            return link->index;
     }
     return NONE;
 }
@@ -121,15 +131,15 @@ uint32_t pl_nat_mapping_out(const PlNat *nat, uint8_t protocol, Endpoint inside,
 uint32_t pl_nat_mapping_in(const PlNat *nat, uint8_t protocol, Endpoint external)
 {
     uint32_t hash = hash_key(nat, protocol, external, (Endpoint){{0, 0}, 0});
-    uint32_t i = nat->by_external.heads[hash & nat->by_external.mask];
+    const Link *link = nat_chain_first(&nat->by_external, hash);
 
-    for (; i != NONE; i = nat->by_external.links[i].next) {
-        const Mapping *mapping = &nat->mappings[i];
+    for (; link; link = nat_chain_next(&nat->by_external, link)) {
+        const Mapping *mapping = &nat->mappings[link->index];
 
-        if (nat->by_external.links[i].hash == hash && mapping->external_port == external.port &&
+        if (link->hash == hash && mapping->external_port == external.port &&
             !mapping->from_forward && mapping->protocol == protocol &&
             pl_host_equal(pl_nat_external(nat, mapping).host, external.host))
-            return i;
+            return link->index;
     }
     return NONE;
 }
@@ -160,10 +170,10 @@ uint32_t pl_nat_mapping_add(PlNat *nat, const Mapping *from)
     mapping->sequence = nat->sequence++;
     pl_nat_chains_add(
         &nat->by_inside, i,
-        hash_key(nat, mapping->protocol, inside, part_of(remote, mapping->dependence)));
+        hash_key(nat, mapping->protocol, inside, part_of(remote, mapping->dependence)), 0);
     pl_nat_chains_add(
         &nat->by_external, i,
-        hash_key(nat, mapping->protocol, pl_nat_external(nat, mapping), (Endpoint){{0, 0}, 0}));
+        hash_key(nat, mapping->protocol, pl_nat_external(nat, mapping), (Endpoint){{0, 0}, 0}), 0);
     pl_nat_port_take(nat, mapping);
     if (mapping->subscriber != NONE)
         pl_nat_subscriber_take(nat, mapping->subscriber);
@@ -194,10 +204,10 @@ void pl_nat_mapping_front(PlNat *nat, uint32_t index)
 {
     uint32_t hash = nat->by_external.links[index].hash;
 
-    if (nat->by_external.heads[hash & nat->by_external.mask] == index)
+    if (nat->by_external.heads[hash & nat->by_external.mask].index == index)
         return;
     pl_nat_chains_remove(&nat->by_external, index);
-    pl_nat_chains_add(&nat->by_external, index, hash);
+    pl_nat_chains_add(&nat->by_external, index, hash, 0);
 }
 
 static uint32_t take_flow(PlNat *nat)
@@ -244,9 +254,11 @@ uint32_t pl_nat_flow_add(PlNat *nat, const Flow *from)
         if (flow->older != NONE)
             nat->flows[flow->older].newer = i;
         mapping->flow = i;
-        pl_nat_chains_add(&nat->by_out, i, hash_key(nat, flow->protocol, inside, remote));
+        pl_nat_chains_add(&nat->by_out, i, hash_key(nat, flow->protocol, inside, remote),
+                          flow->mapping);
     }
-    pl_nat_chains_add(&nat->by_in, i, hash_key(nat, flow->protocol, external, remote));
+    pl_nat_chains_add(&nat->by_in, i, hash_key(nat, flow->protocol, external, remote),
+                      flow->mapping);
     return i;
 }
 

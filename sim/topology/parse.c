@@ -231,8 +231,7 @@ static PlTopology *build(const char *path, const char *text, gsize length, gbool
         !pl_build_graph(topology, ini, error) || !pl_build_links(topology, ini, error) ||
         !pl_build_steps(topology, ini, error) || !pl_build_addresses(topology, ini, error) ||
         !pl_build_words(topology, ini, error) || !pl_build_nats(topology, ini, error) ||
-        !pl_build_expects(topology, ini, error) ||
-        (loaded && !check_rules(topology, ini, error)))
+        !pl_build_expects(topology, ini, error) || (loaded && !check_rules(topology, ini, error)))
         return NULL;
     return g_steal_pointer(&topology);
 }

@@ -18,7 +18,7 @@ typedef struct Probe {
     PlProbeActionKind kind; /* OPEN, TCP or ECHO: what it was made by */
     unsigned id;
     PlStack *stack, *listener_stack;
-    PlSocket *socket; /* of UDP, the connecting one, or the echo's; NULL: it could not be sent */
+    PlSocket *socket; /* of UDP, or the connecting one; NULL: an echo, or it could not be sent */
     PlSocket *listener;
     uint64_t deadline;
     gboolean closing;
@@ -30,6 +30,7 @@ typedef struct Drive {
     PlProber *prober;
     PlStack *places[2];
     GArray *probes; /* Probe, in the order they were made */
+    PlSocket *echo; /* all echoes are of one; NULL: there was none */
     uint64_t progress_ns;
     gboolean done;
 } Drive;
@@ -147,8 +148,11 @@ static void do_echo(Drive *drive, const PlProbeAction *action)
         .deadline = drive->lab->now + ANSWER_NS,
     };
 
-    probe.socket = pl_stack_echo(probe.stack, &action->local, &action->remote, drive, action->id,
-                                 drive->lab->now);
+    if (!drive->echo)
+        drive->echo =
+            pl_stack_echo(probe.stack, &action->local, &action->remote, drive, action->id);
+    if (drive->echo)
+        pl_stack_echo_send(probe.stack, drive->echo, (uint16_t)action->id, drive->lab->now);
     g_array_append_val(drive->probes, probe);
 }
 
@@ -208,7 +212,7 @@ static void answer(Drive *drive, guint i, const PhAddress *from, uint64_t now)
 static void take_event(PlClient *client, const PlStackEvent *event, uint64_t now)
 {
     Drive *drive = (Drive *)client;
-    uint32_t id = pl_socket_id(event->socket);
+    uint32_t id = event->kind == PL_STACK_ECHO ? event->sequence : pl_socket_id(event->socket);
     gboolean datagram = event->kind == PL_STACK_DATAGRAM || event->kind == PL_STACK_UNREACHABLE;
     guint other = find(drive, datagram, id);
 
@@ -312,6 +316,8 @@ gboolean pl_virtual_probe(PlLab *lab, const PlVantage *inside, const PlVantage *
     ok = run(&drive, error) && pl_virtual_run(lab, lab->now, &never, error);
     while (drive.probes->len > 0)
         end(&drive, drive.probes->len - 1);
+    if (drive.echo)
+        pl_stack_close(drive.places[PL_PROBE_PLACE_INSIDE], drive.echo, lab->now);
     lab->prober = NULL;
     g_array_unref(drive.probes);
     return ok;

@@ -108,7 +108,7 @@ static void answer_echo(PlStack *stack, const PlPacketView *packet, uint64_t now
     send_icmp(stack, &answer, packet->length, now);
 }
 
-gboolean pl_icmp_request(PlStack *stack, const PlSocket *socket, uint64_t now)
+gboolean pl_stack_echo_send(PlStack *stack, PlSocket *socket, uint16_t sequence, uint64_t now)
 {
     uint8_t *payload = pl_output_payload(stack);
     PlPacketView request = {.source = socket->local, .destination = socket->remote};
@@ -120,7 +120,7 @@ gboolean pl_icmp_request(PlStack *stack, const PlSocket *socket, uint64_t now)
     memset(payload, 0, PL_ICMP_HEADER);
     payload[0] = is_v6(&request) ? V6_ECHO_REQUEST : ECHO_REQUEST;
     pl_put_u16(payload + 4, socket->local.port);
-    pl_put_u16(payload + 6, 1);
+    pl_put_u16(payload + 6, sequence);
     pl_put_u32(payload + PL_ICMP_HEADER, socket->id);
     send_icmp(stack, &request, PL_ICMP_HEADER + 4, now);
     return TRUE;
@@ -137,7 +137,10 @@ static gboolean take_echo_reply(PlStack *stack, const PlPacketView *packet, PlSt
         stack->counters.foreign++;
         return FALSE;
     }
-    *ret_event = (PlStackEvent){.kind = PL_STACK_ECHO, .socket = socket, .remote = packet->source};
+    *ret_event = (PlStackEvent){.kind = PL_STACK_ECHO,
+                                .socket = socket,
+                                .remote = packet->source,
+                                .sequence = pl_get_u16(packet->payload + 6)};
     return TRUE;
 }
 

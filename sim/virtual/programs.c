@@ -107,6 +107,16 @@ static void do_close(PlSeat *seat, uint32_t id)
                          (guint)(socket - &g_array_index(seat->sockets, SeatSocket, 0)));
 }
 
+/* What has no route is lost, as on any host. */
+static void do_send(PlSeat *seat, const PlAgentAction *action)
+{
+    const SeatSocket *socket = find_socket(seat, action->socket);
+
+    g_assert(socket);
+    pl_stack_send(seat->stack, socket->socket, &action->address, action->bytes, action->length,
+                  action->ttl, seat->lab->now);
+}
+
 static void do_print(PlSeat *seat, const PlAgentAction *action)
 {
     g_string_append_len(seat->output, (const char *)action->bytes, (gssize)action->length);
@@ -123,14 +133,9 @@ static void act(PlSeat *seat, const PlAgentAction *action)
     case PL_AGENT_CLOSE:
         do_close(seat, action->socket);
         break;
-    case PL_AGENT_SEND: {
-        const SeatSocket *socket = find_socket(seat, action->socket);
-
-        g_assert(socket);
-        pl_stack_send(seat->stack, socket->socket, &action->address, action->bytes, action->length,
-                      action->ttl, seat->lab->now);
+    case PL_AGENT_SEND:
+        do_send(seat, action);
         break;
-    }
     case PL_AGENT_PRINT:
         do_print(seat, action);
         break;

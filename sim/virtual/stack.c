@@ -109,7 +109,7 @@ gboolean pl_stack_send(PlStack *stack, PlSocket *socket, const PhAddress *remote
 }
 
 PlSocket *pl_stack_echo(PlStack *stack, const PhAddress *local, const PhAddress *remote,
-                        gpointer owner, uint32_t id, uint64_t now)
+                        gpointer owner, uint32_t id)
 {
     PhAddress bound = *local;
     PlSocket *socket;
@@ -120,10 +120,7 @@ PlSocket *pl_stack_echo(PlStack *stack, const PhAddress *local, const PhAddress 
     socket = pl_socket_new(PL_SOCKET_ECHO, &bound, owner, id);
     socket->remote = *remote;
     pl_socket_insert(stack, socket);
-    if (pl_icmp_request(stack, socket, now))
-        return socket;
-    pl_socket_remove(stack, socket);
-    return NULL;
+    return socket;
 }
 
 /* RFC 768; without a checksum in IPv4 only (RFC 8200 §8.1). */

@@ -36,6 +36,7 @@ typedef struct PlStackEvent {
     gboolean port_closed; /* UNREACHABLE: port unreachable, and not something on the way */
     const uint8_t *bytes; /* DATAGRAM; valid until the stack is called again */
     size_t length;
+    uint16_t sequence; /* ECHO */
 } PlStackEvent;
 
 /* What was dropped, and why. */
@@ -63,9 +64,11 @@ void pl_stack_add_route(PlStack *stack, const PlPrefix *destination, unsigned in
  * whoever reads the events.
  */
 PlSocket *pl_stack_open(PlStack *stack, const PhAddress *local, gpointer owner, uint32_t id);
-/* Sends an echo request; the answer is an event. NULL also when there is no route. */
+/* For echo requests to `remote`, all with one identifier as those of `ping` are. */
 PlSocket *pl_stack_echo(PlStack *stack, const PhAddress *local, const PhAddress *remote,
-                        gpointer owner, uint32_t id, uint64_t now);
+                        gpointer owner, uint32_t id);
+/* The answer is an event. FALSE when there is no route. */
+gboolean pl_stack_echo_send(PlStack *stack, PlSocket *socket, uint16_t sequence, uint64_t now);
 PlSocket *pl_stack_listen(PlStack *stack, const PhAddress *local, gpointer owner, uint32_t id);
 /* CONNECTED or FAILED is told. */
 PlSocket *pl_stack_connect(PlStack *stack, const PhAddress *local, const PhAddress *remote,

@@ -131,7 +131,6 @@ void pl_icmp_error(PlStack *stack, PlIcmpError error, const PlPacketView *packet
                    unsigned mtu_bytes, uint64_t now);
 gboolean pl_icmp_receive(PlStack *stack, const PlPacketView *packet, uint64_t now,
                          PlStackEvent *ret_event);
-gboolean pl_icmp_request(PlStack *stack, const PlSocket *socket, uint64_t now);
 
 /* tcp.c */
 gboolean pl_tcp_receive(PlStack *stack, const PlPacketView *packet, uint64_t now,

@@ -123,8 +123,9 @@ static double run(World *world)
     PlSide side = PL_SIDE_HOST;
 
     for (unsigned i = 0; i < PACKETS; i++) {
-        const Pair *pair = &world->pairs[world->next / 2];
         gboolean in = world->next & 1;
+        /* A mapping's two packets come apart. */
+        const Pair *pair = &world->pairs[(world->next / 2 + (in ? world->n / 2 : 0)) % world->n];
 
         memcpy(packet->bytes, in ? pair->in : pair->out, HEADERS);
         world->now += 1000;

@@ -122,6 +122,45 @@ static void test_file(gconstpointer path)
     }
 }
 
+/* What no kernel does: the NAT is what its file says all the same, and the classifier knows. */
+static void test_expressed(void)
+{
+    static const struct {
+        const char *nat, *link;
+    } cases[] = {
+        {"behaviour = port-restricted\nfirst-packet-lost = yes", ""},
+        {"behaviour = port-restricted\nmapping-rate = 50", ""},
+        {"behaviour = port-restricted\nrewrite-payload = yes", ""},
+        {"behaviour = port-restricted\nmapping-age = 20s", ""},
+        {"behaviour = port-restricted\ninbound-refresh = no", ""},
+        {"behaviour = port-restricted\nudp-timeout = 2.5s", ""},
+        {"behaviour = port-restricted\nudp-timeout = 4s\ninbound-refresh = no", ""},
+        {"behaviour = port-restricted\nport-allocation = sequential", ""},
+        {"behaviour = port-restricted\nport-allocation = sequential\nport-step = 2", ""},
+        {"behaviour = port-restricted\nport-overloading = yes", ""},
+        {"behaviour = symmetric", "delay = 200ms"},
+        {"behaviour = symmetric", "delay = 50ms\njitter = 20ms"},
+        {"behaviour = symmetric", "loss = 5%"},
+        {"behaviour = symmetric", "loss-mask = 10000"},
+        {"behaviour = symmetric", "duplicate = 10%"},
+        {"behaviour = symmetric", "delay = 10ms\nreorder = 10%"},
+        {"behaviour = symmetric", "rate = 100kbit"},
+        {"behaviour = symmetric", "mtu = 600"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *link = g_strdup_printf("[link alice]\n%s\n", cases[i].link);
+        g_autoptr(PlTopology) topology =
+            parse_home(cases[i].nat, "run = classify", *cases[i].link ? link : "");
+        g_autoptr(PlVerdict) verdict = run(topology, 3);
+
+        g_test_message("%s, %s", cases[i].nat, cases[i].link);
+        assert_passed(verdict);
+        g_assert_cmpstr(pl_verdict_subject(verdict, "alice")->claimed.value[PL_AXIS_CLASS], ==,
+                        pl_verdict_subject(verdict, "alice")->expected.value[PL_AXIS_CLASS]);
+    }
+}
+
 static void test_replay(void)
 {
     g_autoptr(PlTopology) topology =
@@ -343,6 +382,7 @@ int main(int argc, char **argv)
         g_test_add_data_func(test, GUINT_TO_POINTER(i), test_cell);
     }
     add_files();
+    g_test_add_func("/virtual/engine/what no kernel expresses", test_expressed);
     g_test_add_func("/virtual/engine/same seed, same bytes", test_replay);
     g_test_add_func("/virtual/engine/time jumps", test_time_jumps);
     g_test_add_func("/virtual/engine/connections", test_connections);

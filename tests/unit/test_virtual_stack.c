@@ -147,12 +147,14 @@ static void test_echo(gconstpointer ipv6)
     PlSocket *echo;
 
     pair_init(&pair, ipv6 != NULL, 1500);
-    echo = pl_stack_echo(pair.stack[0], &pair.address[0], &pair.address[1], NULL, 9, pair.now);
+    echo = pl_stack_echo(pair.stack[0], &pair.address[0], &pair.address[1], NULL, 9);
     g_assert_nonnull(echo);
+    g_assert_true(pl_stack_echo_send(pair.stack[0], echo, 4, pair.now));
     pair_run(&pair);
     g_assert_cmpuint(pair.n_events, ==, 1);
     g_assert_cmpint(pair.events[0].kind, ==, PL_STACK_ECHO);
     g_assert_true(pair.events[0].socket == echo);
+    g_assert_cmpuint(pair.events[0].sequence, ==, 4);
 }
 
 static void fill(uint8_t *bytes, size_t length)

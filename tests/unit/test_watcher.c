@@ -67,7 +67,7 @@ static void test_N1_a_fresh_socket_learns_its_address(void)
 static void test_N1_a_socket_of_the_callers_learns_its_address_and_stays(void)
 {
     uint16_t port;
-    g_autoptr(PhHub) hub = start_hub(1, &port);
+    G_GNUC_UNUSED g_autoptr(PhHub) hub = start_hub(1, &port);
     g_autofree char *server = g_strdup_printf("127.0.0.1:%u", port);
     g_autoptr(GSocket) mine = NULL;
     uint16_t my_port = free_port(&mine);
@@ -86,7 +86,7 @@ static void test_N1_a_socket_of_the_callers_learns_its_address_and_stays(void)
 static void test_a_socket_of_no_use_is_an_error(void)
 {
     uint16_t port;
-    g_autoptr(PhHub) hub = start_hub(1, &port);
+    G_GNUC_UNUSED g_autoptr(PhHub) hub = start_hub(1, &port);
     g_autofree char *server = g_strdup_printf("127.0.0.1:%u", port);
     g_autoptr(GSocket) tcp =
         g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL);
@@ -131,7 +131,7 @@ static void test_a_server_without_sense_is_refused(void)
 static void test_where_nothing_forgets_a_mapping_outlives_the_test(void)
 {
     uint16_t port;
-    g_autoptr(PhHub) hub = start_hub(2, &port);
+    G_GNUC_UNUSED g_autoptr(PhHub) hub = start_hub(2, &port);
     g_autofree char *server = g_strdup_printf("127.0.0.1:%u", port);
     g_auto(Outcome) outcome = {0};
 
@@ -223,7 +223,7 @@ static void test_N4_many_runs_are_one_change(void)
 static void test_N4_it_classifies_on_demand_and_when_a_peer_sees_another_address(void)
 {
     uint16_t port;
-    g_autoptr(PhHub) hub = start_hub(2, &port);
+    G_GNUC_UNUSED g_autoptr(PhHub) hub = start_hub(2, &port);
     g_autofree char *server = g_strdup_printf("127.0.0.1:%u", port);
     PhWatcherConfig config = {.server = server, .watch = {.gap_ns = MS}};
     PhAddress elsewhere = ph_address_ipv4(0xcb007163, 5000);
@@ -241,7 +241,7 @@ static void test_N4_it_classifies_on_demand_and_when_a_peer_sees_another_address
 static void test_a_watcher_may_be_freed_by_its_callback(void)
 {
     uint16_t port;
-    g_autoptr(PhHub) hub = start_hub(2, &port);
+    G_GNUC_UNUSED g_autoptr(PhHub) hub = start_hub(2, &port);
     g_autofree char *server = g_strdup_printf("127.0.0.1:%u", port);
     PhWatcherConfig config = {.server = server, .watch = quick, .reflex_ns = MS};
     Seen seen = {.free_it = TRUE};
@@ -273,7 +273,7 @@ static void test_one_port_is_enough_for_a_peer(void)
     g_autofree char *server = NULL;
     g_auto(Outcome) outcome = {0};
     g_autoptr(GError) error = NULL;
-    g_autoptr(PhHub) hub = NULL;
+    G_GNUC_UNUSED g_autoptr(PhHub) hub = NULL;
     PhAddress addresses[PH_HUB_ADDRESSES];
 
     config.ports[0] = free_port(NULL);

@@ -226,9 +226,8 @@ static G_GNUC_UNUSED PhAddress wire_end(const guint8 *ip, gboolean source)
     }
     if (wire_protocol(ip) == WIRE_UDP || wire_protocol(ip) == WIRE_TCP)
         address.port = (guint16)wire_u16(at + (source ? 0 : 2));
-    else if (wire_protocol(ip) == WIRE_ICMP && (at[0] == 0 || at[0] == 8))
-        address.port = (guint16)wire_u16(at + 4);
-    else if (wire_protocol(ip) == WIRE_ICMPV6 && (at[0] == 128 || at[0] == 129))
+    else if (wire_protocol(ip) == WIRE_ICMP ? at[0] == 0 || at[0] == 8
+                                            : wire_protocol(ip) == WIRE_ICMPV6 && at[0] >> 1 == 64)
         address.port = (guint16)wire_u16(at + 4);
     return address;
 }
