@@ -37,12 +37,13 @@ static gboolean set_link(PlLab *lab, const PlAttachment *attachment, gboolean up
     return set_up(lab, place->far_space, place->far_interface, up, error);
 }
 
-static gboolean set_forwarding(PlLab *lab, unsigned space, gboolean on, GError **error)
+static gboolean set_forwarding(PlLab *lab, unsigned space, uint8_t family, gboolean on,
+                               GError **error)
 {
     char value[] = {on ? '1' : '0', '\0'};
     PlOp op = pl_op(PL_OP_SYSCTL, space, "");
 
-    op.key = "net.ipv4.ip_forward";
+    op.key = family == PH_FAMILY_IPV6 ? "net.ipv6.conf.all.forwarding" : "net.ipv4.ip_forward";
     op.text = value;
     return pl_spaces_do(lab->spaces, &op, error);
 }
@@ -54,9 +55,10 @@ static gboolean set_forwarding(PlLab *lab, unsigned space, gboolean on, GError *
 static gboolean reboot(PlLab *lab, const PlNode *nat, GError **error)
 {
     unsigned space = PL_SPACE_OF(nat);
+    uint8_t family = pl_node_family(nat);
 
-    return set_forwarding(lab, space, FALSE, error) && pl_lab_reset_nat(lab, nat, error) &&
-           set_forwarding(lab, space, TRUE, error);
+    return set_forwarding(lab, space, family, FALSE, error) && pl_lab_reset_nat(lab, nat, error) &&
+           set_forwarding(lab, space, family, TRUE, error);
 }
 
 static gboolean set_addresses(PlLab *lab, const PlPlace *place, const GArray *addresses,

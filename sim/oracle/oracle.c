@@ -19,6 +19,12 @@ static void append_addresses(GString *text, const PlAttachment *attachment)
         append_address(text, &g_array_index(attachment->addresses, PhAddress, i));
 }
 
+static void append_addresses_of(GString *text, const PlAttachment *attachment, uint8_t family)
+{
+    if (pl_network_family(attachment->network) == family)
+        append_addresses(text, attachment);
+}
+
 /* What no packet can show, since none passes. */
 static void set_blocked(PlFindings *findings, const PlNode *nat)
 {
@@ -87,7 +93,8 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
     if (translator)
         append_addresses(external, pl_nat_outside(translator));
     for (unsigned i = 0; !translator && i < host->attachments->len; i++)
-        append_addresses(external, g_ptr_array_index(host->attachments, i));
+        append_addresses_of(external, g_ptr_array_index(host->attachments, i),
+                            pl_node_family(host));
     set_class(ret_findings, mapping, filtering,
               mapping == PL_MAPPING_ADDRESS_AND_PORT_DEPENDENT ? NULL : fickle);
     pl_findings_set(ret_findings, PL_AXIS_EXTERNAL, external->str, NULL);
@@ -141,7 +148,8 @@ static void set_forwards(PlFindings *findings, const PlTopology *topology, const
 static gboolean is_seen_through(const PlTopology *topology, const PlNode *firewall,
                                 const PlNode *node)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
+    g_autoptr(GPtrArray) chain =
+        pl_topology_chain_of(topology, node, pl_node_family(firewall));
 
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);
@@ -165,7 +173,7 @@ static void append_seen_through(GString *text, const PlTopology *topology, const
             const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
 
             if (attachment->side != PL_SIDE_INSIDE)
-                append_addresses(text, attachment);
+                append_addresses_of(text, attachment, pl_node_family(firewall));
         }
     }
     for (unsigned i = 0; i < topology->steps->len; i++) {

@@ -4,6 +4,7 @@
  *
  *   parse.c      the groups, their names and keys; networks and nodes
  *   attach.c     who is on which network
+ *   prefix.c     subnets, and the addresses in them
  *   graph.c      nobody is cut off, nothing goes in circles, nothing overlaps
  *   story.c      links and steps
  *   send.c       what steps send
@@ -68,10 +69,10 @@ gboolean pl_build_nats(PlTopology *topology, const PlIni *ini, GError **error);
 char *pl_build_word(const char **text);
 /* Whether the node has this address, whatever its port. */
 gboolean pl_build_is_own(const PlNode *node, const PhAddress *address);
-/* Reads an IPv4 address without a port, as `key` has it; fails otherwise. */
+/* Reads an address without a port, as `key` has it; fails otherwise. */
 gboolean pl_build_read_address(const PlIni *ini, const char *group, const char *key,
                                const char *text, PhAddress *ret_address, GError **error);
-/* Reads "192.168.1.0/24". */
+/* Reads "192.168.1.0/24" or "2001:db8:1::/64". */
 gboolean pl_build_read_prefix(const PlIni *ini, const char *group, const char *key,
                               const char *text, PlPrefix *ret_prefix, GError **error);
 /* Fails unless a node may have this address on this network (it may be somebody else's). */

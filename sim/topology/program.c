@@ -164,15 +164,16 @@ static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, co
     if (program->n_addresses == G_N_ELEMENTS(program->addresses))
         return pl_ini_fail(ini, group, "run", error,
                            "one address too many: --listen %s (expected two at most)", text);
-    if (program->n_addresses && (first->port != address.port || ph_address_equal(first, &address)))
+    if (program->n_addresses && (first->port != address.port || first->family != address.family ||
+                                 ph_address_equal(first, &address)))
         return pl_ini_fail(ini, group, "run", error,
-                           "--listen %s (expected another address, with port %u as before)", text,
-                           first->port);
+                           "--listen %s (expected another %s address, with port %u as before)",
+                           text, pl_family_name(first->family), first->port);
     program->addresses[program->n_addresses++] = address;
     return TRUE;
 }
 
-/* The first ones that it has. */
+/* The first ones that it has, of the family of its first network. */
 static void listen_anywhere(PlNode *host)
 {
     PlProgram *program = &host->program;
@@ -185,6 +186,8 @@ static void listen_anywhere(PlNode *host)
              k++) {
             PhAddress address = g_array_index(attachment->addresses, PhAddress, k);
 
+            if (address.family != pl_node_family(host))
+                break;
             address.port = PH_HUB_PORT;
             program->addresses[program->n_addresses++] = address;
         }
@@ -246,9 +249,10 @@ static gboolean build_hub(PlNode *host, const PlIni *ini, const char *group, GEr
     return TRUE;
 }
 
-/* HOST or HOST:PORT, HOST an address or the name of a host. */
+/* HOST or HOST:PORT, HOST an address or the name of a host, which may have one of `family`. */
 static gboolean read_server(const PlTopology *topology, const PlIni *ini, const char *group,
-                            const char *text, PhAddress *ret_server, GError **error)
+                            const char *text, uint8_t family, PhAddress *ret_server,
+                            GError **error)
 {
     const char *colon = strchr(text, ':');
     g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
@@ -256,7 +260,7 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     PhAddress address;
     uint16_t port = 0;
 
-    if (ph_address_parse(text, &address) && address.family == PH_FAMILY_IPV4) {
+    if (ph_address_parse(text, &address)) {
         if (address.port == 0)
             address.port = PH_HUB_PORT;
         *ret_server = address;
@@ -272,6 +276,10 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     } else {
         const PlAttachment *attachment = g_ptr_array_index(host->attachments, 0);
 
+        for (unsigned i = 1; i < host->attachments->len &&
+                             pl_network_family(attachment->network) != family;
+             i++)
+            attachment = g_ptr_array_index(host->attachments, i);
         *ret_server = g_array_index(attachment->addresses, PhAddress, 0);
         ret_server->port = PH_HUB_PORT;
     }
@@ -280,12 +288,12 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     return TRUE;
 }
 
-static const PlNode *first_hub(const PlTopology *topology)
+static const PlNode *first_hub(const PlTopology *topology, uint8_t family)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
-        if (node->program.word == PL_WORD_HUB)
+        if (node->program.word == PL_WORD_HUB && node->program.addresses[0].family == family)
             return node;
     }
     return NULL;
@@ -295,7 +303,8 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
                                const char *group, GError **error)
 {
     PlProgram *program = &host->program;
-    const PlNode *hub = first_hub(topology);
+    const uint8_t family = pl_node_family(host);
+    const PlNode *hub = first_hub(topology, family);
 
     for (char **argument = program->argv + 1; *argument;) {
         const char *word = *argument, *server = take_option(&argument, "--server");
@@ -304,15 +313,23 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
             return pl_ini_fail(ini, group, "run", error,
                                "classify does not take \"%s\" (expected --server HOST[:PORT])",
                                word);
-        if (!read_server(topology, ini, group, server, &program->addresses[0], error))
+        if (!read_server(topology, ini, group, server, family, &program->addresses[0], error))
             return FALSE;
+        /* What it finds is compared with what is certified of the host. */
+        if (program->addresses[0].family != family)
+            return pl_ini_fail(ini, group, "run", error,
+                               "--server \"%s\" is %s, and %s is judged in %s (expected one of "
+                               "the family of its first network)",
+                               server, pl_family_name(program->addresses[0].family), host->name,
+                               pl_family_name(family));
         program->n_addresses = 1;
     }
     if (program->n_addresses == 0) {
         if (!hub)
             return pl_ini_fail(ini, group, "run", error,
-                               "there is nobody to ask (expected a host with run = hub, or "
-                               "--server HOST[:PORT])");
+                               "there is nobody to ask (expected a host with run = hub that has %s, or "
+                               "--server HOST[:PORT])",
+                               pl_family_name(family));
         program->addresses[0] = hub->program.addresses[0];
         program->n_addresses = 1;
     }

@@ -6,6 +6,9 @@
 #include "topology/units.h"
 #include "topology/words.h"
 
+/* RFC 8200 §5: every link takes packets of so many bytes. */
+#define MTU_IPV6 1280u
+
 /* Fails because no attachment has this label. */
 static gboolean no_label(const PlTopology *topology, const PlIni *ini, const char *group,
                          const char *key, const char *label, GError **error)
@@ -44,6 +47,11 @@ gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error)
             return no_label(topology, ini, groups[i], NULL, groups[i] + 5, error);
         if (!pl_build_link(ini, groups[i], &attachment->link, error))
             return FALSE;
+        if (attachment->link.mtu_bytes && attachment->link.mtu_bytes < MTU_IPV6 &&
+            pl_network_family(attachment->network) == PH_FAMILY_IPV6)
+            return pl_ini_fail(ini, groups[i], "mtu", error,
+                               "%u is too small for IPv6 (expected %u or more)",
+                               attachment->link.mtu_bytes, MTU_IPV6);
     }
     return TRUE;
 }

@@ -32,7 +32,7 @@ typedef struct PlAttachment PlAttachment;
 
 typedef struct PlPrefix {
     PhAddress address; /* the network's own address; port 0 */
-    unsigned length;   /* bits */
+    unsigned length;   /* bits; of IPv6 at least 64, or 0 */
 } PlPrefix;
 
 struct PlNetwork {
@@ -42,8 +42,8 @@ struct PlNetwork {
     PlNode *upstream;       /* the NAT whose inside this is, or NULL */
     GPtrArray *attachments; /* PlAttachment, borrowed, in file order */
     /*
-     * Addresses that belong to the lab itself and that no node may have: the last four usable ones
-     * of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside one.
+     * Addresses that belong to the lab itself and that no node may have: the four before the last
+     * one of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside one.
      */
     PhAddress reserved[4];
 };
@@ -232,6 +232,20 @@ PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *lab
 void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
                     gsize length);
 
+/* A network has one family. */
+static inline uint8_t pl_network_family(const PlNetwork *network)
+{
+    return network->subnet.address.family;
+}
+/* "IPv4" or "IPv6". */
+const char *pl_family_name(uint8_t family);
+/* The family that a node is judged in: that of a NAT's networks, and of a host's first one. */
+static inline uint8_t pl_node_family(const PlNode *node)
+{
+    return pl_network_family(
+        ((const PlAttachment *)g_ptr_array_index(node->attachments, 0))->network);
+}
+
 /* A NAT's two sides. */
 static inline PlAttachment *pl_nat_inside(const PlNode *nat)
 {
@@ -243,15 +257,19 @@ static inline PlAttachment *pl_nat_outside(const PlNode *nat)
 }
 
 /*
- * The NATs (firewalls among them) between a node and the outermost network, innermost first:
- * borrowed nodes in a new array, empty for a host on the internet. For a NAT these are the ones
- * outside of it.
+ * The NATs (firewalls among them) between a node and the outermost network of a family, innermost
+ * first: borrowed nodes in a new array, empty for a host on the internet. For a NAT these are the
+ * ones outside of it. pl_topology_chain is about the family that the node is judged in.
  */
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
+GPtrArray *pl_topology_chain_of(const PlTopology *topology, const PlNode *node, uint8_t family);
 
 /* Where a host's packets to the outermost network leave it: the attachment with the default route;
- * one to the outermost network itself if it has that. */
+ * one to the outermost network itself if it has that. pl_topology_way_out_of is NULL for a family
+ * that the host has no network of. */
 const PlAttachment *pl_topology_way_out(const PlTopology *topology, const PlNode *host);
+const PlAttachment *pl_topology_way_out_of(const PlTopology *topology, const PlNode *host,
+                                           uint8_t family);
 
 /*
  * Where a forward leads, when that is a host with nothing else between the NAT and it; else NULL:
@@ -274,7 +292,7 @@ typedef struct PlRoute {
 /*
  * The routes a node on `network` needs to reach every other network that it should: those its zone
  * routes to (a zone is networks joined by hosts that route and NATs that do not translate), and the
- * default route towards the upstream NAT of the zone. Networks `node` is attached to itself are
+ * default route towards the upstream NAT of the zone; all of the network's family. Networks `node` is attached to itself are
  * left out; node is NULL for the lab's own presence. The array of PlRoute is in a fixed order and
  * belongs to the caller.
  */
@@ -291,5 +309,9 @@ gboolean pl_network_is_cable(const PlNetwork *network);
 unsigned pl_network_mtu(const PlNetwork *network, const PlAttachment *attachment);
 
 gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address);
+/* Addresses of a prefix by their distance from its own; the last one's; one that is in it. */
+uint64_t pl_prefix_last(const PlPrefix *prefix);
+PhAddress pl_prefix_address(const PlPrefix *prefix, uint64_t offset);
+uint64_t pl_prefix_offset(const PlPrefix *prefix, const PhAddress *address);
 /* "192.0.2.0/24", to be freed. */
 char *pl_prefix_format(const PlPrefix *prefix);
