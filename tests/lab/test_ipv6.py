@@ -79,6 +79,25 @@ alice.class = firewall
 bob.filtering = address-dependent
 """
 
+# All that can happen to links and firewalls, before the last look at them.
+BAD_DAY = """
+[step 1]
+at = 100ms
+do = link alice down
+[step 2]
+at = 200ms
+do = link alice up
+[step 3]
+at = 300ms
+do = link home.outside down
+[step 4]
+at = 400ms
+do = link home.outside up
+[step 5]
+at = 500ms
+do = nat home reboot
+"""
+
 SEND = ("import socket, sys; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(('::', int(sys.argv[1]))); "
         "s.sendto(b'x', (sys.argv[2], int(sys.argv[3])))")
 
@@ -117,6 +136,12 @@ def test_a_firewall_is_what_its_file_says(pinlab, write, engine, behaviour):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_firewalls_and_routers_in_a_row(pinlab, write, engine):
     pinlab.cell(write(NESTED), "--engine", engine, status=0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_links_and_firewalls_come_back(pinlab, write, engine):
+    cell, _ = pinlab.cell(write(home(more=BAD_DAY)), "--engine", engine, status=0)
+    assert cell["hosts"]["alice"]["class"]["observed"] == "firewall"
 
 
 @pytest.fixture(params=WITH_PROGRAMS)
