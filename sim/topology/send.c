@@ -33,6 +33,11 @@ static gboolean read_receiver(const PlTopology *topology, const PlIni *ini, cons
         return pl_build_no_node(topology, ini, group, "do", "node", TRUE, TRUE, name, error);
     else if (!pl_build_read_address(ini, group, "do", name, ret_receiver, error))
         return FALSE;
+    if (ret_receiver->family != PH_FAMILY_IPV4)
+        return pl_ini_fail(ini, group, "do", error,
+                           "bad receiver \"%s\": IPv6 is not supported by send (expected an IPv4 "
+                           "address, or the name of a node that has one first)",
+                           text);
     first = ph_address_ipv4_number(ret_receiver) >> 24;
     if (first == 0 || first == 127 || first >= 224)
         return pl_ini_fail(ini, group, "do", error, "nothing can be sent to %s (expected unicast)",

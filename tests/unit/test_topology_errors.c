@@ -433,7 +433,7 @@ static const Case stories[] = {
     {HOME SEND("1 -> hub:0 x") "\n", ":*: [step 1] do: bad receiver \"hub:0\" (expected HOST:*"},
     {HOME SEND("1 -> hubb:1 x") "\n", ":*: [step 1] do: there is no node \"hubb\"*mean \"hub\"*"},
     {HOME SEND("1 -> :1 x") "\n", ":*: [step 1] do: bad address \"\" (expected*"},
-    {HOME SEND("1 -> 2001:db8::1:1 x") "\n", ":*: [step 1] do: bad address*IPv6 is not supported*"},
+    {HOME SEND("1 -> 2001:db8::1:1 x") "\n", ":*: [step 1] do: bad receiver*IPv6 is not supported by send*"},
     {HOME SEND("1 -> 1.2.3:1 x") "\n", ":*: [step 1] do: bad address \"1.2.3\" (expected*"},
     {HOME SEND("1 -> 224.0.0.1:1 x") "\n", ":*: [step 1] do: nothing can be sent to 224.0.0.1*"},
     {HOME SEND("1 -> alice:1 x") "\n", ":*: [step 1] do: host alice would send to itself*"},
