@@ -45,8 +45,7 @@ typedef struct Mapping {
     uint64_t sequence, made_ns;
 } Mapping;
 
-/* What packets change of a mapping. It lies apart, and they only write it: nobody waits for that.
- */
+/* What packets change of a mapping. They write it and do not read it. */
 typedef struct Life {
     uint64_t expires_ns; /* not TCP's */
     bool replied;
