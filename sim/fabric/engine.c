@@ -10,6 +10,7 @@
 #include "fabric/lab.h"
 #include "machine/clock.h"
 #include "machine/drive.h"
+#include "machine/send.h"
 
 #define RUN_LIMIT_NS (60 * G_GUINT64_CONSTANT(1000000000))
 
@@ -210,6 +211,11 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
     case PL_STEP_HOST_KILL:
         pl_resident_kill(lab->residents[step->node->index]);
         return TRUE;
+    case PL_STEP_HOST_SEND:
+        /* Then the switch has it before anything that is sent later. */
+        if (!pl_send_step(step, netns(lab, step->node), error))
+            return FALSE;
+        break;
     case PL_STEP_NAT_ADDRESS:
         g_array_index(lab->external[step->node->index], PhAddress, 0) = step->address;
         break;

@@ -165,6 +165,9 @@ gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **er
         request.kind = PL_SWITCH_LINK;
         request.up = step->kind == PL_STEP_LINK_UP;
         break;
+    case PL_STEP_HOST_SEND:
+        request.kind = PL_SWITCH_TAKE;
+        break;
     case PL_STEP_HOST_RUN:
     case PL_STEP_HOST_KILL:
         g_assert_not_reached();

@@ -23,7 +23,8 @@ gboolean pl_switch_check(PlSwitch *fabric_switch, GError **error);
 gboolean pl_switch_plug(PlSwitch *fabric_switch, const PlWorldPlace *place, int tun,
                         GError **error);
 
-/* A fault, or PL_STEP_NAT_FLUSH and the like; not what happens on hosts. */
+/* A fault, or PL_STEP_NAT_FLUSH and the like; not what happens on hosts, but for what they sent
+ * before: with PL_STEP_HOST_SEND it is taken in. */
 gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **error);
 /* Every NAT as new; what was on its way is lost. */
 gboolean pl_switch_reset(PlSwitch *fabric_switch, GError **error);

@@ -102,6 +102,21 @@ static void deliver(Switch *sw, uint64_t now)
     }
 }
 
+/*
+ * Whether a host's kernel says this to its neighbours, and no program: a source that is unspecified
+ * or link-local goes no further (RFC 4291 §2.5.2, §2.5.6). Nobody has such an address here, but what
+ * routers listen to is reported all the same (RFC 3590 §4).
+ */
+static gboolean is_for_neighbours(const uint8_t *bytes, size_t length)
+{
+    static const uint8_t unspecified[16];
+    const uint8_t *source = bytes + 8;
+
+    return length >= 40 && bytes[0] >> 4 == 6 &&
+           (memcmp(source, unspecified, 16) == 0 ||
+            (source[0] == 0xfe && (source[1] & 0xc0) == 0x80));
+}
+
 static void take(Switch *sw, const Port *port, unsigned limit)
 {
     for (unsigned i = 0; i < limit; i++) {
@@ -114,6 +129,8 @@ static void take(Switch *sw, const Port *port, unsigned limit)
             epoll_ctl(sw->epoll, EPOLL_CTL_DEL, port->tun, NULL);
         if (n <= 0)
             return;
+        if (is_for_neighbours(sw->buffer, (size_t)n))
+            continue;
         pl_world_send(sw->world, &port->place, sw->buffer, (size_t)n, pl_now_ns());
     }
 }
@@ -265,6 +282,8 @@ static gboolean obey(Switch *sw, Order *order, GError **error)
     switch (request->kind) {
     case PL_SWITCH_PLUG:
         return plug(sw, order, error);
+    case PL_SWITCH_TAKE:
+        return TRUE;
     case PL_SWITCH_FLUSH:
         pl_world_nat_flush(sw->world, node_of(sw, request->node), now);
         return TRUE;

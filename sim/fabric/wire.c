@@ -25,13 +25,8 @@ typedef struct Wire {
 
 static void add_addresses(GArray *ops, const Wire *wire)
 {
-    for (unsigned i = 0; i < wire->n_addresses; i++) {
-        PlOp op = pl_op(PL_OP_ADDRESS, wire->space, wire->interface);
-
-        op.prefix = (PlPrefix){wire->addresses[i], wire->place.network->subnet.length};
-        g_array_append_val(ops, op);
-    }
-    pl_ops_up(ops, wire->space, wire->interface);
+    pl_ops_addresses(ops, wire->space, wire->interface, wire->place.network, wire->addresses,
+                     wire->n_addresses);
 }
 
 static void add_routes(const PlTopology *topology, GArray *ops, const Wire *wire)
@@ -81,11 +76,19 @@ static Wire wire_of(const PlAttachment *attachment, unsigned number)
     return wire;
 }
 
+/* A TUN device has no neighbours whom it would need an address of its own for. */
+static void add_quiet(GArray *ops, unsigned space)
+{
+    pl_ops_sysctl(ops, space, FALSE, "net.ipv6.conf.default.addr_gen_mode", "1");
+}
+
 gboolean pl_fabric_wire_host(PlLab *lab, const PlNode *host, GError **error)
 {
     g_autoptr(GArray) node = pl_ops_new(), addresses = pl_ops_new(), routes = pl_ops_new();
 
     pl_ops_node(node, host);
+    if (pl_ops_has_ipv6(host))
+        add_quiet(node, PL_SPACE_OF(host));
     if (!do_all(lab, node, error))
         return FALSE;
     for (unsigned i = 0; i < host->attachments->len; i++) {
@@ -103,6 +106,7 @@ gboolean pl_fabric_wire_presence(PlLab *lab, const PlNetwork *network, GError **
 {
     g_autoptr(GArray) before = pl_ops_new(), after = pl_ops_new();
     unsigned space = PL_FABRIC_SPACE_OF_PRESENCE(lab->topology, network);
+    gboolean ipv6 = pl_network_family(network) == PH_FAMILY_IPV6;
     PlOp netns = pl_op(PL_OP_NETNS, space, "");
     Wire wire = {
         .place = {NULL, network},
@@ -116,7 +120,9 @@ gboolean pl_fabric_wire_presence(PlLab *lab, const PlNetwork *network, GError **
     if (pl_spaces_fd(lab->spaces, space) >= 0)
         return TRUE;
     g_array_append_val(before, netns);
-    pl_ops_quiet(before, space);
+    pl_ops_quiet(before, space, ipv6);
+    if (ipv6)
+        add_quiet(before, space);
     pl_ops_up(before, space, "lo");
     add_addresses(after, &wire);
     add_routes(lab->topology, after, &wire);

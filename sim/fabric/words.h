@@ -7,6 +7,7 @@
 
 typedef enum {
     PL_SWITCH_PLUG,    /* place; a TUN device's descriptor goes with it */
+    PL_SWITCH_TAKE,    /* what hosts have sent by now, as before each other order */
     PL_SWITCH_FLUSH,   /* node */
     PL_SWITCH_REBOOT,  /* node */
     PL_SWITCH_ADDRESS, /* node, address */

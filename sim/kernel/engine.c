@@ -42,6 +42,17 @@ static gboolean load_rules(PlLab *lab, unsigned space, const char *text, GError 
     return nft && pl_nft_load(nft, lab->nodes[space - 1].node, text, error);
 }
 
+static gboolean await_addresses(PlCarrier *carrier, const PlPlace *place, GError **error)
+{
+    const GArray *addresses = place->attachment->addresses;
+
+    for (unsigned i = 0; i < addresses->len; i++)
+        if (!pl_carrier_await_address(carrier, place->space,
+                                      &g_array_index(addresses, PhAddress, i), error))
+            return FALSE;
+    return TRUE;
+}
+
 /* Both ends of every cable; a cable without a switch is seen from either side. */
 static gboolean await_links(PlLab *lab, GError **error)
 {
@@ -52,7 +63,8 @@ static gboolean await_links(PlLab *lab, GError **error)
 
         if (!pl_carrier_await(carrier, place->space, place->interface, error) ||
             (place->far_space == PL_SPACE_SWITCH &&
-             !pl_carrier_await(carrier, place->far_space, place->far_interface, error)))
+             !pl_carrier_await(carrier, place->far_space, place->far_interface, error)) ||
+            !await_addresses(carrier, place, error))
             return FALSE;
     }
     return TRUE;

@@ -140,14 +140,8 @@ static void plan_addresses(PlPlan *plan, const PlPlace *place)
 {
     const GArray *addresses = place->attachment->addresses;
 
-    for (unsigned i = 0; i < addresses->len; i++) {
-        PlOp op = pl_op(PL_OP_ADDRESS, place->space, place->interface);
-
-        op.prefix.address = g_array_index(addresses, PhAddress, i);
-        op.prefix.length = place->attachment->network->subnet.length;
-        g_array_append_val(plan->ops, op);
-    }
-    pl_ops_up(plan->ops, place->space, place->interface);
+    pl_ops_addresses(plan->ops, place->space, place->interface, place->attachment->network,
+                     &g_array_index(addresses, PhAddress, 0), addresses->len);
 }
 
 static void plan_routes(PlPlan *plan, const PlPlace *place)
@@ -192,7 +186,7 @@ static gboolean plan_all(PlPlan *plan, uint64_t seed, GError **error)
 
     g_array_append_val(plan->ops, netns);
     /* A bridge is no router, whatever br_netfilter thinks. */
-    pl_ops_quiet(plan->ops, PL_SPACE_SWITCH);
+    pl_ops_quiet(plan->ops, PL_SPACE_SWITCH, /* ipv6= */ FALSE);
     pl_ops_sysctl(plan->ops, PL_SPACE_SWITCH, TRUE, "net.bridge.bridge-nf-call-iptables", "0");
     for (unsigned i = 0; i < topology->nodes->len; i++)
         pl_ops_node(plan->ops, g_ptr_array_index(topology->nodes, i));

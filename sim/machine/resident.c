@@ -75,10 +75,11 @@ PlMachine *pl_resident_machine(PlResident *resident, GError **error)
     return resident->machine;
 }
 
-/* A bare word becomes a command. */
+/* A bare word becomes a command, unless the machine knows it itself. */
 static gboolean find_command(PlResident *resident, GError **error)
 {
-    if (resident->program.word == PL_WORD_NONE || resident->command)
+    if (resident->program.word == PL_WORD_NONE || resident->program.word == PL_WORD_LISTEN ||
+        resident->command)
         return TRUE;
     resident->command = pl_pinhole_command(&resident->program, error);
     if (!resident->command) {

@@ -14,14 +14,12 @@
 /* More extension headers than this nobody means seriously (RFC 8504 §5.3 lets one refuse them). */
 #define EXTENSIONS_MAX 8
 
-#define IPV4_MAPPED UINT64_C(0xffff00000000)
-
 PlHost pl_host(const PhAddress *address)
 {
     PlHost host = {0};
 
     if (address->family == PH_FAMILY_IPV4)
-        return (PlHost){0, IPV4_MAPPED | ph_address_ipv4_number(address)};
+        return pl_host_ipv4(ph_address_ipv4_number(address));
     for (int i = 0; i < 8; i++) {
         host.high = host.high << 8 | address->bytes[i];
         host.low = host.low << 8 | address->bytes[8 + i];
@@ -33,7 +31,7 @@ PhAddress pl_host_address(PlHost host, uint16_t port)
 {
     PhAddress address = {.family = PH_FAMILY_IPV6, .port = port};
 
-    if (host.high == 0 && host.low >> 32 == IPV4_MAPPED >> 32)
+    if (pl_host_is_ipv4(host))
         return ph_address_ipv4((uint32_t)host.low, port);
     for (int i = 0; i < 8; i++) {
         address.bytes[i] = (uint8_t)(host.high >> (56 - 8 * i));
@@ -46,7 +44,7 @@ bool pl_host_is_unicast(PlHost host)
 {
     uint32_t number = (uint32_t)host.low;
 
-    if (host.high == 0 && host.low >> 32 == IPV4_MAPPED >> 32)
+    if (pl_host_is_ipv4(host))
         return number >> 24 != 0 && number >> 24 != 127 && number >> 28 < 0xe;
     return host.high >> 56 != 0xff && (host.high != 0 || host.low > 1);
 }
@@ -77,8 +75,8 @@ static bool read_ipv4(const uint8_t *bytes, uint32_t length, bool quoted, PlIp *
     ip->later = (offset & 0x1fff) != 0;
     ip->fragment_id = pl_get_u16(bytes + 4);
     ip->protocol = bytes[9];
-    ip->source = (PlHost){0, IPV4_MAPPED | pl_get_u32(bytes + 12)};
-    ip->destination = (PlHost){0, IPV4_MAPPED | pl_get_u32(bytes + 16)};
+    ip->source = pl_host_ipv4(pl_get_u32(bytes + 12));
+    ip->destination = pl_host_ipv4(pl_get_u32(bytes + 16));
     ip->header = header;
     *ret_total = total < length ? total : length;
     return true;

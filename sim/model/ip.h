@@ -22,6 +22,18 @@ typedef struct PlHost {
     uint64_t high, low;
 } PlHost;
 
+#define PL_HOST_IPV4 UINT64_C(0xffff00000000)
+
+static inline PlHost pl_host_ipv4(uint32_t number)
+{
+    return (PlHost){0, PL_HOST_IPV4 | number};
+}
+
+static inline bool pl_host_is_ipv4(PlHost host)
+{
+    return host.high == 0 && host.low >> 32 == PL_HOST_IPV4 >> 32;
+}
+
 static inline bool pl_host_equal(PlHost a, PlHost b)
 {
     return a.low == b.low && a.high == b.high;

@@ -125,25 +125,24 @@ bool pl_nat_passes(PlNat *nat, const PlIp *ip)
     return !blocked;
 }
 
-static PlNatOutcome send_out(Pass *pass, Found found, uint32_t i)
+static PlNatOutcome send_out(Pass *pass, Found found, const Way *way)
 {
     PlNat *nat = pass->nat;
-    Flow *flow = &nat->flows[i];
-    Mapping *mapping = &nat->mappings[flow->mapping];
     PlIp *ip = &pass->ip;
     PlHost inside = ip->source;
     Endpoint external;
 
     if (ip->protocol == PL_IP_TCP)
-        pl_nat_tcp(flow, ip->tcp_flags, /* outbound= */ true);
-    pl_nat_refresh(nat, i, flow->mapping, pass->now); /* RFC 4787 REQ-6 */
-    mapping->replied |= mapping->from_outside;
+        pl_nat_tcp(&nat->flows[way->flow], ip->tcp_flags, /* outbound= */ true);
+    pl_nat_refresh(nat, way, pass->now); /* RFC 4787 REQ-6 */
+    if (way->from_outside)
+        nat->lives[way->mapping].replied = true;
     if (nat->behaviour.quirks.port_overloading)
-        pl_nat_mapping_front(nat, flow->mapping);
+        pl_nat_mapping_front(nat, way->mapping);
     if (found == MADE && nat->behaviour.quirks.first_packet_lost)
         return PL_NAT_DROPPED;
     if (nat->translates) {
-        external = pl_nat_external(nat, mapping);
+        external = nat_way_external(nat, way);
         pl_ip_set_source(pass->datagram->bytes, ip, external.host, external.port);
         if (nat->behaviour.quirks.rewrite_payload)
             pl_nat_rewrite_payload(pass->datagram->bytes, ip, inside, external.host);
@@ -158,8 +157,8 @@ static PlNatOutcome outbound(Pass *pass)
     PlNat *nat = pass->nat;
     const PlIp *ip = &pass->ip;
     bool own = pl_nat_find_external(nat, ip->destination) != NONE;
-    uint32_t flow;
     Found found;
+    Way way;
 
     if (pl_host_equal(ip->destination, nat->inside_address) ||
         (own && (!nat->translates || ip->kind == PL_IP_QUERY)))
@@ -170,8 +169,8 @@ static PlNatOutcome outbound(Pass *pass)
         return pl_nat_icmp_error(pass);
     if (nat->translates && own)
         return pl_nat_hairpin(pass);
-    found = pl_nat_map_out(nat, ip, pass->now, &flow);
-    return found == REFUSED ? PL_NAT_DROPPED : send_out(pass, found, flow);
+    found = pl_nat_map_out(nat, ip, pass->now, &way);
+    return found == REFUSED ? PL_NAT_DROPPED : send_out(pass, found, &way);
 }
 
 /* Nobody's address, or one that cannot be there. */
@@ -233,14 +232,15 @@ static gint by_sequence(gconstpointer a, gconstpointer b)
 }
 
 /* TCP's mappings end with the last of their flows. */
-static uint64_t end_of(const PlNat *nat, const Mapping *mapping)
+static uint64_t end_of(const PlNat *nat, uint32_t i)
 {
+    const Mapping *mapping = &nat->mappings[i];
     uint64_t end = 0;
 
     if (mapping->protocol != PL_IP_TCP)
-        return mapping->expires_ns;
-    for (uint32_t i = mapping->flow; i != NONE; i = nat->flows[i].older)
-        end = MAX(end, nat->flows[i].expires_ns);
+        return nat->lives[i].expires_ns;
+    for (uint32_t flow = mapping->flow; flow != NONE; flow = nat->flows[flow].older)
+        end = MAX(end, nat->flows[flow].expires_ns);
     return end;
 }
 
@@ -254,7 +254,7 @@ GArray *pl_nat_entries(const PlNat *nat, uint64_t now)
         Listed each = {.sequence = mapping->sequence};
         Endpoint external;
 
-        if (!mapping->live || end_of(nat, mapping) <= now)
+        if (!mapping->live || end_of(nat, i) <= now)
             continue;
         external = pl_nat_external(nat, mapping);
         each.entry = (PlNatEntry){
@@ -263,8 +263,8 @@ GArray *pl_nat_entries(const PlNat *nat, uint64_t now)
             .external = pl_host_address(external.host, external.port),
             .remote = pl_host_address(mapping->remote, mapping->remote_port),
             .from_outside = mapping->from_outside,
-            .replied = mapping->replied,
-            .expires_ns = end_of(nat, mapping),
+            .replied = nat->lives[i].replied,
+            .expires_ns = end_of(nat, i),
         };
         g_array_append_val(listed, each);
     }

@@ -62,12 +62,12 @@ void pl_nat_chains_grow(Chains *chains)
         split(chains, i, i + before);
 }
 
-void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash, uint32_t peer)
+void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash)
 {
     Link *head = &chains->heads[hash & chains->mask];
 
     assert(index <= chains->mask);
-    chains->links[index] = (Link){index, hash, head->index, peer};
+    chains->links[index] = (Link){index, hash, head->index};
     *head = chains->links[index];
 }
 

@@ -27,15 +27,15 @@ static bool find_target(const PlNat *nat, const PlIp *ip, Endpoint *ret_target,
 static Found find_source(Pass *pass, Endpoint *ret_source)
 {
     PlNat *nat = pass->nat;
-    uint32_t flow;
-    Found found = pl_nat_map_out(nat, &pass->ip, pass->now, &flow);
+    Way way;
+    Found found = pl_nat_map_out(nat, &pass->ip, pass->now, &way);
 
     if (found == REFUSED)
         return found;
     if (pass->ip.protocol == PL_IP_TCP)
-        pl_nat_tcp(&nat->flows[flow], pass->ip.tcp_flags, /* outbound= */ true);
-    pl_nat_refresh(nat, flow, nat->flows[flow].mapping, pass->now);
-    *ret_source = pl_nat_external(nat, &nat->mappings[nat->flows[flow].mapping]);
+        pl_nat_tcp(&nat->flows[way.flow], pass->ip.tcp_flags, /* outbound= */ true);
+    pl_nat_refresh(nat, &way, pass->now);
+    *ret_source = nat_way_external(nat, &way);
     return found;
 }
 
@@ -44,16 +44,17 @@ static void arrive(Pass *pass, uint32_t i, Endpoint source)
 {
     PlNat *nat = pass->nat;
     uint8_t protocol = pass->ip.protocol;
-    uint32_t flow = pl_nat_flow_in(
+    uint32_t flow = nat_flow_in(
         nat, protocol, (Endpoint){pass->ip.destination, pass->ip.destination_port}, source);
+    Way way = pl_nat_way(nat, flow, i);
 
     if (flow == NONE)
         pl_nat_note_in(nat, i, source);
     else if (protocol == PL_IP_TCP)
         pl_nat_tcp(&nat->flows[flow], pass->ip.tcp_flags, /* outbound= */ false);
     if (nat->behaviour.inbound_refresh || protocol != PL_IP_UDP)
-        pl_nat_refresh(nat, flow, i, pass->now);
-    nat->mappings[i].replied = true;
+        pl_nat_refresh(nat, &way, pass->now);
+    nat->lives[i].replied = true;
 }
 
 PlNatOutcome pl_nat_hairpin(Pass *pass)

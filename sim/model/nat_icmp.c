@@ -34,8 +34,7 @@ static uint32_t find_sender(const PlNat *nat, const PlIp *quoted)
 {
     Endpoint remote = nat_remote(quoted, quoted->destination, quoted->destination_port);
 
-    return mapping_of_flow(nat,
-                           pl_nat_flow_in(nat, quoted->protocol, quoted_source(quoted), remote));
+    return mapping_of_flow(nat, nat_flow_in(nat, quoted->protocol, quoted_source(quoted), remote));
 }
 
 /* About a packet that came in. */
@@ -43,7 +42,7 @@ static uint32_t find_receiver(const PlNat *nat, const PlIp *quoted)
 {
     Endpoint inside = quoted_destination(quoted);
     Endpoint remote = nat_remote(quoted, quoted->source, quoted->source_port);
-    uint32_t flow = pl_nat_flow_out(nat, quoted->protocol, inside, remote);
+    uint32_t flow = nat_flow_out(nat, quoted->protocol, inside, remote);
     uint32_t mapping = mapping_of_flow(nat, flow);
 
     for (int dependence = PL_MAPPING_ENDPOINT_INDEPENDENT;

@@ -64,26 +64,27 @@ static PlNatOutcome unsolicited(Pass *pass)
     return PL_NAT_DROPPED;
 }
 
-static PlNatOutcome deliver(Pass *pass, uint32_t flow, uint32_t i)
+static PlNatOutcome deliver(Pass *pass, const Way *way)
 {
     PlNat *nat = pass->nat;
-    Mapping *mapping = &nat->mappings[i];
     PlIp *ip = &pass->ip;
     PlHost external = ip->destination;
 
-    if (flow == NONE) {
-        pl_nat_note_in(nat, i, nat_remote(ip, ip->source, ip->source_port));
-    } else if (ip->protocol == PL_IP_TCP) {
-        pl_nat_tcp(&nat->flows[flow], ip->tcp_flags, /* outbound= */ false);
-    }
+    if (way->flow == NONE)
+        pl_nat_note_in(nat, way->mapping, nat_remote(ip, ip->source, ip->source_port));
+    else if (ip->protocol == PL_IP_TCP)
+        pl_nat_tcp(&nat->flows[way->flow], ip->tcp_flags, /* outbound= */ false);
     /* RFC 4787 REQ-6; TCP's and ICMP's mappings know no such choice. */
-    if (nat->behaviour.inbound_refresh || ip->protocol != PL_IP_UDP || mapping->timer == NONE)
-        pl_nat_refresh(nat, flow, i, pass->now);
-    mapping->replied |= !mapping->from_outside;
+    if (nat->behaviour.inbound_refresh || ip->protocol != PL_IP_UDP)
+        pl_nat_refresh(nat, way, pass->now);
+    if (!way->from_outside)
+        nat->lives[way->mapping].replied = true;
     if (nat->translates) {
-        pl_ip_set_destination(pass->datagram->bytes, ip, mapping->inside, mapping->inside_port);
+        PlHost inside = nat_way_inside(nat, way);
+
+        pl_ip_set_destination(pass->datagram->bytes, ip, inside, way->inside_port);
         if (nat->behaviour.quirks.rewrite_payload)
-            pl_nat_rewrite_payload(pass->datagram->bytes, ip, external, mapping->inside);
+            pl_nat_rewrite_payload(pass->datagram->bytes, ip, external, inside);
     }
     nat->counters.translated++;
     pass->to = PL_SIDE_INSIDE;
@@ -111,8 +112,8 @@ static bool is_own(Pass *pass, PlNatOutcome *ret_outcome)
 PlNatOutcome pl_nat_inbound(Pass *pass)
 {
     PlNat *nat = pass->nat;
-    uint32_t flow, mapping;
     PlNatOutcome outcome;
+    Way way;
 
     if (is_own(pass, &outcome))
         return outcome;
@@ -120,9 +121,9 @@ PlNatOutcome pl_nat_inbound(Pass *pass)
         return PL_NAT_DROPPED;
     if (pass->ip.kind == PL_IP_ERROR)
         return pl_nat_icmp_error(pass);
-    switch (pl_nat_map_in(nat, &pass->ip, pass->now, &flow, &mapping)) {
+    switch (pl_nat_map_in(nat, &pass->ip, pass->now, &way)) {
     case IN_FOUND:
-        return deliver(pass, flow, mapping);
+        return deliver(pass, &way);
     case IN_ROUTER:
         pl_nat_poison(nat, &pass->ip, pass->now);
         return PL_NAT_LOCAL;

@@ -16,7 +16,7 @@ static PlMapping dependence_of(const PlNat *nat, uint8_t protocol)
 
 static bool has_permit(const PlNat *nat, uint32_t mapping, Endpoint inside, PlHost host)
 {
-    uint32_t permit = pl_nat_flow_out(nat, PL_IP_UDP, inside, (Endpoint){host, 0});
+    uint32_t permit = nat_flow_out(nat, PL_IP_UDP, inside, (Endpoint){host, 0});
 
     return permit != NONE && nat->flows[permit].mapping == mapping;
 }
@@ -54,6 +54,17 @@ static bool is_limited(PlNat *nat, uint64_t now)
     return nat->rate_count >= rate;
 }
 
+/* From now on the mapping ends, TCP's with its flows. */
+static void begin(PlNat *nat, uint32_t flow, uint32_t mapping, uint64_t now)
+{
+    Way way = pl_nat_way(nat, flow, mapping);
+
+    if (way.protocol == PL_IP_TCP)
+        return;
+    pl_nat_refresh(nat, &way, now);
+    pl_nat_timer_set(nat, mapping, nat->lives[mapping].expires_ns);
+}
+
 /* A mapping with its first flow; NONE: no room, or no port. */
 static uint32_t make(PlNat *nat, Mapping *mapping, bool kept, uint64_t now)
 {
@@ -74,20 +85,23 @@ static uint32_t make(PlNat *nat, Mapping *mapping, bool kept, uint64_t now)
         return NONE;
     }
     flow = add_flow(nat, i, remote, mapping->from_outside);
-    if (flow == NONE)
+    if (flow == NONE) {
         pl_nat_mapping_remove(nat, i);
-    else
-        nat->rate_count++;
+        return NONE;
+    }
+    nat->rate_count++;
+    begin(nat, flow, i, now);
     return flow;
 }
 
-static Found make_out(PlNat *nat, const PlIp *ip, bool kept, uint64_t now, uint32_t *ret_flow)
+static Found make_out(PlNat *nat, const PlIp *ip, bool kept, uint64_t now, Way *ret_way)
 {
     Mapping mapping = {.inside = ip->source,
                        .inside_port = ip->source_port,
                        .remote = ip->destination,
                        .protocol = ip->protocol,
                        .dependence = (uint8_t)dependence_of(nat, ip->protocol)};
+    uint32_t flow;
 
     mapping.remote_port = nat_remote(ip, ip->destination, ip->destination_port).port;
     if (!kept)
@@ -96,11 +110,13 @@ static Found make_out(PlNat *nat, const PlIp *ip, bool kept, uint64_t now, uint3
         nat->counters.limited++;
         return REFUSED;
     }
-    *ret_flow = make(nat, &mapping, kept, now);
-    if (*ret_flow != NONE)
-        return MADE;
-    nat->counters.exhausted++;
-    return REFUSED;
+    flow = make(nat, &mapping, kept, now);
+    if (flow == NONE) {
+        nat->counters.exhausted++;
+        return REFUSED;
+    }
+    *ret_way = pl_nat_way(nat, flow, nat->flows[flow].mapping);
+    return MADE;
 }
 
 /* Whether a packet that belongs to nothing may begin something. */
@@ -109,37 +125,42 @@ static bool may_begin(const PlIp *ip)
     return ip->kind == PL_IP_PLAIN ? !(ip->tcp_flags & PL_TCP_RST) : ip->kind == PL_IP_QUERY;
 }
 
-Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, uint32_t *ret_flow)
+static Found unmapped(PlNat *nat)
+{
+    nat->counters.unmapped++;
+    return REFUSED;
+}
+
+Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way)
 {
     Endpoint inside = {ip->source, ip->source_port};
     Endpoint remote = nat_remote(ip, ip->destination, ip->destination_port);
-    uint32_t mapping;
+    const Way *way = pl_nat_way_out(nat, ip->protocol, inside, remote);
+    uint32_t mapping, flow;
 
-    *ret_flow = pl_nat_flow_out(nat, ip->protocol, inside, remote);
-    if (*ret_flow != NONE) {
+    if (way) {
         /* Who asked may ask again, who was asked may answer. */
         if (ip->kind != PL_IP_PLAIN &&
-            nat->flows[*ret_flow].from_outside != (ip->kind == PL_IP_REPLY)) {
-            nat->counters.unmapped++;
-            return REFUSED;
-        }
+            nat->flows[way->flow].from_outside != (ip->kind == PL_IP_REPLY))
+            return unmapped(nat);
+        *ret_way = *way;
         return FOUND;
     }
-    if (!may_begin(ip)) {
-        nat->counters.unmapped++;
-        return REFUSED;
-    }
+    if (!may_begin(ip))
+        return unmapped(nat);
     mapping =
         pl_nat_mapping_out(nat, ip->protocol, inside, remote, dependence_of(nat, ip->protocol));
     if (mapping == NONE)
-        return make_out(nat, ip, /* kept= */ true, now, ret_flow);
+        return make_out(nat, ip, /* kept= */ true, now, ret_way);
     if (nat->translates && !nat->behaviour.quirks.port_overloading &&
-        pl_nat_flow_in(nat, ip->protocol, pl_nat_external(nat, &nat->mappings[mapping]), remote) !=
+        nat_flow_in(nat, ip->protocol, pl_nat_external(nat, &nat->mappings[mapping]), remote) !=
             NONE)
-        return make_out(nat, ip, /* kept= */ false, now, ret_flow);
-    *ret_flow = add_flow(nat, mapping, remote, /* from_outside= */ false);
-    if (*ret_flow != NONE)
+        return make_out(nat, ip, /* kept= */ false, now, ret_way);
+    flow = add_flow(nat, mapping, remote, /* from_outside= */ false);
+    if (flow != NONE) {
+        *ret_way = pl_nat_way(nat, flow, mapping);
         return FOUND;
+    }
     nat->counters.exhausted++;
     return REFUSED;
 }
@@ -182,13 +203,13 @@ static uint32_t overloaded(const PlNat *nat, const PlIp *ip, Endpoint remote, ui
 {
     const Mapping *last = &nat->mappings[mapping];
     Endpoint inside = {last->inside, last->inside_port}, any = {remote.host, 0};
-    uint32_t flow = pl_nat_flow_out(nat, ip->protocol, inside, remote);
+    uint32_t flow = nat_flow_out(nat, ip->protocol, inside, remote);
 
     *ret_in = flow != NONE;
     if (!*ret_in && ip->protocol == PL_IP_UDP)
         *ret_in = nat->behaviour.filtering == PL_FILTERING_ENDPOINT_INDEPENDENT ||
                   (nat->behaviour.filtering == PL_FILTERING_ADDRESS_DEPENDENT &&
-                   pl_nat_flow_out(nat, ip->protocol, inside, any) != NONE);
+                   nat_flow_out(nat, ip->protocol, inside, any) != NONE);
     return flow;
 }
 
@@ -211,7 +232,7 @@ static In find_in(PlNat *nat, const PlIp *ip, Endpoint external, Endpoint remote
     if (ip->protocol != PL_IP_UDP)
         return IN_STRANGER;
     if (filtering == PL_FILTERING_ADDRESS_DEPENDENT) {
-        permit = pl_nat_flow_in(nat, PL_IP_UDP, external, any);
+        permit = nat_flow_in(nat, PL_IP_UDP, external, any);
         if (permit != NONE) {
             *ret_mapping = nat->flows[permit].mapping;
             return IN_FOUND;
@@ -220,40 +241,50 @@ static In find_in(PlNat *nat, const PlIp *ip, Endpoint external, Endpoint remote
     return filtering == PL_FILTERING_ENDPOINT_INDEPENDENT ? IN_FOUND : IN_STRANGER;
 }
 
-In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, uint32_t *ret_flow,
-                 uint32_t *ret_mapping)
+/* A packet that belongs to no flow that is known. */
+static In begin_in(PlNat *nat, const PlIp *ip, uint64_t now, uint32_t *ret_flow,
+                   uint32_t *ret_mapping)
+{
+    Endpoint external = {ip->destination, ip->destination_port};
+    uint32_t forward = nat->translates ? pl_nat_forward(nat, ip->protocol, external.port) : NONE;
+    In in;
+
+    if (forward != NONE)
+        return make_in(nat, ip,
+                       (Endpoint){nat->forward_hosts[forward], nat->forwards[forward].inside.port},
+                       now, ret_flow);
+    in = find_in(nat, ip, external, nat_remote(ip, ip->source, ip->source_port), ret_flow,
+                 ret_mapping);
+    if (in == IN_STRANGER && !nat->translates && may_begin(ip) &&
+        nat->behaviour.filtering == PL_FILTERING_ENDPOINT_INDEPENDENT)
+        in = make_in(nat, ip, external, now, ret_flow);
+    return in;
+}
+
+In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way)
 {
     Endpoint external = {ip->destination, ip->destination_port};
     Endpoint remote = nat_remote(ip, ip->source, ip->source_port);
-    In in = IN_FOUND;
-    uint32_t forward;
+    const Way *way = nat->behaviour.quirks.port_overloading
+                         ? NULL
+                         : pl_nat_way_in(nat, ip->protocol, external, remote);
+    uint32_t flow = NONE, mapping = NONE;
+    In in;
 
-    *ret_mapping = NONE;
-    *ret_flow = nat->behaviour.quirks.port_overloading
-                    ? NONE
-                    : pl_nat_flow_in(nat, ip->protocol, external, remote);
-    if (*ret_flow != NONE && nat->flows[*ret_flow].mapping == NONE)
-        return IN_ROUTER;
-    if (*ret_flow != NONE && ip->kind != PL_IP_PLAIN &&
-        nat->flows[*ret_flow].from_outside != (ip->kind == PL_IP_QUERY))
-        return stranger(nat, /* mapped= */ true);
-    if (*ret_flow == NONE) {
-        forward = nat->translates ? pl_nat_forward(nat, ip->protocol, external.port) : NONE;
-        if (forward != NONE)
-            in =
-                make_in(nat, ip,
-                        (Endpoint){nat->forward_hosts[forward], nat->forwards[forward].inside.port},
-                        now, ret_flow);
-        else
-            in = find_in(nat, ip, external, remote, ret_flow, ret_mapping);
-        if (in == IN_STRANGER && !nat->translates && may_begin(ip) &&
-            nat->behaviour.filtering == PL_FILTERING_ENDPOINT_INDEPENDENT)
-            in = make_in(nat, ip, external, now, ret_flow);
+    if (way) {
+        if (way->mapping == NONE)
+            return IN_ROUTER;
+        if (ip->kind != PL_IP_PLAIN &&
+            nat->flows[way->flow].from_outside != (ip->kind == PL_IP_QUERY))
+            return stranger(nat, /* mapped= */ true);
+        *ret_way = *way;
+        return IN_FOUND;
     }
+    in = begin_in(nat, ip, now, &flow, &mapping);
     if (in == IN_STRANGER)
-        return stranger(nat, *ret_mapping != NONE);
-    if (in == IN_FOUND && *ret_flow != NONE)
-        *ret_mapping = nat->flows[*ret_flow].mapping;
+        return stranger(nat, mapping != NONE);
+    if (in == IN_FOUND)
+        *ret_way = pl_nat_way(nat, flow, flow == NONE ? mapping : nat->flows[flow].mapping);
     return in;
 }
 
@@ -264,7 +295,7 @@ void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote)
 
     /* Half of the room is for flows that begin inside. */
     if (by->dependence != PL_MAPPING_ENDPOINT_INDEPENDENT && nat->flows_live < nat->flows_max / 2 &&
-        pl_nat_flow_out(nat, by->protocol, inside, remote) == NONE)
+        nat_flow_out(nat, by->protocol, inside, remote) == NONE)
         add_flow(nat, mapping, remote, /* from_outside= */ true);
 }
 
@@ -272,7 +303,7 @@ void pl_nat_poison(PlNat *nat, const PlIp *ip, uint64_t now)
 {
     Endpoint external = {ip->destination, ip->destination_port};
     Endpoint remote = {ip->source, ip->source_port};
-    uint32_t i = pl_nat_flow_in(nat, ip->protocol, external, remote);
+    uint32_t i = nat_flow_in(nat, ip->protocol, external, remote);
 
     if (i == NONE && nat->flows_live < nat->flows_max / 2) {
         Flow flow = {.mapping = NONE,

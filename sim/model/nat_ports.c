@@ -60,9 +60,9 @@ static bool is_taken(const PlNat *nat, const Wish *wish, unsigned port)
 {
     const Mapping *mapping = wish->mapping;
 
-    return pl_nat_flow_in(nat, mapping->protocol,
-                          (Endpoint){nat->external[wish->external], (uint16_t)port},
-                          (Endpoint){mapping->remote, mapping->remote_port}) != NONE;
+    return nat_flow_in(nat, mapping->protocol,
+                       (Endpoint){nat->external[wish->external], (uint16_t)port},
+                       (Endpoint){mapping->remote, mapping->remote_port}) != NONE;
 }
 
 static bool is_good(const PlNat *nat, const Wish *wish, unsigned port)

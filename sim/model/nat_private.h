@@ -28,12 +28,10 @@ typedef struct Endpoint {
     uint16_t port;
 } Endpoint;
 
-/* What a packet needs of a mapping, or of a flow, lies in one line of the processor's cache. */
-#define LINE 64
+#define LINE 64 /* of the processor's cache */
 
 typedef struct Mapping {
-    _Alignas(LINE) PlHost inside;
-    uint64_t expires_ns;
+    PlHost inside;
     uint32_t flow;  /* its newest; in the free list the next */
     uint32_t timer; /* place in the heap */
     uint32_t subscriber;
@@ -41,11 +39,18 @@ typedef struct Mapping {
     uint16_t external_port, external; /* external: index of the address */
     uint8_t protocol;
     uint8_t dependence; /* PlMapping */
-    bool live, from_outside, replied;
+    bool live, from_outside;
     bool from_forward; /* of a static forward, and found by its flow only */
     PlHost remote;     /* where its first packet went, or came from */
     uint64_t sequence, made_ns;
 } Mapping;
+
+/* What packets change of a mapping. It lies apart, and they only write it: nobody waits for that.
+ */
+typedef struct Life {
+    uint64_t expires_ns; /* not TCP's */
+    bool replied;
+} Life;
 
 typedef struct Flow {
     _Alignas(LINE) PlHost remote;
@@ -53,12 +58,34 @@ typedef struct Flow {
     uint32_t mapping;      /* NONE: the router's own */
     uint32_t newer, older; /* of the same mapping; in the free list older is the next */
     uint32_t timer;
-    uint16_t remote_port; /* 0: a permit for all ports, or a protocol without any */
+    uint32_t hash_out, hash_in; /* of its ways */
+    uint16_t remote_port;       /* 0: a permit for all ports, or a protocol without any */
     uint16_t external_port, external;
     uint8_t protocol;
     uint8_t tcp; /* see nat_tcp.c */
     bool from_outside;
 } Flow;
+
+/*
+ * A flow and its mapping as a packet needs them, two of them in a line of the processor's cache:
+ * memory is waited for once. What stands here does not change.
+ */
+typedef struct Way {
+    _Alignas(LINE / 2) uint32_t hash;
+    uint32_t flow;           /* NONE: none, in a table an empty place */
+    uint32_t mapping;        /* NONE: the router's own flow */
+    uint32_t inside, remote; /* IPv4; see nat_way_inside */
+    uint16_t inside_port, remote_port, external_port, external;
+    uint8_t protocol;
+    bool from_outside : 1; /* the mapping */
+    bool v6 : 1;           /* hosts stand in mapping and flow only */
+} Way;
+
+/* The ways of one direction, each at the place that its hash names, or behind others that are. */
+typedef struct Ways {
+    Way *places;
+    uint32_t mask; /* room - 1 */
+} Ways;
 
 /* An inside address that has mappings, or a block of ports. */
 typedef struct Subscriber {
@@ -69,11 +96,10 @@ typedef struct Subscriber {
 } Subscriber;
 
 /* Hash chains over the entries of an array, known by their indices. A head is a copy of its first
- * link, so that a packet is led to what it needs at once: to a flow, and to the flow's mapping. */
+ * link. */
 typedef struct Link {
     uint32_t index; /* NONE: no chain */
     uint32_t hash, next;
-    uint32_t peer; /* a flow's mapping */
 } Link;
 
 typedef struct Chains {
@@ -138,11 +164,12 @@ struct PlNat {
     PlNatCounters counters;
 
     Mapping *mappings;
+    Life *lives;                                       /* beside each */
     uint32_t n_mappings, mappings_room, mappings_free; /* n: ever used; free: the first free one */
     Chains by_inside, by_external;
     Flow *flows;
     uint32_t n_flows, flows_room, flows_free, flows_live;
-    Chains by_out, by_in;
+    Ways ways_out, ways_in;
     Subscriber *subscribers;
     uint32_t n_subscribers, subscribers_room, subscribers_free;
     Chains by_host;
@@ -162,10 +189,8 @@ struct PlNat {
 void pl_nat_chains_init(Chains *chains, uint32_t room); /* of nothing */
 void pl_nat_chains_clear(Chains *chains);
 void pl_nat_chains_grow(Chains *chains); /* to twice the room */
-void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash, uint32_t peer);
+void pl_nat_chains_add(Chains *chains, uint32_t index, uint32_t hash);
 void pl_nat_chains_remove(Chains *chains, uint32_t index);
-
-/* nat_table.c: what is there. */
 
 /* A number that the seed makes unforeseeable. */
 static inline uint64_t nat_mix(uint64_t x)
@@ -175,17 +200,70 @@ static inline uint64_t nat_mix(uint64_t x)
     return x ^ (x >> 32);
 }
 
-/* An array of entries with room for twice as many. */
+static inline uint32_t nat_hash(const PlNat *nat, uint8_t protocol, Endpoint a, Endpoint b)
+{
+    uint64_t x = nat_mix(nat->seed ^ a.host.low ^ (uint64_t)a.port << 48);
+
+    x = nat_mix(x ^ a.host.high ^ b.host.low ^ (uint64_t)b.port << 48);
+    return (uint32_t)nat_mix(x ^ b.host.high ^ (uint64_t)protocol << 56);
+}
+
+/* nat_ways.c: from a packet to its flow. Of equals the one that was added last is found first. */
+void pl_nat_ways_init(Ways *ways, uint32_t flows); /* with room for so many */
+void pl_nat_ways_clear(Ways *ways);
+void pl_nat_ways_grow(Ways *ways); /* for twice as many */
+void pl_nat_ways_add(Ways *ways, const Way *way);
+void pl_nat_ways_remove(Ways *ways, uint32_t hash, uint32_t flow);
+/* NULL: there is none. Valid until a flow comes or goes. */
+const Way *pl_nat_way_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote);
+const Way *pl_nat_way_in(const PlNat *nat, uint8_t protocol, Endpoint external, Endpoint remote);
+
+static inline uint32_t nat_flow_out(const PlNat *nat, uint8_t protocol, Endpoint inside,
+                                    Endpoint remote)
+{
+    const Way *way = pl_nat_way_out(nat, protocol, inside, remote);
+
+    return way ? way->flow : NONE;
+}
+
+static inline uint32_t nat_flow_in(const PlNat *nat, uint8_t protocol, Endpoint external,
+                                   Endpoint remote)
+{
+    const Way *way = pl_nat_way_in(nat, protocol, external, remote);
+
+    return way ? way->flow : NONE;
+}
+
+/* nat_table.c: what is there. */
+
+/* An array with room for so many entries; one of entries with room for twice as many. */
+void *pl_nat_room(gsize room, gsize size);
 void *pl_nat_grow(void *entries, gsize size, uint32_t *room);
 void pl_nat_tables_init(PlNat *nat);
 void pl_nat_tables_clear(PlNat *nat);
 Endpoint pl_nat_external(const PlNat *nat, const Mapping *mapping);
+static inline PlHost nat_way_inside(const PlNat *nat, const Way *way)
+{
+    return way->v6 ? nat->mappings[way->mapping].inside : pl_host_ipv4(way->inside);
+}
+
+static inline PlHost nat_way_remote(const PlNat *nat, const Way *way)
+{
+    return way->v6 ? nat->flows[way->flow].remote : pl_host_ipv4(way->remote);
+}
+
+static inline Endpoint nat_way_external(const PlNat *nat, const Way *way)
+{
+    return (Endpoint){nat->translates ? nat->external[way->external] : nat_way_inside(nat, way),
+                      way->external_port};
+}
+
 /* Index of an external address, or NONE. */
 uint32_t pl_nat_find_external(const PlNat *nat, PlHost host);
-/* NONE: there is none. */
-uint32_t pl_nat_flow_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote);
-uint32_t pl_nat_flow_in(const PlNat *nat, uint8_t protocol, Endpoint external, Endpoint remote);
-/* With the dependence that new mappings have; by the part of `remote` that this depends on. */
+/* Of a mapping, a flow, or both. */
+Way pl_nat_way(const PlNat *nat, uint32_t flow, uint32_t mapping);
+/* With the dependence that new mappings have; by the part of `remote` that this depends on. NONE:
+ * there is none. */
 uint32_t pl_nat_mapping_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote,
                             PlMapping dependence);
 uint32_t pl_nat_mapping_in(const PlNat *nat, uint8_t protocol, Endpoint external);
@@ -207,8 +285,8 @@ void pl_nat_subscriber_settle(PlNat *nat, uint32_t index);  /* forgotten if it h
 void pl_nat_timer_set(PlNat *nat, uint32_t what, uint64_t at_ns);
 void pl_nat_timer_remove(PlNat *nat, uint32_t what);
 void pl_nat_expire(PlNat *nat, uint64_t now);
-/* A packet keeps the mapping (and the flow, of TCP) alive. */
-void pl_nat_refresh(PlNat *nat, uint32_t flow, uint32_t mapping, uint64_t now);
+/* A packet keeps the mapping (of TCP: the flow) alive. */
+void pl_nat_refresh(PlNat *nat, const Way *way, uint64_t now);
 
 /* nat_ports.c: a free external endpoint for a new mapping; FALSE: none is left. `kept`: it may keep
  * the inside port. Where only its remote stands against that, it becomes a mapping for that alone.
@@ -224,15 +302,14 @@ uint32_t pl_nat_forward(const PlNat *nat, uint8_t protocol, uint16_t port);
 /* nat_map.c: what a packet belongs to. */
 typedef enum { FOUND, MADE, REFUSED } Found;
 /* REFUSED has been counted. */
-Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, uint32_t *ret_flow);
+Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way);
 typedef enum {
-    IN_FOUND,    /* *ret_mapping, and perhaps *ret_flow */
+    IN_FOUND,    /* a mapping, and perhaps a flow */
     IN_ROUTER,   /* the router's own flow */
     IN_STRANGER, /* counted as filtered or unmapped */
     IN_REFUSED,  /* counted */
 } In;
-In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, uint32_t *ret_flow,
-                 uint32_t *ret_mapping);
+In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way);
 /* Answers to what came in by a mapping that depends on the destination go out by it. */
 void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote);
 /* The router has taken a packet in. */

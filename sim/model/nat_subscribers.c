@@ -101,7 +101,7 @@ uint32_t pl_nat_subscriber(PlNat *nat, PlHost host)
         return NONE;
     i = take_place(nat);
     nat->subscribers[i] = (Subscriber){.host = host, .block = block};
-    pl_nat_chains_add(&nat->by_host, i, hash_host(nat, host), 0);
+    pl_nat_chains_add(&nat->by_host, i, hash_host(nat, host));
     if (block != NONE)
         idle_add(nat, i);
     return i;

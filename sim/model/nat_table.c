@@ -9,14 +9,6 @@
 #define ROOM_FIRST 64u
 #define HUGE_PAGE  ((gsize)2 << 20)
 
-static uint32_t hash_key(const PlNat *nat, uint8_t protocol, Endpoint a, Endpoint b)
-{
-    uint64_t x = nat_mix(nat->seed ^ a.host.low ^ (uint64_t)a.port << 48);
-
-    x = nat_mix(x ^ a.host.high ^ b.host.low ^ (uint64_t)b.port << 48);
-    return (uint32_t)nat_mix(x ^ b.host.high ^ (uint64_t)protocol << 56);
-}
-
 Endpoint pl_nat_external(const PlNat *nat, const Mapping *mapping)
 {
     return (Endpoint){nat->translates ? nat->external[mapping->external] : mapping->inside,
@@ -34,15 +26,22 @@ uint32_t pl_nat_find_external(const PlNat *nat, PlHost host)
     return NONE;
 }
 
-void *pl_nat_grow(void *entries, gsize size, uint32_t *room)
+void *pl_nat_room(gsize room, gsize size)
 {
-    gboolean huge = *room * 2 * size >= HUGE_PAGE;
-    void *grown = g_aligned_alloc((gsize)*room * 2, size, huge ? HUGE_PAGE : LINE);
+    gboolean huge = room * size >= HUGE_PAGE;
+    void *entries = g_aligned_alloc(room, size, huge ? HUGE_PAGE : LINE);
 
     /* A packet touches one entry here and there: that should not cost a page table's way as well.
        Where it cannot be had it does. */
     if (huge)
-        (void)madvise(grown, *room * 2 * size, MADV_HUGEPAGE);
+        (void)madvise(entries, room * size, MADV_HUGEPAGE);
+    return entries;
+}
+
+void *pl_nat_grow(void *entries, gsize size, uint32_t *room)
+{
+    void *grown = pl_nat_room((gsize)*room * 2, size);
+
     if (entries)
         memcpy(grown, entries, *room * size);
     g_aligned_free(entries);
@@ -60,59 +59,11 @@ static Endpoint part_of(Endpoint remote, PlMapping dependence)
     return remote;
 }
 
-/* Whatever is compared first, both will be needed. */
-static const Link *first_flow(const PlNat *nat, const Chains *chains, uint32_t hash)
-{
-    const Link *link = nat_chain_first(chains, hash);
-
-    if (link) {
-        __builtin_prefetch(&nat->mappings[link->peer == NONE ? 0 : link->peer], /* write= */ 1);
-        __builtin_prefetch(&nat->flows[link->index]);
-    }
-    return link;
-}
-
-uint32_t pl_nat_flow_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote)
-{
-    uint32_t hash = hash_key(nat, protocol, inside, remote);
-    const Link *link = first_flow(nat, &nat->by_out, hash);
-
-    for (; link; link = nat_chain_next(&nat->by_out, link)) {
-        const Flow *flow = &nat->flows[link->index];
-        const Mapping *mapping = &nat->mappings[link->peer];
-
-        if (link->hash == hash && flow->remote_port == remote.port &&
-            pl_host_equal(flow->remote, remote.host) && flow->protocol == protocol &&
-            mapping->inside_port == inside.port && pl_host_equal(mapping->inside, inside.host))
-            return link->index;
-    }
-    return NONE;
-}
-
-uint32_t pl_nat_flow_in(const PlNat *nat, uint8_t protocol, Endpoint external, Endpoint remote)
-{
-    uint32_t hash = hash_key(nat, protocol, external, remote);
-    const Link *link = first_flow(nat, &nat->by_in, hash);
-
-    for (; link; link = nat_chain_next(&nat->by_in, link)) {
-        const Flow *flow = &nat->flows[link->index];
-
-        if (link->hash == hash && flow->remote_port == remote.port &&
-            pl_host_equal(flow->remote, remote.host) && flow->external_port == external.port &&
-            flow->protocol == protocol &&
-            pl_host_equal(nat->translates ? nat->external[flow->external]
-                                          : nat->mappings[flow->mapping].inside,
-                          external.host))
-            return link->index;
-    }
-    return NONE;
-}
-
 uint32_t pl_nat_mapping_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote,
                             PlMapping dependence)
 {
     Endpoint part = part_of(remote, dependence);
-    uint32_t hash = hash_key(nat, protocol, inside, part);
+    uint32_t hash = nat_hash(nat, protocol, inside, part);
     const Link *link = nat_chain_first(&nat->by_inside, hash);
 
     for (; link; link = nat_chain_next(&nat->by_inside, link)) {
@@ -130,7 +81,7 @@ uint32_t pl_nat_mapping_out(const PlNat *nat, uint8_t protocol, Endpoint inside,
 
 uint32_t pl_nat_mapping_in(const PlNat *nat, uint8_t protocol, Endpoint external)
 {
-    uint32_t hash = hash_key(nat, protocol, external, (Endpoint){{0, 0}, 0});
+    uint32_t hash = nat_hash(nat, protocol, external, (Endpoint){{0, 0}, 0});
     const Link *link = nat_chain_first(&nat->by_external, hash);
 
     for (; link; link = nat_chain_next(&nat->by_external, link)) {
@@ -156,6 +107,9 @@ uint32_t pl_nat_mapping_add(PlNat *nat, const Mapping *from)
     if (i == NONE) {
         i = nat->n_mappings++;
         if (i == nat->mappings_room) {
+            uint32_t room = nat->mappings_room;
+
+            nat->lives = pl_nat_grow(nat->lives, sizeof(Life), &room);
             nat->mappings = pl_nat_grow(nat->mappings, sizeof(Mapping), &nat->mappings_room);
             pl_nat_chains_grow(&nat->by_inside);
             pl_nat_chains_grow(&nat->by_external);
@@ -166,14 +120,15 @@ uint32_t pl_nat_mapping_add(PlNat *nat, const Mapping *from)
     mapping = &nat->mappings[i];
     *mapping = *from;
     mapping->live = true;
+    nat->lives[i] = (Life){0};
     mapping->timer = mapping->flow = NONE;
     mapping->sequence = nat->sequence++;
     pl_nat_chains_add(
         &nat->by_inside, i,
-        hash_key(nat, mapping->protocol, inside, part_of(remote, mapping->dependence)), 0);
+        nat_hash(nat, mapping->protocol, inside, part_of(remote, mapping->dependence)));
     pl_nat_chains_add(
         &nat->by_external, i,
-        hash_key(nat, mapping->protocol, pl_nat_external(nat, mapping), (Endpoint){{0, 0}, 0}), 0);
+        nat_hash(nat, mapping->protocol, pl_nat_external(nat, mapping), (Endpoint){{0, 0}, 0}));
     pl_nat_port_take(nat, mapping);
     if (mapping->subscriber != NONE)
         pl_nat_subscriber_take(nat, mapping->subscriber);
@@ -207,7 +162,7 @@ void pl_nat_mapping_front(PlNat *nat, uint32_t index)
     if (nat->by_external.heads[hash & nat->by_external.mask].index == index)
         return;
     pl_nat_chains_remove(&nat->by_external, index);
-    pl_nat_chains_add(&nat->by_external, index, hash, 0);
+    pl_nat_chains_add(&nat->by_external, index, hash);
 }
 
 static uint32_t take_flow(PlNat *nat)
@@ -224,15 +179,58 @@ static uint32_t take_flow(PlNat *nat)
     i = nat->n_flows++;
     if (i == nat->flows_room) {
         nat->flows = pl_nat_grow(nat->flows, sizeof(Flow), &nat->flows_room);
-        pl_nat_chains_grow(&nat->by_out);
-        pl_nat_chains_grow(&nat->by_in);
+        pl_nat_ways_grow(&nat->ways_out);
+        pl_nat_ways_grow(&nat->ways_in);
     }
     return i;
 }
 
+Way pl_nat_way(const PlNat *nat, uint32_t flow, uint32_t mapping)
+{
+    Way way = {.flow = flow, .mapping = mapping};
+
+    if (mapping != NONE) {
+        const Mapping *from = &nat->mappings[mapping];
+
+        way.inside = (uint32_t)from->inside.low;
+        way.v6 = !pl_host_is_ipv4(from->inside);
+        way.inside_port = from->inside_port;
+        way.external = from->external;
+        way.external_port = from->external_port;
+        way.protocol = from->protocol;
+        way.from_outside = from->from_outside;
+    }
+    if (flow != NONE) {
+        const Flow *from = &nat->flows[flow];
+
+        way.remote = (uint32_t)from->remote.low;
+        way.v6 = way.v6 || !pl_host_is_ipv4(from->remote);
+        way.remote_port = from->remote_port;
+        way.external = from->external;
+        way.external_port = from->external_port;
+        way.protocol = from->protocol;
+    }
+    return way;
+}
+
+static void add_ways(PlNat *nat, uint32_t i)
+{
+    Flow *flow = &nat->flows[i];
+    Way way = pl_nat_way(nat, i, flow->mapping);
+    Endpoint remote = {flow->remote, flow->remote_port};
+
+    if (flow->mapping != NONE) {
+        Endpoint inside = {nat_way_inside(nat, &way), way.inside_port};
+
+        way.hash = flow->hash_out = nat_hash(nat, flow->protocol, inside, remote);
+        pl_nat_ways_add(&nat->ways_out, &way);
+    }
+    way.hash = flow->hash_in = nat_hash(nat, flow->protocol, nat_way_external(nat, &way), remote);
+    pl_nat_ways_add(&nat->ways_in, &way);
+}
+
 uint32_t pl_nat_flow_add(PlNat *nat, const Flow *from)
 {
-    Endpoint remote = {from->remote, from->remote_port}, external;
     uint32_t i = take_flow(nat);
     Flow *flow;
 
@@ -241,24 +239,17 @@ uint32_t pl_nat_flow_add(PlNat *nat, const Flow *from)
     flow = &nat->flows[i];
     *flow = *from;
     flow->timer = flow->newer = flow->older = NONE;
-    if (flow->mapping == NONE) {
-        external = (Endpoint){nat->external[flow->external], flow->external_port};
-    } else {
+    if (flow->mapping != NONE) {
         Mapping *mapping = &nat->mappings[flow->mapping];
-        Endpoint inside = {mapping->inside, mapping->inside_port};
 
-        external = pl_nat_external(nat, mapping);
         flow->external = mapping->external;
         flow->external_port = mapping->external_port;
         flow->older = mapping->flow;
         if (flow->older != NONE)
             nat->flows[flow->older].newer = i;
         mapping->flow = i;
-        pl_nat_chains_add(&nat->by_out, i, hash_key(nat, flow->protocol, inside, remote),
-                          flow->mapping);
     }
-    pl_nat_chains_add(&nat->by_in, i, hash_key(nat, flow->protocol, external, remote),
-                      flow->mapping);
+    add_ways(nat, i);
     return i;
 }
 
@@ -267,9 +258,9 @@ void pl_nat_flow_remove(PlNat *nat, uint32_t index)
     Flow *flow = &nat->flows[index];
 
     pl_nat_timer_remove(nat, index | TIMER_FLOW);
-    pl_nat_chains_remove(&nat->by_in, index);
+    pl_nat_ways_remove(&nat->ways_in, flow->hash_in, index);
     if (flow->mapping != NONE) {
-        pl_nat_chains_remove(&nat->by_out, index);
+        pl_nat_ways_remove(&nat->ways_out, flow->hash_out, index);
         if (flow->newer == NONE)
             nat->mappings[flow->mapping].flow = flow->older;
         else
@@ -284,25 +275,27 @@ void pl_nat_flow_remove(PlNat *nat, uint32_t index)
 
 void pl_nat_tables_clear(PlNat *nat)
 {
-    Chains *const chains[] = {&nat->by_inside, &nat->by_external, &nat->by_out, &nat->by_in,
-                              &nat->by_host};
+    Chains *const chains[] = {&nat->by_inside, &nat->by_external, &nat->by_host};
 
     for (gsize i = 0; i < G_N_ELEMENTS(chains); i++)
         pl_nat_chains_clear(chains[i]);
+    pl_nat_ways_clear(&nat->ways_out);
+    pl_nat_ways_clear(&nat->ways_in);
     g_clear_pointer(&nat->mappings, g_aligned_free);
+    g_clear_pointer(&nat->lives, g_aligned_free);
     g_clear_pointer(&nat->flows, g_aligned_free);
     g_clear_pointer(&nat->subscribers, g_aligned_free);
     g_clear_pointer(&nat->timers, g_free);
     nat->timers_room = 0;
 }
 
-static void init_chains(PlNat *nat, uint32_t room)
+static void init_ways(PlNat *nat, uint32_t room)
 {
     pl_nat_chains_init(&nat->by_inside, room);
     pl_nat_chains_init(&nat->by_external, room);
-    pl_nat_chains_init(&nat->by_out, room);
-    pl_nat_chains_init(&nat->by_in, room);
     pl_nat_chains_init(&nat->by_host, room);
+    pl_nat_ways_init(&nat->ways_out, room);
+    pl_nat_ways_init(&nat->ways_in, room);
 }
 
 void pl_nat_tables_init(PlNat *nat)
@@ -310,11 +303,12 @@ void pl_nat_tables_init(PlNat *nat)
     pl_nat_tables_clear(nat);
     nat->mappings_room = nat->flows_room = nat->subscribers_room = ROOM_FIRST / 2;
     nat->mappings = pl_nat_grow(NULL, sizeof(Mapping), &nat->mappings_room);
+    nat->lives = pl_nat_room(nat->mappings_room, sizeof(Life));
     nat->flows = pl_nat_grow(NULL, sizeof(Flow), &nat->flows_room);
     nat->subscribers = pl_nat_grow(NULL, sizeof(Subscriber), &nat->subscribers_room);
     nat->n_mappings = nat->n_flows = nat->n_subscribers = nat->n_timers = nat->flows_live = 0;
     nat->mappings_free = nat->flows_free = nat->subscribers_free = NONE;
     nat->idle_first = nat->idle_last = NONE;
     nat->counters.mappings = 0;
-    init_chains(nat, ROOM_FIRST);
+    init_ways(nat, ROOM_FIRST);
 }

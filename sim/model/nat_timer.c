@@ -16,7 +16,7 @@ static uint32_t *place_of(PlNat *nat, uint32_t what)
 static uint64_t end_of(const PlNat *nat, uint32_t what)
 {
     return what & TIMER_FLOW ? nat->flows[what & ~TIMER_FLOW].expires_ns
-                             : nat->mappings[what].expires_ns;
+                             : nat->lives[what].expires_ns;
 }
 
 static void put(PlNat *nat, uint32_t place, Timer timer)
@@ -115,30 +115,24 @@ void pl_nat_expire(PlNat *nat, uint64_t now)
     }
 }
 
-static uint64_t limit_age(const PlNat *nat, const Mapping *mapping, uint64_t at)
+static uint64_t limit_age(const PlNat *nat, uint32_t mapping, uint64_t at)
 {
     uint64_t age = nat->behaviour.quirks.mapping_age_ns;
 
-    return age ? MIN(at, mapping->made_ns + age) : at;
+    return age ? MIN(at, nat->mappings[mapping].made_ns + age) : at;
 }
 
-void pl_nat_refresh(PlNat *nat, uint32_t flow, uint32_t mapping, uint64_t now)
+/* A mapping has its timer from its beginning; a TCP one lives as long as one of its flows. */
+void pl_nat_refresh(PlNat *nat, const Way *way, uint64_t now)
 {
-    Mapping *refreshed = &nat->mappings[mapping];
-    uint64_t at =
-        now + pl_nat_timeout(nat, refreshed->protocol, flow == NONE ? NULL : &nat->flows[flow]);
+    bool tcp = way->protocol == PL_IP_TCP;
+    const Flow *flow = tcp && way->flow != NONE ? &nat->flows[way->flow] : NULL;
+    uint64_t at = limit_age(nat, way->mapping, now + pl_nat_timeout(nat, way->protocol, flow));
 
-    at = limit_age(nat, refreshed, at);
-    if (refreshed->protocol != PL_IP_TCP) {
-        refreshed->expires_ns = at;
-        if (refreshed->timer == NONE)
-            pl_nat_timer_set(nat, mapping, at);
-        return;
+    if (!tcp) {
+        nat->lives[way->mapping].expires_ns = at;
+    } else if (flow) {
+        nat->flows[way->flow].expires_ns = at;
+        pl_nat_timer_set(nat, way->flow | TIMER_FLOW, at);
     }
-    /* A TCP mapping lives as long as one of its flows. */
-    refreshed->expires_ns = MAX(refreshed->expires_ns, at);
-    if (flow == NONE)
-        return;
-    nat->flows[flow].expires_ns = at;
-    pl_nat_timer_set(nat, flow | TIMER_FLOW, at);
 }

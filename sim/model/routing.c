@@ -211,8 +211,7 @@ static const PlRoute *longest(PlRouting *routing, PlPort *port, const PhAddress 
     for (guint i = 0; i < routes->len; i++) {
         const PlRoute *route = &g_array_index(routes, PlRoute, i);
 
-        /* The default route is for every family. */
-        if (route->destination.length == 0 || pl_prefix_contains(&route->destination, destination))
+        if (pl_prefix_contains(&route->destination, destination))
             return route;
     }
     return NULL;

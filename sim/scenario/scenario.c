@@ -61,6 +61,9 @@ static gboolean await_programs(const Scenario *scenario, GError **error)
         const PlExpect *expect = g_ptr_array_index(scenario->topology->expects, i);
         gboolean output = expect->kind == PL_EXPECT_OUTPUT;
 
+        for (char **text = expect->hears; text && *text; text++)
+            if (!scenario->engine->await(scenario->lab, expect->node, *text, error))
+                return FALSE;
         if ((output || expect->kind == PL_EXPECT_EXIT) &&
             !scenario->engine->await(scenario->lab, expect->node, output ? expect->value : NULL,
                                      error))

@@ -133,6 +133,9 @@ typedef enum {
 /* How many ports one inside address can get, on so many external addresses; 0 when nobody uses them
  * up to find out. */
 unsigned pl_behaviour_ports(const PlBehaviour *behaviour, unsigned n_external);
+/* Whether its mapping depends on how many there were before (PlQuirks.symmetric_after): no word for
+ * it is right then. */
+gboolean pl_behaviour_is_fickle(const PlBehaviour *behaviour);
 /* Whether somebody waits for its timeout, and for what inbound packets do to it. */
 gboolean pl_behaviour_shows_timeout(const PlBehaviour *behaviour);
 /*

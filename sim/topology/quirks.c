@@ -82,6 +82,10 @@ static gboolean check_quirks(const PlBehaviour *behaviour, const PlIni *ini, con
         return pl_ini_fail(ini, group, "symmetric-after", error,
                            "it is symmetric from the first mapping on (expected this only with "
                            "another mapping)");
+    if (quirks->symmetric_after && preserves)
+        return pl_ini_fail(ini, group, "symmetric-after", error,
+                           "a preserved port is the same for every destination (expected this only "
+                           "with port-allocation = sequential, random or block)");
     return TRUE;
 }
 

@@ -58,6 +58,7 @@ static void free_step(gpointer data)
     PlStep *step = data;
 
     g_strfreev(step->argv);
+    g_clear_pointer(&step->data, g_byte_array_unref);
     g_free(step->text);
     g_free(step);
 }
@@ -67,6 +68,7 @@ static void free_expect(gpointer data)
     PlExpect *expect = data;
 
     g_free(expect->value);
+    g_strfreev(expect->hears);
     g_free(expect->key);
     g_free(expect);
 }
@@ -104,14 +106,13 @@ void pl_topology_free(PlTopology *topology)
 PlNetwork *pl_topology_add_network(PlTopology *topology, const char *name, PlPrefix subnet)
 {
     PlNetwork *network = g_new0(PlNetwork, 1);
-    uint32_t last = ph_address_ipv4_number(&subnet.address) | (UINT32_MAX >> subnet.length);
 
     network->name = g_strdup(name);
     network->index = topology->networks->len;
     network->subnet = subnet;
     network->attachments = g_ptr_array_new();
     for (unsigned i = 0; i < 4; i++)
-        network->reserved[i] = ph_address_ipv4(last - 4 + i, 0);
+        network->reserved[i] = pl_prefix_address(&subnet, pl_prefix_last(&subnet) - 4 + i);
     g_ptr_array_add(topology->networks, network);
     return network;
 }
@@ -198,21 +199,4 @@ unsigned pl_network_mtu(const PlNetwork *network, const PlAttachment *attachment
     if (pl_network_is_cable(network))
         return MIN(mtu_of(network->attachments->pdata[0]), mtu_of(network->attachments->pdata[1]));
     return mtu_of(attachment);
-}
-
-gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address)
-{
-    unsigned whole = prefix->length / 8, rest = prefix->length % 8;
-
-    if (prefix->address.family != address->family ||
-        memcmp(prefix->address.bytes, address->bytes, whole) != 0)
-        return FALSE;
-    return rest == 0 || ((prefix->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest)) == 0;
-}
-
-char *pl_prefix_format(const PlPrefix *prefix)
-{
-    char text[PH_ADDRESS_TEXT_MAX];
-
-    return g_strdup_printf("%s/%u", ph_address_format(&prefix->address, text), prefix->length);
 }

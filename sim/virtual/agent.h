@@ -47,7 +47,7 @@ typedef struct PlAgentClass {
     void (*claims)(gpointer agent, PlFindings *ret_claims);
 } PlAgentClass;
 
-extern const PlAgentClass pl_hub_agent, pl_classify_agent;
+extern const PlAgentClass pl_hub_agent, pl_classify_agent, pl_listen_agent;
 
 /* A seed for a core of libpinhole. */
 void pl_agent_seed(uint64_t seed, uint8_t ret_bytes[static PH_SEED_BYTES]);

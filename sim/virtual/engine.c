@@ -33,15 +33,31 @@ static gboolean reset(PlLab *lab, GError **error)
     return TRUE;
 }
 
-static void do_step(PlLab *lab, const PlStep *step)
+static gboolean send_text(PlLab *lab, const PlStep *step, GError **error)
 {
+    PlStack *stack = lab->nodes[step->node->index].stack;
+    char to[PH_ADDRESS_TEXT_MAX];
+
+    if (pl_stack_cast(stack, &step->from, &step->address, step->data->data, step->data->len,
+                      /* ttl= */ 0, lab->now))
+        return TRUE;
+    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s cannot send to %s: it has no route",
+                step->node->name, ph_address_format(&step->address, to));
+    return FALSE;
+}
+
+static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
+{
+    const gboolean never = FALSE;
+
     switch (step->kind) {
     case PL_STEP_NAT_FLUSH:
         pl_world_nat_flush(lab->world, step->node, lab->now);
         break;
     case PL_STEP_NAT_REBOOT:
         pl_world_nat_reboot(lab->world, step->node, lab->now);
-        break;
+        /* What comes next comes when it runs again. */
+        return pl_virtual_run(lab, lab->now + 1, &never, error);
     case PL_STEP_NAT_ADDRESS:
         pl_world_nat_address(lab->world, step->node, &step->address, lab->now);
         break;
@@ -52,9 +68,12 @@ static void do_step(PlLab *lab, const PlStep *step)
     case PL_STEP_HOST_KILL:
         pl_virtual_kill(lab, step->node);
         break;
+    case PL_STEP_HOST_SEND:
+        return send_text(lab, step, error);
     case PL_STEP_HOST_RUN: /* was refused */
         g_assert_not_reached();
     }
+    return TRUE;
 }
 
 static gboolean step(PlLab *lab, const PlStep *what, GError **error)
@@ -63,8 +82,7 @@ static gboolean step(PlLab *lab, const PlStep *what, GError **error)
 
     if (!pl_virtual_run(lab, lab->ready_ns + what->at_ns, &never, error))
         return FALSE;
-    do_step(lab, what);
-    return TRUE;
+    return do_step(lab, what, error);
 }
 
 static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)

@@ -9,7 +9,7 @@
 #define OUTPUT_MAX    (1024 * 1024) /* the last of it is kept */
 #define STATUS_KILLED 137
 
-static const PlAgentClass *const classes[] = {&pl_hub_agent, &pl_classify_agent};
+static const PlAgentClass *const classes[] = {&pl_hub_agent, &pl_classify_agent, &pl_listen_agent};
 
 typedef struct SeatSocket {
     uint32_t id;

@@ -21,8 +21,8 @@ static void refuse_node(const PlNode *node, GPtrArray *reasons)
         refuse(reasons, "host %s needs libpinhole's node, which this version does not have",
                node->name);
     else if (node->program.argv && node->program.word == PL_WORD_NONE)
-        refuse(reasons, "engine virtual runs hub and classify only (host %s runs %s)", node->name,
-               node->program.argv[0]);
+        refuse(reasons, "engine virtual runs hub, classify and listen only (host %s runs %s)",
+               node->name, node->program.argv[0]);
 }
 
 void pl_virtual_refuse(const PlTopology *topology, GPtrArray *reasons)
@@ -33,7 +33,8 @@ void pl_virtual_refuse(const PlTopology *topology, GPtrArray *reasons)
         const PlStep *step = g_ptr_array_index(topology->steps, i);
 
         if (step->kind == PL_STEP_HOST_RUN)
-            refuse(reasons, "engine virtual runs hub and classify only (step %u: host %s runs %s)",
+            refuse(reasons,
+                   "engine virtual runs hub, classify and listen only (step %u: host %s runs %s)",
                    step->number, step->node->name, step->argv[0]);
     }
     for (unsigned i = 0; i < topology->expects->len; i++) {

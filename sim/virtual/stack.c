@@ -80,24 +80,23 @@ const PlStackCounters *pl_stack_counters(const PlStack *stack)
     return &stack->counters;
 }
 
-gboolean pl_stack_send(PlStack *stack, PlSocket *socket, const PhAddress *remote,
+gboolean pl_stack_cast(PlStack *stack, const PhAddress *local, const PhAddress *remote,
                        const uint8_t *bytes, size_t length, uint8_t ttl, uint64_t now)
 {
     uint8_t *payload = pl_output_payload(stack);
-    const PhAddress unspecified = {.family = socket->local.family};
+    const PhAddress unspecified = {.family = local->family};
     PlPacketView packet = {
-        .source = socket->local, .destination = *remote, .protocol = PL_IP_UDP, .ttl = ttl};
+        .source = *local, .destination = *remote, .protocol = PL_IP_UDP, .ttl = ttl};
     uint16_t checksum;
 
-    g_assert(socket->kind == PL_SOCKET_UDP);
-    if (length > UDP_DATA_MAX || remote->family != socket->local.family)
+    if (length > UDP_DATA_MAX || remote->family != local->family)
         return FALSE;
     if (ph_address_equal_host(&packet.source, &unspecified))
         packet.source = pl_route_source(stack, remote);
     if (packet.source.family == PH_FAMILY_NONE)
         return FALSE;
     packet.source.port = packet.destination.port = 0;
-    pl_put_u16(payload, socket->local.port);
+    pl_put_u16(payload, local->port);
     pl_put_u16(payload + 2, remote->port);
     pl_put_u16(payload + 4, (unsigned)(PL_UDP_HEADER + length));
     pl_put_u16(payload + 6, 0);
@@ -106,6 +105,13 @@ gboolean pl_stack_send(PlStack *stack, PlSocket *socket, const PhAddress *remote
     checksum = pl_packet_checksum(&packet, payload, PL_UDP_HEADER + length);
     pl_put_u16(payload + 6, checksum ? checksum : 0xffff); /* RFC 768: 0 is none */
     return pl_output_send(stack, &packet, PL_UDP_HEADER + length, now);
+}
+
+gboolean pl_stack_send(PlStack *stack, PlSocket *socket, const PhAddress *remote,
+                       const uint8_t *bytes, size_t length, uint8_t ttl, uint64_t now)
+{
+    g_assert(socket->kind == PL_SOCKET_UDP);
+    return pl_stack_cast(stack, &socket->local, remote, bytes, length, ttl, now);
 }
 
 PlSocket *pl_stack_echo(PlStack *stack, const PhAddress *local, const PhAddress *remote,

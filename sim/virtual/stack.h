@@ -85,6 +85,11 @@ uint32_t pl_socket_id(const PlSocket *socket);
 gboolean pl_stack_send(PlStack *stack, PlSocket *socket, const PhAddress *remote,
                        const uint8_t *bytes, size_t length, uint8_t ttl, uint64_t now);
 
+/* The same from an own address and port that need not be a socket's: what answers find there is
+ * whoever has that port, if anybody has. */
+gboolean pl_stack_cast(PlStack *stack, const PhAddress *local, const PhAddress *remote,
+                       const uint8_t *bytes, size_t length, uint8_t ttl, uint64_t now);
+
 /* A packet has arrived. TRUE when somebody is to know: *ret_event. */
 gboolean pl_stack_receive(PlStack *stack, const uint8_t *bytes, size_t length, uint64_t now,
                           PlStackEvent *ret_event);

@@ -39,9 +39,9 @@ void pl_carrier_free(PlCarrier *carrier)
     g_free(carrier);
 }
 
-static gboolean fail(GError **error, const char *interface, int errnum)
+static gboolean fail(GError **error, const char *what, int errnum)
 {
-    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "interface %s does not come up: %s", interface,
+    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "%s does not come up: %s", what,
                 g_strerror(errnum));
     return FALSE;
 }
@@ -54,8 +54,9 @@ static gboolean monitor(PlCarrier *carrier, unsigned space, GError **error)
         return FALSE;
     carrier->monitors[space] = pl_rtnl_open(NETLINK_ROUTE);
     if (!carrier->monitors[space] ||
-        nl_socket_add_membership(carrier->monitors[space], RTNLGRP_LINK) < 0)
-        return fail(error, "monitor", errno);
+        nl_socket_add_memberships(carrier->monitors[space], RTNLGRP_LINK, RTNLGRP_IPV6_ROUTE, 0) <
+            0)
+        return fail(error, "the monitor of links", errno);
     return TRUE;
 }
 
@@ -76,24 +77,43 @@ static int await_news(struct nl_sock *sock)
     return 0;
 }
 
-gboolean pl_carrier_await(PlCarrier *carrier, unsigned space, const char *interface, GError **error)
+/* Until an interface carries, or, without one, an address is there. */
+static gboolean await(PlCarrier *carrier, unsigned space, const char *interface,
+                      const PhAddress *address, GError **error)
 {
+    char text[PH_ADDRESS_TEXT_MAX];
+    g_autofree char *what = interface ? g_strconcat("interface ", interface, NULL)
+                                      : g_strdup(ph_address_format(address, text));
+
     for (;;) {
         struct nl_sock *sock = pl_spaces_socket(carrier->spaces, space, error);
-        gboolean watched = carrier->monitors[space] != NULL, carries = FALSE;
+        gboolean watched = carrier->monitors[space] != NULL, done = FALSE;
         int result;
 
         if (!sock)
             return FALSE;
-        result = pl_rtnl_carries(sock, interface, &carries);
+        result = interface ? pl_rtnl_carries(sock, interface, &done)
+                           : pl_rtnl_is_local(sock, address, &done);
         if (result != 0)
-            return fail(error, interface, result);
-        if (carries)
+            return fail(error, what, result);
+        if (done)
             return TRUE;
         /* What changes between the look and the monitor would be missed: one more look. */
         if (!monitor(carrier, space, error))
             return FALSE;
         if (watched && (result = await_news(carrier->monitors[space])) != 0)
-            return fail(error, interface, result);
+            return fail(error, what, result);
     }
+}
+
+gboolean pl_carrier_await(PlCarrier *carrier, unsigned space, const char *interface, GError **error)
+{
+    return await(carrier, space, interface, /* address= */ NULL, error);
+}
+
+gboolean pl_carrier_await_address(PlCarrier *carrier, unsigned space, const PhAddress *address,
+                                  GError **error)
+{
+    return address->family != PH_FAMILY_IPV6 ||
+           await(carrier, space, /* interface= */ NULL, address, error);
 }

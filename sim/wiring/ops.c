@@ -55,10 +55,58 @@ void pl_ops_up(GArray *ops, unsigned space, const char *interface)
     g_array_append_val(ops, op);
 }
 
-void pl_ops_quiet(GArray *ops, unsigned space)
+void pl_ops_addresses(GArray *ops, unsigned space, const char *interface, const PlNetwork *network,
+                      const PhAddress *addresses, unsigned n)
 {
-    /* No neighbour discovery or listener reports among the packets. */
-    pl_ops_sysctl(ops, space, TRUE, "net.ipv6.conf.all.disable_ipv6", "1");
+    gboolean ipv6 = pl_network_family(network) == PH_FAMILY_IPV6;
+
+    for (unsigned i = 0; i < n; i++) {
+        PlOp op = pl_op(PL_OP_ADDRESS, space, interface);
+
+        /* Of several alike Linux prefers the one that came last; of IPv4 the first. */
+        op.prefix = (PlPrefix){addresses[ipv6 ? n - 1 - i : i], network->subnet.length};
+        g_array_append_val(ops, op);
+    }
+    pl_ops_up(ops, space, interface);
+}
+
+/* Addresses are there at once, and routers are those that the topology names. */
+static void keep_ipv6(GArray *ops, unsigned space)
+{
+    static const struct {
+        const char *all, *fresh, *value;
+    } keys[] = {
+        {"net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6", "0"},
+        {"net.ipv6.conf.all.accept_dad", "net.ipv6.conf.default.accept_dad", "0"},
+        {"net.ipv6.conf.all.accept_ra", "net.ipv6.conf.default.accept_ra", "0"},
+        {"net.ipv6.conf.all.autoconf", "net.ipv6.conf.default.autoconf", "0"},
+        {"net.ipv6.conf.all.keep_addr_on_down", "net.ipv6.conf.default.keep_addr_on_down", "1"},
+        {"net.ipv6.conf.all.accept_redirects", "net.ipv6.conf.default.accept_redirects", "0"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
+        pl_ops_sysctl(ops, space, FALSE, keys[i].all, keys[i].value);
+        pl_ops_sysctl(ops, space, FALSE, keys[i].fresh, keys[i].value);
+    }
+}
+
+gboolean pl_ops_has_ipv6(const PlNode *node)
+{
+    for (unsigned i = 0; i < node->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(node->attachments, i);
+
+        if (pl_network_family(attachment->network) == PH_FAMILY_IPV6)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+void pl_ops_quiet(GArray *ops, unsigned space, gboolean ipv6)
+{
+    if (ipv6)
+        keep_ipv6(ops, space);
+    else /* no neighbour discovery or listener reports among the packets */
+        pl_ops_sysctl(ops, space, TRUE, "net.ipv6.conf.all.disable_ipv6", "1");
     /* New namespaces inherit the machine's own settings. */
     pl_ops_sysctl(ops, space, FALSE, "net.ipv4.conf.all.rp_filter", "0");
     pl_ops_sysctl(ops, space, FALSE, "net.ipv4.conf.default.rp_filter", "0");
@@ -67,14 +115,18 @@ void pl_ops_quiet(GArray *ops, unsigned space)
 void pl_ops_node(GArray *ops, const PlNode *node)
 {
     unsigned space = PL_SPACE_OF(node);
-    gboolean forwards = node->kind == PL_NODE_NAT || node->routes;
+    gboolean ipv6 = pl_ops_has_ipv6(node), forwards = node->kind == PL_NODE_NAT || node->routes;
     PlOp netns = pl_op(PL_OP_NETNS, space, "");
 
     g_array_append_val(ops, netns);
-    pl_ops_quiet(ops, space);
+    pl_ops_quiet(ops, space, ipv6);
     pl_ops_sysctl(ops, space, FALSE, "net.ipv4.ip_forward", forwards ? "1" : "0");
     /* Each rejected packet is answered, not one in a second. */
     pl_ops_sysctl(ops, space, FALSE, "net.ipv4.icmp_ratelimit", "0");
+    if (ipv6) {
+        pl_ops_sysctl(ops, space, FALSE, "net.ipv6.conf.all.forwarding", forwards ? "1" : "0");
+        pl_ops_sysctl(ops, space, FALSE, "net.ipv6.icmp.ratelimit", "0");
+    }
     if (forwards) {
         pl_ops_sysctl(ops, space, FALSE, "net.ipv4.conf.all.send_redirects", "0");
         pl_ops_sysctl(ops, space, FALSE, "net.ipv4.conf.default.send_redirects", "0");

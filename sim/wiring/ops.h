@@ -24,7 +24,7 @@ typedef enum {
     PL_OP_MACVLAN, /* ip link add link INTERFACE name PEER netns PEER-SPACE address PEER-MAC type
                       macvlan mode bridge */
     PL_OP_OFFLOAD, /* ethtool -K INTERFACE tx off gro off */
-    PL_OP_ADDRESS, /* ip address add PREFIX dev INTERFACE */
+    PL_OP_ADDRESS, /* ip address add PREFIX dev INTERFACE [nodad] */
     PL_OP_UNADDRESS, /* ip address del PREFIX dev INTERFACE */
     PL_OP_UP,        /* ip link set INTERFACE up */
     PL_OP_DOWN,      /* ip link set INTERFACE down */
@@ -59,8 +59,15 @@ PlOp pl_op(PlOpKind kind, unsigned space, const char *interface);
 void pl_ops_sysctl(GArray *ops, unsigned space, gboolean optional, const char *key,
                    const char *value);
 void pl_ops_up(GArray *ops, unsigned space, const char *interface);
-/* Everything that turns fresh interfaces of a namespace into the lab's: IPv6, reverse paths. */
-void pl_ops_quiet(GArray *ops, unsigned space);
+/* An interface's addresses on a network; then it comes up. Its host speaks as the first of them
+ * when it has the choice. */
+void pl_ops_addresses(GArray *ops, unsigned space, const char *interface, const PlNetwork *network,
+                      const PhAddress *addresses, unsigned n);
+/* Everything that turns fresh interfaces of a namespace into the lab's: reverse paths, and IPv6,
+ * which does nothing by itself, or is not there at all. */
+void pl_ops_quiet(GArray *ops, unsigned space, gboolean ipv6);
+/* Whether a node is on a network of IPv6. */
+gboolean pl_ops_has_ipv6(const PlNode *node);
 /* A node's namespace, and the settings that make it a host or a router. */
 void pl_ops_node(GArray *ops, const PlNode *node);
 

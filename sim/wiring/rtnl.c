@@ -267,11 +267,23 @@ int pl_rtnl_carries(struct nl_sock *sock, const char *interface, gboolean *ret_c
                ret_carries);
 }
 
+static unsigned char family_of(const PhAddress *address)
+{
+    return address->family == PH_FAMILY_IPV6 ? AF_INET6 : AF_INET;
+}
+
+static int put_address(struct nl_msg *message, int type, const PhAddress *address)
+{
+    return nla_put(message, type, address->family == PH_FAMILY_IPV6 ? 16 : 4, address->bytes);
+}
+
 int pl_rtnl_address(struct nl_sock *sock, const PlOp *op, gboolean add)
 {
     struct ifaddrmsg address = {
-        .ifa_family = AF_INET,
+        .ifa_family = family_of(&op->prefix.address),
         .ifa_prefixlen = (uint8_t)op->prefix.length,
+        /* It is nobody else's, and is there at once (RFC 4862 §5.4). */
+        .ifa_flags = op->prefix.address.family == PH_FAMILY_IPV6 ? IFA_F_NODAD : 0,
     };
     struct nl_msg *message;
     int result = index_of(sock, op->interface, &address.ifa_index), bad;
@@ -282,8 +294,8 @@ int pl_rtnl_address(struct nl_sock *sock, const PlOp *op, gboolean add)
         nlmsg_alloc_simple(add ? RTM_NEWADDR : RTM_DELADDR, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
     bad = nlmsg_append(message, &address, sizeof(address), NLMSG_ALIGNTO);
 
-    bad |= nla_put(message, IFA_LOCAL, 4, op->prefix.address.bytes);
-    bad |= nla_put(message, IFA_ADDRESS, 4, op->prefix.address.bytes);
+    bad |= put_address(message, IFA_LOCAL, &op->prefix.address);
+    bad |= put_address(message, IFA_ADDRESS, &op->prefix.address);
     return request(sock, message, bad);
 }
 
@@ -291,7 +303,7 @@ int pl_rtnl_route(struct nl_sock *sock, const PlOp *op)
 {
     struct nl_msg *message = nlmsg_alloc_simple(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
     struct rtmsg route = {
-        .rtm_family = AF_INET,
+        .rtm_family = family_of(&op->via),
         .rtm_dst_len = (uint8_t)op->prefix.length,
         .rtm_table = RT_TABLE_MAIN,
         .rtm_protocol = RTPROT_STATIC,
@@ -301,9 +313,30 @@ int pl_rtnl_route(struct nl_sock *sock, const PlOp *op)
     int bad = nlmsg_append(message, &route, sizeof(route), NLMSG_ALIGNTO);
 
     if (op->prefix.length > 0)
-        bad |= nla_put(message, RTA_DST, 4, op->prefix.address.bytes);
-    bad |= nla_put(message, RTA_GATEWAY, 4, op->via.bytes);
+        bad |= put_address(message, RTA_DST, &op->prefix.address);
+    bad |= put_address(message, RTA_GATEWAY, &op->via);
     return request(sock, message, bad);
+}
+
+static void read_local(const struct nlmsghdr *header, gpointer data)
+{
+    gboolean *local = data;
+    const struct rtmsg *route = nlmsg_data(header);
+
+    if (header->nlmsg_type == RTM_NEWROUTE)
+        *local = route->rtm_type == RTN_LOCAL;
+}
+
+int pl_rtnl_is_local(struct nl_sock *sock, const PhAddress *address, gboolean *ret_local)
+{
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, 0);
+    struct rtmsg route = {.rtm_family = AF_INET6, .rtm_dst_len = 128};
+    int bad = nlmsg_append(message, &route, sizeof(route), NLMSG_ALIGNTO), result;
+
+    bad |= put_address(message, RTA_DST, address);
+    *ret_local = FALSE;
+    result = ask(sock, message, bad, read_local, ret_local);
+    return result == ENETUNREACH || result == EHOSTUNREACH ? 0 : result;
 }
 
 int pl_rtnl_flush_conntrack(struct nl_sock *sock)
@@ -345,7 +378,7 @@ int pl_rtnl_dump_conntrack(struct nl_sock *sock, PlRtnlReader read, gpointer dat
 {
     struct nl_msg *message =
         nlmsg_alloc_simple((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET, NLM_F_DUMP);
-    struct nfgenmsg info = {.nfgen_family = AF_INET, .version = NFNETLINK_V0};
+    struct nfgenmsg info = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
     struct nlmsghdr *header;
     int result;
 

@@ -17,6 +17,8 @@ int pl_rtnl_delete(struct nl_sock *sock, const char *interface);
 int pl_rtnl_set_up(struct nl_sock *sock, const char *interface, gboolean up);
 /* Whether it has got its queue and, as a port of a bridge, may forward. */
 int pl_rtnl_carries(struct nl_sock *sock, const char *interface, gboolean *ret_carries);
+/* Whether packets for an address of IPv6 are taken in. */
+int pl_rtnl_is_local(struct nl_sock *sock, const PhAddress *address, gboolean *ret_local);
 int pl_rtnl_address(struct nl_sock *sock, const PlOp *op, gboolean add);
 int pl_rtnl_route(struct nl_sock *sock, const PlOp *op);
 

@@ -5,6 +5,7 @@ may not leave behind. PINLAB names the program; else the newest in build/*/ is t
 import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 sys.path.insert(0, str(ROOT / "tests/harness"))
 pytest_plugins = ["pinlab_harness"]  # for tests that want a lab that stands
+TOPOLOGIES = sorted((ROOT / "topologies").glob("*.ini"))
+# What no kernel does: the tree's lessons about these are for the model.
+MODEL_ONLY = re.compile(
+    r"^(rewrite-payload|symmetric-after|mapping-age|icmp-drops-mapping|early-port-reuse|first-packet-lost|mapping-rate|"
+    r"port-overloading|port-parity|port-step|inbound-refresh = no|delay|loss|loss-mask|duplicate|rate)\b", re.M)
+MODEL_TOPOLOGIES = [path for path in TOPOLOGIES if MODEL_ONLY.search(path.read_text(encoding="utf-8"))]
+KERNEL_TOPOLOGIES = [path for path in TOPOLOGIES if path not in MODEL_TOPOLOGIES]
 LIMIT_SECONDS = 120  # for any one command; a test that takes longer has failed
 
 
