@@ -238,6 +238,32 @@ static void test_N4_it_classifies_on_demand_and_when_a_peer_sees_another_address
     g_assert_cmpuint(seen.changes, ==, 1);
 }
 
+static gboolean quit(gpointer data)
+{
+    g_main_loop_quit(data);
+    return G_SOURCE_REMOVE;
+}
+
+static void test_never_is_never(void)
+{
+    uint16_t port;
+    g_autoptr(PhHub) hub = start_hub(2, &port);
+    g_autofree char *server = g_strdup_printf("127.0.0.1:%u", port);
+    PhWatcherConfig config = {
+        .server = server, .watch = {.interval_ns = UINT64_MAX}, .reflex_ns = UINT64_MAX};
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    Seen seen = {0};
+    g_autoptr(PhWatcher) watcher = ph_watcher_new(&config, take_change, &seen, NULL);
+    guint64 received;
+
+    await_runs(watcher, 1);
+    received = ph_hub_counters(hub, PH_FAMILY_IPV4)->received;
+    g_timeout_add(100, quit, loop);
+    g_main_loop_run(loop);
+    g_assert_cmpuint(ph_watcher_counters(watcher)->classifications, ==, 1);
+    g_assert_cmpuint(ph_hub_counters(hub, PH_FAMILY_IPV4)->received, ==, received);
+}
+
 static void test_a_watcher_may_be_freed_by_its_callback(void)
 {
     uint16_t port;
@@ -299,6 +325,7 @@ int main(int argc, char **argv)
     ADD(the_lifetime_test_can_be_cancelled);
     ADD(N4_many_runs_are_one_change);
     ADD(N4_it_classifies_on_demand_and_when_a_peer_sees_another_address);
+    ADD(never_is_never);
     ADD(a_watcher_may_be_freed_by_its_callback);
     ADD(a_name_that_is_not_known_is_an_unknown_class);
     ADD(one_port_is_enough_for_a_peer);
