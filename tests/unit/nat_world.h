@@ -27,6 +27,7 @@ typedef struct NatBehaviour {
     int step;                      /* sequential; 0: 1 */
     guint pool;                    /* external addresses; 0: 1 */
     gboolean arbitrary;            /* any of them for each mapping */
+    guint moved;                   /* which of them is the first one now */
     PhHairpin hairpin;
     gboolean blocked;
     guint64 timeout_ns; /* 0: 120 s */
@@ -189,7 +190,7 @@ static inline PhAddress nat_pool(guint i)
 
 static inline gboolean nat_is_external(const World *world, const PhAddress *host)
 {
-    guint n = MAX(world->nat.pool, 1);
+    guint n = world->nat.moved + MAX(world->nat.pool, 1);
 
     for (guint i = 0; i < n && world->nat.mapping != PH_MAPPING_NONE; i++) {
         PhAddress external = nat_pool(i);
@@ -238,7 +239,8 @@ static inline PhAddress nat_allocate(World *world, const PhAddress *inside)
     if (world->nat.mapping == PH_MAPPING_NONE)
         return *inside;
     do {
-        external = nat_pool(world->nat.arbitrary ? world_random(world) % world->nat.pool : 0);
+        external = nat_pool(world->nat.moved +
+                            (world->nat.arbitrary ? world_random(world) % world->nat.pool : 0));
         if (world->nat.allocation == PH_PORT_ALLOCATION_PRESERVE && tries == 0)
             external.port = inside->port;
         else if (world->nat.allocation == PH_PORT_ALLOCATION_SEQUENTIAL)

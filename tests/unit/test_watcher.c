@@ -114,7 +114,7 @@ static void test_nobody_and_silence_are_two_errors(void)
 
 static void test_a_server_without_sense_is_refused(void)
 {
-    g_auto(Outcome) asked = {0}, measured = {0};
+    g_auto(Outcome) asked = {0}, measured = {0}, brief = {0};
     PhWatcherConfig config = {.server = ":1"};
     g_autoptr(GError) error = NULL;
 
@@ -124,6 +124,9 @@ static void test_a_server_without_sense_is_refused(void)
     ph_measure_lifetime_async("127.0.0.1:0", 0, NULL, take_lifetime, &measured);
     await(&measured);
     g_assert_error(measured.error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    ph_measure_lifetime_async("127.0.0.1", PH_LIFETIME_LEAST_NS - 1, NULL, take_lifetime, &brief);
+    await(&brief);
+    g_assert_error(brief.error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
     g_assert_null(ph_watcher_new(&config, NULL, NULL, &error));
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
 }
