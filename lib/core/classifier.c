@@ -288,7 +288,7 @@ void ph_classifier_handle_timeout(PhClassifier *c, uint64_t now)
         ph_exchange_handle_timeout(&c->exchanges[i], c->now);
     ph_classify_advance(c);
     if (c->phase != PH_PHASE_DONE && c->now - c->start_ns >= PH_CLASSIFIER_DEADLINE_NS)
-        ph_classify_finish(c, PH_CLASS_UNKNOWN, "it took too long");
+        ph_classify_expire(c);
 }
 
 uint64_t ph_classifier_next_timeout(const PhClassifier *c)

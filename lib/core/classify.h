@@ -102,6 +102,7 @@ struct PhClassifier {
     bool unreachable;          /* ICMP said so */
     bool babbles;              /* something that is no answer came from there */
     bool report;               /* to be sent: it is done, but for this */
+    bool expired;              /* the deadline has come */
     bool polled, samples_at_once;
     unsigned sample, rounds;
     uint64_t round_ns; /* when the last round began */
@@ -135,6 +136,8 @@ const PhClassifySocket *ph_classify_socket_of(const PhClassifier *c, unsigned ex
 void ph_classify_advance(PhClassifier *c);
 /* Ends it with what is known, but for the report. */
 void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why);
+/* Ends it at the deadline, with what is known by then. */
+void ph_classify_expire(PhClassifier *c);
 /* How long an answer may take, from what was measured. */
 uint64_t ph_classify_patience(const PhClassifier *c);
 /* That of a request that is to be answered; one with less copies. */

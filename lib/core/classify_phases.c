@@ -35,6 +35,7 @@
 #define PATIENCE_MAX_NS (1000 * PH_MS)
 
 static const char why_no_socket[] = "no socket could be opened";
+static const char why_late[] = "it took too long";
 static const char why_nonsense[] = "the reflector answers nonsense";
 
 uint64_t ph_classify_patience(const PhClassifier *c)
@@ -105,7 +106,19 @@ static bool has_changed_meanwhile(const PhClassifier *c)
                              &c->exchanges[PH_X_MAPPING].mapped);
 }
 
-static void judge(PhClassifier *c)
+/* What was found is a mix of two; where the host is seen now is not. */
+static void forget(PhClassifier *c)
+{
+    const PhExchange *recheck = &c->exchanges[PH_X_RECHECK];
+
+    c->result = (PhClassification){
+        .mapped = recheck->mapped,
+        .port_preserved = recheck->mapped.port == c->sockets[PH_AT_DATA].local.port,
+    };
+}
+
+/* `why`: what to say of a class that is unknown; NULL: what its axes say. */
+static void judge(PhClassifier *c, const char *why)
 {
     PhClassification *result = &c->result;
     PhClass nat_class;
@@ -118,10 +131,20 @@ static void judge(PhClassifier *c)
     if (nat_class == PH_CLASS_UNKNOWN)
         nat_class = ph_class_of(result->mapping, result->filtering);
     if (has_changed_meanwhile(c)) {
+        forget(c);
         ph_classify_finish(c, PH_CLASS_UNKNOWN, "the external address changed during the test");
         return;
     }
-    ph_classify_finish(c, nat_class, NULL);
+    ph_classify_finish(c, nat_class, why);
+}
+
+void ph_classify_expire(PhClassifier *c)
+{
+    c->expired = true;
+    if (c->phase > PH_PHASE_FIRST)
+        judge(c, why_late);
+    else
+        ph_classify_finish(c, PH_CLASS_UNKNOWN, why_late);
 }
 
 static bool begin_first(PhClassifier *c)
@@ -242,6 +265,11 @@ static bool step_repeat(PhClassifier *c)
         if (!is_round_over(c, PH_X_REPEAT))
             return false;
         ph_classify_let_go(c, PH_AT_REPEAT);
+        /* Nor will others get an answer. */
+        if (!ph_classify_answered(c, PH_X_REPEAT)) {
+            c->phase = PH_PHASE_SILENCE;
+            return true;
+        }
     }
     c->phase = PH_PHASE_SAMPLES;
     return true;
@@ -280,7 +308,7 @@ static bool step_silence(PhClassifier *c)
         !ph_classify_is_over(c, PH_X_ALIVE + PH_TEST_BOTH) ||
         !ph_classify_is_over(c, PH_X_ALIVE + PH_TEST_PORT))
         return false;
-    judge(c);
+    judge(c, NULL);
     return true;
 }
 

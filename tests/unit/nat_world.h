@@ -64,6 +64,7 @@ struct World {
     gboolean hub_dead;
     gboolean ipv6;     /* then nothing may be translated */
     guint sockets_max; /* that can be opened */
+    guint32 no_socket; /* one that cannot */
     /* The hub's answer may be changed, or swallowed (returns 0), before it is sent from `*from`. */
     gsize (*tamper)(World *world, const guint8 *request, gsize request_length, PhAddress *from,
                     guint8 *bytes, gsize length);
@@ -383,7 +384,7 @@ static inline gboolean world_socket(World *world, const PhSocketRequest *request
         }
     }
     g_assert_cmpint(request->kind, ==, PH_SOCKET_OPEN); /* what is closed was open */
-    if (world->n_opened >= world->sockets_max)
+    if (world->n_opened >= world->sockets_max || request->socket == world->no_socket)
         return FALSE;
     local.port = (guint16)(40000 + 7 * world->n_opened);
     world->sockets[world->n_opened].open = TRUE;
