@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One question, the lifetime test and the watcher on real sockets, on loopback. */
 #include <gio/gio.h>
+#include <netinet/in.h>
 #include <pinhole/ask.h>
 #include <pinhole/measure.h>
 #include <pinhole/watcher.h>
@@ -110,6 +111,30 @@ static void test_nobody_and_silence_are_two_errors(void)
     await(&unanswered);
     g_assert_error(refused.error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
     g_assert_error(unanswered.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+}
+
+/* Also by a socket of the caller's, which is then as it was; and soon. */
+static void test_a_refusal_ends_the_question(void)
+{
+    g_autofree char *nobody = g_strdup_printf("127.0.0.1:%u", free_port(NULL));
+    g_autoptr(GSocket) mine = NULL;
+    uint16_t my_port = free_port(&mine);
+
+    g_assert_cmpuint(my_port, !=, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        gint64 start = g_get_monotonic_time();
+        g_auto(Outcome) refused = {0};
+        int errors;
+
+        ph_ask_server_async(nobody, i ? mine : NULL, NULL, take_answer, &refused);
+        await(&refused);
+        g_assert_error(refused.error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+        g_assert_cmpint(g_get_monotonic_time() - start, <, 3 * G_USEC_PER_SEC);
+        while (g_main_context_iteration(NULL, FALSE))
+            continue;
+        g_assert_true(g_socket_get_option(mine, IPPROTO_IP, IP_RECVERR, &errors, NULL));
+        g_assert_cmpint(errors, ==, 0);
+    }
 }
 
 static void test_a_server_without_sense_is_refused(void)
@@ -323,6 +348,7 @@ int main(int argc, char **argv)
     ADD(N1_a_socket_of_the_callers_learns_its_address_and_stays);
     ADD(a_socket_of_no_use_is_an_error);
     ADD(nobody_and_silence_are_two_errors);
+    ADD(a_refusal_ends_the_question);
     ADD(a_server_without_sense_is_refused);
     ADD(where_nothing_forgets_a_mapping_outlives_the_test);
     ADD(the_lifetime_test_can_be_cancelled);
