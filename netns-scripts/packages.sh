@@ -6,13 +6,12 @@
 
 # shellcheck disable=SC2034 # for whoever sources this
 {
-# python3 is what hosts of some topologies run.
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libglib2.0-dev libjson-glib-dev libnl-3-dev
-    libnl-route-3-dev libnftables-dev libpcap0.8-dev libsodium-dev python3"
+    libnl-route-3-dev libnftables-dev libpcap0.8-dev libsodium-dev"
 # What tests need besides, and the judges that we did not write: stun, coturn, tshark.
 packages_test="clang clang-format clang-tidy libclang-rt-14-dev help2man shellcheck python3-pytest
     python3-pytest-xdist pyflakes3 tshark stun-client stun-server coturn iproute2 nftables util-linux man-db
-    iputils-ping ethtool procps"
+    iputils-ping ethtool procps python3"
 packages_bench="mininet"
 }
 

@@ -50,11 +50,11 @@ static void collect(PlJudge *judge)
         } else if (seen->outside && seen->partner == PL_NO_PARTNER && !seen->unsure &&
                    packet->protocol == PL_PACKET_UDP) {
             gboolean new;
-            uint64_t *early = pl_ends_need(judge->early, sizeof(*early), &packet->source,
-                                           &packet->destination, NULL, &new);
+            guint *early = pl_ends_need(judge->early, sizeof(*early), &packet->source,
+                                        &packet->destination, NULL, &new);
 
             if (new)
-                *early = seen->time_ns;
+                *early = i;
         }
     }
 }

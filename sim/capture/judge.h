@@ -23,7 +23,7 @@ typedef struct PlJudge {
     GArray *seen;  /* PlSeen */
     PlEnds *ours;  /* the outside's own addresses (without port) */
     PlEnds *users; /* PhAddress, by inside port: the host that uses it; NONE: several do */
-    PlEnds *early; /* uint64_t: when the first packet (remote, external) came and did not cross */
+    PlEnds *early; /* guint: the first packet (remote, external) that came and did not cross */
     /* Until the parts have judged, all words are possible; none: they contradict each other. */
     unsigned mapping, filtering;
     gboolean poisoned; /* an early packet has taken a mapping's place */
@@ -54,13 +54,19 @@ static inline gboolean pl_judge_contended(const PlJudge *judge, const PhAddress 
     return user && user->family == PH_FAMILY_NONE;
 }
 
-/* Whether a packet from `remote` had come to `external`, and stayed there, before a time. */
-static inline gboolean pl_judge_early(const PlJudge *judge, const PhAddress *remote,
-                                      const PhAddress *external, uint64_t time_ns)
+/* Packets are counted: in virtual time one can come after another and at the same time. */
+static inline guint pl_judge_order(const PlJudge *judge, const PlSeen *seen)
 {
-    const uint64_t *early = pl_ends_find(judge->early, remote, external, NULL);
+    return (guint)(seen - pl_seen(judge->seen, 0));
+}
 
-    return early && *early < time_ns;
+/* Whether a packet from `remote` had come to `external`, and stayed there, before another one. */
+static inline gboolean pl_judge_early(const PlJudge *judge, const PhAddress *remote,
+                                      const PhAddress *external, guint order)
+{
+    const guint *early = pl_ends_find(judge->early, remote, external, NULL);
+
+    return early && *early < order;
 }
 
 /* Whether an address is one of the outside's own. */

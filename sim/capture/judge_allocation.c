@@ -27,6 +27,7 @@ typedef struct Allocation {
     PlEnds *externals;      /* gboolean by external endpoint; and by (inside, external) */
     PlEnds *endpoints;      /* gboolean by inside endpoint */
     GArray *order;          /* uint16_t: external ports in the order in which they were created */
+    gboolean odd;           /* some of these is even where the inside port is odd, or so */
     guint n_kept, n_inside; /* inside endpoints that kept their port, and all */
     guint n_spoiled; /* that did not, and an early packet from their destination had come to it */
 } Allocation;
@@ -82,7 +83,8 @@ static void count_kept(Allocation *allocation, const PhAddress *inside, const Pl
     allocation->n_inside++;
     if (inside->port == outer->packet.source.port)
         allocation->n_kept++;
-    else if (pl_judge_early(allocation->judge, &outer->packet.destination, &kept, outer->time_ns))
+    else if (pl_judge_early(allocation->judge, &outer->packet.destination, &kept,
+                            pl_judge_order(allocation->judge, outer)))
         allocation->n_spoiled++;
 }
 
@@ -96,8 +98,12 @@ static void collect(Allocation *allocation)
         /* The order is the NAT's, whichever host the query is about. */
         if (outer->outside && outer->partner != PL_NO_PARTNER && outer->outbound &&
             outer->packet.protocol == PL_PACKET_UDP &&
-            is_new(allocation->externals, &outer->packet.source, NULL))
+            is_new(allocation->externals, &outer->packet.source, NULL)) {
+            const PlSeen *from = pl_seen(judge->seen, outer->partner);
+
             g_array_append_val(allocation->order, outer->packet.source.port);
+            allocation->odd |= (from->packet.source.port ^ outer->packet.source.port) & 1;
+        }
         if (!pl_judge_outbound(judge, outer, &inner) || outer->unsure)
             continue;
         observe(allocation, &inner->packet.source, &outer->packet.source);
@@ -106,7 +112,7 @@ static void collect(Allocation *allocation)
 }
 
 /* Three quarters of the steps are the same small one: other protocols may have taken ports between.
- */
+ * Where parity is kept, the next port may be the one behind it (RFC 4787 §4.2.2). */
 static gboolean is_sequential(const Allocation *allocation)
 {
     guint count[PL_ALLOCATION_STEP_MAX + 1] = {0}, most = 0;
@@ -120,6 +126,8 @@ static gboolean is_sequential(const Allocation *allocation)
             most = MAX(most, count[step]);
         }
     }
+    if (!allocation->odd)
+        most = MAX(most, count[1] + count[2]);
     return most * 4 >= (allocation->order->len - 1) * 3;
 }
 

@@ -51,7 +51,7 @@ typedef struct Mapping {
     PlEnds *by_inside;    /* Endpoint */
     PlEnds *by_remote;    /* Uses, by (inside, address) */
     PlEnds *counted;      /* Counted */
-    PlEnds *first;        /* uint64_t: when the first packet (inside, remote) went out */
+    PlEnds *first;        /* guint: the first packet (inside, remote) that went out */
 } Mapping;
 
 /* Whether a packet from `remote` came to `external`, and stayed there, before the endpoint's first
@@ -59,7 +59,7 @@ typedef struct Mapping {
 static gboolean was_early(const Mapping *mapping, const Endpoint *endpoint, const PhAddress *remote,
                           const PhAddress *external)
 {
-    const uint64_t *first = pl_ends_find(mapping->first, &endpoint->inside, remote, NULL);
+    const guint *first = pl_ends_find(mapping->first, &endpoint->inside, remote, NULL);
 
     return first && pl_judge_early(mapping->judge, remote, external, *first);
 }
@@ -126,11 +126,11 @@ static void observe(Mapping *mapping, const PlSeen *inner, const PlSeen *outer)
     Counted *counted = pl_ends_need(mapping->counted, sizeof(Counted), inside, &use.destination,
                                     &use.external, NULL);
     gboolean new;
-    uint64_t *first =
-        pl_ends_need(mapping->first, sizeof(uint64_t), inside, &use.destination, NULL, &new);
+    guint *first =
+        pl_ends_need(mapping->first, sizeof(guint), inside, &use.destination, NULL, &new);
 
     if (new)
-        *first = inner->time_ns;
+        *first = pl_judge_order(mapping->judge, inner);
     if (ph_address_equal(inside, &use.external))
         endpoint->plain = TRUE;
     else

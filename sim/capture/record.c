@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The recorder's child. One packet socket an interface; a thread each to open it and to close it,
- * since the kernel makes both wait for grace periods: eight interfaces take 96 ms to open and
- * 195 ms to close one after the other, 17 and 24 to 34 in parallel (two cores, Linux 6.18).
- *
- * Packets of several interfaces are put in order of time by holding them back for a while: a packet
- * is in its ring microseconds after it got its timestamp, unless the processor was taken away in
- * between.
+ * The recorder's child. Packets of several interfaces are put in order of time by holding them back
+ * for a while, unless their source does that (input.h): a packet is in its ring microseconds after
+ * it got its timestamp, unless the processor was taken away in between.
  */
+#include "capture/record.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <pcap/pcap.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -23,18 +18,9 @@
 #include <unistd.h>
 
 #include "capture/pcapng.h"
-#include "capture/record.h"
 
-#define SNAPLEN       65535
 #define HOLD_BACK_NS  (200 * G_GUINT64_CONSTANT(1000000))
 #define HOLD_BACK_MAX 65536 /* packets, then they are written more often */
-/*
- * Room for about 1200 frames of an Ethernet interface whose offloads are off; where they are on, a
- * frame can have 64 KiB, and it is 31. Smaller rings open no faster, one of 4 MiB takes up to twice
- * as long.
- */
-#define RING_BYTES   (2 << 20)
-#define DISPATCH_MAX 4096 /* more than a ring holds */
 
 typedef struct Held {
     uint64_t time_ns, sequence;
@@ -43,20 +29,8 @@ typedef struct Held {
     uint32_t length, original_length;
 } Held;
 
-typedef struct Recording Recording;
-
-typedef struct Source {
-    Recording *recording;
-    const PlRecorderPoint *point;
-    unsigned index;
-    pcap_t *pcap;
-    int status;   /* of pcap_activate */
-    char *failed; /* why it could not be opened */
-} Source;
-
-struct Recording {
-    Source *sources;
-    size_t n_sources;
+typedef struct Recording {
+    PlInput *input;
     PlPcapngWriter *writer;
     GArray *held; /* Held, in the order of arrival */
     uint64_t sequence;
@@ -67,7 +41,7 @@ struct Recording {
     int end;         /* readable when SIGTERM has come; -1: not live */
     gboolean unread; /* its reader went away, which ends it */
     gboolean ended;  /* SIGTERM did */
-};
+} Recording;
 
 static uint64_t now_ns(void)
 {
@@ -90,82 +64,13 @@ static void say(Recording *recording, char kind, const char *format, ...)
     (void)!send(recording->socket, message, strlen(message), MSG_NOSIGNAL);
 }
 
-static int activate(pcap_t *pcap)
+/* What is wrong, to the parent. */
+static void complain(Recording *recording, const GError *error)
 {
-    pcap_set_snaplen(pcap, SNAPLEN);
-    pcap_set_immediate_mode(pcap, 1);
-    pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
-    pcap_set_buffer_size(pcap, RING_BYTES);
-    return pcap_activate(pcap);
-}
-
-static gpointer open_source(gpointer data)
-{
-    Source *source = data;
-    char text[PCAP_ERRBUF_SIZE] = "";
-
-    if (setns(source->point->netns_fd, CLONE_NEWNET) < 0) {
-        source->failed = g_strdup_printf("setns: %s", g_strerror(errno));
-        return NULL;
-    }
-    source->pcap = pcap_create(source->point->interface, text);
-    if (!source->pcap) {
-        source->failed = g_strdup(text);
-        return NULL;
-    }
-    source->status = activate(source->pcap);
-    if (source->status < 0) {
-        const char *more = pcap_geterr(source->pcap);
-
-        source->failed = g_strdup(more && *more ? more : pcap_statustostr(source->status));
-    } else if (pcap_datalink(source->pcap) != DLT_EN10MB) {
-        source->failed = g_strdup("it is not an Ethernet interface");
-    } else if (pcap_get_tstamp_precision(source->pcap) != PCAP_TSTAMP_PRECISION_NANO) {
-        source->failed = g_strdup("it gives no nanosecond timestamps");
-    } else if (pcap_setnonblock(source->pcap, 1, text) < 0) {
-        source->failed = g_strdup(text);
-    }
-    return NULL;
-}
-
-static gpointer close_source(gpointer data)
-{
-    Source *source = data;
-
-    g_clear_pointer(&source->pcap, pcap_close);
-    return NULL;
-}
-
-/* Runs it for every source at once; for one after the other where threads cannot be had. */
-static void for_each_source(Recording *recording, GThreadFunc function)
-{
-    g_autofree GThread **threads = g_new0(GThread *, recording->n_sources);
-
-    for (size_t i = 0; i < recording->n_sources; i++)
-        threads[i] = g_thread_try_new("source", function, &recording->sources[i], NULL);
-    for (size_t i = 0; i < recording->n_sources; i++) {
-        if (threads[i])
-            g_thread_join(threads[i]);
-        else
-            function(&recording->sources[i]);
-    }
-}
-
-static gboolean open_sources(Recording *recording)
-{
-    for_each_source(recording, open_source);
-    for (size_t i = 0; i < recording->n_sources; i++) {
-        const Source *source = &recording->sources[i];
-
-        if (source->failed) {
-            say(recording,
-                source->status == PCAP_ERROR_PERM_DENIED ? PL_RECORD_UNSUPPORTED : PL_RECORD_FAILED,
-                "cannot capture on %s (%s): %s", source->point->name, source->point->interface,
-                source->failed);
-            return FALSE;
-        }
-    }
-    return TRUE;
+    say(recording,
+        g_error_matches(error, PL_ERROR, PL_ERROR_UNSUPPORTED) ? PL_RECORD_UNSUPPORTED
+                                                               : PL_RECORD_FAILED,
+        "%s", error->message);
 }
 
 static gint compare_held(gconstpointer left, gconstpointer right)
@@ -201,19 +106,16 @@ static void write_until(Recording *recording, uint64_t until_ns)
         g_array_remove_range(recording->held, 0, n);
 }
 
-static void on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+static void hold(gpointer data, const PlFound *found)
 {
-    Source *source = (Source *)user;
-    Recording *recording = source->recording;
+    Recording *recording = data;
     Held held = {
-        /* With nanosecond precision tv_usec holds nanoseconds. */
-        .time_ns = (uint64_t)header->ts.tv_sec * G_GUINT64_CONSTANT(1000000000) +
-                   (uint64_t)header->ts.tv_usec,
+        .time_ns = found->time_ns,
         .sequence = recording->sequence++,
-        .data = g_memdup2(data, header->caplen),
-        .interface = source->index,
-        .length = header->caplen,
-        .original_length = MAX(header->len, header->caplen),
+        .data = g_memdup2(found->data, found->length),
+        .interface = found->interface,
+        .length = found->length,
+        .original_length = found->original_length,
     };
 
     recording->newest_ns = MAX(recording->newest_ns, held.time_ns);
@@ -223,27 +125,20 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *header, const u_ch
 /* Reads what is there; FALSE when capturing cannot go on. */
 static gboolean drain(Recording *recording, int *ret_n)
 {
-    int total = 0;
+    g_autoptr(GError) error = NULL;
 
-    for (size_t i = 0; i < recording->n_sources; i++) {
-        Source *source = &recording->sources[i];
-        int n = pcap_dispatch(source->pcap, DISPATCH_MAX, on_packet, (u_char *)source);
-
-        if (n < 0) {
-            say(recording, PL_RECORD_FAILED, "capturing on %s ended: %s", source->point->name,
-                pcap_geterr(source->pcap));
-            return FALSE;
-        }
-        total += n;
-    }
-    *ret_n = total;
-    return TRUE;
+    *ret_n = recording->input->kind->drain(recording->input, &error);
+    if (*ret_n < 0)
+        complain(recording, error);
+    return *ret_n >= 0;
 }
 
 /* How long packets wait for earlier ones; those of one interface come in order. */
 static uint64_t hold_back_ns(const Recording *recording)
 {
-    return recording->live && recording->n_sources == 1 ? 0 : HOLD_BACK_NS;
+    const PlInput *input = recording->input;
+
+    return recording->live && (input->n_points == 1 || input->kind->ordered) ? 0 : HOLD_BACK_NS;
 }
 
 /* FALSE when something could not be written, now or before: closing the writer says what. */
@@ -285,35 +180,44 @@ static gboolean is_to_stop(const Recording *recording)
     return (n == 1 && message == PL_RECORD_STOP) || (n <= 0 && recording->live);
 }
 
+static GArray *polls_new(const Recording *recording)
+{
+    GArray *polls = g_array_new(FALSE, FALSE, sizeof(struct pollfd));
+    const struct pollfd own[] = {
+        {.fd = recording->socket, .events = POLLIN},
+        /* A pipe that nobody reads from any more; a file never says anything. */
+        {.fd = recording->live ? fileno(recording->file) : -1},
+        {.fd = recording->end, .events = POLLIN},
+    };
+
+    g_array_append_vals(polls, own, G_N_ELEMENTS(own));
+    recording->input->kind->poll(recording->input, polls);
+    return polls;
+}
+
 /* Until the parent says so; FALSE when something broke, or the parent did. */
 static gboolean capture(Recording *recording)
 {
-    size_t n_polls = recording->n_sources + 3;
-    g_autofree struct pollfd *polls = g_new0(struct pollfd, n_polls);
+    g_autoptr(GArray) polls = polls_new(recording);
+    const struct pollfd *own = &g_array_index(polls, struct pollfd, 0);
 
-    polls[0] = (struct pollfd){.fd = recording->socket, .events = POLLIN};
-    /* A pipe that nobody reads from any more; a file never says anything. */
-    polls[1] = (struct pollfd){.fd = recording->live ? fileno(recording->file) : -1};
-    polls[2] = (struct pollfd){.fd = recording->end, .events = POLLIN};
-    for (size_t i = 0; i < recording->n_sources; i++)
-        polls[i + 3] = (struct pollfd){.fd = pcap_get_selectable_fd(recording->sources[i].pcap),
-                                       .events = POLLIN};
     while (TRUE) {
         gboolean waiting = recording->live && recording->held->len > 0;
         int n;
 
-        if (poll(polls, n_polls, waiting ? (int)(HOLD_BACK_NS / 1000000) : -1) < 0 &&
+        if (poll((struct pollfd *)(void *)polls->data, polls->len,
+                 waiting ? (int)(HOLD_BACK_NS / 1000000) : -1) < 0 &&
             errno != EINTR) {
             say(recording, PL_RECORD_FAILED, "poll: %s", g_strerror(errno));
             return FALSE;
         }
-        if (polls[0].revents)
+        if (own[0].revents)
             return is_to_stop(recording);
-        if (polls[1].revents) {
+        if (own[1].revents) {
             recording->unread = TRUE;
             return FALSE;
         }
-        if (polls[2].revents) {
+        if (own[2].revents) {
             recording->ended = TRUE;
             return TRUE;
         }
@@ -322,7 +226,7 @@ static gboolean capture(Recording *recording)
     }
 }
 
-/* What was there when the parent said stop is in the rings now; what comes later does not count. */
+/* What was there when the parent said stop is in the input now; what comes later does not count. */
 static gboolean drain_rest(Recording *recording)
 {
     uint64_t stop_ns = now_ns();
@@ -339,22 +243,21 @@ static gboolean drain_rest(Recording *recording)
 /* FALSE, and said so, when a packet was lost. */
 static gboolean write_statistics(Recording *recording)
 {
+    PlInput *input = recording->input;
     g_autoptr(GString) lost = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
 
-    for (size_t i = 0; i < recording->n_sources; i++) {
-        const Source *source = &recording->sources[i];
-        struct pcap_stat statistics = {0};
+    for (unsigned i = 0; i < input->n_points; i++) {
+        uint64_t n_received, n_lost;
 
-        if (pcap_stats(source->pcap, &statistics) < 0) {
-            say(recording, PL_RECORD_FAILED, "%s: %s", source->point->name,
-                pcap_geterr(source->pcap));
+        if (!input->kind->statistics(input, i, &n_received, &n_lost, &error)) {
+            complain(recording, error);
             return FALSE;
         }
-        pl_pcapng_writer_statistics(recording->writer, source->index, now_ns(), statistics.ps_recv,
-                                    statistics.ps_drop);
-        if (statistics.ps_drop)
-            g_string_append_printf(lost, "%s%u packets on %s", lost->len ? ", " : "",
-                                   statistics.ps_drop, source->point->name);
+        pl_pcapng_writer_statistics(recording->writer, i, now_ns(), n_received, n_lost);
+        if (n_lost)
+            g_string_append_printf(lost, "%s%" G_GUINT64_FORMAT " packets on %s",
+                                   lost->len ? ", " : "", n_lost, input->points[i].name);
     }
     if (lost->len)
         say(recording, PL_RECORD_FAILED, "the capture lost %s", lost->str);
@@ -379,8 +282,8 @@ static void record_to(Recording *recording, const char *comment)
 
     cut(fileno(recording->file));
     recording->writer = pl_pcapng_writer_new(recording->file, "pinlab " PL_VERSION, comment);
-    for (size_t i = 0; i < recording->n_sources; i++) {
-        const PlRecorderPoint *point = recording->sources[i].point;
+    for (size_t i = 0; i < recording->input->n_points; i++) {
+        const PlRecorderPoint *point = &recording->input->points[i];
 
         pl_pcapng_writer_interface(recording->writer, point->name, point->description);
     }
@@ -406,12 +309,11 @@ static int catch_end(void)
     return signalfd(-1, &end, SFD_CLOEXEC);
 }
 
-void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
-               gboolean live, int socket)
+void pl_record(PlInput *input, int fd, const char *comment, gboolean live, int socket)
 {
+    g_autoptr(GError) error = NULL;
     Recording recording = {
-        .sources = g_new0(Source, n_points),
-        .n_sources = n_points,
+        .input = input,
         .held = g_array_new(FALSE, FALSE, sizeof(Held)),
         .socket = socket,
         .live = live,
@@ -420,17 +322,15 @@ void pl_record(const PlRecorderPoint *points, size_t n_points, int fd, const cha
     };
 
     g_array_set_clear_func(recording.held, held_clear);
-    for (size_t i = 0; i < n_points; i++)
-        recording.sources[i] =
-            (Source){.recording = &recording, .point = &points[i], .index = (unsigned)i};
+    input->take = hold;
+    input->data = &recording;
     if (!recording.file)
         say(&recording, PL_RECORD_FAILED, "cannot write the capture: %s", g_strerror(errno));
-    else if (open_sources(&recording))
+    else if (input->kind->open(input, &error))
         record_to(&recording, comment);
-    for_each_source(&recording, close_source);
-    for (size_t i = 0; i < n_points; i++)
-        g_free(recording.sources[i].failed);
-    g_free(recording.sources);
+    else
+        complain(&recording, error);
+    input->kind->free(input);
     g_array_free(recording.held, TRUE);
     if (recording.file)
         fclose(recording.file);

@@ -28,9 +28,12 @@ struct PlRecorder {
 };
 
 /* Only async-signal-safe preparations and then the child's work; never returns. */
-G_NORETURN static void child_main(const PlRecorderPoint *points, size_t n_points, int fd,
-                                  const char *comment, gboolean live, int socket, pid_t parent)
+G_NORETURN static void child_main(const PlRecorderPoint *points, size_t n_points, PlFeed *feed,
+                                  int fd, const char *comment, gboolean live, int socket,
+                                  pid_t parent)
 {
+    PlInput *input;
+
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(EXIT_FAILURE);
@@ -41,7 +44,10 @@ G_NORETURN static void child_main(const PlRecorderPoint *points, size_t n_points
     signal(SIGXFSZ, SIG_IGN); /* too large a file is an error of write (EFBIG) */
     signal(SIGTERM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
-    pl_record(points, n_points, fd, comment, live, socket);
+    input = feed ? pl_input_feed_new(feed) : pl_input_pcap_new();
+    input->points = points;
+    input->n_points = n_points;
+    pl_record(input, fd, comment, live, socket);
     _exit(EXIT_SUCCESS);
 }
 
@@ -87,7 +93,7 @@ PlRecorder *pl_recorder_start(const PlRecorderPoint *points, size_t n_points, in
     }
     if (pid == 0) {
         close(sockets[0]);
-        child_main(points, n_points, fd, comment, FALSE, sockets[1], parent);
+        child_main(points, n_points, NULL, fd, comment, FALSE, sockets[1], parent);
     }
     close(sockets[1]);
     recorder = g_new0(PlRecorder, 1);
@@ -127,8 +133,8 @@ void pl_recorder_kill(PlRecorder *recorder)
     g_free(recorder);
 }
 
-int pl_recorder_serve(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
-                      int connection, GError **error)
+int pl_recorder_serve(const PlRecorderPoint *points, size_t n_points, PlFeed *feed, int fd,
+                      const char *comment, int connection, GError **error)
 {
     pid_t parent = getpid(), pid;
     sigset_t end, before;
@@ -139,7 +145,7 @@ int pl_recorder_serve(const PlRecorderPoint *points, size_t n_points, int fd, co
     sigprocmask(SIG_BLOCK, &end, &before);
     pid = fork();
     if (pid == 0)
-        child_main(points, n_points, fd, comment, TRUE, connection, parent);
+        child_main(points, n_points, feed, fd, comment, TRUE, connection, parent);
     if (pid < 0)
         g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "fork: %s", g_strerror(errno));
     sigprocmask(SIG_SETMASK, &before, NULL);

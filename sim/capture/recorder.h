@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Records live interfaces, through libpcap, into one pcapng file. A process of its own does the
- * work, so that nothing is lost while the lab is busy; it ends with its parent.
+ * Records live interfaces, through libpcap, or a feed (feed.h) into one pcapng file. A process of
+ * its own does the work, so that nothing is lost while the lab is busy; it ends with its parent.
  */
 #pragma once
 
-#include "topology/topology.h"
+#include "capture/feed.h"
 
 typedef struct PlRecorderPoint {
+    const char *name; /* its name in the file */
+    const char *description;
+    /* Of a live interface: */
     int netns_fd;          /* borrowed */
     const char *interface; /* the system's name of it there */
-    const char *name;      /* its name in the file */
-    const char *description;
 } PlRecorderPoint;
 
 typedef struct PlRecorder PlRecorder;
@@ -29,11 +30,12 @@ gboolean pl_recorder_stop(PlRecorder *recorder, GError **error);
 void pl_recorder_kill(PlRecorder *recorder);
 
 /*
- * Records for somebody else, who has the other end of `connection` (SOCK_SEQPACKET) and hears and
- * says there what record.h lists: the parent's words in recorder.c. The same process does it; its
- * number is returned, for the caller to wait for; -1 with an error. It ends when the connection
- * does, when nobody reads what it writes any more, at SIGTERM (the lab goes down), each time with
- * all that was captured; and with its parent. Nothing is held in buffers.
+ * Records live interfaces, or with `feed` (borrowed for the call) what comes from there, for
+ * somebody else, who has the other end of `connection` (SOCK_SEQPACKET) and hears and says there
+ * what record.h lists: the parent's words in recorder.c. The same process does it; its number is
+ * returned, for the caller to wait for; -1 with an error. It ends when the connection does, when
+ * nobody reads what it writes any more, at SIGTERM (the lab goes down), each time with all that was
+ * captured; and with its parent. Nothing is held in buffers.
  */
-int pl_recorder_serve(const PlRecorderPoint *points, size_t n_points, int fd, const char *comment,
-                      int connection, GError **error);
+int pl_recorder_serve(const PlRecorderPoint *points, size_t n_points, PlFeed *feed, int fd,
+                      const char *comment, int connection, GError **error);

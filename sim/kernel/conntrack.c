@@ -25,7 +25,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "kernel/rtnl.h"
+#include "wiring/rtnl.h"
 
 typedef struct Tuple {
     PhAddress source, destination;
@@ -60,25 +60,49 @@ static gboolean read_u32(struct nlattr *attribute, uint32_t *ret_value)
     return TRUE;
 }
 
-/* IPv4 only, as the engine's rules are. Without ports (ICMP) they are 0. */
+static gboolean read_address(struct nlattr *ip, int type, int type_ipv6, PhAddress *ret_address)
+{
+    struct nlattr *attribute = inner(ip, type), *ipv6 = inner(ip, type_ipv6);
+    uint32_t number;
+
+    if (read_u32(attribute, &number)) {
+        *ret_address = ph_address_ipv4(number, 0);
+        return TRUE;
+    }
+    if (!ipv6 || nla_len(ipv6) < 16)
+        return FALSE;
+    *ret_address = (PhAddress){.family = PH_FAMILY_IPV6};
+    memcpy(ret_address->bytes, nla_data(ipv6), 16);
+    return TRUE;
+}
+
+static gboolean is_icmp(uint8_t protocol)
+{
+    return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+/* Without ports (ICMP) they are 0. */
 static gboolean read_tuple(struct nlattr *nest, Tuple *ret_tuple)
 {
     struct nlattr *ip = inner(nest, CTA_TUPLE_IP), *proto = inner(nest, CTA_TUPLE_PROTO);
     struct nlattr *number = inner(proto, CTA_PROTO_NUM);
-    uint32_t source, destination;
     uint16_t source_port = 0, destination_port = 0;
+    Tuple tuple;
 
-    if (!number || nla_len(number) < 1 || !read_u32(inner(ip, CTA_IP_V4_SRC), &source) ||
-        !read_u32(inner(ip, CTA_IP_V4_DST), &destination))
+    if (!number || nla_len(number) < 1 ||
+        !read_address(ip, CTA_IP_V4_SRC, CTA_IP_V6_SRC, &tuple.source) ||
+        !read_address(ip, CTA_IP_V4_DST, CTA_IP_V6_DST, &tuple.destination))
         return FALSE;
     read_u16(proto, CTA_PROTO_SRC_PORT, &source_port);
     read_u16(proto, CTA_PROTO_DST_PORT, &destination_port);
     /* An echo's identifier is translated like a port, the inside's and external one's. */
-    if (read_u16(proto, CTA_PROTO_ICMP_ID, &source_port))
+    if (read_u16(proto, CTA_PROTO_ICMP_ID, &source_port) ||
+        read_u16(proto, CTA_PROTO_ICMPV6_ID, &source_port))
         destination_port = source_port;
-    ret_tuple->protocol = *(uint8_t *)nla_data(number);
-    ret_tuple->source = ph_address_ipv4(source, source_port);
-    ret_tuple->destination = ph_address_ipv4(destination, destination_port);
+    tuple.protocol = *(uint8_t *)nla_data(number);
+    tuple.source.port = source_port;
+    tuple.destination.port = destination_port;
+    *ret_tuple = tuple;
     return TRUE;
 }
 
@@ -132,7 +156,7 @@ gboolean pl_conntrack_parse(const struct nlmsghdr *header, const GArray *home,
         ret_connection->external = reply.destination;
         ret_connection->remote = original.destination;
     }
-    if (original.protocol == IPPROTO_ICMP)
+    if (is_icmp(original.protocol))
         ret_connection->remote.port = 0;
     return TRUE;
 }
@@ -162,7 +186,8 @@ static GArray *home_of(const PlTopology *topology, const PlNode *nat, const GArr
     for (unsigned i = 0; i < routes->len; i++)
         g_array_append_val(home, g_array_index(routes, PlRoute, i).destination);
     for (unsigned i = 0; i < external->len; i++) {
-        const PlPrefix own = {g_array_index(external, PhAddress, i), 32};
+        const PhAddress *address = &g_array_index(external, PhAddress, i);
+        const PlPrefix own = {*address, address->family == PH_FAMILY_IPV6 ? 128 : 32};
 
         g_array_append_val(home, own);
     }

@@ -4,8 +4,8 @@
 
 #include <linux/netlink.h>
 
-#include "kernel/netlink.h"
 #include "scenario/engine.h"
+#include "wiring/spaces.h"
 
 /* The connections of a NAT's namespace (PlConnection), in a fixed order; `external` is what it has
    now. */

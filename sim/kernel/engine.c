@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The engine: a plan is executed, and what then stands is probed, recorded and used. */
 #include "capture/points.h"
-#include "kernel/carrier.h"
 #include "kernel/conntrack.h"
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "kernel/rules.h"
-#include "machine/claims.h"
 #include "machine/clock.h"
-#include "machine/pinhole.h"
+#include "wiring/carrier.h"
 
 uint64_t pl_lab_now(PlLab *lab)
 {
@@ -22,11 +20,9 @@ static void down(PlLab *lab)
         return;
     pl_recorder_kill(lab->recorder);
     for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
-        if (lab->nodes[i].machine)
-            pl_machine_free(lab->nodes[i].machine);
+        pl_resident_free(lab->nodes[i].resident);
         if (lab->nodes[i].external)
             g_array_unref(lab->nodes[i].external);
-        g_strfreev(lab->nodes[i].command);
     }
     g_free(lab->nodes);
     pl_spaces_free(lab->spaces);
@@ -46,6 +42,17 @@ static gboolean load_rules(PlLab *lab, unsigned space, const char *text, GError 
     return nft && pl_nft_load(nft, lab->nodes[space - 1].node, text, error);
 }
 
+static gboolean await_addresses(PlCarrier *carrier, const PlPlace *place, GError **error)
+{
+    const GArray *addresses = place->attachment->addresses;
+
+    for (unsigned i = 0; i < addresses->len; i++)
+        if (!pl_carrier_await_address(carrier, place->space,
+                                      &g_array_index(addresses, PhAddress, i), error))
+            return FALSE;
+    return TRUE;
+}
+
 /* Both ends of every cable; a cable without a switch is seen from either side. */
 static gboolean await_links(PlLab *lab, GError **error)
 {
@@ -56,7 +63,8 @@ static gboolean await_links(PlLab *lab, GError **error)
 
         if (!pl_carrier_await(carrier, place->space, place->interface, error) ||
             (place->far_space == PL_SPACE_SWITCH &&
-             !pl_carrier_await(carrier, place->far_space, place->far_interface, error)))
+             !pl_carrier_await(carrier, place->far_space, place->far_interface, error)) ||
+            !await_addresses(carrier, place, error))
             return FALSE;
     }
     return TRUE;
@@ -83,6 +91,11 @@ static gboolean build(PlLab *lab, GError **error)
     return TRUE;
 }
 
+static int netns(PlLab *lab, const PlNode *node)
+{
+    return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
+}
+
 static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
 {
     g_autoptr(PlLab) lab = g_new0(PlLab, 1);
@@ -94,7 +107,6 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
         lab->nodes[i].node = node;
-        lab->nodes[i].program = node->program;
         if (node->kind == PL_NODE_NAT)
             lab->nodes[i].external = g_array_copy(pl_nat_outside(node)->addresses);
     }
@@ -104,6 +116,9 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
     lab->spaces = pl_spaces_new(topology, PL_SPACES_OF(topology) + PL_LAB_PRESENCES, error);
     if (!lab->spaces || !build(lab, error))
         return NULL;
+    for (unsigned i = 0; i < topology->nodes->len; i++)
+        lab->nodes[i].resident =
+            pl_resident_new(topology, lab->nodes[i].node, netns(lab, lab->nodes[i].node));
     lab->ready_ns = pl_lab_now(lab);
     return g_steal_pointer(&lab);
 }
@@ -179,7 +194,7 @@ static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection,
     g_autofree PlRecorderPoint *points = recorder_points(lab, attachments);
     g_autofree char *comment = recording_comment(lab);
 
-    return pl_recorder_serve(points, attachments->len, fd, comment, connection, error);
+    return pl_recorder_serve(points, attachments->len, NULL, fd, comment, connection, error);
 }
 
 static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)
@@ -198,103 +213,33 @@ static gboolean record_stop(PlLab *lab, GError **error)
     return pl_recorder_stop(g_steal_pointer(&lab->recorder), error);
 }
 
-static int netns(PlLab *lab, const PlNode *node)
+PlMachine *pl_lab_machine(PlLab *lab, const PlNode *node, GError **error)
 {
-    return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
-}
-
-/* Every host knows every other by name. */
-static char *hosts_text(const PlLab *lab)
-{
-    GString *text = g_string_new("127.0.0.1 localhost\n");
-
-    for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
-        const PlNode *node = lab->nodes[i].node;
-
-        for (unsigned k = 0; node->kind == PL_NODE_HOST && k < node->attachments->len; k++) {
-            const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
-
-            for (unsigned a = 0; a < attachment->addresses->len; a++) {
-                char address[PH_ADDRESS_TEXT_MAX];
-
-                g_string_append_printf(
-                    text, "%s %s\n",
-                    ph_address_format(&g_array_index(attachment->addresses, PhAddress, a), address),
-                    node->name);
-            }
-        }
-    }
-    return g_string_free(text, FALSE);
-}
-
-PlMachine *pl_lab_machine(PlLab *lab, const PlNode *host, GError **error)
-{
-    PlLabNode *kept = &lab->nodes[host->index];
-
-    if (!kept->machine) {
-        g_autofree char *hosts = hosts_text(lab);
-        g_autofree char *path = g_canonicalize_filename(lab->topology->path, NULL);
-        g_autofree char *directory = g_path_get_dirname(path);
-        g_auto(GStrv) shown = pl_pinhole_files();
-
-        kept->machine = pl_machine_new(host->name, pl_spaces_fd(lab->spaces, PL_SPACE_OF(host)),
-                                       hosts, directory, shown, error);
-    }
-    return kept->machine;
-}
-
-/* A bare word becomes a command. */
-static gboolean find_command(PlLabNode *kept, GError **error)
-{
-    if (kept->program.word == PL_WORD_NONE || kept->command)
-        return TRUE;
-    kept->command = pl_pinhole_command(&kept->program, error);
-    if (!kept->command) {
-        g_prefix_error(error, "host %s: ", kept->node->name);
-        return FALSE;
-    }
-    kept->program.argv = kept->command;
-    return TRUE;
+    return pl_resident_machine(lab->nodes[node->index].resident, error);
 }
 
 static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 {
-    PlLabNode *kept = &lab->nodes[host->index];
-    PlMachine *machine = find_command(kept, error) ? pl_lab_machine(lab, host, error) : NULL;
+    gboolean started = pl_resident_start(lab->nodes[host->index].resident, error);
 
-    if (!machine || !pl_machine_start(machine, &kept->program, error))
-        return FALSE;
-    lab->ready_ns = pl_lab_now(lab);
-    return TRUE;
+    if (started)
+        lab->ready_ns = pl_lab_now(lab);
+    return started;
 }
 
 static gboolean await(PlLab *lab, const PlNode *host, const char *text, GError **error)
 {
-    PlMachine *machine = pl_lab_machine(lab, host, error);
-
-    return machine && pl_machine_await(machine, &lab->nodes[host->index].program, text, error);
+    return pl_resident_await(lab->nodes[host->index].resident, text, error);
 }
 
 static gboolean result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error)
 {
-    PlMachine *machine = pl_lab_machine(lab, host, error);
-
-    return machine &&
-           pl_machine_result(machine, &lab->nodes[host->index].program, ret_result, error);
+    return pl_resident_result(lab->nodes[host->index].resident, ret_result, error);
 }
 
 static gboolean claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error)
 {
-    PlProgramResult ended = {0};
-    gboolean done;
-
-    if (!result(lab, host, &ended, error))
-        return FALSE;
-    done = pl_claims_read(ended.output, ret_claims, error);
-    pl_program_result_clear(&ended);
-    if (!done)
-        g_prefix_error(error, "host %s: ", host->name);
-    return done;
+    return pl_resident_claims(lab->nodes[host->index].resident, ret_claims, error);
 }
 
 const PlEngine pl_kernel_engine = {

@@ -26,6 +26,7 @@ typedef struct Feature {
 /* The general ones first: without them the others fail, too. */
 static const Feature features[] = {
     {"", "nftables (CONFIG_NF_TABLES, CONFIG_NF_TABLES_IPV4)", "accept", FILTER},
+    {"ip6", "nftables for IPv6 (CONFIG_NF_TABLES_IPV6)", NULL, "ip6"},
     {"inet", "nftables for both families (CONFIG_NF_TABLES_INET)", NULL, "inet"},
     {"ct", "nftables ct (CONFIG_NFT_CT)", "ct state new accept", FILTER},
     {"type nat", "nftables nat (CONFIG_NFT_NAT)", "accept", SNAT},

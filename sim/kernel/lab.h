@@ -3,18 +3,17 @@
 #pragma once
 
 #include "capture/recorder.h"
-#include "kernel/netlink.h"
 #include "kernel/nft.h"
-#include "machine/machine.h"
+#include "kernel/plan.h"
+#include "machine/resident.h"
 #include "scenario/engine.h"
+#include "wiring/spaces.h"
 
-/* What is kept of one node: of a host its machine, of a NAT its addresses. */
+/* What is kept of one node. */
 typedef struct PlLabNode {
     const PlNode *node;
-    PlMachine *machine; /* made when it is needed first */
-    PlProgram program;  /* a host's, as a process */
-    char **command;     /* where that is not the topology's own */
-    GArray *external;   /* PhAddress: those it has now, after the steps so far */
+    PlResident *resident;
+    GArray *external; /* PhAddress: those it has now, after the steps so far */
 } PlLabNode;
 
 struct PlLab {
@@ -37,8 +36,8 @@ struct PlLab {
 /* CLOCK_MONOTONIC. */
 uint64_t pl_lab_now(PlLab *lab);
 
-/* Machines are made here; NULL with error. */
-PlMachine *pl_lab_machine(PlLab *lab, const PlNode *host, GError **error);
+/* NULL with error. */
+PlMachine *pl_lab_machine(PlLab *lab, const PlNode *node, GError **error);
 
 /* A NAT as new: its rules loaded again, its connections forgotten. */
 gboolean pl_lab_reset_nat(PlLab *lab, const PlNode *nat, GError **error);

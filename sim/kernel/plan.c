@@ -7,31 +7,9 @@
 
 #include "kernel/rules.h"
 
-#define MTU_DEFAULT 1500
-
 static const PlAttachment *attachment_at(const GPtrArray *attachments, unsigned i)
 {
     return g_ptr_array_index(attachments, i);
-}
-
-const char *pl_plan_space_name(const PlTopology *topology, unsigned space)
-{
-    const PlNode *node;
-
-    if (space == PL_SPACE_SWITCH)
-        return "switch";
-    if (space > topology->nodes->len)
-        return "presence";
-    node = g_ptr_array_index(topology->nodes, space - 1);
-    return node->name;
-}
-
-/* Of two members with a host among them; then nobody else ever needs to be plugged in. */
-static gboolean is_cable(const PlNetwork *network)
-{
-    return network->attachments->len == 2 &&
-           (attachment_at(network->attachments, 0)->node->kind == PL_NODE_HOST ||
-            attachment_at(network->attachments, 1)->node->kind == PL_NODE_HOST);
 }
 
 /* A cable that is pulled out has to be pulled out of something that is neither of its two nodes:
@@ -51,7 +29,7 @@ static gboolean is_pulled(const PlTopology *topology, const PlNetwork *network)
 gboolean pl_plan_bridge(const PlTopology *topology, const PlNetwork *network,
                         char ret_name[static IFNAMSIZ])
 {
-    if (is_cable(network) && !is_pulled(topology, network))
+    if (pl_network_is_cable(network) && !is_pulled(topology, network))
         return FALSE;
     g_snprintf(ret_name, IFNAMSIZ, "br%u", network->index);
     return TRUE;
@@ -67,65 +45,6 @@ const PlPlace *pl_plan_place(const PlPlan *plan, const PlAttachment *attachment)
     }
     assert(!"an attachment of another topology");
     return NULL;
-}
-
-PlOp pl_op(PlOpKind kind, unsigned space, const char *interface)
-{
-    PlOp op = {.kind = kind, .space = space};
-
-    g_strlcpy(op.interface, interface, sizeof(op.interface));
-    return op;
-}
-
-static void add_sysctl(GArray *ops, unsigned space, gboolean optional, const char *key,
-                       const char *value)
-{
-    PlOp op = pl_op(PL_OP_SYSCTL, space, "");
-
-    op.key = key;
-    op.text = g_strdup(value);
-    op.optional = optional;
-    g_array_append_val(ops, op);
-}
-
-static void add_up(GArray *ops, unsigned space, const char *interface)
-{
-    PlOp op = pl_op(PL_OP_UP, space, interface);
-
-    g_array_append_val(ops, op);
-}
-
-void pl_plan_quiet(GArray *ops, unsigned space)
-{
-    /* No neighbour discovery or listener reports among the packets. */
-    add_sysctl(ops, space, TRUE, "net.ipv6.conf.all.disable_ipv6", "1");
-    /* New namespaces inherit the machine's own settings. */
-    add_sysctl(ops, space, FALSE, "net.ipv4.conf.all.rp_filter", "0");
-    add_sysctl(ops, space, FALSE, "net.ipv4.conf.default.rp_filter", "0");
-}
-
-static void plan_node(PlPlan *plan, const PlNode *node)
-{
-    unsigned space = PL_SPACE_OF(node);
-    gboolean forwards = node->kind == PL_NODE_NAT || node->routes;
-    PlOp netns = pl_op(PL_OP_NETNS, space, "");
-
-    g_array_append_val(plan->ops, netns);
-    pl_plan_quiet(plan->ops, space);
-    add_sysctl(plan->ops, space, FALSE, "net.ipv4.ip_forward", forwards ? "1" : "0");
-    /* Each rejected packet is answered, not one in a second. */
-    add_sysctl(plan->ops, space, FALSE, "net.ipv4.icmp_ratelimit", "0");
-    if (forwards) {
-        add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.all.send_redirects", "0");
-        add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.default.send_redirects", "0");
-    }
-    if (node->kind == PL_NODE_HOST) {
-        /* Two programs of one host can meet by way of a hairpin that keeps their address. */
-        add_sysctl(plan->ops, space, FALSE, "net.ipv4.conf.all.accept_local", "1");
-        add_sysctl(plan->ops, space, TRUE, "net.ipv4.ip_unprivileged_port_start", "0");
-        add_sysctl(plan->ops, space, TRUE, "net.ipv4.ping_group_range", "0 0");
-    }
-    add_up(plan->ops, space, "lo");
 }
 
 static void plan_places(PlPlan *plan)
@@ -158,11 +77,6 @@ static void add_offload(GArray *ops, unsigned space, const char *interface)
     g_array_append_val(ops, op);
 }
 
-static unsigned mtu_of(const PlAttachment *attachment)
-{
-    return attachment->link.mtu_bytes ? attachment->link.mtu_bytes : MTU_DEFAULT;
-}
-
 static uint16_t mac_of(const PlPlan *plan, const PlPlace *place)
 {
     return (uint16_t)(2 * (place - &g_array_index(plan->places, PlPlace, 0) + 1));
@@ -181,7 +95,7 @@ static void plan_cable(PlPlan *plan, const PlNetwork *network)
     g_strlcpy(far->far_interface, place->interface, IFNAMSIZ);
     veth.peer_space = far->space;
     g_strlcpy(veth.peer, far->interface, IFNAMSIZ);
-    veth.mtu_bytes = MIN(mtu_of(a), mtu_of(b));
+    veth.mtu_bytes = pl_network_mtu(network, a);
     veth.mac = mac_of(plan, place);
     veth.peer_mac = mac_of(plan, far);
     g_array_append_val(plan->ops, veth);
@@ -196,13 +110,13 @@ static void plan_port(PlPlan *plan, const PlPlace *place, const char *bridge)
     veth.peer_space = place->space;
     g_strlcpy(veth.peer, place->interface, IFNAMSIZ);
     g_strlcpy(veth.master, bridge, IFNAMSIZ);
-    veth.mtu_bytes = mtu_of(place->attachment);
+    veth.mtu_bytes = pl_network_mtu(place->attachment->network, place->attachment);
     veth.mac = mac_of(plan, place) + 1;
     veth.peer_mac = mac_of(plan, place);
     g_array_append_val(plan->ops, veth);
     add_offload(plan->ops, PL_SPACE_SWITCH, place->far_interface);
     add_offload(plan->ops, place->space, place->interface);
-    add_up(plan->ops, PL_SPACE_SWITCH, place->far_interface);
+    pl_ops_up(plan->ops, PL_SPACE_SWITCH, place->far_interface);
 }
 
 static void plan_network(PlPlan *plan, const PlNetwork *network)
@@ -217,7 +131,7 @@ static void plan_network(PlPlan *plan, const PlNetwork *network)
     op = pl_op(PL_OP_BRIDGE, PL_SPACE_SWITCH, bridge);
     g_array_append_val(plan->ops, op);
     add_offload(plan->ops, PL_SPACE_SWITCH, bridge);
-    add_up(plan->ops, PL_SPACE_SWITCH, bridge);
+    pl_ops_up(plan->ops, PL_SPACE_SWITCH, bridge);
     for (unsigned i = 0; i < network->attachments->len; i++)
         plan_port(plan, pl_plan_place(plan, attachment_at(network->attachments, i)), bridge);
 }
@@ -226,14 +140,8 @@ static void plan_addresses(PlPlan *plan, const PlPlace *place)
 {
     const GArray *addresses = place->attachment->addresses;
 
-    for (unsigned i = 0; i < addresses->len; i++) {
-        PlOp op = pl_op(PL_OP_ADDRESS, place->space, place->interface);
-
-        op.prefix.address = g_array_index(addresses, PhAddress, i);
-        op.prefix.length = place->attachment->network->subnet.length;
-        g_array_append_val(plan->ops, op);
-    }
-    add_up(plan->ops, place->space, place->interface);
+    pl_ops_addresses(plan->ops, place->space, place->interface, place->attachment->network,
+                     &g_array_index(addresses, PhAddress, 0), addresses->len);
 }
 
 static void plan_routes(PlPlan *plan, const PlPlace *place)
@@ -263,10 +171,10 @@ static gboolean plan_rules(PlPlan *plan, const PlNode *nat, uint64_t seed, GErro
     g_array_append_val(plan->ops, op);
     /* After the rules, which bring conntrack with them where it is a module. A firewall's `rules`
        may do without. */
-    add_sysctl(plan->ops, op.space, nat->rules != NULL, "net.netfilter.nf_conntrack_udp_timeout",
-               seconds);
-    add_sysctl(plan->ops, op.space, nat->rules != NULL,
-               "net.netfilter.nf_conntrack_udp_timeout_stream", seconds);
+    pl_ops_sysctl(plan->ops, op.space, nat->rules != NULL, "net.netfilter.nf_conntrack_udp_timeout",
+                  seconds);
+    pl_ops_sysctl(plan->ops, op.space, nat->rules != NULL,
+                  "net.netfilter.nf_conntrack_udp_timeout_stream", seconds);
     return TRUE;
 }
 
@@ -278,10 +186,10 @@ static gboolean plan_all(PlPlan *plan, uint64_t seed, GError **error)
 
     g_array_append_val(plan->ops, netns);
     /* A bridge is no router, whatever br_netfilter thinks. */
-    pl_plan_quiet(plan->ops, PL_SPACE_SWITCH);
-    add_sysctl(plan->ops, PL_SPACE_SWITCH, TRUE, "net.bridge.bridge-nf-call-iptables", "0");
+    pl_ops_quiet(plan->ops, PL_SPACE_SWITCH, /* ipv6= */ FALSE);
+    pl_ops_sysctl(plan->ops, PL_SPACE_SWITCH, TRUE, "net.bridge.bridge-nf-call-iptables", "0");
     for (unsigned i = 0; i < topology->nodes->len; i++)
-        plan_node(plan, g_ptr_array_index(topology->nodes, i));
+        pl_ops_node(plan->ops, g_ptr_array_index(topology->nodes, i));
     plan_places(plan);
     for (unsigned i = 0; i < topology->networks->len; i++)
         plan_network(plan, g_ptr_array_index(topology->networks, i));
@@ -298,20 +206,12 @@ static gboolean plan_all(PlPlan *plan, uint64_t seed, GError **error)
     return TRUE;
 }
 
-static void clear_op(gpointer data)
-{
-    PlOp *op = data;
-
-    g_free(op->text);
-}
-
 PlPlan *pl_plan_new(const PlTopology *topology, uint64_t seed, GError **error)
 {
     g_autoptr(PlPlan) plan = g_new0(PlPlan, 1);
 
     plan->topology = topology;
-    plan->ops = g_array_new(FALSE, TRUE, sizeof(PlOp));
-    g_array_set_clear_func(plan->ops, clear_op);
+    plan->ops = pl_ops_new();
     plan->places = g_array_new(FALSE, TRUE, sizeof(PlPlace));
     return plan_all(plan, seed, error) ? g_steal_pointer(&plan) : NULL;
 }

@@ -17,7 +17,7 @@
 /* The innermost NAT on the way out that translates. */
 static const PlNode *translator(const PlTopology *topology, const PlNode *node)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
+    g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, node, PH_FAMILY_IPV4);
 
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);
@@ -49,7 +49,8 @@ GArray *pl_pool_subscribers(const PlTopology *topology, const PlNode *nat)
         for (unsigned a = 0; a < node->attachments->len; a++) {
             const PlAttachment *attachment = g_ptr_array_index(node->attachments, a);
 
-            if (attachment->side == PL_SIDE_INSIDE)
+            if (attachment->side == PL_SIDE_INSIDE ||
+                pl_network_family(attachment->network) != PH_FAMILY_IPV4)
                 continue;
             for (unsigned n = 0; n < attachment->addresses->len; n++)
                 add_address(subscribers, &g_array_index(attachment->addresses, PhAddress, n));

@@ -16,9 +16,9 @@
  */
 #include <string.h>
 
-#include "kernel/carrier.h"
 #include "kernel/lab.h"
 #include "machine/drive.h"
+#include "wiring/carrier.h"
 
 #define INTERFACE "probe"
 
@@ -29,6 +29,7 @@
 typedef struct Presence {
     unsigned number, space;
     const PlNetwork *network;
+    const PhAddress *addresses; /* two */
     gboolean standing;
 } Presence;
 
@@ -96,25 +97,30 @@ static gboolean stand_beside(PlLab *lab, Presence *presence, const PlNode *subje
     return TRUE;
 }
 
+/* A presence's namespace stays, and stands on one network after the other. */
+static gboolean has_ipv6(const PlTopology *topology)
+{
+    for (unsigned i = 0; i < topology->networks->len; i++) {
+        if (pl_network_family(g_ptr_array_index(topology->networks, i)) == PH_FAMILY_IPV6)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static gboolean make_space(PlLab *lab, unsigned space, GError **error)
 {
-    g_autoptr(GArray) ops = g_array_new(FALSE, TRUE, sizeof(PlOp));
-    PlOp netns = pl_op(PL_OP_NETNS, space, ""), up = pl_op(PL_OP_UP, space, "lo");
-    gboolean done;
+    g_autoptr(GArray) ops = pl_ops_new();
+    PlOp netns = pl_op(PL_OP_NETNS, space, "");
 
     if (pl_spaces_fd(lab->spaces, space) >= 0)
         return TRUE;
     g_array_append_val(ops, netns);
-    pl_plan_quiet(ops, space);
-    g_array_append_val(ops, up);
-    done = do_all(lab, &g_array_index(ops, PlOp, 0), ops->len, error);
-    for (unsigned i = 0; i < ops->len; i++)
-        g_free(g_array_index(ops, PlOp, i).text);
-    return done;
+    pl_ops_quiet(ops, space, has_ipv6(lab->topology));
+    pl_ops_up(ops, space, "lo");
+    return do_all(lab, &g_array_index(ops, PlOp, 0), ops->len, error);
 }
 
-static gboolean settle(PlLab *lab, const Presence *presence, const PhAddress *addresses,
-                       GError **error)
+static gboolean settle(PlLab *lab, const Presence *presence, GError **error)
 {
     g_autoptr(GArray) routes = pl_topology_routes(lab->topology, presence->network, NULL);
     PlOp up = pl_op(PL_OP_UP, presence->space, INTERFACE);
@@ -122,7 +128,7 @@ static gboolean settle(PlLab *lab, const Presence *presence, const PhAddress *ad
     for (unsigned i = 0; i < 2; i++) {
         PlOp op = pl_op(PL_OP_ADDRESS, presence->space, INTERFACE);
 
-        op.prefix = (PlPrefix){addresses[i], presence->network->subnet.length};
+        op.prefix = (PlPrefix){presence->addresses[i], presence->network->subnet.length};
         if (!pl_spaces_do(lab->spaces, &op, error))
             return FALSE;
     }
@@ -150,6 +156,8 @@ static gboolean stand(PlLab *lab, const PlVantage *vantage, unsigned number, con
         .number = number,
         .space = PL_LAB_SPACE_OF_PRESENCE(lab, number),
         .network = vantage->network,
+        /* reserved[0..1] are outside, [2..3] inside; the presences are numbered the other way. */
+        .addresses = vantage->network->reserved + (number == INSIDE ? 2 : 0),
     };
     if (vantage->host)
         return TRUE;
@@ -158,8 +166,7 @@ static gboolean stand(PlLab *lab, const PlVantage *vantage, unsigned number, con
               ? plug_in(lab, presence, bridge, error)
               : stand_beside(lab, presence, subject, error)))
         return FALSE;
-    /* reserved[0..1] are outside, [2..3] inside; the presences are numbered the other way. */
-    return settle(lab, presence, vantage->network->reserved + (number == INSIDE ? 2 : 0), error);
+    return settle(lab, presence, error);
 }
 
 /* Its interface, and the port on the bridge, as far as there is one. */
@@ -176,7 +183,12 @@ static gboolean await(PlLab *lab, const Presence *presence, GError **error)
         if (!pl_carrier_await(carrier, PL_SPACE_SWITCH, port.interface, error))
             return FALSE;
     }
-    return pl_carrier_await(carrier, presence->space, INTERFACE, error);
+    if (!pl_carrier_await(carrier, presence->space, INTERFACE, error))
+        return FALSE;
+    for (unsigned i = 0; i < 2; i++)
+        if (!pl_carrier_await_address(carrier, presence->space, &presence->addresses[i], error))
+            return FALSE;
+    return TRUE;
 }
 
 static gboolean leave(PlLab *lab, const Presence *presence, GError **error)
@@ -233,6 +245,7 @@ static gboolean stand_outside(PlLab *lab, const PlVantage *inside, const PlVanta
             .number = OUTSIDE,
             .space = PL_LAB_SPACE_OF_PRESENCE(lab, OUTSIDE),
             .network = outside->network,
+            .addresses = outside->network->reserved,
             .standing = TRUE,
         };
         return TRUE;
@@ -266,7 +279,7 @@ gboolean pl_lab_probe(PlLab *lab, const PlVantage *inside, const PlVantage *outs
         PlDrivePlace to = drive_place(lab, outside, &without);
 
         pl_spaces_rest(lab->spaces);
-        done = pl_drive_prober(prober, &from, &to, error);
+        done = pl_drive_prober(prober, &from, &to, /* settle= */ NULL, NULL, error);
     }
     /* Both go, unless the next probe may want one; the first error is told. */
     done = leave(lab, &within, done ? error : NULL) && done;

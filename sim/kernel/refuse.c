@@ -17,21 +17,20 @@ static void refuse(GPtrArray *reasons, const char *format, ...)
 
 static void refuse_link(const PlAttachment *attachment, GPtrArray *reasons)
 {
-    const PlLink *link = &attachment->link;
-    const struct {
-        gboolean wanted;
-        const char *name;
-    } impairments[] = {
-        {link->delay_ns != 0, "delay"},
-        {link->jitter_ns != 0, "jitter"},
-        {link->loss_ppm != 0, "loss"},
-        {link->rate_bps != 0, "rate"},
-    };
+    g_autoptr(GPtrArray) names = pl_link_names(&attachment->link);
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(impairments); i++)
-        if (impairments[i].wanted)
-            refuse(reasons, "engine kernel cannot express link %s %s", attachment->label,
-                   impairments[i].name);
+    for (unsigned i = 0; i < names->len; i++)
+        refuse(reasons, "engine kernel cannot express link %s %s", attachment->label,
+               (const char *)g_ptr_array_index(names, i));
+}
+
+static void refuse_quirks(const PlNode *nat, GPtrArray *reasons)
+{
+    g_autoptr(GPtrArray) names = pl_quirks_names(&nat->behaviour.quirks);
+
+    for (unsigned i = 0; i < names->len; i++)
+        refuse(reasons, "engine kernel cannot express nat %s %s", nat->name,
+               (const char *)g_ptr_array_index(names, i));
 }
 
 static void refuse_blocks(const PlTopology *topology, const PlNode *nat, GPtrArray *reasons)
@@ -72,6 +71,7 @@ static void refuse_nat(const PlTopology *topology, const PlNode *nat, GPtrArray 
                    nat->name);
         if (behaviour->mapping != PL_MAPPING_NONE)
             refuse_blocks(topology, nat, reasons);
+        refuse_quirks(nat, reasons);
     }
     if (behaviour->udp_timeout_ns % 1000000000 != 0 || behaviour->udp_timeout_ns == 0)
         refuse(reasons,

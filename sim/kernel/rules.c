@@ -120,8 +120,12 @@ static void write_tables(Rules *rules)
 
     if (rules->learns)
         table(rules, "map", "rev", "ipv4_addr . inet_service : ipv4_addr . inet_service");
-    if (rules->contacts)
-        table(rules, "set", "contacted", "ipv4_addr . inet_service . ipv4_addr");
+    if (rules->contacts) {
+        g_autofree char *type =
+            g_strdup_printf("%s . inet_service . %s", rules->address_type, rules->address_type);
+
+        table(rules, "set", "contacted", type);
+    }
     if (rules->forwards) {
         g_autofree char *type = g_strconcat(owner_type(rules), " : ipv4_addr . inet_service", NULL);
 
@@ -188,21 +192,25 @@ static void write_forward(Rules *rules)
 {
     const PlBehaviour *behaviour = rules->behaviour;
     gboolean firewall = behaviour->mapping == PL_MAPPING_NONE;
+    const char *ip = rules->ip;
 
     pl_rules_chain(rules, "c_forward", "filter hook forward priority filter");
     if (behaviour->udp == PL_PASS_BLOCKED)
         pl_rules_line(rules, "meta l4proto udp drop");
     if (behaviour->icmp == PL_PASS_BLOCKED)
-        pl_rules_line(rules, "meta l4proto icmp drop");
+        pl_rules_line(rules, "meta l4proto %s drop", strcmp(ip, "ip6") == 0 ? "icmpv6" : "icmp");
     if (behaviour->hairpin == PL_HAIRPIN_EXTERNAL_SOURCE)
         pl_rules_line(rules, "iifname \"" PL_RULES_INSIDE "\" oifname \"" PL_RULES_INSIDE
                              "\" ct state new ct status dnat ct mark set 1");
     if (firewall && rules->contacts) {
-        pl_rules_line(rules, "iifname \"" PL_RULES_INSIDE "\" meta l4proto udp "
-                             "update @contacted { ip saddr . udp sport . ip daddr }");
         pl_rules_line(rules,
-                      "iifname \"" PL_RULES_OUTSIDE "\" ip daddr . udp dport . ip saddr @contacted "
-                      "update @contacted { ip daddr . udp dport . ip saddr } accept");
+                      "iifname \"" PL_RULES_INSIDE "\" meta l4proto udp "
+                      "update @contacted { %s saddr . udp sport . %s daddr }",
+                      ip, ip);
+        pl_rules_line(rules,
+                      "iifname \"" PL_RULES_OUTSIDE "\" %s daddr . udp dport . %s saddr @contacted "
+                      "update @contacted { %s daddr . udp dport . %s saddr } accept",
+                      ip, ip, ip, ip);
     }
     pl_rules_line(rules, "ct state established,related accept");
     if (!firewall || rules->nat->forwards->len > 0)
@@ -218,8 +226,8 @@ static void write_input(Rules *rules, const char *outside)
 
     pl_rules_chain(rules, "c_input", "filter hook input priority filter");
     /* What was to be looped back and is not goes nowhere. */
-    pl_rules_line(rules, "iifname \"" PL_RULES_INSIDE "\" ip daddr %s meta l4proto udp drop",
-                  outside);
+    pl_rules_line(rules, "iifname \"" PL_RULES_INSIDE "\" %s daddr %s meta l4proto udp drop",
+                  rules->ip, outside);
     if (behaviour->unsolicited != PL_UNSOLICITED_ACCEPT)
         write_refusal(rules);
     else if (rules->forwards)
@@ -296,7 +304,13 @@ char *pl_rules_text(const PlTopology *topology, const PlNode *nat, const GArray 
                     uint64_t seed, GError **error)
 {
     uint64_t state = seed ^ nat->index;
-    Rules rules = {.nat = nat, .behaviour = &nat->behaviour};
+    gboolean ipv6 = pl_node_family(nat) == PH_FAMILY_IPV6;
+    Rules rules = {
+        .nat = nat,
+        .behaviour = &nat->behaviour,
+        .ip = ipv6 ? "ip6" : "ip",
+        .address_type = ipv6 ? "ipv6_addr" : "ipv4_addr",
+    };
     g_autofree char *addresses = pl_rules_address_set(outside);
     g_autoptr(PlPool) pool = NULL;
     char *text;
@@ -308,7 +322,8 @@ char *pl_rules_text(const PlTopology *topology, const PlNode *nat, const GArray 
     if (!pool)
         return NULL;
     decide(&rules);
-    rules.text = g_string_new("table ip pinlab {\n");
+    rules.text = g_string_new(NULL);
+    g_string_append_printf(rules.text, "table %s pinlab {\n", rules.ip);
     write_tables(&rules);
     write_pre(&rules, addresses);
     write_forward(&rules);

@@ -10,6 +10,7 @@ typedef struct Rules {
     const PlNode *nat;
     const PlBehaviour *behaviour;
     const PlPool *pool;
+    const char *ip, *address_type; /* "ip" and "ipv4_addr", or those of IPv6 (a firewall) */
     uint64_t timeout_s;
     uint32_t hash_seed;
     gboolean udp;       /* UDP passes and is translated */

@@ -41,7 +41,7 @@ static char *space_name(const Script *script, unsigned space)
 {
     return g_strdup_printf("%s.%s", script->lab,
                            space == PL_SPACE_SWITCH ? "SWITCH"
-                                                    : pl_plan_space_name(script->topology, space));
+                                                    : pl_space_name(script->topology, space));
 }
 
 /* ---- comments ---- */
@@ -201,8 +201,9 @@ static void write_prefix(Script *script, const PlOp *op)
         g_string_append_printf(script->text, "    ip -n %s route replace %s/%u via %s\n", name,
                                address, op->prefix.length, ph_address_format(&op->via, via));
     else
-        g_string_append_printf(script->text, "    ip -n %s address add %s/%u dev %s\n", name,
-                               address, op->prefix.length, op->interface);
+        g_string_append_printf(script->text, "    ip -n %s address add %s/%u dev %s%s\n", name,
+                               address, op->prefix.length, op->interface,
+                               op->prefix.address.family == PH_FAMILY_IPV6 ? " nodad" : "");
 }
 
 static void write_op(Script *script, const PlOp *op)

@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What happens to a lab while it runs. */
-#include <errno.h>
-#include <time.h>
-
 #include "kernel/lab.h"
+#include "machine/clock.h"
+#include "machine/send.h"
 
 #define RUN_LIMIT_NS (60 * G_GUINT64_CONSTANT(1000000000))
-
-static void wait_until(uint64_t time_ns)
-{
-    struct timespec until = {
-        .tv_sec = (time_t)(time_ns / 1000000000),
-        .tv_nsec = (long)(time_ns % 1000000000),
-    };
-
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        ;
-}
 
 /* Routes go away with the interface they lead over. */
 static gboolean restore_routes(PlLab *lab, unsigned space, GError **error)
@@ -49,12 +37,13 @@ static gboolean set_link(PlLab *lab, const PlAttachment *attachment, gboolean up
     return set_up(lab, place->far_space, place->far_interface, up, error);
 }
 
-static gboolean set_forwarding(PlLab *lab, unsigned space, gboolean on, GError **error)
+static gboolean set_forwarding(PlLab *lab, unsigned space, uint8_t family, gboolean on,
+                               GError **error)
 {
     char value[] = {on ? '1' : '0', '\0'};
     PlOp op = pl_op(PL_OP_SYSCTL, space, "");
 
-    op.key = "net.ipv4.ip_forward";
+    op.key = family == PH_FAMILY_IPV6 ? "net.ipv6.conf.all.forwarding" : "net.ipv4.ip_forward";
     op.text = value;
     return pl_spaces_do(lab->spaces, &op, error);
 }
@@ -66,9 +55,10 @@ static gboolean set_forwarding(PlLab *lab, unsigned space, gboolean on, GError *
 static gboolean reboot(PlLab *lab, const PlNode *nat, GError **error)
 {
     unsigned space = PL_SPACE_OF(nat);
+    uint8_t family = pl_node_family(nat);
 
-    return set_forwarding(lab, space, FALSE, error) && pl_lab_reset_nat(lab, nat, error) &&
-           set_forwarding(lab, space, TRUE, error);
+    return set_forwarding(lab, space, family, FALSE, error) && pl_lab_reset_nat(lab, nat, error) &&
+           set_forwarding(lab, space, family, TRUE, error);
 }
 
 static gboolean set_addresses(PlLab *lab, const PlPlace *place, const GArray *addresses,
@@ -128,9 +118,10 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
         return set_link(lab, step->attachment, step->kind == PL_STEP_LINK_UP, error);
     case PL_STEP_HOST_RUN:
         return run_command(lab, step, error);
+    case PL_STEP_HOST_SEND:
+        return pl_send_step(step, pl_spaces_fd(lab->spaces, PL_SPACE_OF(step->node)), error);
     case PL_STEP_HOST_KILL:
-        if (lab->nodes[step->node->index].machine)
-            pl_machine_kill(lab->nodes[step->node->index].machine);
+        pl_resident_kill(lab->nodes[step->node->index].resident);
         return TRUE;
     }
     g_assert_not_reached();
@@ -140,7 +131,7 @@ gboolean pl_lab_step(PlLab *lab, const PlStep *step, GError **error)
 {
     gboolean done;
 
-    wait_until(lab->ready_ns + step->at_ns);
+    pl_clock_wait(lab->ready_ns + step->at_ns);
     done = do_step(lab, step, error);
     pl_spaces_rest(lab->spaces);
     return done;

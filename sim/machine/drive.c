@@ -42,6 +42,9 @@ typedef struct {
     GPtrArray *probes; /* Probe, owned, in the order they were made */
     gboolean done;
     uint64_t progress_ns;
+    PlDriveSettle settle;
+    gpointer data;
+    gboolean sent; /* since it was settled */
 } Drive;
 
 static void probe_free(gpointer data)
@@ -192,15 +195,24 @@ static gboolean do_echo(Drive *drive, const PlProbeAction *action, GError **erro
     return watch(drive, probe, fd, EPOLLIN, error);
 }
 
+static void settle(Drive *drive)
+{
+    if (drive->settle && drive->sent)
+        drive->settle(drive->data);
+    drive->sent = FALSE;
+}
+
 static gboolean act(Drive *drive, const PlProbeAction *action, GError **error)
 {
     switch (action->kind) {
     case PL_PROBE_OPEN:
         return do_open(drive, action, error);
     case PL_PROBE_CLOSE:
+        settle(drive);
         g_ptr_array_remove(drive->probes, find(drive, TRUE, action->id));
         return TRUE;
     case PL_PROBE_SEND:
+        drive->sent = TRUE;
         return do_send(drive, action, error);
     case PL_PROBE_TCP:
         return do_tcp(drive, action, error);
@@ -384,12 +396,14 @@ static gboolean run(Drive *drive, GError **error)
 }
 
 gboolean pl_drive_prober(PlProber *prober, const PlDrivePlace *inside, const PlDrivePlace *outside,
-                         GError **error)
+                         PlDriveSettle settle_them, gpointer data, GError **error)
 {
     Drive drive = {
         .prober = prober,
         .places = {[PL_PROBE_PLACE_INSIDE] = inside, [PL_PROBE_PLACE_OUTSIDE] = outside},
         .progress_ns = pl_now_ns(),
+        .settle = settle_them,
+        .data = data,
     };
     gboolean ok;
 
@@ -405,6 +419,7 @@ gboolean pl_drive_prober(PlProber *prober, const PlDrivePlace *inside, const PlD
     }
     drive.probes = g_ptr_array_new_with_free_func(probe_free);
     ok = run(&drive, error);
+    settle(&drive);
     g_ptr_array_unref(drive.probes);
     pl_visit_end(&drive.visit);
     close(drive.epoll);

@@ -9,6 +9,14 @@ typedef struct PlDrivePlace {
     const char *interface; /* sockets are bound to it (SO_BINDTODEVICE); NULL: not bound */
 } PlDrivePlace;
 
-/* Returns when the prober is done. The caller's own network namespace is what it was. */
+/*
+ * Where packets need time for their way: what is to arrive now has arrived when it returns. It is
+ * called before sockets close, which would let their hosts answer with errors that no NAT is the
+ * cause of.
+ */
+typedef void (*PlDriveSettle)(gpointer data);
+
+/* Returns when the prober is done. The caller's own network namespace is what it was. `settle` may
+ * be NULL. */
 gboolean pl_drive_prober(PlProber *prober, const PlDrivePlace *inside, const PlDrivePlace *outside,
-                         GError **error);
+                         PlDriveSettle settle, gpointer data, GError **error);

@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #define HEADER_LENGTH 8
+/* One for all requests, as `ping` has it, or each would need a mapping of its own: a NAT that loses
+ * the first packet of a mapping would lose them all. A datagram socket has its own nevertheless. */
+#define IDENTIFIER 1
 
 typedef struct {
     char magic[8];
@@ -62,9 +65,9 @@ gboolean pl_echo_send(int fd, const PhAddress *remote, unsigned id)
     portless.port = 0;
     length = pl_sockaddr_from_address(&portless, &to);
     packet[0] = remote->family == PH_FAMILY_IPV6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
-    packet[4] = (uint8_t)(id >> 8);
-    packet[5] = (uint8_t)id;
-    packet[7] = 1;
+    packet[5] = IDENTIFIER;
+    packet[6] = (uint8_t)(id >> 8);
+    packet[7] = (uint8_t)id;
     memcpy(packet + HEADER_LENGTH, &payload, sizeof(payload));
     /* For ICMPv6 the system does it: the pseudo-header has its choice of source. */
     if (remote->family != PH_FAMILY_IPV6) {

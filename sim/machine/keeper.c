@@ -23,6 +23,7 @@
 #include "machine/files.h"
 #include "machine/guest.h"
 #include "machine/home.h"
+#include "machine/listen.h"
 #include "machine/namespaces.h"
 #include "machine/parcel.h"
 
@@ -111,7 +112,7 @@ static void reap(Keeper *keeper, int flags)
     }
 }
 
-/* Between fork and exec: only what is safe there. */
+/* Between fork and exec: only what is safe there. Without a path it is the lab's own `listen`. */
 static G_NORETURN void exec_program(const char *path, char **argv, int output, int failure)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
@@ -123,23 +124,21 @@ static G_NORETURN void exec_program(const char *path, char **argv, int output, i
         sigaction(i, &action, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0)
+    if (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0) {
+        if (!path)
+            pl_listen_main(argv);
         execvp(path, argv);
+    }
     (void)!write(failure, &errno, sizeof(errno));
     _exit(127);
 }
 
 /* Forks and returns after the exec: 0, or errno of what failed. */
-static int spawn(char **argv, pid_t *ret_pid, int *ret_output)
+static int spawn(const char *path, char **argv, pid_t *ret_pid, int *ret_output)
 {
-    /* Not left to execvp, which says "permission denied" of a PATH with places closed to us. */
-    g_autofree char *path =
-        strchr(argv[0], '/') ? g_strdup(argv[0]) : g_find_program_in_path(argv[0]);
     int output[2], failure[2], failed = 0;
     pid_t pid;
 
-    if (!path)
-        return ENOENT;
     if (pipe2(output, O_CLOEXEC) < 0)
         return errno;
     if (pipe2(failure, O_CLOEXEC) < 0) {
@@ -168,11 +167,18 @@ static int spawn(char **argv, pid_t *ret_pid, int *ret_output)
     return 0;
 }
 
-static int start(Keeper *keeper, unsigned id, int fd)
+/* Not left to execvp, which says "permission denied" of a PATH with places closed to us. */
+static char *find_program(const char *name)
+{
+    return strchr(name, '/') ? g_strdup(name) : g_find_program_in_path(name);
+}
+
+static int start(Keeper *keeper, unsigned id, int fd, gboolean listen)
 {
     PlProgramShare *share = fd >= 0 ? pl_program_share_map(fd) : NULL;
     g_autofree char *words = NULL;
     g_autofree char **argv = NULL;
+    g_autofree char *path = NULL;
     Program *program;
     int failed;
 
@@ -183,7 +189,8 @@ static int start(Keeper *keeper, unsigned id, int fd)
     program->share = share;
     program->pipe = -1;
     argv = pl_program_share_command(share, &words);
-    failed = spawn(argv, &program->pid, &program->pipe);
+    path = listen ? NULL : find_program(argv[0]);
+    failed = path || listen ? spawn(path, argv, &program->pid, &program->pipe) : ENOENT;
     if (failed)
         program_free(program);
     else
@@ -222,7 +229,9 @@ static int obey(Keeper *keeper, const PlKeeperRequest *request, const int *fds, 
 
     switch (request->kind) {
     case PL_KEEPER_START:
-        failed = start(keeper, request->id, n_fds == 1 ? fds[0] : -1);
+    case PL_KEEPER_LISTEN:
+        failed =
+            start(keeper, request->id, n_fds == 1 ? fds[0] : -1, request->kind == PL_KEEPER_LISTEN);
         break;
     case PL_KEEPER_KILL:
         kill_one(keeper, request->id);

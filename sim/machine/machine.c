@@ -188,15 +188,18 @@ static gboolean is_covered(const PlMachine *machine, const char *program)
 static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
 {
     g_autoptr(GError) local = NULL;
+    PlKeeperRequest request = {.kind = PL_KEEPER_START, .id = run->id};
     gboolean ok;
     int fd;
 
+    if (run->program->word == PL_WORD_LISTEN)
+        request.kind = PL_KEEPER_LISTEN;
     if (!begin_keeper(machine, error))
         return FALSE;
     run->share = pl_program_share_new(argv, &fd, error);
     if (!run->share)
         return FALSE;
-    ok = ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_START, .id = run->id}, &fd, 1, &local);
+    ok = ask(machine, request, &fd, 1, &local);
     close(fd);
     if (!ok)
         g_set_error(

@@ -21,7 +21,8 @@ PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, con
 void pl_machine_free(PlMachine *machine);
 
 /*
- * Starts a program (borrowed, until the machine is freed) and waits until it is ready; one whose
+ * Starts a program (borrowed, until the machine is freed; `listen` is the machine's own) and waits
+ * until it is ready; one whose
  * `ready` is `exit` has ended then, with whatever status. Errors have the program's last lines in
  * them.
  */

@@ -19,6 +19,12 @@ static void append_addresses(GString *text, const PlAttachment *attachment)
         append_address(text, &g_array_index(attachment->addresses, PhAddress, i));
 }
 
+static void append_addresses_of(GString *text, const PlAttachment *attachment, uint8_t family)
+{
+    if (pl_network_family(attachment->network) == family)
+        append_addresses(text, attachment);
+}
+
 /* What no packet can show, since none passes. */
 static void set_blocked(PlFindings *findings, const PlNode *nat)
 {
@@ -35,6 +41,20 @@ static void set_blocked(PlFindings *findings, const PlNode *nat)
         pl_findings_set(findings, dark[i], NULL, why);
 }
 
+static void set_class(PlFindings *findings, PlMapping mapping, PlFiltering filtering,
+                      const PlNode *fickle)
+{
+    g_autofree char *why =
+        fickle ? g_strdup_printf("nat %s is symmetric after %u mappings", fickle->name,
+                                 fickle->behaviour.quirks.symmetric_after)
+               : NULL;
+
+    pl_findings_set(findings, PL_AXIS_CLASS, fickle ? NULL : pl_class_name(mapping, filtering),
+                    why);
+    pl_findings_set(findings, PL_AXIS_MAPPING, fickle ? NULL : pl_mapping_name(mapping), why);
+    pl_findings_set(findings, PL_AXIS_FILTERING, pl_filtering_name(filtering), NULL);
+}
+
 void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *ret_findings)
 {
     g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
@@ -42,12 +62,14 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
     PlMapping mapping = PL_MAPPING_NONE;
     PlFiltering filtering = PL_FILTERING_ENDPOINT_INDEPENDENT;
     PlPass icmp = PL_PASS_YES;
-    const PlNode *translator = NULL, *blocker = NULL;
+    const PlNode *translator = NULL, *blocker = NULL, *fickle = NULL;
 
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);
 
         mapping = MAX(mapping, nat->behaviour.mapping);
+        if (pl_behaviour_is_fickle(&nat->behaviour))
+            fickle = nat;
         filtering = MAX(filtering, nat->behaviour.filtering);
         icmp = MAX(icmp, nat->behaviour.icmp);
         if (nat->behaviour.mapping != PL_MAPPING_NONE)
@@ -71,11 +93,11 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
     if (translator)
         append_addresses(external, pl_nat_outside(translator));
     for (unsigned i = 0; !translator && i < host->attachments->len; i++)
-        append_addresses(external, g_ptr_array_index(host->attachments, i));
-    pl_findings_set(ret_findings, PL_AXIS_CLASS, pl_class_name(mapping, filtering), NULL);
+        append_addresses_of(external, g_ptr_array_index(host->attachments, i),
+                            pl_node_family(host));
+    set_class(ret_findings, mapping, filtering,
+              mapping == PL_MAPPING_ADDRESS_AND_PORT_DEPENDENT ? NULL : fickle);
     pl_findings_set(ret_findings, PL_AXIS_EXTERNAL, external->str, NULL);
-    pl_findings_set(ret_findings, PL_AXIS_MAPPING, pl_mapping_name(mapping), NULL);
-    pl_findings_set(ret_findings, PL_AXIS_FILTERING, pl_filtering_name(filtering), NULL);
     pl_findings_set(ret_findings, PL_AXIS_UDP, pl_pass_name(PL_PASS_YES), NULL);
 }
 
@@ -126,7 +148,8 @@ static void set_forwards(PlFindings *findings, const PlTopology *topology, const
 static gboolean is_seen_through(const PlTopology *topology, const PlNode *firewall,
                                 const PlNode *node)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
+    g_autoptr(GPtrArray) chain =
+        pl_topology_chain_of(topology, node, pl_node_family(firewall));
 
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);
@@ -150,7 +173,7 @@ static void append_seen_through(GString *text, const PlTopology *topology, const
             const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
 
             if (attachment->side != PL_SIDE_INSIDE)
-                append_addresses(text, attachment);
+                append_addresses_of(text, attachment, pl_node_family(firewall));
         }
     }
     for (unsigned i = 0; i < topology->steps->len; i++) {
@@ -193,10 +216,8 @@ void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *re
         return;
     }
     pl_findings_set(ret_findings, PL_AXIS_UDP, pl_pass_name(PL_PASS_YES), NULL);
-    pl_findings_set(ret_findings, PL_AXIS_CLASS,
-                    pl_class_name(behaviour->mapping, behaviour->filtering), NULL);
-    pl_findings_set(ret_findings, PL_AXIS_MAPPING, pl_mapping_name(behaviour->mapping), NULL);
-    pl_findings_set(ret_findings, PL_AXIS_FILTERING, pl_filtering_name(behaviour->filtering), NULL);
+    set_class(ret_findings, behaviour->mapping, behaviour->filtering,
+              pl_behaviour_is_fickle(behaviour) ? nat : NULL);
     if (behaviour->mapping != PL_MAPPING_NONE) {
         g_autoptr(GString) external = g_string_new(NULL);
 

@@ -110,11 +110,27 @@ static gboolean is_preserving(const PlProber *prober)
     return kept >= PL_ALLOCATION_ENOUGH;
 }
 
+/* Even inside ports have even external ones, and odd ones odd: of two it is always the one or the
+ * other (RFC 4787 §4.2.2). */
+static gboolean keeps_parity(const PlProber *prober)
+{
+    const PlAllocationTest *test = &prober->allocation;
+
+    for (unsigned i = test->flow_first; i < test->flow_end; i++) {
+        const PlProbeFlow *flow = flow_at(prober, i);
+
+        if ((flow->external.port ^ pl_probe_socket(prober, flow->socket)->local.port) & 1)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 /* Every new mapping (of one external address, when `host` is given) the same step above the one
- * before; the range may have come to its end once. */
+ * before, or the next with the right parity; the range may have come to its end once. */
 static gboolean is_counting(const PlProber *prober, const PhAddress *host)
 {
     const PlAllocationTest *test = &prober->allocation;
+    const gboolean parity = keeps_parity(prober);
     int last = -1, step = 0;
     unsigned n = 0, wraps = 0;
 
@@ -129,7 +145,7 @@ static gboolean is_counting(const PlProber *prober, const PhAddress *host)
             wraps++;
         else if (last >= 0 && step == 0)
             step = port - last;
-        else if (last >= 0 && port - last != step)
+        else if (last >= 0 && port - last != step && !(parity && MAX(step, port - last) <= 2))
             return FALSE;
         last = port;
     }

@@ -67,6 +67,10 @@ typedef struct PlEngine {
     gboolean (*record)(PlLab *lab, int fd, GError **error);
     gboolean (*record_stop)(PlLab *lab, GError **error);
 
+    /* SHA-256 over every packet that has passed an interface so far, with its time, to be freed.
+     * NULL where nothing can be repeated to the byte. */
+    char *(*digest)(PlLab *lab);
+
     /* Starts a host's program and returns when it is ready, as the topology says. */
     gboolean (*start)(PlLab *lab, const PlNode *host, GError **error);
     /* Waits, for the program's time limit at most, until it has ended or, with `text`, has put out

@@ -198,6 +198,34 @@ static void judge_exit(const PlTopology *topology, PlVerdict *verdict, const PlN
                           status);
 }
 
+static void judge_output(PlVerdict *verdict, const PlExpect *expect, const char *output)
+{
+    if (!strstr(output, expect->value))
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
+                          "host %s: no line of its program's output contains \"%s\"",
+                          expect->node->name, expect->value);
+}
+
+/* Behind "ready" each line is a datagram. */
+static void judge_hears(PlVerdict *verdict, const PlExpect *expect, const char *output)
+{
+    g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
+    guint n = g_strv_length(lines), n_expected = g_strv_length(expect->hears), same = 0;
+    char **heard = n > 1 ? lines + 1 : lines + n;
+
+    while (same < n_expected && heard[same] && strstr(heard[same], expect->hears[same]))
+        same++;
+    if (same < n_expected)
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
+                          "host %s: datagram %u that it heard is %s%s%s (expected \"%s\")",
+                          expect->node->name, same + 1, heard[same] && *heard[same] ? "\"" : "",
+                          heard[same] && *heard[same] ? heard[same] : "missing",
+                          heard[same] && *heard[same] ? "\"" : "", expect->hears[same]);
+    else if (heard[same] && *heard[same])
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "host %s: heard \"%s\", too (expected %s)",
+                          expect->node->name, heard[same], expect->value);
+}
+
 void pl_expected_programs(const PlTopology *topology, PlVerdict *verdict)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
@@ -211,10 +239,11 @@ void pl_expected_programs(const PlTopology *topology, PlVerdict *verdict)
         const PlExpect *expect = g_ptr_array_index(topology->expects, i);
         const PlSubject *subject = pl_verdict_subject(verdict, expect->node->name);
 
-        if (expect->kind == PL_EXPECT_OUTPUT && subject->has_program &&
-            !strstr(subject->output ? subject->output : "", expect->value))
-            pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
-                              "host %s: no line of its program's output contains \"%s\"",
-                              expect->node->name, expect->value);
+        if (!subject->has_program)
+            continue;
+        if (expect->kind == PL_EXPECT_OUTPUT)
+            judge_output(verdict, expect, subject->output ? subject->output : "");
+        else if (expect->kind == PL_EXPECT_HEARS)
+            judge_hears(verdict, expect, subject->output ? subject->output : "");
     }
 }

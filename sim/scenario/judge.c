@@ -5,7 +5,8 @@
  *   expected    says what must be certified, and claimed and observed as far as they are there;
  *               who was asked for a claim must know
  *   unknown     is expected of claims alone
- *   not         then certified and observed have to agree with each other
+ *   not         then certified and observed have to agree with each other, unless theory says why
+ *               they need not
  *
  * A NAT that is not what its file says fails the setup: nothing else in the cell means anything
  * then, so NATs come first.
@@ -62,6 +63,9 @@ gboolean pl_verdict_axis_ok(const PlSubject *subject, PlAxis axis)
         return !j.claimed && !differs(axis, j.certified, j.observed);
     if (j.expected)
         return is_as_expected(subject, axis);
+    /* Theory knows why there is no word for it: who finds one may find another. */
+    if (subject->expected.why[axis])
+        return TRUE;
     if (axis != PL_AXIS_CLASS && axis != PL_AXIS_MAPPING && axis != PL_AXIS_FILTERING)
         return !differs(axis, j.observed ? j.observed : j.certified, j.claimed);
     return !differs(axis, j.certified, j.observed) && !differs(axis, j.certified, j.claimed) &&

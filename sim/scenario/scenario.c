@@ -61,6 +61,9 @@ static gboolean await_programs(const Scenario *scenario, GError **error)
         const PlExpect *expect = g_ptr_array_index(scenario->topology->expects, i);
         gboolean output = expect->kind == PL_EXPECT_OUTPUT;
 
+        for (char **text = expect->hears; text && *text; text++)
+            if (!scenario->engine->await(scenario->lab, expect->node, *text, error))
+                return FALSE;
         if ((output || expect->kind == PL_EXPECT_EXIT) &&
             !scenario->engine->await(scenario->lab, expect->node, output ? expect->value : NULL,
                                      error))
@@ -171,6 +174,10 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
 
     if (!capture)
         return FALSE;
+    if (scenario->engine->digest) {
+        scenario->verdict->packets_sha256 = scenario->engine->digest(scenario->lab);
+        scenario->verdict->capture_sha256 = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
+    }
     for (unsigned i = 0; i < scenario->topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(scenario->topology->nodes, i);
         PlSubject *subject = pl_verdict_subject(scenario->verdict, node->name);

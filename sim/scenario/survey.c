@@ -117,7 +117,8 @@ static const PlAttachment *inside_host(const PlTopology *topology, const PlNode 
         const PlAttachment *attachment = g_ptr_array_index(network->attachments, i);
 
         if (attachment->node->kind == PL_NODE_HOST &&
-            pl_topology_way_out(topology, attachment->node) == attachment)
+            pl_topology_way_out_of(topology, attachment->node, pl_network_family(network)) ==
+                attachment)
             return attachment;
     }
     return NULL;

@@ -86,6 +86,8 @@ void pl_verdict_free(PlVerdict *verdict)
     g_free(verdict->engine);
     g_free(verdict->command);
     g_free(verdict->capture);
+    g_free(verdict->packets_sha256);
+    g_free(verdict->capture_sha256);
     g_free(verdict);
 }
 

@@ -39,6 +39,8 @@ typedef struct PlVerdict {
     gboolean bad_input; /* it failed because a file is wrong, which only the lab could tell */
     char *command;      /* repeats it */
     char *capture;      /* path of the capture that was kept, or NULL */
+    /* What a repetition has to have in common with it; NULL where none has to. */
+    char *packets_sha256, *capture_sha256;
 } PlVerdict;
 
 /* Passing and empty, with a subject a node. */

@@ -138,6 +138,8 @@ JsonNode *pl_verdict_to_json(const PlVerdict *verdict)
     add_subjects(object, verdict);
     set_text(object, "capture", verdict->capture);
     set_text(object, "command", verdict->command);
+    set_text(object, "packets_sha256", verdict->packets_sha256);
+    set_text(object, "capture_sha256", verdict->capture_sha256);
     json_node_take_object(node, object);
     return node;
 }
@@ -186,6 +188,13 @@ static gboolean get_text(JsonObject *object, const char *key, gboolean nullable,
     g_free(*ret_text);
     *ret_text = json_node_dup_string(node);
     return TRUE;
+}
+
+/* Verdicts of before it was there have none. */
+static gboolean get_new_text(JsonObject *object, const char *key, char **ret_text, GError **error)
+{
+    return !json_object_has_member(object, key) ||
+           get_text(object, key, /* nullable= */ TRUE, ret_text, error);
 }
 
 static gboolean get_int(JsonObject *object, const char *key, gint64 max, gint64 *ret_value,
@@ -346,7 +355,9 @@ PlVerdict *pl_verdict_from_json(JsonNode *node, GError **error)
         !bad_input_from_json(verdict, object, error) ||
         !subjects_from_json(verdict, object, error) ||
         !get_text(object, "capture", TRUE, &verdict->capture, error) ||
-        !get_text(object, "command", TRUE, &verdict->command, error))
+        !get_text(object, "command", TRUE, &verdict->command, error) ||
+        !get_new_text(object, "packets_sha256", &verdict->packets_sha256, error) ||
+        !get_new_text(object, "capture_sha256", &verdict->capture_sha256, error))
         return NULL;
     verdict->seed = (uint64_t)seed;
     return g_steal_pointer(&verdict);

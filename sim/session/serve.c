@@ -171,16 +171,14 @@ static gboolean read_address(const PlServed *served, const PlNode *nat, const ch
 {
     const PlNetwork *network = pl_nat_outside(nat)->network;
     g_autofree char *subnet = pl_prefix_format(&network->subnet);
-    uint32_t low, high, number, size = 1U << (32 - network->subnet.length);
+    uint64_t offset, last = pl_prefix_last(&network->subnet);
 
     if (!ph_address_parse(word, ret_address) || ret_address->port != 0 ||
         !pl_prefix_contains(&network->subnet, ret_address))
         return refuse(error, "%s is no address of network %s (expected one of %s)", word,
                       network->name, subnet);
-    number = ph_address_ipv4_number(ret_address);
-    low = ph_address_ipv4_number(&network->subnet.address);
-    high = low + size - 1;
-    if (number == low || number >= high - 4)
+    offset = pl_prefix_offset(&network->subnet, ret_address);
+    if (offset == 0 || offset >= last - 4)
         return refuse(error,
                       "%s is not for a NAT to have (expected one of %s, not its first or its last "
                       "five)",

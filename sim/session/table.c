@@ -10,7 +10,8 @@
 static const struct {
     uint8_t number;
     const char *name;
-} protocols[] = {{IPPROTO_UDP, "udp"}, {IPPROTO_TCP, "tcp"}, {IPPROTO_ICMP, "icmp"}};
+} protocols[] = {
+    {IPPROTO_UDP, "udp"}, {IPPROTO_TCP, "tcp"}, {IPPROTO_ICMP, "icmp"}, {IPPROTO_ICMPV6, "icmp"}};
 
 static char *protocol_name(uint8_t number)
 {

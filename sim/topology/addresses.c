@@ -7,50 +7,53 @@
 
 #include "topology/build.h"
 
-static uint32_t first_of(const PlNetwork *network)
-{
-    return ph_address_ipv4_number(&network->subnet.address);
-}
-
-static uint32_t last_of(const PlNetwork *network)
-{
-    return first_of(network) | (UINT32_MAX >> network->subnet.length);
-}
-
 gboolean pl_build_read_address(const PlIni *ini, const char *group, const char *key,
                                const char *text, PhAddress *ret_address, GError **error)
 {
     PhAddress address;
 
-    if (strchr(text, ':'))
+    if (!ph_address_parse(text, &address) || address.port != 0 || text[0] == '[')
         return pl_ini_fail(ini, group, key, error,
-                           "bad address \"%s\" (expected an IPv4 address without a port; IPv6 is "
-                           "not supported by this version)",
+                           "bad address \"%s\" (expected one such as 192.0.2.1 or 2001:db8::1, "
+                           "without a port)",
                            text);
-    if (!ph_address_parse(text, &address))
-        return pl_ini_fail(ini, group, key, error,
-                           "bad address \"%s\" (expected an IPv4 address such as 192.0.2.1)", text);
     *ret_address = address;
     return TRUE;
+}
+
+gboolean pl_build_is_own(const PlNode *node, const PhAddress *address)
+{
+    for (unsigned i = 0; i < node->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(node->attachments, i);
+
+        for (unsigned k = 0; k < attachment->addresses->len; k++)
+            if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
+                return TRUE;
+    }
+    return FALSE;
 }
 
 gboolean pl_build_usable(const PlNetwork *network, const PlIni *ini, const char *group,
                          const char *key, const PhAddress *address, GError **error)
 {
-    uint32_t number = ph_address_ipv4_number(address);
+    const PlPrefix *prefix = &network->subnet;
     g_autofree char *subnet = pl_prefix_format(&network->subnet);
     char text[PH_ADDRESS_TEXT_MAX];
+    uint64_t offset;
 
     ph_address_format(address, text);
-    if (!pl_prefix_contains(&network->subnet, address))
+    if (!pl_prefix_contains(prefix, address))
         return pl_ini_fail(ini, group, key, error, "%s is not on network %s (expected one of %s)",
                            text, network->name, subnet);
-    if (number == first_of(network) || number == last_of(network))
+    offset = pl_prefix_offset(prefix, address);
+    if (offset == 0 || offset == pl_prefix_last(prefix))
         return pl_ini_fail(ini, group, key, error,
-                           "%s is the network's own address or its broadcast address (expected a "
-                           "host's one of %s)",
-                           text, subnet);
-    if (number >= last_of(network) - 4)
+                           "%s is the network's %s (expected a host's one of %s)", text,
+                           address->family == PH_FAMILY_IPV6
+                               ? "first or its last one"
+                               : "own address or its broadcast address",
+                           subnet);
+    if (offset >= pl_prefix_last(prefix) - 4)
         return pl_ini_fail(ini, group, key, error,
                            "%s is one of the last four of %s, which are the lab's own (expected a "
                            "lower one)",
@@ -123,24 +126,26 @@ static PlAttachment *place(const PlNode *node, const PhAddress *address)
     return g_ptr_array_index(node->attachments, 0);
 }
 
-/* "A" or "A-B". */
+/* "A" or "A-B": from the first one on, to the last one's distance from it. */
 static gboolean read_range(const PlIni *ini, const char *group, const char *key, const char *item,
-                           uint32_t *ret_first, uint32_t *ret_last, GError **error)
+                           PlPrefix *ret_from, uint64_t *ret_last, GError **error)
 {
     const char *hyphen = strchr(item, '-');
     g_autofree char *left = hyphen ? g_strndup(item, (gsize)(hyphen - item)) : g_strdup(item);
     g_autofree char *right = g_strdup(hyphen ? hyphen + 1 : item);
-    PhAddress first, last;
+    PhAddress last, again;
 
-    if (!pl_build_read_address(ini, group, key, g_strstrip(left), &first, error) ||
+    *ret_from = (PlPrefix){0};
+    if (!pl_build_read_address(ini, group, key, g_strstrip(left), &ret_from->address, error) ||
         !pl_build_read_address(ini, group, key, g_strstrip(right), &last, error))
         return FALSE;
-    *ret_first = ph_address_ipv4_number(&first);
-    *ret_last = ph_address_ipv4_number(&last);
-    if (*ret_first > *ret_last)
+    if (ph_address_compare(&ret_from->address, &last) > 0)
         return pl_ini_fail(ini, group, key, error,
                            "\"%s\" runs backwards (expected the lower address first)", item);
-    if (*ret_last - *ret_first >= PL_NODE_ADDRESSES_MAX)
+    *ret_last = pl_prefix_offset(ret_from, &last);
+    again = pl_prefix_address(ret_from, *ret_last);
+    /* Further than 64 bits say, or in another family. */
+    if (*ret_last >= PL_NODE_ADDRESSES_MAX || !ph_address_equal_host(&again, &last))
         return pl_ini_fail(ini, group, key, error, "\"%s\" is too many (expected at most %d)", item,
                            PL_NODE_ADDRESSES_MAX);
     return TRUE;
@@ -157,15 +162,16 @@ static gboolean give_listed(const PlIni *ini, const PlNode *node, const char *gr
     if (!pl_ini_list(ini, group, key, &items, error))
         return FALSE;
     for (unsigned i = 0; items && items[i]; i++) {
-        uint32_t first, last;
+        PlPrefix from;
+        uint64_t last;
 
-        if (!read_range(ini, group, key, items[i], &first, &last, error))
+        if (!read_range(ini, group, key, items[i], &from, &last, error))
             return FALSE;
-        if (strcmp(key, "address") == 0 && (items[1] || first != last))
+        if (strcmp(key, "address") == 0 && (items[1] || last > 0))
             return pl_ini_fail(ini, group, key, error,
                                "more than one (expected one, or addresses = A, B)");
-        for (uint64_t number = first; number <= last; number++) {
-            PhAddress address = ph_address_ipv4((uint32_t)number, 0);
+        for (uint64_t offset = 0; offset <= last; offset++) {
+            PhAddress address = pl_prefix_address(&from, offset);
 
             if (!give(ini, place(node, &address), group, key, &address, error))
                 return FALSE;
@@ -178,7 +184,7 @@ static gboolean give_inside(const PlIni *ini, const PlNode *nat, const char *gro
 {
     PlAttachment *inside = pl_nat_inside(nat);
     const char *text = pl_ini_get(ini, group, "inside-address");
-    PhAddress address = ph_address_ipv4(first_of(inside->network) + 1, 0);
+    PhAddress address = pl_prefix_address(&inside->network->subnet, 1);
 
     return (!text || pl_build_read_address(ini, group, "inside-address", text, &address, error)) &&
            give(ini, inside, group, "inside-address", &address, error);
@@ -190,8 +196,8 @@ static gboolean give_lowest(const PlTopology *topology, const PlIni *ini, PlAtta
     const PlNetwork *network = attachment->network;
     g_autofree char *group = pl_build_group(attachment->node);
 
-    for (uint32_t number = first_of(network) + 2; number < last_of(network) - 4; number++) {
-        PhAddress address = ph_address_ipv4(number, 0);
+    for (uint64_t offset = 2; offset < pl_prefix_last(&network->subnet) - 4; offset++) {
+        PhAddress address = pl_prefix_address(&network->subnet, offset);
 
         if (!owner_ever(topology, network, &address)) {
             g_array_append_val(attachment->addresses, address);

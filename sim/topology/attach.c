@@ -86,6 +86,26 @@ static gboolean attach_nat(PlTopology *topology, const PlIni *ini, PlNode *nat, 
     return TRUE;
 }
 
+/* Both sides of one family, and IPv6 is not translated: there is no NAT66 and no NAT64. */
+static gboolean check_families(const PlNode *nat, const PlIni *ini, GError **error)
+{
+    const PlNetwork *inside = pl_nat_inside(nat)->network, *outside = pl_nat_outside(nat)->network;
+    g_autofree char *group = pl_build_group(nat);
+
+    if (pl_network_family(inside) != pl_network_family(outside))
+        return pl_ini_fail(ini, group, "inside", error,
+                           "%s is %s and %s is %s: translation between families is not supported by "
+                           "this version (expected networks of one family)",
+                           inside->name, pl_family_name(pl_network_family(inside)), outside->name,
+                           pl_family_name(pl_network_family(outside)));
+    if (pl_network_family(inside) == PH_FAMILY_IPV6 && nat->behaviour.mapping != PL_MAPPING_NONE)
+        return pl_ini_fail(ini, group, pl_ini_get(ini, group, "mapping") ? "mapping" : "behaviour",
+                           error,
+                           "translation of IPv6 is not supported by this version (expected "
+                           "behaviour = firewall, or mapping = none)");
+    return TRUE;
+}
+
 static gboolean attach_behind(PlTopology *topology, const PlIni *ini, PlNode *host,
                               const char *group, const char *behind, GError **error)
 {
@@ -147,6 +167,16 @@ static gboolean attach_host(PlTopology *topology, const PlIni *ini, PlNode *host
         !pl_ini_number(ini, group, "probe-port", 1, 65535, &port, error))
         return FALSE;
     host->probe_port = (uint16_t)port;
+    for (unsigned i = 1; host->routes && i < host->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
+
+        if (pl_network_family(attachment->network) != pl_node_family(host))
+            return pl_ini_fail(ini, group, "routes", error,
+                               "network %s is %s, and the first one is not (expected networks of "
+                               "one family)",
+                               attachment->network->name,
+                               pl_family_name(pl_network_family(attachment->network)));
+    }
     if (host->routes && host->attachments->len < 2)
         return pl_ini_fail(
             ini, group, "routes", error,
@@ -163,7 +193,8 @@ gboolean pl_build_attach(PlTopology *topology, const PlIni *ini, GError **error)
                                       : !attach_host(topology, ini, node, error))
             return FALSE;
         /* Routes depend on whether a NAT translates. */
-        if (node->kind == PL_NODE_NAT && !pl_build_behaviour(node, ini, error))
+        if (node->kind == PL_NODE_NAT &&
+            (!pl_build_behaviour(node, ini, error) || !check_families(node, ini, error)))
             return FALSE;
     }
     return TRUE;

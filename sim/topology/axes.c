@@ -105,6 +105,15 @@ unsigned pl_behaviour_ports(const PlBehaviour *behaviour, unsigned n_external)
     return ports <= PL_ORACLE_PORTS_MAX ? ports : 0;
 }
 
+/* A run of the prober's makes fewer mappings of one inside address. */
+#define SYMMETRIC_LATE 32
+
+gboolean pl_behaviour_is_fickle(const PlBehaviour *behaviour)
+{
+    return behaviour->quirks.symmetric_after > 0 &&
+           behaviour->quirks.symmetric_after < SYMMETRIC_LATE;
+}
+
 gboolean pl_behaviour_shows_timeout(const PlBehaviour *behaviour)
 {
     /* Where everything comes in, nothing is seen to expire. */
@@ -128,8 +137,9 @@ gboolean pl_behaviour_shows_unsolicited(const PlBehaviour *behaviour)
     if (behaviour->mapping == PL_MAPPING_NONE)
         return behaviour->filtering != PL_FILTERING_ENDPOINT_INDEPENDENT;
     return behaviour->unsolicited == PL_UNSOLICITED_REJECT ||
-           pl_shows_poison(behaviour->mapping, behaviour->filtering,
-                           behaviour->port_allocation == PL_PORT_ALLOCATION_PRESERVE);
+           (!pl_behaviour_is_fickle(behaviour) &&
+            pl_shows_poison(behaviour->mapping, behaviour->filtering,
+                            behaviour->port_allocation == PL_PORT_ALLOCATION_PRESERVE));
 }
 
 void pl_findings_clear(PlFindings *findings)

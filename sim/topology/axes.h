@@ -61,6 +61,27 @@ typedef enum {
     PL_PASS_N,
 } PlPass;
 
+/*
+ * What real routers get wrong. All zero is a router that makes none of these mistakes. (Three more
+ * are words of axes: unsolicited = accept poisons mappings, hairpin = internal-source has the wrong
+ * source, port-allocation = preserve stops being endpoint-independent at a collision.)
+ */
+typedef struct PlQuirks {
+    gboolean rewrite_payload; /* the inside address is replaced inside payloads as well, and back
+                                 (RFC 8489 §14.2 is why XOR-MAPPED-ADDRESS exists) */
+    unsigned symmetric_after; /* mappings of one inside address; further ones are
+                                 address-and-port-dependent. 0: never */
+    uint64_t mapping_age_ns;  /* a mapping is dropped at this age, used or not. 0: never */
+    gboolean icmp_drops;      /* an ICMP error for a mapping removes it (against RFC 4787 REQ-12) */
+    gboolean early_reuse;     /* the port that got free last is given out first */
+    gboolean first_packet_lost; /* the packet that makes a mapping is not passed on */
+    unsigned mapping_rate;      /* new mappings a second, all together. 0: no limit */
+    gboolean port_overloading;  /* with `preserve`: the inside port even when somebody has it; who
+                                   sent last gets what comes (against RFC 4787 REQ-3) */
+    gboolean port_parity; /* no mistake: even ports stay even, odd ones odd (RFC 4787 REQ-4) */
+    unsigned port_step;   /* of `sequential`; 0: 1 */
+} PlQuirks;
+
 /* What a NAT does, as its topology file says. */
 typedef struct PlBehaviour {
     PlMapping mapping;
@@ -75,6 +96,7 @@ typedef struct PlBehaviour {
     PlUnsolicited unsolicited;
     PlPass udp;
     PlPass icmp;
+    PlQuirks quirks;
 } PlBehaviour;
 
 /* Everything that one can find out about a host's or a NAT's place in the network. */
@@ -111,6 +133,9 @@ typedef enum {
 /* How many ports one inside address can get, on so many external addresses; 0 when nobody uses them
  * up to find out. */
 unsigned pl_behaviour_ports(const PlBehaviour *behaviour, unsigned n_external);
+/* Whether its mapping depends on how many there were before (PlQuirks.symmetric_after): no word for
+ * it is right then. */
+gboolean pl_behaviour_is_fickle(const PlBehaviour *behaviour);
 /* Whether somebody waits for its timeout, and for what inbound packets do to it. */
 gboolean pl_behaviour_shows_timeout(const PlBehaviour *behaviour);
 /*

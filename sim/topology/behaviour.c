@@ -161,6 +161,8 @@ gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error)
         nat->rules =
             g_path_is_absolute(rules) ? g_strdup(rules) : g_build_filename(directory, rules, NULL);
     }
+    if (!pl_build_quirks(behaviour, ini, group, error))
+        return FALSE;
     if (behaviour->mapping == PL_MAPPING_NONE)
         return check_untranslated(behaviour, ini, group, error) &&
                read_ports(behaviour, ini, group, error);

@@ -4,10 +4,15 @@
  *
  *   parse.c      the groups, their names and keys; networks and nodes
  *   attach.c     who is on which network
+ *   prefix.c     subnets, and the addresses in them
  *   graph.c      nobody is cut off, nothing goes in circles, nothing overlaps
- *   story.c      links, steps and expectations
+ *   story.c      links and steps
+ *   send.c       what steps send
+ *   expect.c     expectations
  *   addresses.c  who has which address
  *   behaviour.c  what the NATs do
+ *   quirks.c     what they get wrong
+ *   link.c       what the links do
  *   program.c    what the hosts run
  */
 #pragma once
@@ -37,6 +42,8 @@ gboolean pl_build_attach(PlTopology *topology, const PlIni *ini, GError **error)
 gboolean pl_build_graph(const PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_steps(PlTopology *topology, const PlIni *ini, GError **error);
+/* What steps send, which depends on addresses. */
+gboolean pl_build_sends(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error);
 /* What libpinhole's own programs are to do, which depends on addresses. */
@@ -45,13 +52,27 @@ gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error);
 /* The axes of one NAT. */
 gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);
+/* Its quirks, and which of them go with the axes. */
+gboolean pl_build_quirks(PlBehaviour *behaviour, const PlIni *ini, const char *group,
+                         GError **error);
+gboolean pl_build_link(const PlIni *ini, const char *group, PlLink *link, GError **error);
+
+/* The part of pl_topology_print that is a quirk's or a link's. */
+void pl_print_quirks(GString *out, const PlQuirks *quirks);
+void pl_print_link(GString *out, const PlAttachment *attachment);
+
 /* What depends on addresses: pools, blocks, forwards. */
 gboolean pl_build_nats(PlTopology *topology, const PlIni *ini, GError **error);
 
-/* Reads an IPv4 address without a port, as `key` has it; fails otherwise. */
+/* The next word of *text, which moves on behind it and the space there; "" at the end. To be freed.
+ */
+char *pl_build_word(const char **text);
+/* Whether the node has this address, whatever its port. */
+gboolean pl_build_is_own(const PlNode *node, const PhAddress *address);
+/* Reads an address without a port, as `key` has it; fails otherwise. */
 gboolean pl_build_read_address(const PlIni *ini, const char *group, const char *key,
                                const char *text, PhAddress *ret_address, GError **error);
-/* Reads "192.168.1.0/24". */
+/* Reads "192.168.1.0/24" or "2001:db8:1::/64". */
 gboolean pl_build_read_prefix(const PlIni *ini, const char *group, const char *key,
                               const char *text, PlPrefix *ret_prefix, GError **error);
 /* Fails unless a node may have this address on this network (it may be somebody else's). */

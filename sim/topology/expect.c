@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a topology's author expects of it: NODE.AXIS, HOST.exit, HOST.output and A -> B. */
+/* What a topology's author expects of it: NODE.AXIS, HOST.exit, HOST.output, HOST.hears
+ * and A -> B. */
 #include <string.h>
 
 #include "topology/build.h"
@@ -15,17 +16,16 @@ static const PlAxis host_axes[] = {
 static gboolean check_axis_known(const PlIni *ini, const char *key, PlExpect *expect,
                                  const char *name, GError **error)
 {
-    const char *words[PL_AXIS_N + 2];
+    static const char *const of_programs[] = {"exit", "output", "hears"};
+    const char *words[PL_AXIS_N + G_N_ELEMENTS(of_programs)];
     unsigned n = 0;
     g_autofree char *expected = NULL;
     gboolean host = expect->node->kind == PL_NODE_HOST;
 
     for (unsigned i = 0; i < (host ? G_N_ELEMENTS(host_axes) : (unsigned)PL_AXIS_N); i++)
         words[n++] = pl_axis_name(host ? host_axes[i] : (PlAxis)i);
-    if (host) {
-        words[n++] = "exit";
-        words[n++] = "output";
-    }
+    for (unsigned i = 0; host && i < G_N_ELEMENTS(of_programs); i++)
+        words[n++] = of_programs[i];
     for (unsigned i = 0; i < n; i++) {
         if (strcmp(words[i], name) != 0)
             continue;
@@ -34,6 +34,8 @@ static gboolean check_axis_known(const PlIni *ini, const char *key, PlExpect *ex
             expect->kind = PL_EXPECT_EXIT;
         else if (strcmp(name, "output") == 0)
             expect->kind = PL_EXPECT_OUTPUT;
+        else if (strcmp(name, "hears") == 0)
+            expect->kind = PL_EXPECT_HEARS;
         else
             pl_axis_from_name(name, &expect->axis);
         return TRUE;
@@ -143,8 +145,20 @@ static gboolean check_axis_judged(const PlIni *ini, const char *key, const PlExp
     return TRUE;
 }
 
-static gboolean check_program(const PlIni *ini, const char *key, const PlExpect *expect,
-                              GError **error)
+/* "nothing", or a list. */
+static gboolean read_hears(const PlIni *ini, const char *key, PlExpect *expect, GError **error)
+{
+    if (expect->node->program.word != PL_WORD_LISTEN)
+        return pl_ini_fail(ini, "expect", key, error,
+                           "host %s does not listen (expected a host with run = listen)",
+                           expect->node->name);
+    if (strcmp(expect->value, "nothing") != 0)
+        return pl_ini_list(ini, "expect", key, &expect->hears, error);
+    expect->hears = g_new0(char *, 1);
+    return TRUE;
+}
+
+static gboolean check_program(const PlIni *ini, const char *key, PlExpect *expect, GError **error)
 {
     uint64_t status;
 
@@ -154,7 +168,7 @@ static gboolean check_program(const PlIni *ini, const char *key, const PlExpect 
     if (expect->kind == PL_EXPECT_EXIT && !pl_number_parse(expect->value, 0, 255, &status))
         return pl_ini_fail(ini, "expect", key, error, "bad exit status \"%s\" (expected 0 to 255)",
                            expect->value);
-    return TRUE;
+    return expect->kind != PL_EXPECT_HEARS || read_hears(ini, key, expect, error);
 }
 
 /* direct, punched, relayed, relayed(HOST), none, none(REASON) */
@@ -215,8 +229,8 @@ static gboolean read_finding(const PlTopology *topology, const PlIni *ini, const
 
     if (!dot)
         return pl_ini_fail(ini, "expect", key, error,
-                           "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output or "
-                           "HOST -> HOST)");
+                           "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output, "
+                           "HOST.hears or HOST -> HOST)");
     expect->node = pl_topology_node(topology, name);
     if (!expect->node)
         return pl_build_no_node(topology, ini, "expect", key, "node", TRUE, TRUE, name, error);

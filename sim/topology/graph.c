@@ -6,7 +6,8 @@
  *   zone      segments joined by firewalls: everybody reaches everybody by address
  *
  * A NAT leads from a segment to the next one outwards. Every segment but one, the internet, has
- * exactly one such way out, and there are no circles: a tree.
+ * exactly one such way out, and there are no circles: a tree. IPv4 and IPv6 have one each; what
+ * joins networks is of one family.
  */
 #include <string.h>
 
@@ -79,12 +80,24 @@ void pl_graph_clear(PlGraph *graph)
     g_clear_pointer(&graph->up, g_free);
 }
 
+/* What all networks of a family have to reach: the outermost segment of the first one's. */
+static const PlNetwork *internet_of(const PlTopology *topology, const PlGraph *graph,
+                                    uint8_t family)
+{
+    unsigned first = 0;
+
+    while (pl_network_family(g_ptr_array_index(topology->networks, first)) != family)
+        first++;
+    while (graph->up[first])
+        first = attached(graph->up[first], 1);
+    return g_ptr_array_index(topology->networks, first);
+}
+
 /* One way out of each segment, and none that leads back into it. */
 static gboolean check_tree(const PlTopology *topology, const PlGraph *graph, const PlIni *ini,
                            GError **error)
 {
     g_autofree unsigned *reach = g_memdup2(graph->segment, (graph->n + 1) * sizeof(unsigned));
-    unsigned first = 0;
 
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
@@ -104,15 +117,12 @@ static gboolean check_tree(const PlTopology *topology, const PlGraph *graph, con
                                "(expected this to be the only one)");
     }
     flatten(reach, graph->n);
-    /* The outermost segment of the first network's is what all have to reach. */
-    while (graph->up[first])
-        first = attached(graph->up[first], 1);
     for (unsigned i = 0; i < graph->n; i++) {
         const PlNetwork *network = g_ptr_array_index(topology->networks, i);
-        const PlNetwork *outermost = g_ptr_array_index(topology->networks, first);
+        const PlNetwork *outermost = internet_of(topology, graph, pl_network_family(network));
         g_autofree char *group = NULL;
 
-        if (reach[i] == reach[first])
+        if (reach[i] == reach[outermost->index])
             continue;
         group = network->upstream ? pl_build_group(network->upstream)
                                   : g_strconcat("network ", network->name, NULL);

@@ -27,11 +27,16 @@ static const Kind kinds[] = {
     {"nat", TRUE,
      KEYS("outside", "inside", "behaviour", "mapping", "filtering", "port-allocation", "block-size",
           "port-range", "pooling", "hairpin", "udp-timeout", "inbound-refresh", "unsolicited",
-          "udp", "icmp", "address", "addresses", "inside-address", "forward", "rules")},
+          "udp", "icmp", "address", "addresses", "inside-address", "forward", "rules",
+          "rewrite-payload", "symmetric-after", "mapping-age", "icmp-drops-mapping",
+          "early-port-reuse", "first-packet-lost", "mapping-rate", "port-overloading",
+          "port-parity", "port-step")},
     {"host", TRUE,
      KEYS("behind", "on", "address", "addresses", "routes", "run", "ready", "time-limit",
           "probe-port")},
-    {"link", TRUE, KEYS("delay", "jitter", "loss", "rate", "mtu")},
+    {"link", TRUE,
+     KEYS("delay", "jitter", "loss", "loss-burst", "loss-mask", "duplicate", "reorder", "rate",
+          "queue", "mtu")},
     {"step", TRUE, KEYS("at", "do")},
     {"expect", FALSE, NULL, 0},
 };
@@ -91,45 +96,6 @@ char *pl_build_group(const PlNode *node)
     return g_strdup_printf("%s %s", node->kind == PL_NODE_NAT ? "nat" : "host", node->name);
 }
 
-gboolean pl_build_read_prefix(const PlIni *ini, const char *group, const char *key,
-                              const char *text, PlPrefix *ret_prefix, GError **error)
-{
-    const char *slash = strchr(text, '/');
-    g_autofree char *host = slash ? g_strndup(text, (gsize)(slash - text)) : NULL;
-    PhAddress address;
-    uint64_t length;
-    uint32_t number;
-
-    if (strchr(text, ':'))
-        return pl_ini_fail(ini, group, key, error,
-                           "IPv6 is not supported by this version (expected an IPv4 prefix)");
-    if (!slash || !ph_address_parse(host, &address) || !pl_number_parse(slash + 1, 0, 32, &length))
-        return pl_ini_fail(ini, group, key, error,
-                           "bad prefix \"%s\" (expected an IPv4 prefix such as 192.168.1.0/24)",
-                           text);
-    if (length < 8 || length > 28)
-        return pl_ini_fail(ini, group, key, error,
-                           "the prefix length is %u (expected 8 to 28: the lab needs addresses of "
-                           "its own)",
-                           (unsigned)length);
-    number = ph_address_ipv4_number(&address);
-    if (number & (UINT32_MAX >> length)) {
-        char right[PH_ADDRESS_TEXT_MAX];
-
-        address = ph_address_ipv4(number & ~(UINT32_MAX >> length), 0);
-        return pl_ini_fail(ini, group, key, error, "host bits are set in \"%s\" (expected %s/%u)",
-                           text, ph_address_format(&address, right), (unsigned)length);
-    }
-    /* 0/8 and 127/8 never leave a machine, 224/3 is no unicast. */
-    if (number >> 24 == 0 || number >> 24 == 127 || number >> 24 >= 224)
-        return pl_ini_fail(ini, group, key, error,
-                           "%s cannot be routed (expected unicast, from 1.0.0.0 to "
-                           "223.255.255.255 without 127.0.0.0/8)",
-                           text);
-    *ret_prefix = (PlPrefix){.address = address, .length = (unsigned)length};
-    return TRUE;
-}
-
 static gboolean add_network(PlTopology *topology, const PlIni *ini, const char *group,
                             const char *name, const char *key, const char *text, GError **error)
 {
@@ -155,7 +121,7 @@ static gboolean add_named(PlTopology *topology, const PlIni *ini, const char *gr
                            "a name of its own)",
                            name);
     if (strcmp(kind->word, "network") == 0)
-        return pl_ini_need(ini, group, "subnet", "an IPv4 prefix such as 203.0.113.0/24", &subnet,
+        return pl_ini_need(ini, group, "subnet", "a prefix such as 203.0.113.0/24", &subnet,
                            error) &&
                add_network(topology, ini, group, name, "subnet", subnet, error);
     if (topology->nodes->len >= PL_NODES_MAX)
@@ -264,7 +230,8 @@ static PlTopology *build(const char *path, const char *text, gsize length, gbool
         !read_insides(topology, ini, error) || !pl_build_attach(topology, ini, error) ||
         !pl_build_graph(topology, ini, error) || !pl_build_links(topology, ini, error) ||
         !pl_build_steps(topology, ini, error) || !pl_build_addresses(topology, ini, error) ||
-        !pl_build_words(topology, ini, error) || !pl_build_nats(topology, ini, error) || !pl_build_expects(topology, ini, error) ||
+        !pl_build_words(topology, ini, error) || !pl_build_sends(topology, ini, error) ||
+        !pl_build_nats(topology, ini, error) || !pl_build_expects(topology, ini, error) ||
         (loaded && !check_rules(topology, ini, error)))
         return NULL;
     return g_steal_pointer(&topology);

@@ -105,6 +105,7 @@ static void print_nat(GString *out, const PlTopology *topology, const PlNode *na
                            behaviour->inbound_refresh ? "yes" : "no",
                            pl_unsolicited_name(behaviour->unsolicited),
                            pl_pass_name(behaviour->udp), pl_pass_name(behaviour->icmp));
+    pl_print_quirks(out, &behaviour->quirks);
     print_forwards(out, nat->forwards);
     if (nat->rules)
         print_rules(out, topology, nat->rules);
@@ -149,27 +150,6 @@ static void print_host(GString *out, const PlNode *host)
         g_string_append_printf(out, "probe-port = %u\n", host->probe_port);
     if (host->program.argv)
         print_program(out, &host->program);
-}
-
-static void print_link(GString *out, const PlAttachment *attachment)
-{
-    const PlLink *link = &attachment->link;
-    g_autofree char *loss = pl_percent_format(link->loss_ppm);
-
-    if (!link->delay_ns && !link->jitter_ns && !link->loss_ppm && !link->rate_bps &&
-        !link->mtu_bytes)
-        return;
-    g_string_append_printf(out, "\n[link %s]\n", attachment->label);
-    print_duration(out, "delay", link->delay_ns);
-    print_duration(out, "jitter", link->jitter_ns);
-    g_string_append_printf(out, "loss = %s\n", loss);
-    if (link->rate_bps) {
-        g_autofree char *rate = pl_rate_format(link->rate_bps);
-
-        g_string_append_printf(out, "rate = %s\n", rate);
-    }
-    if (link->mtu_bytes)
-        g_string_append_printf(out, "mtu = %u\n", link->mtu_bytes);
 }
 
 static void print_story(GString *out, const PlTopology *topology)
@@ -217,7 +197,7 @@ char *pl_topology_print(const PlTopology *topology)
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
         for (unsigned k = 0; k < node->attachments->len; k++)
-            print_link(out, g_ptr_array_index(node->attachments, k));
+            pl_print_link(out, g_ptr_array_index(node->attachments, k));
     }
     print_story(out, topology);
     return g_string_free(out, /* free_segment= */ FALSE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What hosts run. Of libpinhole's own programs, which are known by a bare word, nothing is left to
- * a default: whom they serve and ask stands in the topology, for engines that run no processes.
+ * What hosts run. Of programs that are known by a bare word nothing is left to a default: whom they
+ * serve and ask stands in the topology, for engines that run no processes.
  */
 #include <pinhole/hub.h>
 #include <string.h>
@@ -16,7 +16,11 @@
 static PlWord word_of(const char *program)
 {
     static const char *const words[] = {
-        [PL_WORD_HUB] = "hub", [PL_WORD_CLASSIFY] = "classify", [PL_WORD_NODE] = "node"};
+        [PL_WORD_HUB] = "hub",
+        [PL_WORD_CLASSIFY] = "classify",
+        [PL_WORD_NODE] = "node",
+        [PL_WORD_LISTEN] = "listen",
+    };
 
     for (gsize i = PL_WORD_HUB; i < G_N_ELEMENTS(words); i++)
         if (strcmp(words[i], program) == 0)
@@ -29,7 +33,7 @@ static void set_defaults(PlProgram *program)
 {
     program->time_limit_ns = LIMIT_NS;
     program->ready = PL_READY_STARTED;
-    if (program->word == PL_WORD_HUB) {
+    if (program->word == PL_WORD_HUB || program->word == PL_WORD_LISTEN) {
         program->ready = PL_READY_LINE;
         program->ready_text = g_strdup("ready");
     } else if (program->word == PL_WORD_CLASSIFY) {
@@ -66,6 +70,36 @@ static gboolean read_ready(const PlIni *ini, const char *group, PlProgram *progr
     return TRUE;
 }
 
+static gboolean has_port(const PlProgram *program, uint16_t port)
+{
+    for (unsigned i = 0; i < program->n_ports; i++)
+        if (program->ports[i] == port)
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean build_listen(PlProgram *program, const PlIni *ini, const char *group,
+                             GError **error)
+{
+    for (char **word = program->argv + 1; *word; word++) {
+        uint16_t port;
+
+        if (!pl_port_parse(*word, &port))
+            return pl_ini_fail(ini, group, "run", error,
+                               "listen does not take \"%s\" (expected a port, 1 to 65535)", *word);
+        if (has_port(program, port))
+            return pl_ini_fail(ini, group, "run", error,
+                               "port %u stands twice (expected each port once)", port);
+        if (program->n_ports == PL_LISTEN_PORTS_MAX)
+            return pl_ini_fail(ini, group, "run", error, "too many ports (expected at most %d)",
+                               PL_LISTEN_PORTS_MAX);
+        program->ports[program->n_ports++] = port;
+    }
+    return program->n_ports > 0 ||
+           pl_ini_fail(ini, group, "run", error,
+                       "there is nothing to listen on (expected listen PORT...)");
+}
+
 gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error)
 {
     g_autofree char *group = pl_build_group(host);
@@ -92,6 +126,8 @@ gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error)
                            "the program's name is empty (expected a program and its arguments)");
     program->word = word_of(program->argv[0]);
     set_defaults(program);
+    if (program->word == PL_WORD_LISTEN && !build_listen(program, ini, group, error))
+        return FALSE;
     return read_ready(ini, group, program, error) &&
            pl_ini_duration(ini, group, "time-limit", 1000000, 3600 * PL_NS_PER_S,
                            &program->time_limit_ns, error);
@@ -112,18 +148,6 @@ static const char *take_option(char ***argument, const char *name)
     return **argument ? *(*argument)++ : "";
 }
 
-static gboolean is_own(const PlNode *host, const PhAddress *address)
-{
-    for (unsigned i = 0; i < host->attachments->len; i++) {
-        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
-
-        for (unsigned k = 0; k < attachment->addresses->len; k++)
-            if (ph_address_equal_host(&g_array_index(attachment->addresses, PhAddress, k), address))
-                return TRUE;
-    }
-    return FALSE;
-}
-
 /* ADDR or ADDR:PORT, one of the host's own. */
 static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, const char *text,
                            GError **error)
@@ -131,7 +155,7 @@ static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, co
     PlProgram *program = &host->program;
     PhAddress address, *first = &program->addresses[0];
 
-    if (!ph_address_parse(text, &address) || !is_own(host, &address))
+    if (!ph_address_parse(text, &address) || !pl_build_is_own(host, &address))
         return pl_ini_fail(ini, group, "run", error,
                            "--listen \"%s\" (expected an address of %s, or one with :PORT)", text,
                            host->name);
@@ -140,15 +164,16 @@ static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, co
     if (program->n_addresses == G_N_ELEMENTS(program->addresses))
         return pl_ini_fail(ini, group, "run", error,
                            "one address too many: --listen %s (expected two at most)", text);
-    if (program->n_addresses && (first->port != address.port || ph_address_equal(first, &address)))
+    if (program->n_addresses && (first->port != address.port || first->family != address.family ||
+                                 ph_address_equal(first, &address)))
         return pl_ini_fail(ini, group, "run", error,
-                           "--listen %s (expected another address, with port %u as before)", text,
-                           first->port);
+                           "--listen %s (expected another %s address, with port %u as before)",
+                           text, pl_family_name(first->family), first->port);
     program->addresses[program->n_addresses++] = address;
     return TRUE;
 }
 
-/* The first ones that it has. */
+/* The first ones that it has, of the family of its first network. */
 static void listen_anywhere(PlNode *host)
 {
     PlProgram *program = &host->program;
@@ -161,6 +186,8 @@ static void listen_anywhere(PlNode *host)
              k++) {
             PhAddress address = g_array_index(attachment->addresses, PhAddress, k);
 
+            if (address.family != pl_node_family(host))
+                break;
             address.port = PH_HUB_PORT;
             program->addresses[program->n_addresses++] = address;
         }
@@ -222,9 +249,10 @@ static gboolean build_hub(PlNode *host, const PlIni *ini, const char *group, GEr
     return TRUE;
 }
 
-/* HOST or HOST:PORT, HOST an address or the name of a host. */
+/* HOST or HOST:PORT, HOST an address or the name of a host, which may have one of `family`. */
 static gboolean read_server(const PlTopology *topology, const PlIni *ini, const char *group,
-                            const char *text, PhAddress *ret_server, GError **error)
+                            const char *text, uint8_t family, PhAddress *ret_server,
+                            GError **error)
 {
     const char *colon = strchr(text, ':');
     g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
@@ -232,7 +260,7 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     PhAddress address;
     uint16_t port = 0;
 
-    if (ph_address_parse(text, &address) && address.family == PH_FAMILY_IPV4) {
+    if (ph_address_parse(text, &address)) {
         if (address.port == 0)
             address.port = PH_HUB_PORT;
         *ret_server = address;
@@ -248,6 +276,10 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     } else {
         const PlAttachment *attachment = g_ptr_array_index(host->attachments, 0);
 
+        for (unsigned i = 1; i < host->attachments->len &&
+                             pl_network_family(attachment->network) != family;
+             i++)
+            attachment = g_ptr_array_index(host->attachments, i);
         *ret_server = g_array_index(attachment->addresses, PhAddress, 0);
         ret_server->port = PH_HUB_PORT;
     }
@@ -256,12 +288,12 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     return TRUE;
 }
 
-static const PlNode *first_hub(const PlTopology *topology)
+static const PlNode *first_hub(const PlTopology *topology, uint8_t family)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
-        if (node->program.word == PL_WORD_HUB)
+        if (node->program.word == PL_WORD_HUB && node->program.addresses[0].family == family)
             return node;
     }
     return NULL;
@@ -271,7 +303,8 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
                                const char *group, GError **error)
 {
     PlProgram *program = &host->program;
-    const PlNode *hub = first_hub(topology);
+    const uint8_t family = pl_node_family(host);
+    const PlNode *hub = first_hub(topology, family);
 
     for (char **argument = program->argv + 1; *argument;) {
         const char *word = *argument, *server = take_option(&argument, "--server");
@@ -280,15 +313,23 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
             return pl_ini_fail(ini, group, "run", error,
                                "classify does not take \"%s\" (expected --server HOST[:PORT])",
                                word);
-        if (!read_server(topology, ini, group, server, &program->addresses[0], error))
+        if (!read_server(topology, ini, group, server, family, &program->addresses[0], error))
             return FALSE;
+        /* What it finds is compared with what is certified of the host. */
+        if (program->addresses[0].family != family)
+            return pl_ini_fail(ini, group, "run", error,
+                               "--server \"%s\" is %s, and %s is judged in %s (expected one of "
+                               "the family of its first network)",
+                               server, pl_family_name(program->addresses[0].family), host->name,
+                               pl_family_name(family));
         program->n_addresses = 1;
     }
     if (program->n_addresses == 0) {
         if (!hub)
             return pl_ini_fail(ini, group, "run", error,
-                               "there is nobody to ask (expected a host with run = hub, or "
-                               "--server HOST[:PORT])");
+                               "there is nobody to ask (expected a host with run = hub that has %s, or "
+                               "--server HOST[:PORT])",
+                               pl_family_name(family));
         program->addresses[0] = hub->program.addresses[0];
         program->n_addresses = 1;
     }
@@ -327,4 +368,13 @@ GPtrArray *pl_topology_programs(const PlTopology *topology)
             g_ptr_array_add(programs, node);
     }
     return programs;
+}
+
+void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
+                    gsize length)
+{
+    g_autofree char *text = pl_bytes_format(bytes, length);
+    char address[PH_ADDRESS_TEXT_MAX];
+
+    g_string_append_printf(out, "%u from %s: %s\n", port, ph_address_format(from, address), text);
 }

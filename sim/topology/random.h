@@ -17,3 +17,15 @@ static inline uint64_t pl_random_next(uint64_t *state)
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
+
+/* The seed of a stream that belongs to something with a name: what is drawn from one changes
+ * nothing in another. (FNV-1a, 64 bits: Fowler, Noll and Vo, draft-eastlake-fnv §2.) */
+static inline uint64_t pl_random_stream(uint64_t seed, const char *name)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
+    hash ^= pl_random_next(&seed);
+    return pl_random_next(&hash);
+}

@@ -19,15 +19,17 @@ static unsigned depth_of(const PlGraph *graph, const PlNetwork *network)
     return depth;
 }
 
-/* Of several attachments the one that is nearest to the internet, the first among equals. */
-static const PlAttachment *outermost(const PlGraph *graph, const PlNode *node)
+/* Of several attachments of a family the one that is nearest to the internet, the first among
+ * equals; NULL when there is none. */
+static const PlAttachment *outermost(const PlGraph *graph, const PlNode *node, uint8_t family)
 {
-    const PlAttachment *best = attachment_at(node->attachments, 0);
+    const PlAttachment *best = NULL;
 
-    for (unsigned i = 1; i < node->attachments->len; i++) {
+    for (unsigned i = 0; i < node->attachments->len; i++) {
         const PlAttachment *attachment = attachment_at(node->attachments, i);
 
-        if (depth_of(graph, attachment->network) < depth_of(graph, best->network))
+        if (pl_network_family(attachment->network) == family &&
+            (!best || depth_of(graph, attachment->network) < depth_of(graph, best->network)))
             best = attachment;
     }
     return best;
@@ -50,7 +52,7 @@ const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *n
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *host = g_ptr_array_index(topology->nodes, i);
-        g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
+        g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, host, forward->inside.family);
         const PlAttachment *attachment = attachment_with(host, &forward->inside);
 
         if (host->kind == PL_NODE_HOST && attachment && chain->len > 0 && chain->pdata[0] == nat)
@@ -59,19 +61,25 @@ const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *n
     return NULL;
 }
 
-GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node)
+GPtrArray *pl_topology_chain_of(const PlTopology *topology, const PlNode *node, uint8_t family)
 {
     GPtrArray *chain = g_ptr_array_new();
     g_auto(PlGraph) graph = {0};
-    const PlNetwork *network;
+    const PlAttachment *way;
 
     pl_graph_init(&graph, topology);
-    network = node->kind == PL_NODE_NAT ? pl_nat_outside(node)->network
-                                        : outermost(&graph, node)->network;
-    for (PlNode *up = graph.up[network->index]; up;
+    way = outermost(&graph, node, family);
+    if (way && node->kind == PL_NODE_NAT)
+        way = pl_nat_outside(node);
+    for (PlNode *up = way ? graph.up[way->network->index] : NULL; up;
          up = graph.up[pl_nat_outside(up)->network->index])
         g_ptr_array_add(chain, up);
     return chain;
+}
+
+GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node)
+{
+    return pl_topology_chain_of(topology, node, pl_node_family(node));
 }
 
 /* How a network is reached, as a search in breadth finds it. */
@@ -125,10 +133,11 @@ static void begin(Reach *reach, GPtrArray *queue, const PlNetwork *network)
 static void add_default(GArray *routes, const PlGraph *graph, const Reach *reach,
                         const PlNetwork *network, const PlNode *node)
 {
-    const PlNetwork *home = node ? outermost(graph, node)->network : network;
+    const uint8_t family = pl_network_family(network);
+    const PlNetwork *home = node ? outermost(graph, node, family)->network : network;
     const PlNode *up = graph->up[home->index];
     const PlNetwork *gate;
-    PlRoute route = {.destination.address = ph_address_ipv4(0, 0)};
+    PlRoute route = {.destination.address.family = family};
 
     if (!up)
         return;
@@ -176,13 +185,23 @@ static gboolean has_default(const PlTopology *topology, const PlNode *host,
     return FALSE;
 }
 
-const PlAttachment *pl_topology_way_out(const PlTopology *topology, const PlNode *host)
+const PlAttachment *pl_topology_way_out_of(const PlTopology *topology, const PlNode *host,
+                                           uint8_t family)
 {
     g_auto(PlGraph) graph = {0};
 
-    for (unsigned i = 0; i < host->attachments->len; i++)
-        if (has_default(topology, host, attachment_at(host->attachments, i)))
-            return attachment_at(host->attachments, i);
+    for (unsigned i = 0; i < host->attachments->len; i++) {
+        const PlAttachment *attachment = attachment_at(host->attachments, i);
+
+        if (pl_network_family(attachment->network) == family &&
+            has_default(topology, host, attachment))
+            return attachment;
+    }
     pl_graph_init(&graph, topology);
-    return outermost(&graph, host);
+    return outermost(&graph, host, family);
+}
+
+const PlAttachment *pl_topology_way_out(const PlTopology *topology, const PlNode *host)
+{
+    return pl_topology_way_out_of(topology, host, pl_node_family(host));
 }

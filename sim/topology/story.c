@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What happens in a topology: its links' impairments, its steps, its expectations. */
+/* What happens in a topology: its links' impairments, and its steps. */
 #include <string.h>
 
 #include "topology/build.h"
 #include "topology/units.h"
 #include "topology/words.h"
 
-static gboolean read_link(const PlIni *ini, const char *group, PlLink *link, GError **error)
-{
-    const char *loss = pl_ini_get(ini, group, "loss"), *rate = pl_ini_get(ini, group, "rate");
-
-    if (!pl_ini_duration(ini, group, "delay", 0, 60 * PL_NS_PER_S, &link->delay_ns, error) ||
-        !pl_ini_duration(ini, group, "jitter", 0, 60 * PL_NS_PER_S, &link->jitter_ns, error) ||
-        !pl_ini_number(ini, group, "mtu", 576, 9000, &link->mtu_bytes, error))
-        return FALSE;
-    if (link->jitter_ns > link->delay_ns)
-        return pl_ini_fail(ini, group, "jitter", error,
-                           "more than the delay that it varies (expected at most the delay)");
-    if (loss && !pl_percent_parse(loss, &link->loss_ppm))
-        return pl_ini_fail(ini, group, "loss", error,
-                           "bad share \"%s\" (expected 0%% to 100%%, such as 1%% or 0.25%%)", loss);
-    if (rate && (!pl_rate_parse(rate, &link->rate_bps) || link->rate_bps < 1000))
-        return pl_ini_fail(ini, group, "rate", error,
-                           "bad rate \"%s\" (expected 1kbit to 100gbit, with unit bit, kbit, mbit "
-                           "or gbit)",
-                           rate);
-    return TRUE;
-}
+/* RFC 8200 §5: every link takes packets of so many bytes. */
+#define MTU_IPV6 1280u
 
 /* Fails because no attachment has this label. */
 static gboolean no_label(const PlTopology *topology, const PlIni *ini, const char *group,
@@ -64,14 +45,18 @@ gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error)
         attachment = pl_topology_attachment(topology, groups[i] + 5);
         if (!attachment)
             return no_label(topology, ini, groups[i], NULL, groups[i] + 5, error);
-        if (!read_link(ini, groups[i], &attachment->link, error))
+        if (!pl_build_link(ini, groups[i], &attachment->link, error))
             return FALSE;
+        if (attachment->link.mtu_bytes && attachment->link.mtu_bytes < MTU_IPV6 &&
+            pl_network_family(attachment->network) == PH_FAMILY_IPV6)
+            return pl_ini_fail(ini, groups[i], "mtu", error,
+                               "%u is too small for IPv6 (expected %u or more)",
+                               attachment->link.mtu_bytes, MTU_IPV6);
     }
     return TRUE;
 }
 
-/* The next word of *text, which moves on behind it; "" at the end. */
-static char *next_word(const char **text)
+char *pl_build_word(const char **text)
 {
     const char *start = *text + strspn(*text, " \t");
     gsize length = strcspn(start, " \t");
@@ -124,10 +109,17 @@ static gboolean read_host_step(const PlTopology *topology, const PlIni *ini, con
                pl_ini_fail(ini, group, "do", error,
                            "host %s runs nothing (expected a host with run)", name);
     }
+    /* The rest of it needs addresses: see pl_build_sends. */
+    if (strcmp(what, "send") == 0) {
+        step->kind = PL_STEP_HOST_SEND;
+        return TRUE;
+    }
     if (strcmp(what, "run") != 0)
-        return pl_ini_fail(ini, group, "do", error,
-                           "bad step \"%s\" (expected host NAME run COMMAND or host NAME kill)",
-                           step->text);
+        return pl_ini_fail(
+            ini, group, "do", error,
+            "bad step \"%s\" (expected host NAME run COMMAND, host NAME send PORT -> "
+            "HOST:PORT TEXT or host NAME kill)",
+            step->text);
     step->kind = PL_STEP_HOST_RUN;
     if (!g_shell_parse_argv(rest, NULL, &step->argv, &cause))
         return pl_ini_fail(ini, group, "do", error,
@@ -158,9 +150,9 @@ static gboolean read_do(const PlTopology *topology, const PlIni *ini, const char
                         PlStep *step, GError **error)
 {
     const char *rest = step->text;
-    g_autofree char *object = next_word(&rest);
-    g_autofree char *name = next_word(&rest);
-    g_autofree char *what = next_word(&rest);
+    g_autofree char *object = pl_build_word(&rest);
+    g_autofree char *name = pl_build_word(&rest);
+    g_autofree char *what = pl_build_word(&rest);
 
     if (strcmp(object, "nat") == 0)
         return read_nat_step(topology, ini, group, step, name, what, rest, error);

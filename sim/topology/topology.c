@@ -7,6 +7,8 @@
 
 #include "topology/build.h"
 
+#define MTU_DEFAULT 1500 /* Ethernet: RFC 894 */
+
 G_DEFINE_QUARK(pl - error - quark, pl_error)
 
 void pl_error_set_errno(GError **error, const char *what, int errnum)
@@ -56,6 +58,7 @@ static void free_step(gpointer data)
     PlStep *step = data;
 
     g_strfreev(step->argv);
+    g_clear_pointer(&step->data, g_byte_array_unref);
     g_free(step->text);
     g_free(step);
 }
@@ -65,6 +68,7 @@ static void free_expect(gpointer data)
     PlExpect *expect = data;
 
     g_free(expect->value);
+    g_strfreev(expect->hears);
     g_free(expect->key);
     g_free(expect);
 }
@@ -102,14 +106,13 @@ void pl_topology_free(PlTopology *topology)
 PlNetwork *pl_topology_add_network(PlTopology *topology, const char *name, PlPrefix subnet)
 {
     PlNetwork *network = g_new0(PlNetwork, 1);
-    uint32_t last = ph_address_ipv4_number(&subnet.address) | (UINT32_MAX >> subnet.length);
 
     network->name = g_strdup(name);
     network->index = topology->networks->len;
     network->subnet = subnet;
     network->attachments = g_ptr_array_new();
     for (unsigned i = 0; i < 4; i++)
-        network->reserved[i] = ph_address_ipv4(last - 4 + i, 0);
+        network->reserved[i] = pl_prefix_address(&subnet, pl_prefix_last(&subnet) - 4 + i);
     g_ptr_array_add(topology->networks, network);
     return network;
 }
@@ -177,19 +180,23 @@ PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *lab
     return NULL;
 }
 
-gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address)
+gboolean pl_network_is_cable(const PlNetwork *network)
 {
-    unsigned whole = prefix->length / 8, rest = prefix->length % 8;
+    const GPtrArray *members = network->attachments;
 
-    if (prefix->address.family != address->family ||
-        memcmp(prefix->address.bytes, address->bytes, whole) != 0)
-        return FALSE;
-    return rest == 0 || ((prefix->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest)) == 0;
+    return members->len == 2 &&
+           (((const PlAttachment *)members->pdata[0])->node->kind == PL_NODE_HOST ||
+            ((const PlAttachment *)members->pdata[1])->node->kind == PL_NODE_HOST);
 }
 
-char *pl_prefix_format(const PlPrefix *prefix)
+static unsigned mtu_of(const PlAttachment *attachment)
 {
-    char text[PH_ADDRESS_TEXT_MAX];
+    return attachment && attachment->link.mtu_bytes ? attachment->link.mtu_bytes : MTU_DEFAULT;
+}
 
-    return g_strdup_printf("%s/%u", ph_address_format(&prefix->address, text), prefix->length);
+unsigned pl_network_mtu(const PlNetwork *network, const PlAttachment *attachment)
+{
+    if (pl_network_is_cable(network))
+        return MIN(mtu_of(network->attachments->pdata[0]), mtu_of(network->attachments->pdata[1]));
+    return mtu_of(attachment);
 }

@@ -32,7 +32,7 @@ typedef struct PlAttachment PlAttachment;
 
 typedef struct PlPrefix {
     PhAddress address; /* the network's own address; port 0 */
-    unsigned length;   /* bits */
+    unsigned length;   /* bits; of IPv6 at least 64, or 0 */
 } PlPrefix;
 
 struct PlNetwork {
@@ -42,8 +42,8 @@ struct PlNetwork {
     PlNode *upstream;       /* the NAT whose inside this is, or NULL */
     GPtrArray *attachments; /* PlAttachment, borrowed, in file order */
     /*
-     * Addresses that belong to the lab itself and that no node may have: the last four usable ones
-     * of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside one.
+     * Addresses that belong to the lab itself and that no node may have: the four before the last
+     * one of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside one.
      */
     PhAddress reserved[4];
 };
@@ -58,8 +58,14 @@ typedef enum {
 typedef struct PlLink {
     uint64_t delay_ns, jitter_ns;
     unsigned loss_ppm;
+    unsigned burst_packets; /* mean length of a burst of losses; 0 or 1: each by itself */
+    /* Exact losses: bit i % bits of the mask says whether packet i is lost; 0 bits: no mask. */
+    uint64_t loss_mask;
+    unsigned loss_mask_bits;
+    unsigned duplicate_ppm, reorder_ppm; /* what is reordered arrives without the delay */
     uint64_t rate_bps;
-    unsigned mtu_bytes; /* 0: 1500 */
+    unsigned queue_packets; /* that wait for their turn with a rate; 0: 1000 */
+    unsigned mtu_bytes;     /* 0: 1500 */
 } PlLink;
 
 /* A node's interface on a network. */
@@ -82,13 +88,17 @@ typedef enum {
     PL_READY_TCP,     /* when it listens on TCP ready_port */
 } PlReady;
 
-/* libpinhole's own programs, which an engine knows by these words. */
+/* Programs that an engine knows by a word: libpinhole's own, and what the lab tells stories with.
+ */
 typedef enum {
     PL_WORD_NONE, /* any other program */
     PL_WORD_HUB,
     PL_WORD_CLASSIFY,
     PL_WORD_NODE,
+    PL_WORD_LISTEN,
 } PlWord;
+
+#define PL_LISTEN_PORTS_MAX 16
 
 /* The program of a host. */
 typedef struct PlProgram {
@@ -98,7 +108,9 @@ typedef struct PlProgram {
     PlWord word;
     PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` asks; with ports */
     unsigned n_addresses;
-    uint16_t second_port; /* of a hub's addresses */
+    uint16_t second_port;                /* of a hub's addresses */
+    uint16_t ports[PL_LISTEN_PORTS_MAX]; /* that `listen` has, on all addresses */
+    unsigned n_ports;
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;
@@ -148,6 +160,7 @@ typedef enum {
     PL_STEP_LINK_UP,     /* link LABEL up */
     PL_STEP_HOST_RUN,    /* host NAME run COMMAND... (waits for its end) */
     PL_STEP_HOST_KILL,   /* host NAME kill: SIGKILL to its programs */
+    PL_STEP_HOST_SEND,   /* host NAME send PORT -> HOST:PORT TEXT: one datagram */
 } PlStepKind;
 
 typedef struct PlStep {
@@ -156,7 +169,9 @@ typedef struct PlStep {
     PlStepKind kind;
     PlNode *node;             /* for NAT_* and HOST_* */
     PlAttachment *attachment; /* for LINK_* */
-    PhAddress address;        /* for NAT_ADDRESS */
+    PhAddress address;        /* for NAT_ADDRESS; for HOST_SEND the receiver, with its port */
+    PhAddress from;           /* for HOST_SEND: the host's first address, and the port */
+    GByteArray *data;         /* for HOST_SEND */
     char **argv;              /* for HOST_RUN */
     char *text;               /* as in the file, for reports */
 } PlStep;
@@ -165,6 +180,7 @@ typedef enum {
     PL_EXPECT_AXIS,   /* NODE.AXIS = WORD */
     PL_EXPECT_EXIT,   /* HOST.exit = N: the program's exit status */
     PL_EXPECT_OUTPUT, /* HOST.output = TEXT: some line of the program's output contains it */
+    PL_EXPECT_HEARS,  /* HOST.hears = TEXT, ...: the lines of `listen`, all of them, in order */
     PL_EXPECT_PATH,   /* A -> B = punched */
 } PlExpectKind;
 
@@ -173,7 +189,8 @@ typedef struct PlExpect {
     PlNode *node, *peer; /* peer: PATH only */
     PlAxis axis;         /* AXIS only */
     char *value;
-    char *key; /* as in the file, for reports */
+    char **hears; /* HEARS only; empty: nothing */
+    char *key;    /* as in the file, for reports */
 } PlExpect;
 
 struct PlTopology {
@@ -209,6 +226,26 @@ GPtrArray *pl_topology_programs(const PlTopology *topology);
 PlNetwork *pl_topology_network(const PlTopology *topology, const char *name);
 PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *label);
 
+/* What `listen` puts out, whatever the engine: that it is ready, and a line for each datagram,
+ * "PORT from ADDRESS:PORT: TEXT", the text as pl_bytes_format has it. */
+#define PL_LISTEN_READY "ready\n"
+void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
+                    gsize length);
+
+/* A network has one family. */
+static inline uint8_t pl_network_family(const PlNetwork *network)
+{
+    return network->subnet.address.family;
+}
+/* "IPv4" or "IPv6". */
+const char *pl_family_name(uint8_t family);
+/* The family that a node is judged in: that of a NAT's networks, and of a host's first one. */
+static inline uint8_t pl_node_family(const PlNode *node)
+{
+    return pl_network_family(
+        ((const PlAttachment *)g_ptr_array_index(node->attachments, 0))->network);
+}
+
 /* A NAT's two sides. */
 static inline PlAttachment *pl_nat_inside(const PlNode *nat)
 {
@@ -220,15 +257,19 @@ static inline PlAttachment *pl_nat_outside(const PlNode *nat)
 }
 
 /*
- * The NATs (firewalls among them) between a node and the outermost network, innermost first:
- * borrowed nodes in a new array, empty for a host on the internet. For a NAT these are the ones
- * outside of it.
+ * The NATs (firewalls among them) between a node and the outermost network of a family, innermost
+ * first: borrowed nodes in a new array, empty for a host on the internet. For a NAT these are the
+ * ones outside of it. pl_topology_chain is about the family that the node is judged in.
  */
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
+GPtrArray *pl_topology_chain_of(const PlTopology *topology, const PlNode *node, uint8_t family);
 
 /* Where a host's packets to the outermost network leave it: the attachment with the default route;
- * one to the outermost network itself if it has that. */
+ * one to the outermost network itself if it has that. pl_topology_way_out_of is NULL for a family
+ * that the host has no network of. */
 const PlAttachment *pl_topology_way_out(const PlTopology *topology, const PlNode *host);
+const PlAttachment *pl_topology_way_out_of(const PlTopology *topology, const PlNode *host,
+                                           uint8_t family);
 
 /*
  * Where a forward leads, when that is a host with nothing else between the NAT and it; else NULL:
@@ -236,6 +277,11 @@ const PlAttachment *pl_topology_way_out(const PlTopology *topology, const PlNode
  */
 const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *nat,
                                      const PlForward *forward);
+
+/* The keys of the quirks that are set, and of the impairments but `mtu`: static strings in a new
+ * array. */
+GPtrArray *pl_quirks_names(const PlQuirks *quirks);
+GPtrArray *pl_link_names(const PlLink *link);
 
 /* One entry of a routing table. */
 typedef struct PlRoute {
@@ -246,13 +292,26 @@ typedef struct PlRoute {
 /*
  * The routes a node on `network` needs to reach every other network that it should: those its zone
  * routes to (a zone is networks joined by hosts that route and NATs that do not translate), and the
- * default route towards the upstream NAT of the zone. Networks `node` is attached to itself are
+ * default route towards the upstream NAT of the zone; all of the network's family. Networks `node` is attached to itself are
  * left out; node is NULL for the lab's own presence. The array of PlRoute is in a fixed order and
  * belongs to the caller.
  */
 GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
                            const PlNode *node);
 
+/* Of two members with a host among them: one cable, and nobody else ever needs to be plugged in. */
+gboolean pl_network_is_cable(const PlNetwork *network);
+/*
+ * The longest packet that leaves an interface; `attachment` is NULL for the lab's own presence. The
+ * two ends of a cable are alike: the smaller one counts. On other networks what is longer than the
+ * receiver's goes nowhere.
+ */
+unsigned pl_network_mtu(const PlNetwork *network, const PlAttachment *attachment);
+
 gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address);
+/* Addresses of a prefix by their distance from its own; the last one's; one that is in it. */
+uint64_t pl_prefix_last(const PlPrefix *prefix);
+PhAddress pl_prefix_address(const PlPrefix *prefix, uint64_t offset);
+uint64_t pl_prefix_offset(const PlPrefix *prefix, const PhAddress *address);
 /* "192.0.2.0/24", to be freed. */
 char *pl_prefix_format(const PlPrefix *prefix);

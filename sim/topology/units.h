@@ -33,6 +33,11 @@ char *pl_percent_format(unsigned ppm);
  * between commas stays, as "". */
 char **pl_list_split(const char *text);
 
+/* Bytes as text, and back: what is printable stands for itself, all else (and the backslash) is
+ * \xNN. The reader fails on a backslash that begins nothing of the kind. To be freed. */
+char *pl_bytes_format(const void *bytes, gsize length);
+GByteArray *pl_bytes_parse(const char *text);
+
 /* For a line of text: what is not printable (controls, those that change the direction of writing,
  * bytes that are no UTF-8) as \xNN or \uNNNN; of more than `max` characters (16 at least) the
  * middle as "...". To be freed. */

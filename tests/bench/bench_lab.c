@@ -28,7 +28,7 @@
 
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
-#include "kernel/rtnl.h"
+#include "wiring/rtnl.h"
 #include "machine/sandbox.h"
 
 #define TOPOLOGY  PL_SOURCE_DIR "/topologies/two-homes-routed.ini"

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kernel/rtnl.h"
+#include "wiring/rtnl.h"
 #include "load.h"
 #include "machine/sandbox.h"
 

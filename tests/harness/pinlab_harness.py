@@ -190,12 +190,13 @@ class Captures:
 class Lab:
     """A lab that stands."""
 
-    def __init__(self, topology, seed, directory):
+    def __init__(self, topology, engine, seed, directory):
         self.pinlab, self.topology, self.seed, self.directory = find_pinlab(), topology, seed, directory
+        self._engine = ["--engine", engine] if engine else []
         self.name = f"pytest-{uuid.uuid4().hex[:12]}"
         self.programs, self._logs, self.captures = [], 0, None
         self._process = subprocess.Popen(
-            [self.pinlab, "up", "--foreground", "--name", self.name, "--seed", str(seed), str(topology)],
+            [self.pinlab, "up", "--foreground", "--name", self.name, *self._engine, "--seed", str(seed), str(topology)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def await_ready(self):
@@ -208,7 +209,8 @@ class Lab:
     def replay(self, kept):
         """The command that makes the same lab; a topology that was a text is only in the directory that is kept."""
         own = Path(self.topology).parent == self.directory
-        return f"pinlab up {kept / Path(self.topology).name if own else self.topology} --seed {self.seed}"
+        words = [str(kept / Path(self.topology).name if own else self.topology), *self._engine, "--seed", str(self.seed)]
+        return f"pinlab up {' '.join(words)}"
 
     def host(self, name):
         return Host(self, name)
@@ -253,6 +255,7 @@ def pytest_addoption(parser):
     group = parser.getgroup("pinlab")
     group.addoption("--pinlab-artifacts", metavar="DIR", default="pinlab-artifacts",
                     help="where captures and output of failed tests are kept (default: pinlab-artifacts)")
+    group.addoption("--pinlab-engine", metavar="ENGINE", help="what builds the labs (default: pinlab's own)")
     group.addoption("--pinlab-seed", metavar="N", type=int, help="the labs' seed (default: another one each time)")
     group.addoption("--pinlab-no-skip", action="store_true", help="a lab that this machine cannot build is a failure")
 
@@ -298,11 +301,17 @@ def topology(request):
 
 
 @pytest.fixture
-def lab(request, topology, tmp_path_factory):
+def engine(request):
+    """What builds the lab; parametrize a test with it to have it on several."""
+    return request.config.getoption("--pinlab-engine")
+
+
+@pytest.fixture
+def lab(request, topology, engine, tmp_path_factory):
     """A lab that stands, is recorded, and is gone after the test."""
     directory = tmp_path_factory.mktemp("lab")
     seed = request.config.getoption("--pinlab-seed")
-    standing = Lab(topology_file(topology, request, directory),
+    standing = Lab(topology_file(topology, request, directory), engine,
                    uuid.uuid4().int % SEED_MAX % 2**32 if seed is None else seed, directory)
     request.node.stash[_LAB] = standing
     try:

@@ -2,8 +2,10 @@
 """Helpers for tests of the lab as a whole: where pinlab is, how to run it as this user and as nobody, and what it
 may not leave behind. PINLAB names the program; else the newest in build/*/ is taken."""
 
+import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 sys.path.insert(0, str(ROOT / "tests/harness"))
 pytest_plugins = ["pinlab_harness"]  # for tests that want a lab that stands
+TOPOLOGIES = sorted((ROOT / "topologies").glob("*.ini"))
+# What no kernel does: the tree's lessons about these are for the model.
+MODEL_ONLY = re.compile(
+    r"^(rewrite-payload|symmetric-after|mapping-age|icmp-drops-mapping|early-port-reuse|first-packet-lost|mapping-rate|"
+    r"port-overloading|port-parity|port-step|inbound-refresh = no|delay|loss|loss-mask|duplicate|rate)\b", re.M)
+MODEL_TOPOLOGIES = [path for path in TOPOLOGIES if MODEL_ONLY.search(path.read_text(encoding="utf-8"))]
+KERNEL_TOPOLOGIES = [path for path in TOPOLOGIES if path not in MODEL_TOPOLOGIES]
 LIMIT_SECONDS = 120  # for any one command; a test that takes longer has failed
 
 
@@ -69,14 +78,25 @@ def story(cell):
     return "\n".join(lines)
 
 
+ENGINES = ["kernel", "fabric"]  # those that run any program
+
+
 class Pinlab:
     """A pinlab program that runs as this user, or as nobody."""
+
+    engine = None  # of cells; None: the default one
 
     def __init__(self, program, topologies, prefix=(), env=None):
         self.program = Path(program)
         self.topologies = Path(topologies)
         self.prefix = [str(word) for word in prefix]
         self.env = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
+
+    def on(self, engine):
+        """The same program, whose cells are on this engine."""
+        other = copy.copy(self)
+        other.engine = engine
+        return other
 
     def command(self, *arguments):
         return [*self.prefix, str(self.program), *(str(argument) for argument in arguments)]
@@ -97,7 +117,8 @@ class Pinlab:
 
     def cell(self, topology, *arguments, status=None):
         """Runs one topology; returns its verdict as an object, and the result."""
-        result = self.run("matrix", topology, "--json", "-", *arguments)
+        engine = ["--engine", self.engine] if self.engine else []
+        result = self.run("matrix", topology, "--json", "-", *engine, *arguments)
         if not result.stdout:
             result.expect(status)
         cells = result.json()["cells"]
@@ -144,10 +165,11 @@ def nobody(installed):
     return Pinlab(installed / "bin/pinlab", installed / "share/pinlab/topologies", prefix, env)
 
 
-@pytest.fixture(scope="module")
-def work(pinlab):
+@pytest.fixture(scope="module", params=ENGINES)
+def work(pinlab, request):
     """A lab that stands while a file's tests run."""
-    with standing(pinlab, ROOT / "topologies/port-restricted.ini") as lab:
+    with standing(pinlab, ROOT / "topologies/port-restricted.ini", "--engine", request.param) as lab:
+        lab.engine = request.param
         yield lab
 
 

@@ -5,12 +5,10 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT
+from conftest import KERNEL_TOPOLOGIES
 
 # One worker runs them all, since they share one matrix.
 pytestmark = pytest.mark.xdist_group("captures")
-
-TOPOLOGIES = sorted((ROOT / "topologies").glob("*.ini"))
 
 
 def tshark(capture, *arguments):
@@ -40,7 +38,7 @@ def interfaces_of(topology):
     return names
 
 
-@pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("topology", KERNEL_TOPOLOGIES, ids=lambda path: path.stem)
 def test_tshark_reads_it_without_a_complaint(captures, topology):
     capture = captures[topology.stem]
     # A NAT may choose a port that tshark takes for some protocol's own: the probes are nobody's.

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Pinlab, axes, find_pinlab, story
+from conftest import KERNEL_TOPOLOGIES, ROOT, Pinlab, axes, find_pinlab, story
 
 # One worker runs them all, since they share one matrix.
 pytestmark = pytest.mark.xdist_group("claimed")
 
-TOPOLOGIES = sorted((ROOT / "topologies").glob("*.ini"))
 CLAIMED = ("class", "external", "mapping", "filtering", "udp", "port-allocation", "pooling", "hairpin")
 
 # Whose class is expected and who is not asked, with the reason that the file has: a program of its own, a port that is
@@ -67,7 +66,7 @@ def agrees(found, claim):
     return found is None or claim in found.split(", ")
 
 
-@pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("topology", KERNEL_TOPOLOGIES, ids=lambda path: path.stem)
 def test_what_is_claimed_agrees_with_all_others(matrix, topology):
     cell = matrix[topology.stem]
     for name, subject in {**cell["hosts"], **cell["nats"]}.items():
@@ -82,7 +81,7 @@ def test_what_is_claimed_agrees_with_all_others(matrix, topology):
                 assert agrees(judges[judge], judges["claimed"]), (name, axis, judges)
 
 
-@pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("topology", KERNEL_TOPOLOGIES, ids=lambda path: path.stem)
 def test_every_host_with_a_class_is_asked(matrix, topology):
     cell = matrix[topology.stem]
     expected = set(re.findall(r"^([a-z0-9-]+)\.class = ", topology.read_text(encoding="utf-8"), re.M))

@@ -159,6 +159,12 @@ def test_a_failure_leaves_captures_and_output(project):
 
 
 @pytest.mark.xdist_group("harness")
+def test_the_documented_example_passes_on_the_other_engine(project):
+    done = run_pytest(project, "test_reflector.py", "--pinlab-engine", "fabric")
+    assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.xdist_group("harness")
 def test_a_program_with_an_environment_of_its_own_finds_the_lab(project, nobody, shared):
     """A lab's place does not depend on one."""
     project.chmod(0o755)

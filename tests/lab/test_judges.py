@@ -5,6 +5,7 @@ compared with what the prober certified and with what the captures show. What th
 
 import pytest
 
+from conftest import ENGINES
 from strangers import AD, APD, CELLS, EI, client, coturn_says, server, stun_says
 
 SEED = 1
@@ -39,6 +40,11 @@ time-limit = 60s
 [expect]
 {expect}
 """
+
+
+@pytest.fixture(params=ENGINES)
+def pinlab(pinlab, request):
+    return pinlab.on(request.param)
 
 
 def run(pinlab, write, judge, nat, **options):

@@ -132,6 +132,44 @@ def test_without_the_capability_in_a_changed_root_it_says_why(pinlab):
     assert "user namespaces are not permitted here" in result.text and "a chroot" in result.text, result.text
 
 
+def with_tun(nobody, *fences, privileged=False):
+    """pinlab where /dev/net is made anew, in a mount namespace of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make devices")
+    script = " && ".join(["mount -t tmpfs tun /dev/net", *fences, 'exec "$@"'])
+    prefix = [] if privileged else nobody.prefix
+    return Pinlab(nobody.program, nobody.topologies, ["unshare", "-m", "sh", "-c", script, "sh", *prefix],
+                  {"HOME": "/", "TMPDIR": "/tmp"})
+
+
+TUN = "mknod -m {mode} /dev/net/tun c 10 200"
+
+
+def test_engine_fabric_needs_no_root_where_everybody_may_use_tun(nobody):
+    with_tun(nobody, TUN.format(mode=666)).run("run", "port-restricted", "--engine", "fabric", "--no-skip").expect(0)
+
+
+@pytest.mark.parametrize("privileged", [False, True], ids=["nobody", "root"])
+@pytest.mark.parametrize("command", ["run", "up"])
+def test_without_tun_engine_fabric_says_how_to_get_it(nobody, command, privileged):
+    fenced = with_tun(nobody, privileged=privileged)
+    result = fenced.run(command, "port-restricted", "--engine", "fabric").expect(77)
+    said = " ".join(result.text.split())
+    assert "/dev/net/tun (No such file or directory)" in said and "--device /dev/net/tun" in said
+    assert fenced.run("run", "port-restricted").expect(0)
+
+
+def test_a_tun_that_is_roots_alone_is_said_with_what_permits_it(nobody):
+    result = with_tun(nobody, TUN.format(mode=600)).run("run", "port-restricted", "--engine", "fabric").expect(77)
+    said = " ".join(result.text.split())
+    assert "/dev/net/tun (Permission denied)" in said and "chmod 0666 /dev/net/tun" in said
+
+
+def test_the_matrix_on_fabric_without_tun_is_all_skipped(nobody):
+    cells = with_tun(nobody).run("matrix", "full-cone", "open", "--engine", "fabric", "--json", "-").expect(77).json()
+    assert cells["totals"]["skipped"] == 2
+
+
 def kernel_has_queue(tmp_path):
     rules = tmp_path / "queue.nft"
     rules.write_text(QUEUE)

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from conftest import LIMIT_SECONDS, ROOT, select_for
+from conftest import ENGINES, LIMIT_SECONDS, ROOT, select_for
 from workbench import Work, is_dead, labs, standing, start_capture, tshark
 
 TOPOLOGY = ROOT / "topologies/port-restricted.ini"
 ANSWER_SECONDS = 10  # so long a lab has to answer
 
 
-@pytest.fixture
-def lab(pinlab):
-    with standing(pinlab, TOPOLOGY) as stands:
+@pytest.fixture(params=ENGINES)
+def lab(pinlab, request):
+    with standing(pinlab, TOPOLOGY, "--engine", request.param) as stands:
         yield stands
 
 
@@ -84,8 +84,13 @@ def test_a_recording_that_nobody_reads_does_not_keep_a_lab_up(lab):
 
 
 @pytest.fixture
-def stopped(lab):
+def stopped(pinlab):
     """A lab whose first process does not go on."""
+    with standing(pinlab, TOPOLOGY) as lab:
+        yield from stop(lab)
+
+
+def stop(lab):
     (info,) = [info for info in lab.pinlab.run("labs", "--json").json()["labs"] if info["name"] == lab.name]
     (first,) = Path(f"/proc/{info['pid']}/task/{info['pid']}/children").read_text().split()
     lab.first = int(first)

@@ -24,7 +24,10 @@ def test_a_command_is_in_the_hosts_place(work):
     assert "203.0.113.10 hub" in said.stdout and "192.168.1.2/24" in said.stdout
 
 
-def test_a_nat_is_a_place_too(work):
+def test_a_nat_is_a_place_too_where_it_is_none_of_a_model(work):
+    if work.engine == "fabric":
+        assert "cannot run programs on nat home: it is a model" in work.exec("home", "true").expect(125).stderr
+        return
     assert "table ip pinlab" in work.exec("home", "/usr/sbin/nft", "list", "ruleset").expect(0).stdout
 
 

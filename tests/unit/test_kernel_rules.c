@@ -108,6 +108,37 @@ static void test_untranslated_is_untranslated(void)
     g_assert_nonnull(strstr(text, "iifname \"outside\" ct state new drop"));
 }
 
+/* The same filters in words of IPv6, and none of IPv4's. */
+static void test_ipv6(void)
+{
+    static const char *const keys[] = {
+        "mapping = none\nfiltering = endpoint-independent",
+        "mapping = none\nfiltering = address-dependent\nicmp = blocked",
+        "behaviour = firewall\nunsolicited = reject",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
+        g_autofree char *file =
+            g_strdup_printf("[topology]\ntitle = T\n[network internet]\nsubnet = 2001:db8::/64\n"
+                            "[nat home]\noutside = internet\ninside = 2001:db8:a::/64\n%s\n"
+                            "[host alice]\nbehind = home\n[host hub]\non = internet\n",
+                            keys[i]);
+        g_autoptr(PlTopology) topology = pl_topology_parse("t.ini", file, strlen(file), NULL);
+        const PlNode *nat = pl_topology_node(topology, "home");
+        g_autofree char *text =
+            pl_rules_text(topology, nat, pl_nat_outside(nat)->addresses, 1, NULL);
+
+        g_assert_true(g_str_has_prefix(text, "table ip6 pinlab {\n"));
+        g_assert_nonnull(strstr(text, "ip6 daddr { 2001:db8::2 }"));
+        g_assert_null(strstr(text, "ipv4_addr"));
+        g_assert_null(strstr(text, " ip "));
+        g_assert_cmpint(strstr(text, "update @contacted { ip6 saddr . udp sport . ip6 daddr }") !=
+                            NULL,
+                        ==, i == 1);
+        g_assert_cmpint(strstr(text, "meta l4proto icmpv6 drop") != NULL, ==, i == 1);
+    }
+}
+
 static void test_blocked_udp(void)
 {
     g_autofree char *text = rules_of("behaviour = full-cone\nudp = blocked", 1);
@@ -300,6 +331,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kernel/rules/a seed gives one text", test_seed_decides);
     g_test_add_func("/kernel/rules/a firewall translates nothing",
                     test_untranslated_is_untranslated);
+    g_test_add_func("/kernel/rules/a firewall speaks its network's family", test_ipv6);
     g_test_add_func("/kernel/rules/blocked UDP leaves TCP and ICMP", test_blocked_udp);
     g_test_add_func("/kernel/pool/slots cover the range once", test_slots_cover_the_range);
     g_test_add_func("/kernel/pool/blocks lie apart", test_blocks_are_apart);

@@ -177,7 +177,7 @@ static void drive(const Spaces *spaces, PlProber *prober)
     const PlDrivePlace outside = {.netns_fd = spaces->outside, .interface = "out"};
     g_autoptr(GError) error = NULL;
 
-    pl_drive_prober(prober, &inside, &outside, &error);
+    pl_drive_prober(prober, &inside, &outside, /* settle= */ NULL, NULL, &error);
     g_assert_no_error(error);
     assert_at_home(spaces);
 }
@@ -270,7 +270,7 @@ static void missing_interface(void)
     g_autoptr(PlProber) prober = prober_new(0);
     g_autoptr(GError) error = NULL;
 
-    g_assert_false(pl_drive_prober(prober, &inside, &outside, &error));
+    g_assert_false(pl_drive_prober(prober, &inside, &outside, /* settle= */ NULL, NULL, &error));
     g_assert_error(error, PL_ERROR, PL_ERROR_FAILED);
     g_assert_nonnull(strstr(error->message, "nowhere"));
     assert_at_home(&spaces);

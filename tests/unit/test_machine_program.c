@@ -33,8 +33,8 @@ static World world_new(const char *name, const char *keep)
     World world = {.netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)};
 
     g_assert_cmpint(world.netns, >=, 0);
-    world.machine =
-        pl_machine_new(name, world.netns, "127.0.0.1 localhost\n192.0.2.7 bob\n", keep, NULL, &error);
+    world.machine = pl_machine_new(name, world.netns, "127.0.0.1 localhost\n192.0.2.7 bob\n", keep,
+                                   NULL, &error);
     g_assert_no_error(error);
     return world;
 }

@@ -173,6 +173,16 @@ static void what_takes_too_long_or_cannot_be_seen_is_left_out(void)
     assert_nat("behaviour = symmetric", PL_AXIS_UNSOLICITED, NULL);
     assert_nat("behaviour = symmetric\nunsolicited = reject", PL_AXIS_UNSOLICITED, "reject");
     assert_nat("behaviour = symmetric\nunsolicited = accept", PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = full-cone\nport-allocation = random\nsymmetric-after = 31",
+               PL_AXIS_CLASS, NULL);
+    assert_nat("behaviour = full-cone\nport-allocation = random\nsymmetric-after = 31",
+               PL_AXIS_MAPPING, NULL);
+    assert_nat("behaviour = full-cone\nport-allocation = random\nsymmetric-after = 31",
+               PL_AXIS_UNSOLICITED, NULL);
+    assert_nat("behaviour = full-cone\nport-allocation = random\nsymmetric-after = 31",
+               PL_AXIS_FILTERING, "endpoint-independent");
+    assert_nat("behaviour = full-cone\nport-allocation = random\nsymmetric-after = 32",
+               PL_AXIS_CLASS, "full-cone");
     assert_nat("behaviour = full-cone", PL_AXIS_FORWARDS, NULL);
     assert_nat("behaviour = full-cone\nforward = udp 1 -> alice:1", PL_AXIS_FORWARDS, "ok");
     assert_nat("behaviour = full-cone\nudp = blocked\nforward = tcp 1 -> alice:1", PL_AXIS_FORWARDS,

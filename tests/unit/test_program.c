@@ -48,6 +48,7 @@ static const Case cases[] = {
      "classify --server 192.0.2.1:3478"},
     {INTERNET ALICE RUN("node --any thing") HUB, "alice", "node --any thing"},
     {INTERNET ALICE RUN("/usr/bin/hub --help") HUB, "alice", "/usr/bin/hub --help"},
+    {INTERNET ALICE RUN("listen  7000 5000") HUB, "alice", "listen 7000 5000"},
 };
 
 static void assert_runs(const PlTopology *topology, const char *host, const char *run)

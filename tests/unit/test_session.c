@@ -187,8 +187,13 @@ static void put_tuple(struct nl_msg *message, int type, const PhAddress *from, c
     struct nlattr *tuple = nla_nest_start(message, type);
     struct nlattr *part = nla_nest_start(message, CTA_TUPLE_IP);
 
-    nla_put_u32(message, CTA_IP_V4_SRC, htonl(ph_address_ipv4_number(from)));
-    nla_put_u32(message, CTA_IP_V4_DST, htonl(ph_address_ipv4_number(to)));
+    if (from->family == PH_FAMILY_IPV6) {
+        nla_put(message, CTA_IP_V6_SRC, 16, from->bytes);
+        nla_put(message, CTA_IP_V6_DST, 16, to->bytes);
+    } else {
+        nla_put_u32(message, CTA_IP_V4_SRC, htonl(ph_address_ipv4_number(from)));
+        nla_put_u32(message, CTA_IP_V4_DST, htonl(ph_address_ipv4_number(to)));
+    }
     nla_nest_end(message, part);
     part = nla_nest_start(message, CTA_TUPLE_PROTO);
     nla_put_u8(message, CTA_PROTO_NUM, IPPROTO_UDP);
@@ -305,6 +310,36 @@ static void test_where_a_flow_began_is_told_by_who_is_at_home(void)
     }
 }
 
+static void test_a_flow_of_ipv6(void)
+{
+    g_autoptr(GArray) prefixes = g_array_new(FALSE, FALSE, sizeof(PlPrefix));
+    PlPrefix inside = {.length = 64};
+    PhAddress near, far;
+    const PhAddress *tuples[] = {&near, &far, &far, &near};
+    struct nl_msg *message;
+    struct nlmsghdr *header;
+    PlConnection connection;
+
+    g_assert_true(ph_address_parse("2001:db8:a::", &inside.address));
+    g_assert_true(ph_address_parse("[2001:db8:a::2]:5000", &near));
+    g_assert_true(ph_address_parse("[2001:db8::10]:4000", &far));
+    g_array_append_val(prefixes, inside);
+    message = entry(tuples, 0);
+    header = nlmsg_hdr(message);
+    g_assert_true(pl_conntrack_parse(header, prefixes, &connection));
+    g_assert_true(ph_address_equal(&connection.inside, &near));
+    g_assert_true(ph_address_equal(&connection.external, &near));
+    g_assert_true(ph_address_equal(&connection.remote, &far));
+    g_assert_false(connection.from_outside);
+    for (uint32_t length = sizeof(*header); length < header->nlmsg_len; length++) {
+        g_autofree struct nlmsghdr *cut = g_memdup2(header, length);
+
+        cut->nlmsg_len = length;
+        (void)!pl_conntrack_parse(cut, prefixes, &connection);
+    }
+    nlmsg_free(message);
+}
+
 /* Every length of it, and other kinds, without a fault. */
 static void test_a_cut_entry_is_none(void)
 {
@@ -411,6 +446,7 @@ int main(int argc, char **argv)
     g_test_add_func("/session/a-dead-claim-is-swept", test_a_dead_claim_is_swept);
     g_test_add_func("/session/a-flow-from-inside", test_a_flow_from_inside);
     g_test_add_func("/session/a-flow-from-outside", test_a_flow_from_outside);
+    g_test_add_func("/session/a-flow-of-ipv6", test_a_flow_of_ipv6);
     g_test_add_func("/session/where-a-flow-began-is-told-by-who-is-at-home",
                     test_where_a_flow_began_is_told_by_who_is_at_home);
     g_test_add_func("/session/a-cut-entry-is-none", test_a_cut_entry_is_none);

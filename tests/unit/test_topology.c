@@ -283,6 +283,37 @@ static void programs_links_and_steps_are_read(void)
     g_assert_cmpint(steps[2]->kind, ==, PL_STEP_HOST_KILL);
 }
 
+/* Read, printed and read again. */
+static void quirks_and_impairments_are_read_and_printed(void)
+{
+    static const char nat[] = "symmetric-after = 4\nmapping-age = 60s\nicmp-drops-mapping = yes\n"
+                              "mapping-rate = 20\nport-parity = yes\nport-step = 2\n";
+    static const char link[] = "delay = 20ms\njitter = 5ms\nloss = 2%\nloss-burst = 3\n"
+                               "duplicate = 1%\nreorder = 0.5%\nrate = 10mbit\nqueue = 50\n";
+    g_autofree char *text =
+        g_strconcat(INTERNET HUB "[host alice]\nbehind = home\n[nat home]\noutside = internet\n"
+                                 "inside = 10.0.0.0/24\nbehaviour = full-cone\n"
+                                 "port-allocation = sequential\n",
+                    nat, "[link alice]\n", link, "[link hub]\nloss-mask = 0010\n", NULL);
+    g_autoptr(PlTopology) first = parse(text);
+    g_autofree char *printed = pl_topology_print(first);
+    g_autoptr(PlTopology) t = parse(printed);
+    const PlQuirks *quirks = &pl_topology_node(t, "home")->behaviour.quirks;
+    const PlLink *hub = &pl_topology_attachment(t, "hub")->link;
+    g_autoptr(GPtrArray) names = pl_quirks_names(quirks);
+
+    g_assert_nonnull(strstr(printed, nat));
+    g_assert_nonnull(strstr(printed, link));
+    g_assert_cmpuint(quirks->symmetric_after, ==, 4);
+    g_assert_cmpuint(quirks->mapping_age_ns, ==, 60 * PL_NS_PER_S);
+    g_assert_true(quirks->icmp_drops && quirks->port_parity);
+    g_assert_false(quirks->early_reuse || quirks->first_packet_lost || quirks->rewrite_payload);
+    g_assert_cmpuint(names->len, ==, 6);
+    g_assert_cmpstr(g_ptr_array_index(names, 0), ==, "symmetric-after");
+    g_assert_cmpuint(hub->loss_mask_bits, ==, 4);
+    g_assert_cmpuint(hub->loss_mask, ==, 4);
+}
+
 static void forwards_find_their_hosts(void)
 {
     g_autoptr(PlTopology) t =
@@ -324,6 +355,7 @@ int main(int argc, char **argv)
         a_host_goes_out_where_the_internet_is_nearest);
     ADD("homes-may-have-the-same-addresses", homes_may_have_the_same_addresses);
     ADD("programs-links-and-steps-are-read", programs_links_and_steps_are_read);
+    ADD("quirks-and-impairments-are-read-and-printed", quirks_and_impairments_are_read_and_printed);
     ADD("forwards-find-their-hosts", forwards_find_their_hosts);
     ADD("comments-and-spaces-change-nothing", comments_and_spaces_change_nothing);
     return g_test_run();

@@ -18,6 +18,9 @@
 #define WALL     BASE ALICE NAT_OPEN "behaviour = firewall\n"
 #define PAIR     BASE "[host bob]\non = internet\n"
 
+#define SEND(rest)    "[step 1]\nat = 1s\ndo = host alice send " rest
+#define LISTEN(ports) BASE "[host a]\non = internet\nrun = listen " ports "\n"
+
 typedef struct Case {
     const char *text;
     const char *error; /* a pattern of the message behind "t.ini" */
@@ -71,8 +74,6 @@ static const Case networks[] = {
     {TITLE "[network a]\nsubnet = 10.0.0.1/24\n", ":4: * host bits are set*(expected 10.0.0.0/24)"},
     {TITLE "[network a]\nsubnet = 127.0.0.0/8\n", ":4: * cannot be routed (expected*"},
     {TITLE "[network a]\nsubnet = 224.0.0.0/8\n", ":4: * cannot be routed (expected*"},
-    {TITLE "[network a]\nsubnet = 2001:db8::/32\n",
-     ":4: [network a] subnet: IPv6 is not supported by this version (expected*"},
     {HOME "[network a]\nsubnet = 10.0.0.0/8\n", ":*: [network a]: nobody is on it (expected*"},
     {HOME "[network a]\nsubnet = 10.0.0.0/8\n[host bob]\non = a\n",
      ":*: [network a]: only one node is on it (expected*"},
@@ -149,6 +150,14 @@ static const Case hosts[] = {
      ":*: [host a] run: there is nobody to ask (expected a host with run = hub*"},
     {BASE "[host a]\non = internet\nrun = classify --json\n",
      ":*: [host a] run: classify does not take \"--json\" (expected --server*"},
+    {LISTEN(""), ":*: [host a] run: there is nothing to listen on (expected listen PORT...*"},
+    {LISTEN("0"), ":*: [host a] run: listen does not take \"0\" (expected a port*"},
+    {LISTEN("--help"), ":*: [host a] run: listen does not take \"--help\" (expected a port*"},
+    {LISTEN("7 8 7"), ":*: [host a] run: port 7 stands twice (expected*"},
+    {LISTEN("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17"),
+     ":*: [host a] run: too many ports (expected at most 16*"},
+    {LISTEN("7") "[expect]\na.hears = x,,y\n", ":*: [expect] a.hears: *(expected*"},
+    {LISTEN("7") "[expect]\nhub.hears = x\n", ":*: [expect] hub.hears: host hub runs nothing*"},
     {BASE "[host a]\non = internet\nrun = classify --server\n",
      ":*: [host a] run: --server \"\" (expected a host of this file, or an address*"},
     {BASE "[host a]\non = internet\nrun = classify --server nobody\n",
@@ -156,7 +165,8 @@ static const Case hosts[] = {
     {BASE "[host a]\non = internet\nrun = classify --server hub:0\n",
      ":*: [host a] run: --server \"hub:0\" (expected a host of this file*"},
     {BASE "[host a]\non = internet\nrun = classify --server [2001:db8::1]:3478\n",
-     ":*: [host a] run: --server \"[2001:db8::1]:3478\" (expected a host of this file*"},
+     ":*: [host a] run: --server \"[2001:db8::1]:3478\" is IPv6, and a is judged in IPv4 "
+     "(expected*"},
     {HOME "[host a]\non = internet\nrun = classify --server home\n",
      ":*: [host a] run: --server \"home\" (expected a host of this file*"},
     {BASE "[host a]\non = internet\nrun = hub more\n",
@@ -167,10 +177,11 @@ static const Case hosts[] = {
      ":*: [host a] run: --listen \"203.0.113.10\" (expected an address of a*"},
     {BASE "[host a]\non = internet\naddress = 203.0.113.20\n"
           "run = hub --listen 203.0.113.20 --listen 203.0.113.20:3478\n",
-     ":*: [host a] run: --listen 203.0.113.20:3478 (expected another address*"},
+     ":*: [host a] run: --listen 203.0.113.20:3478 (expected another IPv4 address*"},
     {BASE "[host a]\non = internet\naddresses = 203.0.113.20, 203.0.113.21\n"
           "run = hub --listen 203.0.113.20 --listen 203.0.113.21:5000\n",
-     ":*: [host a] run: --listen 203.0.113.21:5000 (expected another address, with port 3478*"},
+     ":*: [host a] run: --listen 203.0.113.21:5000 (expected another IPv4 address, with port "
+     "3478*"},
     {BASE "[host a]\non = internet\naddresses = 203.0.113.20-203.0.113.22\n"
           "run = hub --listen 203.0.113.20 --listen 203.0.113.21 --listen 203.0.113.22\n",
      ":*: [host a] run: one address too many: --listen 203.0.113.22 (expected two at most)"},
@@ -190,10 +201,84 @@ static const Case hosts[] = {
      ":*: [host a] time-limit: bad duration*(expected*"},
 };
 
+/* IPv6 */
+#define INTERNET6 "[network internet6]\nsubnet = 2001:db8::/64\n"
+#define HUB6      "[host hub6]\non = internet6\naddress = 2001:db8::10\n"
+#define NAT6_OPEN "[nat home6]\noutside = internet6\ninside = 2001:db8:a::/64\n"
+#define ALICE6    "[host alice6]\nbehind = home6\n"
+#define BASE6     TITLE INTERNET6 HUB6
+#define PAIR6     BASE6 "[host bob]\non = internet6\n"
+#define HOME6     BASE6 ALICE6 NAT6_OPEN "behaviour = firewall\n"
+
+static const Case ipv6[] = {
+    {TITLE "[network a]\nsubnet = 2001:db8::/32\n",
+     ":4: [network a] subnet: the prefix length is 32 (expected 64 to 120*"},
+    {TITLE "[network a]\nsubnet = 2001:db8::/121\n",
+     ":4: * the prefix length is 121 (expected 64 to 120*"},
+    {TITLE "[network a]\nsubnet = 2001:db8::/129\n", ":4: * bad prefix*(expected*"},
+    {TITLE "[network a]\nsubnet = [2001:db8::]/64\n", ":4: * bad prefix*(expected*"},
+    {TITLE "[network a]\nsubnet = 2001:db8::\n", ":4: * bad prefix*(expected*"},
+    {TITLE "[network a]\nsubnet = 2001:db8::1/64\n",
+     ":4: * host bits are set*(expected 2001:db8::/64)"},
+    {TITLE "[network a]\nsubnet = 2001:db8:0:0:ffff::/72\n",
+     ":4: * host bits are set*(expected 2001:db8:0:0:ff00::/72)"},
+    {TITLE "[network a]\nsubnet = ::/64\n", ":4: * cannot be routed (expected unicast*"},
+    {TITLE "[network a]\nsubnet = ::/120\n", ":4: * cannot be routed (expected unicast*"},
+    {TITLE "[network a]\nsubnet = ::ffff:192.0.2.0/120\n", ":4: * cannot be routed (expected*"},
+    {TITLE "[network a]\nsubnet = fe80::/64\n", ":4: * cannot be routed (expected*"},
+    {TITLE "[network a]\nsubnet = febf::/64\n", ":4: * cannot be routed (expected*"},
+    {TITLE "[network a]\nsubnet = ff02::/64\n", ":4: * cannot be routed (expected*"},
+    {PAIR6 "address = 2001:db8:0:1::1\n",
+     ":*: [host bob] address: 2001:db8:0:1::1 is not on network internet6 (expected one of "
+     "2001:db8::/64)"},
+    {PAIR6 "address = 203.0.113.5\n",
+     ":*: [host bob] address: 203.0.113.5 is not on network internet6*"},
+    {PAIR6 "address = 2001:db8::\n", ":*: [host bob] address: *first or its last one (expected*"},
+    {PAIR6 "address = 2001:db8::ffff:ffff:ffff:ffff\n",
+     ":*: [host bob] address: *first or its last one (expected*"},
+    {PAIR6 "address = 2001:db8::ffff:ffff:ffff:fffb\n",
+     ":*: [host bob] address: *last four*the lab's own (expected*"},
+    {PAIR6 "address = 2001:db8::10\n", ":*: [host bob] address: 2001:db8::10 belongs to hub6*"},
+    {PAIR6 "address = [2001:db8::11]:80\n", ":*: [host bob] address: bad address*(expected*"},
+    {PAIR6 "address = fe80::1%eth0\n", ":*: [host bob] address: bad address*(expected*"},
+    {PAIR6 "addresses = 2001:db8::20-2001:db8::120\n",
+     ":*: [host bob] addresses: *is too many (expected*"},
+    {PAIR6 "addresses = 2001:db8::20-2001:db8:1::20\n",
+     ":*: [host bob] addresses: *is too many (expected*"},
+    {PAIR6 "addresses = 203.0.113.1-2001:db8::20\n",
+     ":*: [host bob] addresses: *is too many (expected*"},
+    {PAIR6 "addresses = 2001:db8::20-2001:db8::1f\n",
+     ":*: [host bob] addresses: *runs backwards (expected*"},
+    {BASE6 ALICE6 NAT6_OPEN "behaviour = full-cone\n",
+     ":*: [nat home6] behaviour: translation of IPv6 is not supported by this version (expected*"},
+    {BASE6 ALICE6 NAT6_OPEN "behaviour = firewall\nmapping = endpoint-independent\n",
+     ":*: [nat home6] mapping: translation of IPv6 is not supported by this version (expected*"},
+    {HOME INTERNET6 HUB6 "[nat sixty-four]\noutside = internet\ninside = internet6\n"
+                         "behaviour = symmetric\n",
+     ":*: [nat sixty-four] inside: internet6 is IPv6 and internet is IPv4: translation between "
+     "families is not supported*"},
+    {HOME INTERNET6 HUB6 "[host r]\non = internet6, internet\nroutes = yes\n",
+     ":*: [host r] routes: network internet is IPv4, and the first one is not (expected*"},
+    {HOME INTERNET6 HUB6 "[network lan6]\nsubnet = fd00::/64\n"
+                         "[host a]\non = lan6\n[host b]\non = lan6, internet6\n",
+     ":*: [network lan6]: network lan6*cannot reach network internet6 (expected*"},
+    {HOME6 "[link alice6]\nmtu = 1279\n",
+     ":*: [link alice6] mtu: 1279 is too small for IPv6 (expected 1280 or more)"},
+    {BASE6 INTERNET HUB "run = hub\n[host b]\non = internet\n[host a]\non = internet6\n"
+                        "run = classify\n",
+     ":*: [host a] run: there is nobody to ask (expected a host with run = hub that has IPv6*"},
+    {BASE6 INTERNET "[host h]\non = internet6, internet\naddresses = 2001:db8::20, 203.0.113.20\n"
+                    "run = hub --listen 2001:db8::20 --listen 203.0.113.20\n"
+                    "[host a]\non = internet\n",
+     ":*: [host h] run: --listen 203.0.113.20 (expected another IPv6 address*"},
+    {HOME6 "[step 1]\nat = 1s\ndo = nat home6 address 2001:db8::30\n",
+     ":*: [step 1] do: nat home6 translates nothing (expected*"},
+};
+
 static const Case addresses[] = {
     {PAIR "address = 203.0.113.300\n", ":*: [host bob] address: bad address*(expected*"},
     {PAIR "address = 203.0.113.30:80\n", ":*: [host bob] address: bad address*(expected*"},
-    {PAIR "address = ::1\n", ":*: [host bob] address: bad address*IPv6 is not supported*"},
+    {PAIR "address = ::1\n", ":*: [host bob] address: ::1 is not on network internet (expected*"},
     {PAIR "address = 203.0.114.30\n", ":*: [host bob] address: 203.0.114.30 is not on network "
                                       "internet (expected one of 203.0.113.0/24)"},
     {PAIR "address = 203.0.113.0\n", ":*: [host bob] address: *own address*(expected*"},
@@ -279,6 +364,16 @@ static const Case nats[] = {
      ":*: [nat home] forward: udp port 5000 is forwarded twice*"},
     {HOME "udp = blocked\nforward = udp 5000 -> alice:1\n",
      ":*: [nat home] forward: this NAT blocks UDP*"},
+    {HOME "rewrite-payload = 1\n", ":*: [nat home] rewrite-payload: unknown word*(expected*yes*"},
+    {HOME "port-step = 2\n", ":*: [nat home] port-step: ports are not counted through (expected*"},
+    {SYM "port-overloading = yes\n",
+     ":*: [nat home] port-overloading: ports are not preserved (expected*"},
+    {HOME "port-parity = yes\n", ":*: [nat home] port-parity: ports are preserved*(expected*"},
+    {SYM "symmetric-after = 4\n", ":*: [nat home] symmetric-after: it is symmetric*(expected*"},
+    {HOME "symmetric-after = 4\n", ":*: [nat home] symmetric-after: a preserved port*(expected*"},
+    {WALL "first-packet-lost = yes\n",
+     ":*: [nat home] first-packet-lost: nothing is translated here (expected*"},
+    {HOME "mapping-rate = 0\n", ":*: [nat home] mapping-rate: bad number*(expected 1 to *"},
     {HOME "rules =\n", ":*: [nat home] rules: empty (expected*"},
 };
 
@@ -296,6 +391,13 @@ static const Case stories[] = {
     {HOME "[link alice]\nloss = 0.00001%\n", ":*: [link alice] loss: bad share*(expected*"},
     {HOME "[link alice]\nrate = 10\n", ":*: [link alice] rate: bad rate*(expected*"},
     {HOME "[link alice]\nrate = 101gbit\n", ":*: [link alice] rate: bad rate*(expected*"},
+    {HOME "[link alice]\nloss-mask = 012\n", ":*: [link alice] loss-mask: bad mask*(expected*"},
+    {HOME "[link alice]\nloss-mask = 01\nloss = 1%\n", ":*: [link alice] loss-mask: *(expected*"},
+    {HOME "[link alice]\nloss-burst = 3\n",
+     ":*: [link alice] loss-burst: nothing is lost (expected*"},
+    {HOME "[link alice]\nreorder = 1%\n", ":*: [link alice] reorder: there is no delay*(expected*"},
+    {HOME "[link alice]\nqueue = 10\n", ":*: [link alice] queue: nothing waits (expected*"},
+    {HOME "[link alice]\nduplicate = 1\n", ":*: [link alice] duplicate: bad share*(expected*"},
     {HOME "[link alice]\nmtu = 500\n",
      ":*: [link alice] mtu: bad number \"500\" (expected 576 to 9000)"},
     {HOME "[step x]\n", ":*: [step x]: bad number \"x\" (expected*"},
@@ -324,6 +426,23 @@ static const Case stories[] = {
     {HOME "[step 1]\nat = 1s\ndo = host alice run\n", ":*: [step 1] do: not a command line*"},
     {HOME "[step 1]\nat = 1s\ndo = host alice jump\n",
      ":*: [step 1] do: bad step*(expected host NAME run*"},
+    {HOME SEND("") "\n", ":*: [step 1] do: bad step*(expected host alice send PORT -> HOST:PORT*"},
+    {HOME SEND("0 -> hub:1 x") "\n", ":*: [step 1] do: bad step*(expected host alice send PORT*"},
+    {HOME SEND("1 to hub:1 x") "\n", ":*: [step 1] do: bad step*(expected host alice send PORT*"},
+    {HOME SEND("1 -> hub x") "\n", ":*: [step 1] do: bad receiver \"hub\" (expected HOST:PORT*"},
+    {HOME SEND("1 -> hub:0 x") "\n", ":*: [step 1] do: bad receiver \"hub:0\" (expected HOST:*"},
+    {HOME SEND("1 -> hubb:1 x") "\n", ":*: [step 1] do: there is no node \"hubb\"*mean \"hub\"*"},
+    {HOME SEND("1 -> :1 x") "\n", ":*: [step 1] do: bad address \"\" (expected*"},
+    {HOME SEND("1 -> 2001:db8::1:1 x") "\n", ":*: [step 1] do: bad receiver*IPv6 is not supported by send*"},
+    {HOME SEND("1 -> 1.2.3:1 x") "\n", ":*: [step 1] do: bad address \"1.2.3\" (expected*"},
+    {HOME SEND("1 -> 224.0.0.1:1 x") "\n", ":*: [step 1] do: nothing can be sent to 224.0.0.1*"},
+    {HOME SEND("1 -> alice:1 x") "\n", ":*: [step 1] do: host alice would send to itself*"},
+    {HOME SEND("1 -> hub:1 \\n") "\n", ":*: [step 1] do: a * begins nothing (expected*"},
+    {HOME "[step 1]\nat = 1s\ndo = host home send 1 -> hub:1 x\n",
+     ":*: [step 1] do: there is no host \"home\"*"},
+    {HOME "[expect]\nalice.hears = x\n", ":*: [expect] alice.hears: host alice runs nothing*"},
+    {PAIR "run = true\n[expect]\nbob.hears = x\n", ":*: [expect] bob.hears: host bob does not*"},
+    {HOME "[expect]\nhome.hears = x\n", ":*: [expect] home.hears: \"hears\" is nothing that*"},
     {HOME "[expect]\nalice = symmetric\n",
      ":*: [expect] alice: bad expectation (expected NODE.AXIS*"},
     {HOME "[expect]\nbob.class = symmetric\n", ":*: [expect] bob.class: there is no node \"bob\"*"},
@@ -499,6 +618,7 @@ int main(int argc, char **argv)
     ADD(files);
     ADD(networks);
     ADD(hosts);
+    ADD(ipv6);
     ADD(addresses);
     ADD(nats);
     ADD(stories);

@@ -129,6 +129,9 @@ static void expectations_agree_with_the_oracle(void)
                 pl_oracle_host(t, expect->node, &theory);
             else
                 pl_oracle_nat(t, expect->node, &theory);
+            /* A NAT that changes has no word of theory's. */
+            if (!theory.value[expect->axis] && theory.why[expect->axis])
+                continue;
             g_assert_nonnull(theory.value[expect->axis]);
             if (!pl_axis_agrees(expect->axis, expect->value, theory.value[expect->axis]))
                 g_error("%s: %s = %s, but theory says %s", t->name, expect->key, expect->value,

@@ -200,6 +200,19 @@ static void test_an_axis_that_could_not_be_certified_fails_the_setup(void)
                     "few hosts");
 }
 
+/* A NAT that changes is not the same for all who look. */
+static void test_where_theory_has_no_word_judges_may_differ(void)
+{
+    g_autoptr(PlVerdict) verdict = new_verdict();
+    PlSubject *home = pl_verdict_subject(verdict, "home");
+
+    pl_findings_set(&home->expected, PL_AXIS_MAPPING, NULL, "it changes");
+    pl_findings_set(&home->certified, PL_AXIS_MAPPING, "address-dependent", NULL);
+    pl_findings_set(&home->observed, PL_AXIS_MAPPING, "endpoint-independent", NULL);
+    pl_verdict_judge(verdict);
+    g_assert_cmpuint(verdict->reasons->len, ==, 0);
+}
+
 static void test_nats_are_judged_before_hosts(void)
 {
     g_autoptr(PlVerdict) verdict = new_verdict();
@@ -443,6 +456,8 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/verdict/an-axis-that-could-not-be-certified-fails-the-setup",
                     test_an_axis_that_could_not_be_certified_fails_the_setup);
+    g_test_add_func("/verdict/where-theory-has-no-word-judges-may-differ",
+                    test_where_theory_has_no_word_judges_may_differ);
     g_test_add_func("/verdict/nats-are-judged-before-hosts", test_nats_are_judged_before_hosts);
     g_test_add_func("/verdict/json-keeps-everything", test_json_keeps_everything);
     g_test_add_func("/verdict/pretty-json-says-the-same", test_pretty_json_says_the_same);

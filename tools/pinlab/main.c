@@ -23,12 +23,14 @@ static const struct {
 
 static const Command pinlab = {
     .parameters = "COMMAND",
-    .summary = "A laboratory for network address translators.\n"
-               "\n"
-               "A topology file describes hosts, NATs and networks. pinlab builds it from network\n"
-               "namespaces, certifies each NAT with a prober of its own, records both sides of\n"
-               "every NAT, runs the hosts' programs, and says from the packets what happened. It\n"
-               "needs no root.",
+    .summary =
+        "A laboratory for network address translators.\n"
+        "\n"
+        "A topology file describes hosts, NATs and networks. pinlab builds it from network\n"
+        "namespaces, certifies each NAT with a prober of its own, records both sides of\n"
+        "every NAT, runs the hosts' programs, and says from the packets what happened. It\n"
+        "needs no root. With --engine virtual the same happens in a model of all that, and in\n"
+        "virtual time.",
     .description =
         "Commands on topologies:\n"
         "  list                   Show topologies: name, hosts, NATs, title\n"

@@ -5,21 +5,21 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "fabric/fabric.h"
 #include "kernel/kernel.h"
 #include "runner/runner.h"
 #include "scenario/verdict.h"
+#include "virtual/virtual.h"
 
 #define JOBS_MAX      1024
 #define REPEAT_MAX    1000000
 #define TIMEOUT_MAX_S 86400
 
-static const struct {
-    const char *name;
-    const PlEngine *engine; /* NULL: planned */
-} engines[] = {
-    {"kernel", &pl_kernel_engine},
-    {"virtual", NULL},
-    {"fabric", NULL},
+/* The first one is the default. */
+static const PlEngine *const engines[] = {
+    &pl_kernel_engine,
+    &pl_virtual_engine,
+    &pl_fabric_engine,
 };
 
 /* As they were typed. */
@@ -53,20 +53,20 @@ static gboolean refuse(int *ret_status, const char *option, const char *word, co
     return FALSE;
 }
 
-static gboolean read_engine(const char *word, const PlEngine **ret_engine, int *ret_status)
+gboolean options_engine(const char *word, const PlEngine **ret_engine, int *ret_status)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(engines); i++) {
-        if (strcmp(engines[i].name, word) != 0)
-            continue;
-        if (!engines[i].engine) {
-            *ret_status =
-                command_refuse("engine %s is not in this version (there is: kernel)", word);
-            return FALSE;
-        }
-        *ret_engine = engines[i].engine;
+    if (!word) {
+        *ret_engine = engines[0];
         return TRUE;
     }
-    *ret_status = command_refuse("there is no engine %s (there is: kernel)", word);
+    for (size_t i = 0; i < G_N_ELEMENTS(engines); i++) {
+        if (strcmp(engines[i]->name, word) == 0) {
+            *ret_engine = engines[i];
+            return TRUE;
+        }
+    }
+    *ret_status =
+        command_refuse("there is no engine %s (there are: kernel, virtual, fabric)", word);
     return FALSE;
 }
 
@@ -142,9 +142,19 @@ static gboolean check_path(const char *option, const char *path, const char *wan
     return !path || *path || refuse(ret_status, option, "''", wanted);
 }
 
+static gboolean check_names(const Options *options, int *ret_status)
+{
+    if (!options->names || options->engine->netns)
+        return TRUE;
+    *ret_status =
+        command_refuse("--names: engine %s has no namespaces to name", options->engine->name);
+    return FALSE;
+}
+
 static gboolean read_words(Options *options, const Words *words, int *ret_status)
 {
-    return read_engine(words->engine ? words->engine : "kernel", &options->engine, ret_status) &&
+    return options_engine(words->engine, &options->engine, ret_status) &&
+           check_names(options, ret_status) &&
            read_count("--jobs", words->jobs, JOBS_MAX, &options->jobs, ret_status) &&
            read_count("--repeat", words->repeat, REPEAT_MAX, &options->repeat, ret_status) &&
            options_seed(words->seed, options->repeat, &options->seed, ret_status) &&
@@ -176,7 +186,7 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
                                 NULL};
     const GOptionEntry entries[] = {
         {"engine", 'e', 0, G_OPTION_ARG_STRING, &words.engine,
-         "What builds the lab: kernel (default)", "ENGINE"},
+         "What builds the lab: kernel (default), fabric or virtual", "ENGINE"},
         {"seed", 's', 0, G_OPTION_ARG_STRING, &words.seed,
          "Make everything random follow from N (default: another one each time)", "N"},
         {"repeat", 'r', 0, G_OPTION_ARG_STRING, &words.repeat,

@@ -21,6 +21,9 @@ typedef struct Options {
 /* As command_parse. --shard is known only where `sharded`. */
 gboolean options_parse(Options *options, const Command *command, gboolean sharded, int argc,
                        char **argv, int *ret_status);
+/* The engine of that name; NULL: the usual one. FALSE when the command is to end with *ret_status.
+ */
+gboolean options_engine(const char *word, const PlEngine **ret_engine, int *ret_status);
 /* The seed that was given, or a random one for NULL. The last of `repeat` runs has to have one,
    too. FALSE when the command is to end with *ret_status. */
 gboolean options_seed(const char *word, unsigned repeat, uint64_t *ret_seed, int *ret_status);

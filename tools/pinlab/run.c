@@ -16,6 +16,7 @@ static const Command command = {
                    "  pinlab run topologies/cgn.ini\n"
                    "  pinlab run cgn --seed 7 --pcap captures\n"
                    "  pinlab run cgn --json - | jq .hosts.alice.class\n"
+                   "  pinlab run cgn --engine virtual --seed 7\n"
                    "\n" COMMAND_EXIT_STATUS_RUNS,
 };
 

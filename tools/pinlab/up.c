@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kernel/kernel.h"
 #include "machine/files.h"
 #include "machine/names.h"
 #include "pinlab/find.h"
@@ -164,11 +163,13 @@ static int detached(PlSessionOptions *options)
 
 int command_up(int argc, char **argv)
 {
-    g_autofree char *word = NULL, *name = NULL;
+    g_autofree char *engine = NULL, *word = NULL, *name = NULL;
     gboolean names = FALSE, foreground = FALSE, steps = FALSE;
     const GOptionEntry entries[] = {
         {"name", 'n', 0, G_OPTION_ARG_STRING, &name, "Call the lab LAB (default: as the topology)",
          "LAB"},
+        {"engine", 'e', 0, G_OPTION_ARG_STRING, &engine,
+         "What builds the lab: kernel (default), or fabric", "ENGINE"},
         {"seed", 's', 0, G_OPTION_ARG_STRING, &word,
          "Make everything random follow from N (default: another one each time)", "N"},
         {"names", 0, 0, G_OPTION_ARG_NONE, &names,
@@ -181,12 +182,15 @@ int command_up(int argc, char **argv)
     };
     g_auto(GStrv) arguments = NULL;
     g_autoptr(PlTopology) topology = NULL;
-    PlSessionOptions options = {.engine = &pl_kernel_engine, .patron = -1};
+    PlSessionOptions options = {.patron = -1};
     int status;
 
     if (!command_parse(&command, entries, argc, argv, &arguments, &status) ||
+        !options_engine(engine, &options.engine, &status) ||
         !options_seed(word, 1, &options.seed, &status))
         return status;
+    if (!options.engine->machine)
+        return command_refuse("engine %s has no machines to work on", options.engine->name);
     topology = find_one("up", arguments);
     if (!topology)
         return EXIT_INPUT;

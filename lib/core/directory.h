@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who is registered, by number, key, name and session: fixed room, nothing but lookups. A number is
+ * not given out again before four thousand million others.
+ */
+#pragma once
+
+#include <pinhole/reflector.h>
+#include <pinhole/station.h>
+
+#include "message.h"
+#include "random.h"
+
+typedef struct PhEntry {
+    uint32_t number; /* 0: free */
+    uint32_t session;
+    uint8_t key[PH_NODE_KEY_BYTES];
+    PhNodeRecord record;
+    PhPath path;       /* where its last authentic packet came from */
+    bool confirmed;    /* it gets what is sent there */
+    uint64_t asked_ns; /* when it was accepted: the confirmation tells its round trip */
+    uint64_t rtt_ns;
+    uint64_t heard_ns;
+    uint64_t relayed_bytes;
+    /* bucket.h: how full, for each thing that is limited. */
+    uint64_t connects_ns, introductions_ns, relay_ns;
+    unsigned queued;                                     /* packets that wait for it */
+    uint32_t next_by_key, next_by_name, next_by_session; /* slots and 1; 0 ends a chain */
+} PhEntry;
+
+typedef struct PhDirectory {
+    PhEntry *entries;
+    uint32_t n_slots;
+    uint32_t *by_key, *by_name, *by_session; /* heads of chains: slots and 1 */
+    uint32_t last_number, n_entries;
+    uint8_t hash_key[16];
+} PhDirectory;
+
+/* `slots`: a power of two. False when there is no memory. */
+bool ph_directory_init(PhDirectory *ret_directory, uint32_t slots, PhRandom *random);
+void ph_directory_clear(PhDirectory *directory);
+
+/* A new entry that has number, key, record and session; NULL when it is full. The key, and the name
+ * if there is one, must be nobody's. */
+PhEntry *ph_directory_add(PhDirectory *directory, const uint8_t key[static PH_NODE_KEY_BYTES],
+                          const PhNodeRecord *record, uint32_t session);
+void ph_directory_remove(PhDirectory *directory, PhEntry *entry);
+/* Its session is another one. */
+void ph_directory_move(PhDirectory *directory, PhEntry *entry, uint32_t session);
+
+/* NULL: nobody. */
+PhEntry *ph_directory_by_number(const PhDirectory *directory, uint32_t number);
+PhEntry *ph_directory_by_key(const PhDirectory *directory,
+                             const uint8_t key[static PH_NODE_KEY_BYTES]);
+PhEntry *ph_directory_by_name(const PhDirectory *directory, const char *name);
+PhEntry *ph_directory_by_session(const PhDirectory *directory, uint32_t session);
+/* The i-th slot's, if it is taken; i < n_slots. */
+PhEntry *ph_directory_at(const PhDirectory *directory, uint32_t i);

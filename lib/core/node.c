@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A node's surface: what it is given goes to its parts, what they want is handed out. See
+ * node_private.h for who does what.
+ */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bucket.h"
+#include "node_private.h"
+
+#define SESSIONS_MAX        (2 * PH_NODE_PEERS_MAX)
+#define HANDSHAKES_A_SECOND 100
+
+const char *ph_path_kind_name(PhPathKind kind)
+{
+    static const char *const names[] = {
+        [PH_PATH_NONE] = "none",
+        [PH_PATH_RELAYED] = "relayed",
+        [PH_PATH_DIRECT] = "direct",
+        [PH_PATH_PUNCHED] = "punched",
+    };
+
+    return names[kind];
+}
+
+void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES])
+{
+    ph_random_bytes(&node->random, ret_seed, PH_SEED_BYTES);
+}
+
+PhNode *ph_node_new(const PhNodeConfig *config, uint64_t now)
+{
+    PhNode *node;
+    PhSessionsConfig sessions = {
+        .wall_ns = config->wall_ns,
+        .sessions_max = SESSIONS_MAX,
+        .handshakes_per_s = HANDSHAKES_A_SECOND,
+    };
+
+    if (config->hub.family == PH_FAMILY_NONE || config->hub.port == 0 ||
+        config->n_locals > PH_NODE_LOCALS || (config->name[0] && !ph_name_is_valid(config->name)))
+        return NULL;
+    node = calloc(1, sizeof(*node));
+    if (!node)
+        return NULL;
+    node->config = *config;
+    node->now = now;
+    ph_random_init(&node->random, config->seed);
+    ph_node_seed(node, sessions.seed);
+    memcpy(sessions.secret, config->secret, sizeof(sessions.secret));
+    memcpy(sessions.psk, config->psk, sizeof(sessions.psk));
+    node->sessions = ph_sessions_new(&sessions);
+    node->peers = calloc(PH_NODE_PEERS_MAX, sizeof(*node->peers));
+    node->events = calloc(PH_NODE_EVENTS, sizeof(*node->events));
+    node->event_data = calloc(PH_NODE_EVENTS, sizeof(*node->event_data));
+    node->outgoing = calloc(PH_NODE_OUTGOING, sizeof(*node->outgoing));
+    if (!node->sessions || !node->peers || !node->events || !node->event_data || !node->outgoing)
+        return ph_node_free(node);
+    memcpy(node->public_key, ph_sessions_public_key(node->sessions), sizeof(node->public_key));
+    memcpy(node->record.name, config->name, sizeof(node->record.name));
+    node->record.sequence = config->wall_ns + now;
+    node->socket = config->first_socket;
+    node->next_socket = config->first_socket + 1;
+    node->hub.back_off_ns = PH_SECOND;
+    node->hub.again_ns = now;
+    return node;
+}
+
+PhNode *ph_node_free(PhNode *node)
+{
+    if (!node)
+        return NULL;
+    for (unsigned i = 0; node->peers && i < PH_NODE_PEERS_MAX; i++) {
+        ph_punch_free(node->peers[i].punch);
+        free(node->peers[i].queue);
+    }
+    ph_classifier_free(node->classifier);
+    ph_sessions_free(node->sessions);
+    free(node->peers);
+    free(node->events);
+    free(node->event_data);
+    free(node->outgoing);
+    sodium_memzero(node, sizeof(*node));
+    free(node);
+    return NULL;
+}
+
+static void set_now(PhNode *node, uint64_t now)
+{
+    if (now > node->now)
+        node->now = now;
+}
+
+void ph_node_close(PhNode *node, uint64_t now)
+{
+    PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
+
+    set_now(node, now);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].state != PH_PEER_FREE)
+            ph_node_disconnect(node, node->peers[i].number, node->now);
+    (void)ph_node_tell_hub(node, &close);
+    node->closing = true;
+}
+
+void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals, uint64_t now)
+{
+    set_now(node, now);
+    if (n_locals > PH_NODE_LOCALS)
+        n_locals = PH_NODE_LOCALS;
+    if (n_locals > 0)
+        memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
+    node->config.n_locals = n_locals;
+    node->hub.again_ns = node->now;
+    node->hub.back_off_ns = PH_SECOND;
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        ph_node_punch_drop(node, peer);
+        peer->attempt = 0;
+        peer->next_attempt_ns = node->now;
+    }
+    ph_node_classify(node);
+}
+
+/* ---- events ---- */
+
+PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer)
+{
+    PhNodeEvent *event;
+
+    if (node->events_n == PH_NODE_EVENTS)
+        return NULL;
+    event = &node->events[(node->events_first + node->events_n++) % PH_NODE_EVENTS];
+    memset(event, 0, sizeof(*event));
+    event->kind = kind;
+    if (!peer)
+        return event;
+    event->peer = peer->number;
+    memcpy(event->key, peer->key, sizeof(event->key));
+    memcpy(event->name, peer->name, sizeof(event->name));
+    event->nat_class = (PhClass)peer->record.nat_class;
+    if (peer->used) {
+        event->path = peer->used->kind;
+        event->health = ph_health_name(peer->used->detector.health);
+        if (peer->used->route.via)
+            memcpy(event->via, node->config.hub_key, sizeof(event->via));
+        else
+            event->address = peer->used->route.path.remote;
+    }
+    return event;
+}
+
+void ph_node_say_reason(PhNodeEvent *event, PhReason reason)
+{
+    event->reason = ph_reason_name(reason);
+    event->sentence = ph_reason_sentence(reason);
+}
+
+bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event)
+{
+    if (node->events_n == 0)
+        return false;
+    *ret_event = node->events[node->events_first];
+    if (ret_event->kind == PH_NODE_DATA) {
+        memcpy(node->event_bytes.bytes, node->event_data[node->events_first].bytes,
+               ret_event->length);
+        ret_event->bytes = node->event_bytes.bytes;
+    }
+    node->events_first = (node->events_first + 1) % PH_NODE_EVENTS;
+    node->events_n--;
+    return true;
+}
+
+/* ---- sockets ---- */
+
+bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request)
+{
+    PhClassification classification;
+
+    if (node->socket_state == PH_SOCKET_WANTED) {
+        node->socket_state = PH_SOCKET_ASKED;
+        *ret_request = (PhSocketRequest){
+            .kind = PH_SOCKET_OPEN,
+            .transport = PH_TRANSPORT_UDP,
+            .socket = node->socket,
+            .family = (PhFamily)node->config.hub.family,
+        };
+        return true;
+    }
+    if (node->classifier) {
+        if (ph_classifier_poll_socket(node->classifier, ret_request))
+            return true;
+        if (ph_classifier_poll_event(node->classifier, &classification)) {
+            node->classifier = ph_classifier_free(node->classifier);
+            ph_node_classified(node, &classification);
+        }
+    }
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].punch && ph_punch_poll_socket(node->peers[i].punch, ret_request))
+            return true;
+    return false;
+}
+
+void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
+{
+    set_now(node, now);
+    if (socket == node->socket) {
+        node->socket_state = PH_SOCKET_THERE;
+        node->local = *local;
+        ph_node_hub_begin(node);
+        ph_node_classify(node);
+        return;
+    }
+    if (node->classifier)
+        ph_classifier_socket_opened(node->classifier, socket, local, node->now);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].punch)
+            ph_punch_socket_opened(node->peers[i].punch, socket, local, node->now);
+}
+
+void ph_node_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
+{
+    set_now(node, now);
+    if (socket == node->socket) {
+        PhNodeEvent *event = ph_node_event(node, PH_NODE_REFUSED, NULL);
+
+        node->socket_state = PH_SOCKET_FAILED;
+        if (event) {
+            event->reason = "no-socket";
+            event->sentence = "The system gives us no UDP socket.";
+        }
+        return;
+    }
+    if (node->classifier)
+        ph_classifier_socket_failed(node->classifier, socket, node->now);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].punch)
+            ph_punch_socket_failed(node->peers[i].punch, socket, node->now);
+}
+
+/* ---- datagrams ---- */
+
+bool ph_node_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
+{
+    const PhOutgoing *outgoing;
+
+    if (node->outgoing_n > 0) {
+        outgoing = &node->outgoing[node->outgoing_first];
+        node->outgoing_first = (node->outgoing_first + 1) % PH_NODE_OUTGOING;
+        node->outgoing_n--;
+        *ret_transmit =
+            (PhTransmit){outgoing->path, outgoing->bytes, outgoing->length, outgoing->ttl};
+        return true;
+    }
+    if (node->classifier && ph_classifier_poll_transmit(node->classifier, ret_transmit))
+        return true;
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].punch && ph_punch_poll_transmit(node->peers[i].punch, ret_transmit))
+            return true;
+    return false;
+}
+
+/* A session's packet, or what came of one. */
+static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput *input)
+{
+    bool hub = input->session != 0 && input->session == node->hub.session;
+    PhPeer *peer = hub ? NULL : ph_node_peer_by_session(node, input->session);
+
+    switch (input->kind) {
+    case PH_SESSION_NOTHING:
+        return;
+    case PH_SESSION_REQUEST:
+        ph_node_peer_request(node, route, input);
+        return;
+    case PH_SESSION_UP:
+        if (hub)
+            ph_node_hub_up(node, input->bytes, input->length);
+        else if (peer)
+            ph_node_peer_up(node, peer, route);
+        return;
+    case PH_SESSION_MESSAGE:
+        if (hub)
+            ph_node_hub_messages(node, route, input->bytes, input->length);
+        else if (peer)
+            ph_node_peer_messages(node, peer, route, input->bytes, input->length);
+        return;
+    case PH_SESSION_GONE:
+        if (hub) {
+            ph_node_hub_gone(node, "timeout");
+        } else if (peer) {
+            node->counters.sessions_failed++;
+            peer->session = 0;
+            ph_node_peer_gone(node, peer, "timeout", input->reason);
+        }
+        return;
+    }
+}
+
+void ph_node_packet(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length)
+{
+    PhSessionInput input;
+
+    ph_sessions_receive(node->sessions, route, bytes, length, node->now, &input);
+    take_input(node, route, &input);
+    ph_node_flush_sessions(node);
+}
+
+bool ph_node_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, size_t length,
+                             uint64_t now)
+{
+    const PhRoute route = {.path = *path};
+
+    set_now(node, now);
+    if (ph_session_is_packet(bytes, length)) {
+        ph_node_packet(node, &route, bytes, length);
+        return true;
+    }
+    for (unsigned i = 0; ph_punch_is_packet(bytes, length) && i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->punch && ph_punch_handle_datagram(peer->punch, path, bytes, length, node->now)) {
+            ph_node_punch_progress(node, peer);
+            return true;
+        }
+    }
+    if (node->classifier &&
+        ph_classifier_handle_datagram(node->classifier, path, bytes, length, node->now))
+        return true;
+    node->counters.foreign++;
+    return false;
+}
+
+void ph_node_unreachable(PhNode *node, const PhPath *path, uint64_t now)
+{
+    set_now(node, now);
+    if (node->classifier)
+        ph_classifier_unreachable(node->classifier, path, node->now);
+}
+
+/* ---- time ---- */
+
+void ph_node_handle_timeout(PhNode *node, uint64_t now)
+{
+    PhSessionInput input;
+
+    set_now(node, now);
+    ph_sessions_handle_timeout(node->sessions, node->now);
+    for (ph_sessions_poll(node->sessions, &input); input.kind != PH_SESSION_NOTHING;
+         ph_sessions_poll(node->sessions, &input))
+        take_input(node, NULL, &input);
+    if (node->classifier && ph_classifier_next_timeout(node->classifier) <= node->now)
+        ph_classifier_handle_timeout(node->classifier, node->now);
+    ph_node_hub_timeout(node);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].state != PH_PEER_FREE &&
+            ph_node_peer_next(node, &node->peers[i]) <= node->now)
+            ph_node_peer_timeout(node, &node->peers[i]);
+    ph_node_flush_sessions(node);
+}
+
+uint64_t ph_node_next_timeout(const PhNode *node)
+{
+    uint64_t next = ph_sessions_next_timeout(node->sessions), at = ph_node_hub_next(node);
+
+    if (at < next)
+        next = at;
+    if (node->classifier && (at = ph_classifier_next_timeout(node->classifier)) < next)
+        next = at;
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].state != PH_PEER_FREE &&
+            (at = ph_node_peer_next(node, &node->peers[i])) < next)
+            next = at;
+    return next;
+}
+
+/* ---- what it knows ---- */
+
+const PhNodeCounters *ph_node_counters(const PhNode *node)
+{
+    return &node->counters;
+}
+
+bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
+{
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        const PhPeer *peer = &node->peers[i];
+
+        if (peer->state == PH_PEER_FREE || index-- > 0)
+            continue;
+        *ret_peer = (PhNodePeer){
+            .peer = peer->number,
+            .nat_class = (PhClass)peer->record.nat_class,
+            .path = peer->used ? peer->used->kind : PH_PATH_NONE,
+            .health = peer->used ? ph_health_name(peer->used->detector.health) : NULL,
+            .reason = peer->reason,
+            .rtt_ns = peer->used ? peer->used->detector.rtt.smooth_ns : 0,
+        };
+        memcpy(ret_peer->key, peer->key, sizeof(peer->key));
+        memcpy(ret_peer->name, peer->name, sizeof(peer->name));
+        if (peer->used && peer->used->route.via)
+            memcpy(ret_peer->via, node->config.hub_key, sizeof(ret_peer->via));
+        else if (peer->used)
+            ret_peer->address = peer->used->route.path.remote;
+        return true;
+    }
+    return false;
+}
+
+const uint8_t *ph_node_public_key(const PhNode *node)
+{
+    return node->public_key;
+}

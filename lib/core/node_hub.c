@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The node's side of its hub, and what it knows of itself:
+ *
+ *     WAITING --our socket is there--> ASKING --answered--> UP
+ *        ^                               |                   |
+ *        +------ no answer, silence: again after 1 s, 2 s ... 60 s
+ *     REFUSED: by name (it is taken): again when the network is another one, or after 60 s
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bucket.h"
+#include "node_private.h"
+
+#define BACK_OFF_NS      PH_SECOND
+#define BACK_OFF_MOST_NS (60 * PH_SECOND)
+/* Classes change when networks do; once an hour finds what nobody noticed. */
+#define RECLASSIFY_NS (3600 * PH_SECOND)
+
+PhRoute ph_node_hub_route(const PhNode *node)
+{
+    return (PhRoute){.path = {PH_TRANSPORT_UDP, node->socket, node->config.hub}};
+}
+
+static size_t put(uint8_t *payload, size_t length, const PhMessage *message)
+{
+    return length + ph_message_write(message, payload + length, PH_SESSION_PAYLOAD_MAX - length);
+}
+
+static void update_record(PhNode *node)
+{
+    PhNodeRecord *record = &node->record;
+
+    record->sequence++;
+    record->nat_class = (uint8_t)node->classification.nat_class;
+    record->port_allocation = (uint8_t)node->classification.port_allocation;
+    record->step = node->classification.step;
+    record->block_first = node->classification.block_first;
+    record->block_last = node->classification.block_last;
+    record->n_candidates = 0;
+    for (uint32_t i = 0; i < node->config.n_locals && i < PH_CANDIDATES_MAX; i++) {
+        PhCandidate *candidate = &record->candidates[record->n_candidates];
+
+        if (node->config.locals[i].family != node->config.hub.family || node->local.port == 0)
+            continue;
+        *candidate = (PhCandidate){PH_CANDIDATE_LOCAL, node->config.locals[i]};
+        candidate->address.port = node->local.port;
+        record->n_candidates++;
+    }
+}
+
+/* REGISTER, and a CONNECT for each peer that is looked for, as far as they fit. */
+void ph_node_hub_begin(PhNode *node)
+{
+    uint8_t payload[PH_SESSION_PAYLOAD_MAX];
+    PhRoute route = ph_node_hub_route(node);
+    PhMessage message = {.kind = PH_MESSAGE_REGISTER};
+    size_t length;
+
+    update_record(node);
+    message.record = node->record;
+    length = put(payload, 0, &message);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+        size_t before = length;
+
+        if (peer->state != PH_PEER_LOOKING)
+            continue;
+        message = ph_node_connect_message(node, peer);
+        length = put(payload, length, &message);
+        if (length == before)
+            break; /* the others are asked for when it is up */
+        peer->ask_ns = node->now + 2 * PH_SECOND;
+    }
+    node->hub.session =
+        ph_sessions_open(node->sessions, node->config.hub_key, &route, payload, length, node->now);
+    node->hub.state = PH_HUB_ASKING;
+    if (node->hub.session == 0)
+        ph_node_hub_gone(node, "full");
+    ph_node_flush_sessions(node);
+}
+
+static void hub_is_up(PhNode *node, const PhMessage *message)
+{
+    PhNodeEvent *event;
+
+    if (node->hub.state == PH_HUB_UP)
+        return;
+    node->hub.state = PH_HUB_UP;
+    node->hub.back_off_ns = BACK_OFF_NS;
+    node->hub.seen = message->registered.seen;
+    ph_detector_init(&node->hub.detector, &(PhDetectorConfig){.fast = node->config.fast_detector},
+                     node->now);
+    ph_node_seed(node, node->hub.detector.config.seed);
+    ph_random_init(&node->hub.detector.random, node->hub.detector.config.seed);
+    event = ph_node_event(node, PH_NODE_REGISTERED, NULL);
+    if (event)
+        event->address = node->hub.seen;
+    if (!node->classifier && node->classification.nat_class == PH_CLASS_UNKNOWN)
+        ph_node_classify(node);
+}
+
+static void hub_refuses(PhNode *node, PhReason reason)
+{
+    PhNodeEvent *event = ph_node_event(node, PH_NODE_REFUSED, NULL);
+
+    if (event)
+        ph_node_say_reason(event, reason);
+    node->hub.state = PH_HUB_REFUSED;
+    node->hub.again_ns = node->now + BACK_OFF_MOST_NS;
+    ph_sessions_close(node->sessions, node->hub.session, node->now);
+}
+
+void ph_node_hub_gone(PhNode *node, const char *reason)
+{
+    PhNodeEvent *event;
+
+    if (node->hub.state != PH_HUB_UP && node->hub.state != PH_HUB_ASKING)
+        return;
+    node->hub.state = PH_HUB_WAITING;
+    node->hub.session = 0;
+    node->hub.again_ns = node->now + node->hub.back_off_ns;
+    node->hub.back_off_ns *= 2;
+    if (node->hub.back_off_ns > BACK_OFF_MOST_NS)
+        node->hub.back_off_ns = BACK_OFF_MOST_NS;
+    event = ph_node_event(node, PH_NODE_HUB_LOST, NULL);
+    if (event) {
+        event->reason = reason;
+        event->sentence = "The hub does not answer; it is asked again.";
+    }
+}
+
+static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *message)
+{
+    PhRoute relayed = {.via = node->hub.session};
+
+    switch ((PhMessageKind)message->kind) {
+    case PH_MESSAGE_REGISTERED:
+        hub_is_up(node, message);
+        return;
+    case PH_MESSAGE_REFUSED:
+        if (message->refused.what == PH_MESSAGE_REGISTER)
+            hub_refuses(node, (PhReason)message->refused.reason);
+        else
+            ph_node_refused(node, message);
+        return;
+    case PH_MESSAGE_FOUND:
+        ph_node_found(node, message);
+        return;
+    case PH_MESSAGE_WANTED:
+        ph_node_wanted(node, message);
+        return;
+    case PH_MESSAGE_INTRODUCED:
+        ph_node_introduced(node, message);
+        return;
+    case PH_MESSAGE_RELAYED:
+        relayed.relay = message->relay.channel;
+        ph_node_packet(node, &relayed, message->relay.bytes, message->relay.length);
+        return;
+    case PH_MESSAGE_PONG:
+        (void)ph_detector_ponged(&node->hub.detector, message->ping.id, node->now);
+        if (message->ping.seen.family != PH_FAMILY_NONE &&
+            !ph_address_equal(&message->ping.seen, &node->hub.seen)) {
+            /* N4: a changed reflexive address is a reason to classify again. */
+            node->hub.seen = message->ping.seen;
+            ph_node_classify(node);
+        }
+        return;
+    case PH_MESSAGE_CLOSE:
+        ph_node_hub_gone(node, ph_reason_name((PhReason)message->reason));
+        return;
+    case PH_MESSAGE_UNKNOWN:
+    case PH_MESSAGE_KEEPALIVE:
+    case PH_MESSAGE_DATA:
+    case PH_MESSAGE_PING:
+    case PH_MESSAGE_REGISTER:
+    case PH_MESSAGE_CONNECT:
+    case PH_MESSAGE_RELAY:
+    case PH_MESSAGE_INTRODUCE:
+    case PH_MESSAGE_UPDATE:
+        break;
+    }
+    (void)route;
+}
+
+void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length)
+{
+    /* What is relayed is looked into while the datagram is: it needs a copy of its own. */
+    uint8_t copy[PH_DATAGRAM_MAX];
+    PhMessage message;
+    size_t used;
+
+    if (length > sizeof(copy))
+        return;
+    memcpy(copy, bytes, length);
+    ph_detector_heard(&node->hub.detector, false, node->now);
+    for (size_t at = 0; at < length; at += used) {
+        if (!ph_message_read(copy + at, length - at, &message, &used))
+            return;
+        hub_message(node, route, &message);
+    }
+}
+
+void ph_node_hub_up(PhNode *node, const uint8_t *payload, size_t length)
+{
+    PhRoute route = ph_node_hub_route(node);
+    PhMessage alive = {.kind = PH_MESSAGE_KEEPALIVE};
+
+    ph_node_hub_messages(node, &route, payload, length);
+    /* The hub may be waiting for the proof that its answer came to the right place. */
+    (void)ph_node_tell_hub(node, &alive);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && node->hub.state == PH_HUB_UP; i++)
+        if (node->peers[i].state == PH_PEER_LOOKING && node->peers[i].ask_ns <= node->now)
+            ph_node_ask_for(node, &node->peers[i]);
+}
+
+/* ---- our own class ---- */
+
+void ph_node_classify(PhNode *node)
+{
+    PhClassifierConfig config = {
+        .server = node->config.hub,
+        .has_socket = true,
+        .socket = node->socket,
+        .socket_local = node->local,
+        .first_socket = node->next_socket,
+    };
+
+    if (node->classifier || node->socket_state != PH_SOCKET_THERE)
+        return;
+    ph_node_seed(node, config.seed);
+    for (uint32_t i = 0; i < node->config.n_locals && i < PH_CLASSIFIER_LOCALS; i++)
+        config.locals[config.n_locals++] = node->config.locals[i];
+    node->next_socket += PH_CLASSIFIER_SOCKETS;
+    node->classifier = ph_classifier_new(&config, node->now);
+    node->classify_ns = node->now + RECLASSIFY_NS;
+}
+
+void ph_node_classified(PhNode *node, const PhClassification *classification)
+{
+    bool changed = classification->nat_class != node->classification.nat_class;
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+    PhNodeEvent *event;
+
+    node->counters.classified++;
+    /* What is unknown this time says nothing against what was known. */
+    if (classification->nat_class == PH_CLASS_UNKNOWN &&
+        node->classification.nat_class != PH_CLASS_UNKNOWN)
+        return;
+    node->classification = *classification;
+    update_record(node);
+    update.record = node->record;
+    (void)ph_node_tell_hub(node, &update);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state == PH_PEER_TALKING)
+            (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
+    }
+    if (!changed)
+        return;
+    event = ph_node_event(node, PH_NODE_CLASSIFIED, NULL);
+    if (event) {
+        event->nat_class = classification->nat_class;
+        event->address = classification->mapped;
+    }
+}
+
+/* ---- time ---- */
+
+void ph_node_hub_timeout(PhNode *node)
+{
+    PhMessage ping = {.kind = PH_MESSAGE_PING};
+
+    if (node->socket_state != PH_SOCKET_THERE)
+        return;
+    if ((node->hub.state == PH_HUB_WAITING || node->hub.state == PH_HUB_REFUSED) &&
+        node->now >= node->hub.again_ns && !node->closing)
+        ph_node_hub_begin(node);
+    if (node->hub.state == PH_HUB_UP) {
+        if (ph_detector_handle_timeout(&node->hub.detector, node->now) &&
+            node->hub.detector.health == PH_FAILED) {
+            ph_sessions_close(node->sessions, node->hub.session, node->now);
+            ph_node_hub_gone(node, "timeout");
+            return;
+        }
+        if (ph_detector_poll_ping(&node->hub.detector, node->now, &ping.ping.id))
+            (void)ph_node_tell_hub(node, &ping);
+        if (node->now >= node->classify_ns)
+            ph_node_classify(node);
+    }
+}
+
+uint64_t ph_node_hub_next(const PhNode *node)
+{
+    uint64_t next = PH_NEVER;
+
+    if (node->socket_state != PH_SOCKET_THERE)
+        return PH_NEVER;
+    if (node->hub.state == PH_HUB_WAITING || node->hub.state == PH_HUB_REFUSED)
+        return node->closing ? PH_NEVER : node->hub.again_ns;
+    if (node->hub.state == PH_HUB_UP) {
+        next = ph_detector_next_timeout(&node->hub.detector);
+        if (!node->classifier && node->classify_ns < next)
+            next = node->classify_ns;
+    }
+    return next;
+}

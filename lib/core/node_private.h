@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The node's parts: node.c (its surface: sockets, datagrams, time), node_hub.c (the hub, and our
+ * own class), node_peer.c (peers: who they are, their sessions and messages), node_path.c (the ways
+ * to a peer, and which one is used), node_send.c (from a message to a datagram).
+ */
+#pragma once
+
+#include <pinhole/classifier.h>
+#include <pinhole/node.h>
+
+#include "detector.h"
+#include "message.h"
+#include "punch.h"
+#include "random.h"
+#include "session.h"
+
+#define PH_NODE_EVENTS   256
+#define PH_NODE_OUTGOING 128
+#define PH_NEVER         UINT64_MAX
+
+/* A way to a peer. */
+typedef struct PhWay {
+    bool there; /* validated: an answer came back along it */
+    PhRoute route;
+    PhPathKind kind;
+    PhDetector detector;
+} PhWay;
+
+typedef enum {
+    PH_PEER_FREE,
+    PH_PEER_LOOKING, /* the hub has been asked, or will be as soon as it is there */
+    PH_PEER_MEETING, /* known; its session is being made */
+    PH_PEER_TALKING,
+} PhPeerState;
+
+typedef struct PhQueued {
+    uint16_t length;
+    uint8_t bytes[PH_NODE_MESSAGE_MAX];
+} PhQueued;
+
+typedef struct PhPeer {
+    PhPeerState state;
+    uint32_t number;
+    uint32_t request;   /* of CONNECT or INTRODUCE */
+    bool by_name, ours; /* we asked for it */
+    bool lower;         /* our key is the lower one */
+    bool known;         /* its key is */
+    uint8_t key[PH_NODE_KEY_BYTES];
+    char name[PH_NAME_MAX + 1];
+    uint32_t session, channel; /* end to end; at the hub */
+    PhNodeRecord record;
+    PhWay relayed, direct;
+    PhWay *used; /* one of these, once it talks */
+    /* A punch that is under way, what it opened, and when the next one may be. */
+    PhPunch *punch;
+    PhStrategy strategy;
+    unsigned attempt;
+    bool proving; /* the opened path is being validated: `direct` is not there yet */
+    uint64_t next_attempt_ns, back_off_ns, prove_until_ns;
+    const char *reason;          /* why the path is what it is */
+    uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
+    PhQueued *queue;             /* PH_NODE_QUEUE_MAX of them, while it is not reached */
+    unsigned queue_first, queue_n;
+} PhPeer;
+
+typedef struct PhHubLink {
+    enum { PH_HUB_WAITING, PH_HUB_ASKING, PH_HUB_UP, PH_HUB_REFUSED } state;
+    uint32_t session;
+    PhDetector detector;
+    PhAddress seen;
+    uint64_t again_ns, back_off_ns;
+} PhHubLink;
+
+typedef struct PhOutgoing {
+    PhPath path;
+    uint8_t ttl;
+    uint16_t length;
+    uint8_t bytes[PH_DATAGRAM_MAX];
+} PhOutgoing;
+
+struct PhNode {
+    PhNodeConfig config;
+    PhNodeCounters counters;
+    PhRandom random;
+    uint64_t now;
+    uint8_t public_key[PH_NODE_KEY_BYTES];
+    PhSessions *sessions;
+    PhHubLink hub;
+    PhNodeRecord record; /* our own */
+    /* Our data socket, and numbers for more. */
+    enum { PH_SOCKET_WANTED, PH_SOCKET_ASKED, PH_SOCKET_THERE, PH_SOCKET_FAILED } socket_state;
+    uint32_t socket, next_socket;
+    PhAddress local;
+    PhClassifier *classifier; /* NULL: none is running */
+    uint64_t classify_ns;     /* the next one */
+    PhClassification classification;
+    PhPeer *peers; /* PH_NODE_PEERS_MAX of them */
+    uint32_t last_peer, last_request;
+    PhNodeEvent *events; /* a ring */
+    unsigned events_first, events_n;
+    PhQueued event_bytes; /* of the DATA event that was polled */
+    PhQueued *event_data; /* beside the ring: the bytes of each */
+    PhOutgoing *outgoing; /* a ring */
+    unsigned outgoing_first, outgoing_n;
+    bool closing;
+};
+
+/* node.c */
+PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
+void ph_node_say_reason(PhNodeEvent *event, PhReason reason);
+void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES]);
+
+/* node_send.c: false when it cannot be sent (no session, too long, the ring is full). */
+bool ph_node_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, size_t length,
+                      uint8_t ttl);
+bool ph_node_along(PhNode *node, const PhRoute *route, const uint8_t *packet, size_t length);
+bool ph_node_tell(PhNode *node, uint32_t session, const PhRoute *route, const PhMessage *message);
+bool ph_node_tell_hub(PhNode *node, const PhMessage *message);
+/* Handshakes that want to be sent. */
+void ph_node_flush_sessions(PhNode *node);
+
+/* node.c: a packet of a session came along a route. */
+void ph_node_packet(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
+
+/* node_hub.c */
+PhRoute ph_node_hub_route(const PhNode *node);
+void ph_node_hub_begin(PhNode *node);
+void ph_node_hub_up(PhNode *node, const uint8_t *payload, size_t length);
+void ph_node_hub_gone(PhNode *node, const char *reason);
+void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
+void ph_node_hub_timeout(PhNode *node);
+uint64_t ph_node_hub_next(const PhNode *node);
+void ph_node_classify(PhNode *node);
+void ph_node_classified(PhNode *node, const PhClassification *classification);
+
+/* node_peer.c */
+PhPeer *ph_node_peer_at(PhNode *node, uint32_t number);
+PhPeer *ph_node_peer_by_key(PhNode *node, const uint8_t *key);
+PhPeer *ph_node_peer_by_session(PhNode *node, uint32_t session);
+void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const char *sentence);
+void ph_node_ask_for(PhNode *node, PhPeer *peer);
+PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer);
+void ph_node_found(PhNode *node, const PhMessage *message);
+void ph_node_wanted(PhNode *node, const PhMessage *message);
+void ph_node_refused(PhNode *node, const PhMessage *message);
+void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInput *input);
+void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route);
+void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
+                           size_t length);
+void ph_node_peer_timeout(PhNode *node, PhPeer *peer);
+uint64_t ph_node_peer_next(const PhNode *node, const PhPeer *peer);
+
+/* node_path.c */
+void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *relayed);
+void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data);
+void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
+void ph_node_introduced(PhNode *node, const PhMessage *message);
+void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason);
+void ph_node_punch_progress(PhNode *node, PhPeer *peer);
+void ph_node_punch_drop(PhNode *node, PhPeer *peer);
+void ph_node_path_timeout(PhNode *node, PhPeer *peer);
+uint64_t ph_node_path_next(const PhPeer *peer);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A node's machine and its program; see resident.h. */
+#include "machine/resident.h"
+
+#include "machine/claims.h"
+#include "machine/pinhole.h"
+
+struct PlResident {
+    const PlTopology *topology;
+    const PlNode *node;
+    int netns_fd;
+    PlMachine *machine;
+    PlProgram program; /* the node's, as a process */
+    char **command;    /* where that is not the topology's own */
+};
+
+PlResident *pl_resident_new(const PlTopology *topology, const PlNode *node, int netns_fd)
+{
+    PlResident *resident = g_new0(PlResident, 1);
+
+    resident->topology = topology;
+    resident->node = node;
+    resident->netns_fd = netns_fd;
+    resident->program = node->program;
+    return resident;
+}
+
+void pl_resident_free(PlResident *resident)
+{
+    if (!resident)
+        return;
+    if (resident->machine)
+        pl_machine_free(resident->machine);
+    g_strfreev(resident->command);
+    g_free(resident);
+}
+
+/* Every host knows every other by name. */
+static char *hosts_text(const PlTopology *topology)
+{
+    GString *text = g_string_new("127.0.0.1 localhost\n");
+
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        for (unsigned k = 0; node->kind == PL_NODE_HOST && k < node->attachments->len; k++) {
+            const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
+
+            for (unsigned a = 0; a < attachment->addresses->len; a++) {
+                char address[PH_ADDRESS_TEXT_MAX];
+
+                g_string_append_printf(
+                    text, "%s %s\n",
+                    ph_address_format(&g_array_index(attachment->addresses, PhAddress, a), address),
+                    node->name);
+            }
+        }
+    }
+    return g_string_free(text, FALSE);
+}
+
+PlMachine *pl_resident_machine(PlResident *resident, GError **error)
+{
+    const PlTopology *topology = resident->topology;
+
+    if (!resident->machine) {
+        g_autofree char *hosts = hosts_text(topology);
+        g_autofree char *path = g_canonicalize_filename(topology->path, NULL);
+        g_autofree char *directory = g_path_get_dirname(path);
+        g_auto(GStrv) shown = pl_pinhole_files();
+
+        resident->machine = pl_machine_new(resident->node->name, resident->netns_fd, hosts,
+                                           directory, shown, error);
+    }
+    return resident->machine;
+}
+
+/* A bare word becomes a command, unless the machine knows it itself. */
+static gboolean find_command(PlResident *resident, GError **error)
+{
+    if (resident->program.word == PL_WORD_NONE || resident->program.word == PL_WORD_LISTEN ||
+        resident->command)
+        return TRUE;
+    resident->command = pl_pinhole_command(&resident->program, error);
+    if (!resident->command) {
+        g_prefix_error(error, "host %s: ", resident->node->name);
+        return FALSE;
+    }
+    resident->program.argv = resident->command;
+    return TRUE;
+}
+
+gboolean pl_resident_start(PlResident *resident, GError **error)
+{
+    PlMachine *machine =
+        find_command(resident, error) ? pl_resident_machine(resident, error) : NULL;
+
+    return machine && pl_machine_start(machine, &resident->program, error);
+}
+
+gboolean pl_resident_await(PlResident *resident, const char *text, GError **error)
+{
+    PlMachine *machine = pl_resident_machine(resident, error);
+
+    return machine && pl_machine_await(machine, &resident->program, text, error);
+}
+
+gboolean pl_resident_result(PlResident *resident, PlProgramResult *ret_result, GError **error)
+{
+    PlMachine *machine = pl_resident_machine(resident, error);
+
+    return machine && pl_machine_result(machine, &resident->program, ret_result, error);
+}
+
+gboolean pl_resident_claims(PlResident *resident, PlFindings *ret_claims, GError **error)
+{
+    PlProgramResult ended = {0};
+    gboolean done;
+
+    if (!pl_resident_result(resident, &ended, error))
+        return FALSE;
+    done = pl_claims_read(ended.output, ret_claims, error);
+    pl_program_result_clear(&ended);
+    if (!done)
+        g_prefix_error(error, "host %s: ", resident->node->name);
+    return done;
+}
+
+void pl_resident_kill(PlResident *resident)
+{
+    if (resident->machine)
+        pl_machine_kill(resident->machine);
+}

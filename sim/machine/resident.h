@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A topology's node as a machine with the program that the topology gives it. For all engines that
+ * run real programs.
+ */
+#pragma once
+
+#include "machine/machine.h"
+
+typedef struct PlResident PlResident;
+
+/* The topology and `netns_fd` are borrowed until the end. The machine is made when it is needed
+ * first: it knows all hosts by name, and sees the topology file's directory. */
+PlResident *pl_resident_new(const PlTopology *topology, const PlNode *node, int netns_fd);
+/* Kills what still runs; NULL is fine. */
+void pl_resident_free(PlResident *resident);
+
+/* Stays the resident's; NULL with an error. */
+PlMachine *pl_resident_machine(PlResident *resident, GError **error);
+
+/* As PlEngine says of start, await, result and claims. */
+gboolean pl_resident_start(PlResident *resident, GError **error);
+gboolean pl_resident_await(PlResident *resident, const char *text, GError **error);
+gboolean pl_resident_result(PlResident *resident, PlProgramResult *ret_result, GError **error);
+gboolean pl_resident_claims(PlResident *resident, PlFindings *ret_claims, GError **error);
+/* SIGKILL to all that runs there, if anything ever did. */
+void pl_resident_kill(PlResident *resident);

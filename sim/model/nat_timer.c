@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * When mappings end, and TCP's flows: a binary heap by time. A packet that refreshes a mapping only
+ * notes the later end; the heap learns of it when the earlier one has come. So a mapping costs one
+ * step of the heap a timeout, however many packets it carries.
+ */
+#include "model/nat_private.h"
+
+#include <assert.h>
+
+static uint32_t *place_of(PlNat *nat, uint32_t what)
+{
+    return what & TIMER_FLOW ? &nat->flows[what & ~TIMER_FLOW].timer : &nat->mappings[what].timer;
+}
+
+static uint64_t end_of(const PlNat *nat, uint32_t what)
+{
+    return what & TIMER_FLOW ? nat->flows[what & ~TIMER_FLOW].expires_ns
+                             : nat->lives[what].expires_ns;
+}
+
+static void put(PlNat *nat, uint32_t place, Timer timer)
+{
+    nat->timers[place] = timer;
+    *place_of(nat, timer.what) = place;
+}
+
+static void sift_up(PlNat *nat, uint32_t place, Timer timer)
+{
+    while (place > 0) {
+        uint32_t above = (place - 1) / 2;
+
+        if (nat->timers[above].at_ns <= timer.at_ns)
+            break;
+        put(nat, place, nat->timers[above]);
+        place = above;
+    }
+    put(nat, place, timer);
+}
+
+static void sift_down(PlNat *nat, uint32_t place, Timer timer)
+{
+    for (;;) {
+        uint32_t below = 2 * place + 1;
+
+        if (below >= nat->n_timers)
+            break;
+        if (below + 1 < nat->n_timers && nat->timers[below + 1].at_ns < nat->timers[below].at_ns)
+            below++;
+        if (timer.at_ns <= nat->timers[below].at_ns)
+            break;
+        put(nat, place, nat->timers[below]);
+        place = below;
+    }
+    put(nat, place, timer);
+}
+
+void pl_nat_timer_set(PlNat *nat, uint32_t what, uint64_t at_ns)
+{
+    uint32_t place = *place_of(nat, what);
+    Timer timer = {at_ns, what};
+
+    if (place == NONE) {
+        if (nat->n_timers == nat->timers_room) {
+            nat->timers_room = MAX(64, nat->timers_room * 2);
+            nat->timers = g_renew(Timer, nat->timers, nat->timers_room);
+        }
+        sift_up(nat, nat->n_timers++, timer);
+    } else if (at_ns < nat->timers[place].at_ns) {
+        sift_up(nat, place, timer);
+    }
+}
+
+void pl_nat_timer_remove(PlNat *nat, uint32_t what)
+{
+    uint32_t place = *place_of(nat, what);
+    Timer last;
+
+    if (place == NONE)
+        return;
+    *place_of(nat, what) = NONE;
+    last = nat->timers[--nat->n_timers];
+    if (place == nat->n_timers)
+        return;
+    if (place > 0 && last.at_ns < nat->timers[(place - 1) / 2].at_ns)
+        sift_up(nat, place, last);
+    else
+        sift_down(nat, place, last);
+}
+
+static void end(PlNat *nat, uint32_t what)
+{
+    uint32_t flow = what & ~TIMER_FLOW, mapping;
+
+    if (!(what & TIMER_FLOW)) {
+        pl_nat_mapping_remove(nat, what);
+        return;
+    }
+    mapping = nat->flows[flow].mapping;
+    pl_nat_flow_remove(nat, flow);
+    if (mapping != NONE && nat->mappings[mapping].flow == NONE)
+        pl_nat_mapping_remove(nat, mapping);
+}
+
+void pl_nat_expire(PlNat *nat, uint64_t now)
+{
+    while (nat->n_timers > 0 && nat->timers[0].at_ns <= now) {
+        Timer timer = nat->timers[0];
+        uint64_t at = end_of(nat, timer.what);
+
+        if (at > now)
+            sift_down(nat, 0, (Timer){at, timer.what});
+        else
+            end(nat, timer.what);
+    }
+}
+
+static uint64_t limit_age(const PlNat *nat, uint32_t mapping, uint64_t at)
+{
+    uint64_t age = nat->behaviour.quirks.mapping_age_ns;
+
+    return age ? MIN(at, nat->mappings[mapping].made_ns + age) : at;
+}
+
+/* A mapping has its timer from its beginning; a TCP one lives as long as one of its flows. */
+void pl_nat_refresh(PlNat *nat, const Way *way, uint64_t now)
+{
+    bool tcp = way->protocol == PL_IP_TCP;
+    const Flow *flow = tcp && way->flow != NONE ? &nat->flows[way->flow] : NULL;
+    uint64_t at = limit_age(nat, way->mapping, now + pl_nat_timeout(nat, way->protocol, flow));
+
+    if (!tcp) {
+        nat->lives[way->mapping].expires_ns = at;
+    } else if (flow) {
+        nat->flows[way->flow].expires_ns = at;
+        pl_nat_timer_set(nat, way->flow | TIMER_FLOW, at);
+    }
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A program of a host, as a protocol core: bytes and time go in, actions come out. A new one is a
+ * file with a PlAgentClass, and a line in programs.c.
+ */
+#pragma once
+
+#include <pinhole/path.h>
+
+#include "topology/topology.h"
+
+typedef enum {
+    PL_AGENT_NOTHING, /* wait for a datagram or the timeout */
+    PL_AGENT_OPEN,    /* a UDP socket: `socket`, bound to `address` (port 0: any free one) */
+    PL_AGENT_CLOSE,   /* `socket` */
+    PL_AGENT_SEND,    /* a datagram: `socket`, `address`, bytes, ttl */
+    PL_AGENT_PRINT,   /* text (`bytes`) for standard output */
+    PL_AGENT_END,     /* the program ends, with `exit_status`; nothing is asked of it any more */
+} PlAgentActionKind;
+
+/* The bytes are the agent's, and stay until its next call. */
+typedef struct PlAgentAction {
+    PlAgentActionKind kind;
+    uint32_t socket;
+    PhAddress address;
+    const uint8_t *bytes;
+    size_t length;
+    uint8_t ttl; /* 0: the usual one */
+    int exit_status;
+} PlAgentAction;
+
+typedef struct PlAgentClass {
+    PlWord word;
+    /* An agent for this host, whose program it is. NULL with an error when the core refuses. */
+    gpointer (*new)(const PlNode *host, uint64_t seed, uint64_t now, GError **error);
+    void (*free)(gpointer agent);
+    /* The next thing to do; called until it says NOTHING or END, after every other call. */
+    void (*poll)(gpointer agent, PlAgentAction *ret_action);
+    /* `local` is what it is bound to; NULL: it could not be opened. Before the next poll. */
+    void (*opened)(gpointer agent, uint32_t socket, const PhAddress *local, uint64_t now);
+    void (*datagram)(gpointer agent, const PhPath *path, const uint8_t *bytes, size_t length,
+                     uint64_t now);
+    void (*unreachable)(gpointer agent, const PhPath *path, uint64_t now); /* may be NULL */
+    uint64_t (*next_timeout)(gpointer agent);                              /* UINT64_MAX: never */
+    void (*timeout)(gpointer agent, uint64_t now);
+    /* What it found out of its NAT, once it has ended; NULL: such programs find nothing out. */
+    void (*claims)(gpointer agent, PlFindings *ret_claims);
+} PlAgentClass;
+
+extern const PlAgentClass pl_hub_agent, pl_classify_agent, pl_listen_agent;
+
+/* A seed for a core of libpinhole. */
+void pl_agent_seed(uint64_t seed, uint8_t ret_bytes[static PH_SEED_BYTES]);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The engine: labs that are hosts before a world, and what happens to them. */
+#include "virtual/lab.h"
+#include "virtual/virtual.h"
+
+static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
+{
+    (void)error;
+    return pl_virtual_new(topology, seed);
+}
+
+static void down(PlLab *lab)
+{
+    pl_virtual_free(lab);
+}
+
+static uint64_t now(PlLab *lab)
+{
+    return lab->now;
+}
+
+static gboolean probed(PlLab *lab, GError **error)
+{
+    (void)error;
+    pl_virtual_leave(lab);
+    return TRUE;
+}
+
+static gboolean reset(PlLab *lab, GError **error)
+{
+    (void)error;
+    pl_world_reset(lab->world, lab->now);
+    return TRUE;
+}
+
+static gboolean send_text(PlLab *lab, const PlStep *step, GError **error)
+{
+    PlStack *stack = lab->nodes[step->node->index].stack;
+    char to[PH_ADDRESS_TEXT_MAX];
+
+    if (pl_stack_cast(stack, &step->from, &step->address, step->data->data, step->data->len,
+                      /* ttl= */ 0, lab->now))
+        return TRUE;
+    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s cannot send to %s: it has no route",
+                step->node->name, ph_address_format(&step->address, to));
+    return FALSE;
+}
+
+static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
+{
+    const gboolean never = FALSE;
+
+    switch (step->kind) {
+    case PL_STEP_NAT_FLUSH:
+        pl_world_nat_flush(lab->world, step->node, lab->now);
+        break;
+    case PL_STEP_NAT_REBOOT:
+        pl_world_nat_reboot(lab->world, step->node, lab->now);
+        /* What comes next comes when it runs again. */
+        return pl_virtual_run(lab, lab->now + 1, &never, error);
+    case PL_STEP_NAT_ADDRESS:
+        pl_world_nat_address(lab->world, step->node, &step->address, lab->now);
+        break;
+    case PL_STEP_LINK_DOWN:
+    case PL_STEP_LINK_UP:
+        pl_world_link(lab->world, step->attachment, step->kind == PL_STEP_LINK_UP, lab->now);
+        break;
+    case PL_STEP_HOST_KILL:
+        pl_virtual_kill(lab, step->node);
+        break;
+    case PL_STEP_HOST_SEND:
+        return send_text(lab, step, error);
+    case PL_STEP_HOST_RUN: /* was refused */
+        g_assert_not_reached();
+    }
+    return TRUE;
+}
+
+static gboolean step(PlLab *lab, const PlStep *what, GError **error)
+{
+    const gboolean never = FALSE;
+
+    if (!pl_virtual_run(lab, lab->ready_ns + what->at_ns, &never, error))
+        return FALSE;
+    return do_step(lab, what, error);
+}
+
+static GArray *connections(PlLab *lab, const PlNode *nat, GError **error)
+{
+    g_autoptr(GArray) entries = pl_nat_entries(pl_world_nat(lab->world, nat), lab->now);
+    GArray *all = g_array_sized_new(FALSE, TRUE, sizeof(PlConnection), entries->len);
+
+    (void)error;
+    for (guint i = 0; i < entries->len; i++) {
+        const PlNatEntry *entry = &g_array_index(entries, PlNatEntry, i);
+        PlConnection connection = {
+            .protocol = entry->protocol,
+            .inside = entry->inside,
+            .external = entry->external,
+            .remote = entry->remote,
+            .from_outside = entry->from_outside,
+            .replied = entry->replied,
+            .assured = entry->replied,
+            .expires_s = (uint32_t)((entry->expires_ns - lab->now) / 1000000000),
+        };
+
+        g_array_append_val(all, connection);
+    }
+    return all;
+}
+
+static const GArray *external(PlLab *lab, const PlNode *nat)
+{
+    return pl_world_external(lab->world, nat);
+}
+
+const PlEngine pl_virtual_engine = {
+    .name = "virtual",
+    .description = "protocol cores in one process, NATs and links by the model, virtual time",
+    .refuse = pl_virtual_refuse,
+    .up = up,
+    .down = down,
+    .now = now,
+    .probe = pl_virtual_probe,
+    .probed = probed,
+    .reset = reset,
+    .record = pl_virtual_record,
+    .record_stop = pl_virtual_record_stop,
+    .digest = pl_virtual_digest,
+    .start = pl_virtual_start,
+    .await = pl_virtual_await,
+    .result = pl_virtual_result,
+    .claims = pl_virtual_claims,
+    .step = step,
+    .connections = connections,
+    .external = external,
+};
