@@ -32,7 +32,8 @@ typedef struct PhClassifierConfig {
     uint8_t seed[PH_SEED_BYTES];
     PhAddress server; /* the reflector, with its port */
     /* The host's own addresses, of that family. With none, and a data socket that is bound to the
-     * unspecified address, `direct` cannot be told. */
+     * unspecified address, `direct` cannot be told. Where there are more than fit, the one that
+     * the server is reached from has to be among them: else `direct` reads as `full-cone`. */
     PhAddress locals[PH_CLASSIFIER_LOCALS];
     size_t n_locals;
     /* The driver's data socket with the address that it is bound to, if there is one. Else the

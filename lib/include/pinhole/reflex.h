@@ -30,7 +30,8 @@ typedef struct PhReflexEvent {
 
 typedef struct PhReflexConfig {
     uint8_t seed[PH_SEED_BYTES];
-    uint64_t first_rto_ns; /* while no round trip is known; 0: 500 ms (RFC 8489 §6.2.1) */
+    uint64_t first_rto_ns; /* while no round trip is known; 0: 500 ms (RFC 8489 §6.2.1),
+                              UINT64_MAX: one copy, and no end to the waiting */
 } PhReflexConfig;
 
 typedef struct PhReflexCounters {
