@@ -121,14 +121,16 @@ static PhMapping judge_round(const Round *round, bool *ret_dependent)
                         differ(seen[1], seen[2]) || differ(seen[1], seen[3]);
     bool ports_same = same(seen[0], seen[1]) || same(seen[2], seen[3]);
 
+    *ret_dependent = false;
+    /* Whoever has several uplinks is seen at several addresses of its own. */
+    if (round->own && seen[0])
+        return PH_MAPPING_NONE;
     *ret_dependent = true;
     if (differ(seen[0], seen[1]) || differ(seen[2], seen[3]))
         return PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
     if (hosts_differ)
         return ports_same ? PH_MAPPING_ADDRESS_DEPENDENT : PH_MAPPING_UNKNOWN;
     *ret_dependent = false;
-    if (round->own && seen[0])
-        return PH_MAPPING_NONE;
     /* Whatever is the same for two addresses is so for two ports of one (RFC 5780 §4.3). */
     if (same(seen[0], seen[2]) || same(seen[0], seen[3]))
         return PH_MAPPING_ENDPOINT_INDEPENDENT;
