@@ -2,7 +2,15 @@
 """Hubs that die, come back, lose an address, lie or are abused, as real processes. A classification then says the right
 class or none, with the reason and within its time; and nobody can be harmed by way of a hub or of a client."""
 
+import array
+import fcntl
+import json
+import select
+import signal
+import socket
 import subprocess
+import termios
+import time
 
 import pytest
 
@@ -268,3 +276,51 @@ time-limit = 40s
     assert len(changed) <= BURST_CHANGES + CHANGES_PER_SECOND * seconds + 1
     assert bool(changed) == (how != "plain")
     assert claim(cell, "bob")["class"] == "direct"
+
+
+STUN = b"\0\1\0\0\x21\x12\xa4\x42" + b"\7" * 12
+
+
+def ask(host):
+    """Whether a hub answers there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(10)
+        asking.sendto(STUN, (host, 3478))
+        return asking.recv(500)[:2] == b"\1\1"
+
+
+def held_by(pipe):
+    """How many bytes wait in it."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
+def test_a_hub_serves_though_nobody_reads_what_it_writes(pinhole):
+    """Its pipe is full after some 100 lines; what a reader then finds is whole, and says what was lost."""
+    with subprocess.Popen([pinhole, "hub", "--listen", "127.0.77.1", "--metrics", "1ms"], stdout=subprocess.PIPE) as hub:
+        try:
+            assert hub.stdout.readline().startswith(b"ready")
+            end = time.monotonic() + LIMIT_SECONDS
+            while held_by(hub.stdout) < 60000:
+                assert time.monotonic() < end
+                select.select([], [], [], 0.05)
+            select.select([], [], [], 0.3)
+            assert all(ask("127.0.77.1") for _ in range(20))
+            lost = 0
+            while not lost:
+                assert time.monotonic() < end
+                lost = json.loads(hub.stdout.readline())["lost-lines"]
+            hub.send_signal(signal.SIGTERM)
+            for line in hub.stdout:
+                assert json.loads(line)["lost-lines"] >= lost
+            assert hub.wait(LIMIT_SECONDS) == 0
+        finally:
+            hub.kill()
+
+
+@pytest.mark.parametrize("output, why", [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+def test_a_hub_that_cannot_say_it_is_ready_ends_at_once(pinhole, output, why):
+    said = subprocess.run(["sh", "-c", f'exec "$0" hub --listen 127.0.77.2 {output}', pinhole], capture_output=True,
+                          text=True, timeout=LIMIT_SECONDS, check=False)
+    assert said.returncode == 1 and said.stderr == f"pinhole: cannot write to standard output: {why}\n"

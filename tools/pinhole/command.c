@@ -38,6 +38,11 @@ int command_fail(int status, const char *format, ...)
     return status;
 }
 
+int command_fail_output(int status, int number)
+{
+    return command_fail(status, "cannot write to standard output: %s", g_strerror(number));
+}
+
 static int status_of(const GError *error)
 {
     return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT) ? EXIT_ARGUMENTS

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* pinhole hub: serve as a reflector until asked to end. */
+#include <errno.h>
 #include <glib-unix.h>
 #include <pinhole/hub.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "command.h"
@@ -121,17 +121,19 @@ static gboolean read_config(char **listen, int second, gboolean one_port, PhHubC
     return config->n_hosts > 0 && choose_ports(second, one_port, config, error);
 }
 
-static void say_ready(const PhHub *hub)
+/* FALSE: nobody can know that it is. */
+static gboolean say_ready(const PhHub *hub, Lines *lines)
 {
+    g_autoptr(GString) line = g_string_new("ready");
     PhAddress addresses[PH_HUB_ADDRESSES];
     size_t n = ph_hub_addresses(hub, addresses);
     char text[PH_ADDRESS_TEXT_MAX];
 
-    fputs("ready", stdout);
     for (size_t i = 0; i < n; i++)
-        printf(" %s", ph_address_format(&addresses[i], text));
-    puts("");
-    fflush(stdout); /* a failure is told at the end */
+        g_string_append_printf(line, " %s", ph_address_format(&addresses[i], text));
+    g_string_append_c(line, '\n');
+    lines_write(lines, line->str);
+    return lines->lost == 0;
 }
 
 static gboolean end(gpointer data)
@@ -143,22 +145,29 @@ static gboolean end(gpointer data)
 typedef struct Serving {
     const PhHub *hub;
     gint64 started_us;
+    Lines lines;
 } Serving;
 
 static gboolean show_metrics(gpointer data)
 {
-    const Serving *serving = data;
+    Serving *serving = data;
 
-    metrics_show(serving->hub, serving->started_us);
+    metrics_show(serving->hub, serving->started_us, &serving->lines);
     return G_SOURCE_CONTINUE;
 }
+
+static void serving_clear(Serving *serving)
+{
+    lines_clear(&serving->lines);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Serving, serving_clear)
 
 static int serve(const PhHubConfig *config, uint64_t metrics_ns)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
     g_autoptr(PhHub) hub = ph_hub_new(NULL, config, &error);
-    Serving serving = {.hub = hub, .started_us = g_get_monotonic_time()};
+    g_auto(Serving) serving = {.hub = hub, .started_us = g_get_monotonic_time()};
 
     if (!hub)
         return command_fail_error(error);
@@ -167,10 +176,14 @@ static int serve(const PhHubConfig *config, uint64_t metrics_ns)
     g_unix_signal_add(SIGUSR1, show_metrics, &serving);
     if (metrics_ns)
         g_timeout_add((guint)(metrics_ns / NS_PER_MS), show_metrics, &serving);
-    say_ready(hub);
+    if (!say_ready(hub, &serving.lines))
+        return command_fail_output(EXIT_FAILURE, serving.lines.error);
     g_main_loop_run(loop);
     if (metrics_ns)
         show_metrics(&serving);
+    /* A reader who was not there all the time is no failure. */
+    if (serving.lines.error && serving.lines.error != EAGAIN)
+        return command_fail_output(EXIT_FAILURE, serving.lines.error);
     return EXIT_SUCCESS;
 }
 

@@ -89,11 +89,18 @@ void show_classification(JsonBuilder *builder, const PhClassification *c)
     show_seconds(builder, "duration_s", c->took_ns);
 }
 
-void show_json(JsonBuilder *builder, gboolean pretty)
+char *show_to_text(JsonBuilder *builder, gboolean pretty)
 {
     g_autoptr(JsonNode) root = json_builder_get_root(builder);
     g_autofree char *text = json_to_string(root, pretty);
 
-    puts(text);
+    return g_strconcat(text, "\n", NULL);
+}
+
+void show_json(JsonBuilder *builder, gboolean pretty)
+{
+    g_autofree char *text = show_to_text(builder, pretty);
+
+    fputs(text, stdout);
     fflush(stdout); /* a failure is told at the end */
 }
