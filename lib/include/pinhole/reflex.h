@@ -55,4 +55,5 @@ PH_EXPORT void ph_reflex_handle_timeout(PhReflex *reflex, uint64_t now);
 PH_EXPORT uint64_t ph_reflex_next_timeout(const PhReflex *reflex);
 PH_EXPORT bool ph_reflex_poll_transmit(PhReflex *reflex, PhTransmit *ret_transmit);
 PH_EXPORT bool ph_reflex_poll_event(PhReflex *reflex, PhReflexEvent *ret_event);
+/* The client's own: they go on counting, and go with it. */
 PH_EXPORT const PhReflexCounters *ph_reflex_counters(const PhReflex *reflex);
