@@ -22,18 +22,15 @@ static bool is_private(const PhAddress *address)
 
 bool ph_classify_may_ask(const PhClassifier *c, const PhAddress *address)
 {
-    static const uint8_t zero[16];
     const PhAddress *server = &c->config.server;
     uint8_t lead = address->bytes[0];
 
-    if (address->family != server->family || address->port == 0 ||
-        memcmp(address->bytes, zero, sizeof(zero)) == 0)
+    if (address->family != server->family || address->port == 0 || !ph_address_is_unicast(address))
         return false;
     if (is_private(address) && !is_private(server))
         return false;
-    if (address->family == PH_FAMILY_IPV4)
-        return lead != 0 && lead < 224 && (lead != 127 || server->bytes[0] == 127);
-    return lead != 0xff;
+    return address->family != PH_FAMILY_IPV4 ||
+           (lead < 240 && (lead != 127 || server->bytes[0] == 127));
 }
 
 void ph_classify_reflector(PhClassifier *c)

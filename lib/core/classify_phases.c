@@ -198,6 +198,8 @@ static bool end_first(PhClassifier *c)
             ph_classify_finish(
                 c, PH_CLASS_UNKNOWN,
                 "nobody listens where the reflector should be, or a firewall rejects UDP");
+        else if (c->barred)
+            ph_classify_finish(c, PH_CLASS_UDP_BLOCKED, "this host's own firewall lets no UDP out");
         else
             ph_classify_finish(c, PH_CLASS_UDP_BLOCKED,
                                "no answer came by UDP: it is blocked, or the reflector is down");

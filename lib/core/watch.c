@@ -16,6 +16,7 @@
 #define INTERVAL_NS (30 * 60 * 1000 * PH_MS)
 #define CONFIRM_NS  (5000 * PH_MS)
 #define GAP_NS      (10000 * PH_MS)
+#define BLOCKED_NS  (60000 * PH_MS) /* a hub's machine may be restarted meanwhile */
 
 #define UNKNOWN_BELIEVED 3 /* in a row */
 
@@ -29,6 +30,7 @@ struct PhWatch {
     bool demanded;
     PhAddress seen;
     PhClassification current, candidate, told;
+    uint64_t candidate_ns; /* when it was found first */
     PhWatchCounters counters;
 };
 
@@ -41,6 +43,7 @@ PhWatch *ph_watch_new(const PhWatchConfig *config, uint64_t now)
     watch->config.interval_ns = config->interval_ns ? config->interval_ns : INTERVAL_NS;
     watch->config.confirm_ns = config->confirm_ns ? config->confirm_ns : CONFIRM_NS;
     watch->config.gap_ns = config->gap_ns ? config->gap_ns : GAP_NS;
+    watch->config.blocked_ns = config->blocked_ns ? config->blocked_ns : BLOCKED_NS;
     watch->due_ns = now;
     ph_watch_handle_timeout(watch, now);
     return watch;
@@ -129,10 +132,29 @@ static void believe(PhWatch *watch, const PhClassification *result)
     }
 }
 
-/* False: it has to be repeated. */
-static bool consider(PhWatch *watch, const PhClassification *result)
+/* What was in doubt has been found again, and long enough after. */
+static bool is_confirmed(const PhWatch *watch, PhClass nat_class, uint64_t now)
 {
-    bool first = !watch->has_current || watch->current.nat_class == PH_CLASS_UNKNOWN;
+    return watch->has_candidate && watch->candidate.nat_class == nat_class &&
+           (nat_class != PH_CLASS_UDP_BLOCKED ||
+            now - watch->candidate_ns >= watch->config.blocked_ns);
+}
+
+static void doubt(PhWatch *watch, const PhClassification *result, uint64_t now)
+{
+    if (!watch->has_candidate || watch->candidate.nat_class != result->nat_class) {
+        watch->counters.flaps += watch->has_candidate;
+        watch->candidate_ns = now;
+    }
+    watch->candidate = *result;
+    watch->has_candidate = true;
+}
+
+/* False: it has to be repeated. */
+static bool consider(PhWatch *watch, const PhClassification *result, uint64_t now)
+{
+    bool first = !watch->has_current || (watch->current.nat_class == PH_CLASS_UNKNOWN &&
+                                         result->nat_class != PH_CLASS_UDP_BLOCKED);
 
     if (result->nat_class == PH_CLASS_UNKNOWN) {
         if (!watch->has_current)
@@ -152,13 +174,11 @@ static bool consider(PhWatch *watch, const PhClassification *result)
         return true;
     }
     watch->unknown = 0;
-    if (watch->has_candidate && watch->candidate.nat_class == result->nat_class) {
+    if (is_confirmed(watch, result->nat_class, now)) {
         believe(watch, result);
         return true;
     }
-    watch->counters.flaps += watch->has_candidate;
-    watch->candidate = *result;
-    watch->has_candidate = true;
+    doubt(watch, result, now);
     return false;
 }
 
@@ -174,7 +194,7 @@ void ph_watch_result(PhWatch *watch, const PhClassification *result, uint64_t no
     watch->running = watch->demanded = false;
     watch->seen = (PhAddress){0};
     watch->counters.results[result->nat_class]++;
-    settled = consider(watch, result);
+    settled = consider(watch, result, now);
     watch->due_ns =
         ph_time_after(now, settled ? watch->config.interval_ns : watch->config.confirm_ns);
     if (again)

@@ -56,13 +56,6 @@ static gboolean refuse(GError **error, const char *why)
     return FALSE;
 }
 
-static gboolean is_unspecified(const PhAddress *address)
-{
-    const PhAddress zero = {.family = address->family};
-
-    return ph_address_equal_host(address, &zero);
-}
-
 static gboolean choose_hosts(const PhHubConfig *config, PhFamily family, PhAddress ret_locals[2],
                              PhReflectorConfig *reflector, GError **error)
 {
@@ -73,13 +66,13 @@ static gboolean choose_hosts(const PhHubConfig *config, PhFamily family, PhAddre
 
         if (config->hosts[i].family != family)
             continue;
-        if (is_unspecified(&config->hosts[i]))
-            return refuse(error, "a hub listens on addresses of its own, not on all at once: its "
-                                 "answers come from the address that was asked");
+        if (!ph_address_is_unicast(&config->hosts[i]))
+            return refuse(error, "a hub listens on addresses of its own, not on all at once or a "
+                                 "group's: its answers come from the address that was asked");
         if (advertised->family == PH_FAMILY_NONE)
             advertised = &config->hosts[i];
-        if (advertised->family != family || is_unspecified(advertised))
-            return refuse(error, "an address is advertised as one of the same family");
+        if (advertised->family != family || !ph_address_is_unicast(advertised))
+            return refuse(error, "an address is advertised as a host's one of the same family");
         if (n == PH_HUB_HOSTS)
             return refuse(error, "a hub has at most two addresses of one family");
         ret_locals[n] = config->hosts[i];

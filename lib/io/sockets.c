@@ -356,17 +356,34 @@ void ph_sockets_send(PhSockets *sockets, const PhTransmit *transmit)
 /*
  * Sends as many as one system call takes, and returns by how many the queue got shorter: at least
  * one. A failure may be an older datagram's (an ICMP error is reported by the next call, once), so
- * what failed is tried a second time before it is given up.
+ * what failed is tried a second time before it is given up, with the errno in *ret_number.
  */
-static unsigned send_some(int fd, struct mmsghdr *headers, unsigned n)
+static unsigned send_some(int fd, struct mmsghdr *headers, unsigned n, int *ret_number)
 {
     for (unsigned attempt = 0; attempt < 2; attempt++) {
         int sent = sendmmsg(fd, headers, n, MSG_DONTWAIT);
 
+        *ret_number = sent > 0 ? 0 : errno;
         if (sent > 0)
             return (unsigned)sent;
     }
     return 1;
+}
+
+static void tell_sent(const PhSockets *sockets, size_t first, size_t end, int number)
+{
+    uint64_t now;
+
+    if (!sockets->handler->sent)
+        return;
+    now = ph_clock_now();
+    for (size_t i = first; i < end; i++) {
+        const struct msghdr *header = &sockets->out_headers[i].msg_hdr;
+        PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = sockets->outgoing[i].udp->id};
+
+        if (ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
+            sockets->handler->sent(sockets->data, &path, number, now);
+    }
 }
 
 void ph_sockets_flush(PhSockets *sockets)
@@ -379,8 +396,13 @@ void ph_sockets_flush(PhSockets *sockets)
 
         while (end < n && sockets->outgoing[end].udp == udp)
             end++;
-        while (i < end)
-            i += send_some(udp->fd, &sockets->out_headers[i], (unsigned)(end - i));
+        while (i < end) {
+            int number;
+            size_t first = i;
+
+            i += send_some(udp->fd, &sockets->out_headers[i], (unsigned)(end - i), &number);
+            tell_sent(sockets, first, i, number);
+        }
     }
     sockets->n_outgoing = 0;
 }

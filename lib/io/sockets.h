@@ -19,6 +19,8 @@ typedef struct PhSocketsHandler {
                      uint64_t now);
     /* Nothing sent along this path arrives: ICMP says so. May be NULL. */
     void (*unreachable)(gpointer data, const PhPath *path, uint64_t now);
+    /* The system has taken what was to go along this path, or (an errno) has not. May be NULL. */
+    void (*sent)(gpointer data, const PhPath *path, int number, uint64_t now);
     void (*done)(gpointer data);
 } PhSocketsHandler;
 

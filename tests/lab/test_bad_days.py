@@ -324,3 +324,44 @@ def test_a_hub_that_cannot_say_it_is_ready_ends_at_once(pinhole, output, why):
     said = subprocess.run(["sh", "-c", f'exec "$0" hub --listen 127.0.77.2 {output}', pinhole], capture_output=True,
                           text=True, timeout=LIMIT_SECONDS, check=False)
     assert said.returncode == 1 and said.stderr == f"pinhole: cannot write to standard output: {why}\n"
+
+
+ALONE = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
+
+
+def alone(script, pinhole):
+    """What a shell says that is in a network of its own, with nothing but what it makes there."""
+    return subprocess.run([*ALONE, script, "sh", pinhole], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+
+
+DROP = "ip link set lo up; nft add table ip t; nft add chain ip t o '{ type filter hook output priority 0; }'; " \
+       "nft add rule ip t o meta l4proto udp drop; "
+
+
+@pytest.mark.parametrize("before, why", [
+    ("", "Network is unreachable"), ("ip link set lo up; ip route add unreachable default; ", "No route to host"),
+    ("ip link set lo up; ip route add prohibit default; ", "Permission denied"),
+    ("ip link set lo up; ip route add blackhole default; ", "Invalid argument"),
+])
+@pytest.mark.parametrize("word", ["classify", "reflex", "lifetime"])
+def test_who_cannot_send_says_so_and_tells_no_class(pinhole, word, before, why):
+    said = alone(f'{before}exec "$1" {word} --server 203.0.113.1', pinhole)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == f"pinhole: --server 203.0.113.1: cannot send to 203.0.113.1:3478: {why}\n"
+
+
+def test_N16_a_firewall_of_ones_own_blocks_udp_as_any_other(pinhole):
+    said = alone(DROP + 'exec "$1" classify --server 127.0.0.1 --json', pinhole)
+    claimed = json.loads(said.stdout)
+    assert (said.returncode, claimed["class"]) == (0, "udp-blocked")
+    assert claimed["why"]["class"] == "this host's own firewall lets no UDP out"
+    said = alone(DROP + 'exec "$1" reflex --server 127.0.0.1', pinhole)
+    assert (said.returncode, said.stdout) == (1, "") and "Operation not permitted" in said.stderr
+
+
+def test_a_watch_without_a_network_says_that_it_has_none(pinhole):
+    watch = [*ALONE, 'exec "$1" watch --server 203.0.113.1 --json', "sh", pinhole]
+    with subprocess.Popen(watch, stdout=subprocess.PIPE) as running:
+        line = json.loads(running.stdout.readline())
+        running.terminate()
+    assert line["class"] == "unknown" and line["why"]["class"] == "there is no way to the server just now"

@@ -169,6 +169,9 @@ def test_a_server_that_answers_nonsense_is_not_believed(lab, write):
 
 
 @pytest.mark.parametrize("words, status", [
+    *((["classify", "--server", host], 2) for host in ("0.0.0.0", "224.0.0.1", "255.255.255.255", "[::]", "[ff02::1]")),
+    (["watch", "--server", "0.0.0.0"], 2), (["hub", "--listen", "224.0.0.1"], 2), (["hub", "--listen", "ff02::1"], 2),
+    (["hub", "--listen", "255.255.255.255"], 2), (["hub", "--listen", "127.0.0.1", "--advertise", "224.0.0.1"], 2),
     (["classify"], 2), (["classify", "--server", ""], 2), (["classify", "--server", "hub:65536"], 2),
     (["classify", "--server", "127.0.0.1", "more"], 2), (["classify", "--server", "name.invalid"], 1),
     (["hub", "--listen", "here"], 2), (["hub", "--listen", "0.0.0.0"], 2), (["hub", "more"], 2),

@@ -247,13 +247,48 @@ static void test_N4_blocked_udp_is_confirmed_and_ends_with_an_address(void)
     start(&world);
     wait_for(&world, 600 * S);
     found(&world, PH_CLASS_UDP_BLOCKED, 0);
+    for (guint i = 0; i < 11; i++) {
+        expect(&world, PH_CLASS_RESTRICTED, 1, 1);
+        wait_for(&world, 5 * S);
+        found(&world, i == 5 ? PH_CLASS_UNKNOWN : PH_CLASS_UDP_BLOCKED, 0);
+    }
     expect(&world, PH_CLASS_RESTRICTED, 1, 1);
     wait_for(&world, 5 * S);
     found(&world, PH_CLASS_UDP_BLOCKED, 0);
     expect(&world, PH_CLASS_UDP_BLOCKED, 0, 2);
+    wait_for(&world, 600 * S);
+    found(&world, PH_CLASS_UDP_BLOCKED, 0);
     world.now += 20 * S;
     ph_watch_reflex(world.watch, &same, world.now); /* somebody got through */
     g_assert_true(is_asked(&world));
+}
+
+static void test_N4_a_hub_that_is_down_for_a_while_is_no_blocked_udp(void)
+{
+    g_auto(World) world;
+
+    start(&world);
+    for (guint i = 0; i < 3; i++) {
+        wait_for(&world, 600 * S);
+        found(&world, PH_CLASS_UDP_BLOCKED, 0);
+        for (guint again = 0; again < 11; again++) {
+            wait_for(&world, 5 * S);
+            found(&world, PH_CLASS_UDP_BLOCKED, 0);
+        }
+        wait_for(&world, 5 * S);
+        found(&world, PH_CLASS_RESTRICTED, 1);
+    }
+    expect(&world, PH_CLASS_RESTRICTED, 1, 1);
+}
+
+static void who_knows_nothing_yet_is_told_of_blocked_udp_at_once(void)
+{
+    g_auto(World) world;
+
+    world_init(&world);
+    g_assert_true(is_asked(&world));
+    found(&world, PH_CLASS_UDP_BLOCKED, 0);
+    expect(&world, PH_CLASS_UDP_BLOCKED, 0, 1);
 }
 
 static void what_is_unknown_is_believed_late(void)
@@ -317,6 +352,8 @@ int main(int argc, char **argv)
     ADD(test_N4_another_class_must_be_found_twice);
     ADD(test_N4_it_never_flaps);
     ADD(test_N4_blocked_udp_is_confirmed_and_ends_with_an_address);
+    ADD(test_N4_a_hub_that_is_down_for_a_while_is_no_blocked_udp);
+    ADD(who_knows_nothing_yet_is_told_of_blocked_udp_at_once);
     ADD(what_is_unknown_is_believed_late);
     ADD(unknown_at_the_start_is_tried_again_soon);
     ADD(test_N26_results_are_counted_by_class);

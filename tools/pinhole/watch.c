@@ -17,9 +17,9 @@ static const Command command = {
         "It classifies at the start and every period, and asks in between, with one packet, at\n"
         "what address it is seen: another one is a reason to classify at once, as is SIGHUP. It\n"
         "prints the class and the external address, once at the start and once for each change.\n"
-        "Another class at the same address counts when it was found twice, and unknown in\n"
-        "place of what is known after three times. On SIGUSR1 it prints what it knows once\n"
-        "more. It runs until it gets SIGINT or SIGTERM.",
+        "Another class at the same address counts when it was found twice, unknown in place of\n"
+        "what is known after three times, and udp-blocked after a minute: a server may be down.\n"
+        "On SIGUSR1 it prints what it knows once more. It runs until it gets SIGINT or SIGTERM.",
     .description =
         "HOST is a name or an address, an IPv6 one in brackets when a PORT follows; PORT is 3478\n"
         "where it is not given. A DURATION is a number with ms, s, min or h.\n"

@@ -55,5 +55,11 @@ PH_EXPORT bool ph_address_equal(const PhAddress *a, const PhAddress *b);
 /* Same host, whatever the ports. */
 PH_EXPORT bool ph_address_equal_host(const PhAddress *a, const PhAddress *b);
 
+/*
+ * Whether one host can have it: it is neither "this network" (RFC 1122 §3.2.1.3: 0/8; RFC 4291
+ * §2.5.2) nor a group's (RFC 1112 §4: 224/4; RFC 4291 §2.7) nor everybody's (255.255.255.255).
+ */
+PH_EXPORT bool ph_address_is_unicast(const PhAddress *address);
+
 /* Orders by family, host, scope, port; 0 when equal. */
 PH_EXPORT int ph_address_compare(const PhAddress *a, const PhAddress *b);

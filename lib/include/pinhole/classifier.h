@@ -77,6 +77,9 @@ PH_EXPORT bool ph_classifier_handle_datagram(PhClassifier *classifier, const PhP
 /* ICMP said that what was sent along this path cannot be delivered. */
 PH_EXPORT void ph_classifier_unreachable(PhClassifier *classifier, const PhPath *path,
                                          uint64_t now);
+/* Whether this host's own firewall keeps back what is sent to the server: that blocks UDP as any
+ * other does. */
+PH_EXPORT void ph_classifier_barred(PhClassifier *classifier, bool barred);
 PH_EXPORT void ph_classifier_handle_timeout(PhClassifier *classifier, uint64_t now);
 PH_EXPORT uint64_t ph_classifier_next_timeout(const PhClassifier *classifier);
 

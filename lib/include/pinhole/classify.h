@@ -25,8 +25,10 @@ PH_EXPORT void ph_classify_server_async(const char *server, PhClassifyFlags flag
 
 /*
  * FALSE and an error: `server` makes no sense (G_IO_ERROR_INVALID_ARGUMENT), its name is not known
- * (of G_RESOLVER_ERROR), cancelled, or a limit of the system was met. That nobody answers is no
- * error but a class. *ret_server, which may be NULL, is who was asked.
+ * (of G_RESOLVER_ERROR), cancelled, a limit of the system was met, or for a second nothing could be
+ * sent to the server (what the system says, G_IO_ERROR_NETWORK_UNREACHABLE for one). That nobody
+ * answers is no error but a class, and so is a firewall of this host's own. *ret_server, which may
+ * be NULL, is who was asked.
  */
 PH_EXPORT gboolean ph_classify_server_finish(GAsyncResult *result,
                                              PhClassification *ret_classification,

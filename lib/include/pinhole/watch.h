@@ -10,6 +10,8 @@
  * - Another class at the same address must be found twice, the second time `confirm_ns` after the
  *   first. A result that is unknown in between neither confirms nor refutes; any other class does
  *   refute it.
+ * - Blocked UDP looks like a hub that is down: in place of something else it must be found for
+ *   `blocked_ns`, `confirm_ns` apart, and nothing else in between but what is unknown.
  * - What is unknown replaces what is known only when nothing could be found out three times in a
  *   row, `confirm_ns` apart. Where nothing can be found out, every interval costs three
  *   classifications.
@@ -25,6 +27,7 @@ typedef struct PhWatchConfig {
     /* From the start of one to the start of one that is demanded, or caused by another address;
      * what interval_ns and confirm_ns say ignores it. 0: 10 s */
     uint64_t gap_ns;
+    uint64_t blocked_ns; /* how long UDP must be found to be blocked; 0: 60 s */
 } PhWatchConfig;
 
 typedef enum {
@@ -36,7 +39,7 @@ typedef struct PhWatchCounters {
     uint64_t classifications;     /* asked for */
     uint64_t results[PH_CLASS_N]; /* what they found */
     uint64_t changes;             /* told */
-    uint64_t flaps;               /* another class, that was not found again */
+    uint64_t flaps;               /* another class, that was not confirmed */
 } PhWatchCounters;
 
 typedef struct PhWatch PhWatch;

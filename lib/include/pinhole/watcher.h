@@ -33,7 +33,7 @@ typedef void (*PhWatcherChanged)(PhWatcher *watcher, const PhClassification *cur
  * Watches from when it returns, in the caller's thread-default main context. `changed` may not be
  * NULL, and is never called from within a function of the watcher's. NULL and
  * G_IO_ERROR_INVALID_ARGUMENT when `server` makes no sense; a name that is not known, now or later,
- * is no error but an unknown class.
+ * is no error but an unknown class, and so is a network that is not there.
  */
 PH_EXPORT PhWatcher *ph_watcher_new(const PhWatcherConfig *config, PhWatcherChanged changed,
                                     gpointer data, GError **error);
