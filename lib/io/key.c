@@ -87,9 +87,10 @@ static gboolean check_file(int fd, const char *path, GError **error)
         return refuse(error, G_IO_ERROR_PERMISSION_DENIED, path,
                       "the file belongs to somebody else");
     if (status.st_mode & 07777 & ~(mode_t)MODE) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-                    "%s: mode %04o, expected 0600: nobody but its owner may read a secret key",
-                    path, status.st_mode & 07777);
+        g_set_error(
+            error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+            "%s: mode %04o, expected 0600 or 0400: nobody but its owner may read a secret key",
+            path, status.st_mode & 07777);
         return FALSE;
     }
     return TRUE;

@@ -179,15 +179,20 @@ static int take_batch(Udp *udp, uint64_t now)
                                                          .msg_iov = &incoming->part,
                                                          .msg_iovlen = 1};
     }
-    n = recvmmsg(udp->fd, sockets->in_headers, BATCH, MSG_DONTWAIT, NULL);
+    n = recvmmsg(udp->fd, sockets->in_headers, BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
     for (int i = 0; i < n; i++) {
         const struct msghdr *header = &sockets->in_headers[i].msg_hdr;
         PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = udp->id};
 
-        if (!(header->msg_flags & MSG_TRUNC) &&
-            ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
-            sockets->handler->datagram(sockets->data, &path, sockets->incoming[i].bytes,
-                                       sockets->in_headers[i].msg_len, now);
+        size_t length = sockets->in_headers[i].msg_len; /* as sent, even if that is more */
+
+        if (!ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
+            continue;
+        if (length <= DATAGRAM_MAX)
+            sockets->handler->datagram(sockets->data, &path, sockets->incoming[i].bytes, length,
+                                       now);
+        else if (sockets->handler->too_long)
+            sockets->handler->too_long(sockets->data, &path, length);
     }
     return n;
 }

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
@@ -365,3 +366,43 @@ def test_a_watch_without_a_network_says_that_it_has_none(pinhole):
         line = json.loads(running.stdout.readline())
         running.terminate()
     assert line["class"] == "unknown" and line["why"]["class"] == "there is no way to the server just now"
+
+
+def babble(server):
+    """Answers all with what is no STUN, until somebody sends nothing at all."""
+    while request := server.recvfrom(2048):
+        if not request[0]:
+            return
+        server.sendto(b"HTTP/1.1 200 OK", request[1])
+
+
+@pytest.mark.parametrize("word, status", [("classify", 3), ("reflex", 1)])
+def test_a_server_of_something_else_answers_nonsense(pinhole, word, status):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.77.3", 0))
+        thread = threading.Thread(target=babble, args=(server,))
+        thread.start()
+        try:
+            said = subprocess.run([pinhole, word, "--server", f"127.0.77.3:{server.getsockname()[1]}"], capture_output=True,
+                                  text=True, timeout=LIMIT_SECONDS, check=False)
+        finally:
+            server.sendto(b"", server.getsockname())
+            thread.join()
+    assert said.returncode == status and "the reflector answers nonsense" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("address, said", [
+    ("::ffff:127.0.0.1", "pinhole: a hub listens on an IPv4 address as such"),
+    ("[::ffff:127.0.0.1]:4478", "pinhole: a hub listens on an IPv4 address as such"),
+    ("2001:db8::1:4478", "(--listen 2001:db8::1:4478 is an address without a port: with one it has brackets"),
+])
+def test_an_address_that_was_meant_otherwise_is_explained(pinhole, address, said):
+    refused = subprocess.run([pinhole, "hub", "--listen", address], capture_output=True, text=True, timeout=LIMIT_SECONDS,
+                             check=False)
+    assert refused.returncode in (1, 2) and said in refused.stderr and refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--server", b"\xff"], [b"--server=\xff"]])
+def test_a_value_that_is_no_text_names_its_option(pinhole, words):
+    refused = subprocess.run([pinhole, "classify", *words], capture_output=True, timeout=LIMIT_SECONDS, check=False)
+    assert refused.returncode == 2 and refused.stderr.startswith(b"pinhole: --server: expected a value in ASCII")

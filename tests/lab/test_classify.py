@@ -214,4 +214,4 @@ def test_a_key_is_for_its_owner_alone(pinhole, tmp_path):
     assert key("new").returncode == 1
     path.chmod(0o644)
     refused = key("show")
-    assert refused.returncode == 1 and "0644" in refused.stderr and not refused.stdout
+    assert refused.returncode == 1 and "mode 0644, expected 0600 or 0400" in refused.stderr and not refused.stdout

@@ -5,6 +5,7 @@
 #include <pinhole/hub.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "command.h"
 #include "metrics.h"
@@ -162,7 +163,34 @@ static void serving_clear(Serving *serving)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Serving, serving_clear)
 
-static int serve(const PhHubConfig *config, uint64_t metrics_ns)
+/* "::1:3478" is an address, though not the one that was meant. NULL: there is none like that. */
+static const char *find_without_brackets(char **listen)
+{
+    for (; listen && *listen; listen++) {
+        const char *colon = strrchr(*listen, ':');
+        g_autofree char *host = colon ? g_strndup(*listen, (size_t)(colon - *listen)) : NULL;
+        PhAddress address;
+
+        if (host && ph_address_parse(host, &address) && address.family == PH_FAMILY_IPV6 &&
+            **listen != '[')
+            return *listen;
+    }
+    return NULL;
+}
+
+static int fail_to_start(char **listen, const GError *error)
+{
+    const char *word = find_without_brackets(listen);
+
+    if (!word)
+        return command_fail_error(error);
+    return command_fail(EXIT_FAILURE,
+                        "%s (--listen %s is an address without a port: with one it "
+                        "has brackets, as [::1]:3478)",
+                        error->message, word);
+}
+
+static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
@@ -170,7 +198,7 @@ static int serve(const PhHubConfig *config, uint64_t metrics_ns)
     g_auto(Serving) serving = {.hub = hub, .started_us = g_get_monotonic_time()};
 
     if (!hub)
-        return command_fail_error(error);
+        return fail_to_start(listen, error);
     g_unix_signal_add(SIGINT, end, loop);
     g_unix_signal_add(SIGTERM, end, loop);
     g_unix_signal_add(SIGUSR1, show_metrics, &serving);
@@ -218,5 +246,5 @@ int command_hub(int argc, char **argv)
         !add_advertised(advertise, &config, &error) ||
         (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error)))
         return command_fail_error(error);
-    return serve(&config, metrics_ns);
+    return serve(&config, listen, metrics_ns);
 }

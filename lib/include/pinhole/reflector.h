@@ -80,6 +80,9 @@ PH_EXPORT size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPa
                                               PhPath *ret_path,
                                               uint8_t ret_bytes[static PH_REFLECTOR_ANSWER_MAX]);
 
+/* A datagram came in that is longer than what is read: it is counted as foreign. */
+PH_EXPORT void ph_reflector_too_long(PhReflector *reflector, size_t length);
+
 /* The reflector's own: they go on counting, and go with it. */
 PH_EXPORT const PhReflectorCounters *ph_reflector_counters(const PhReflector *reflector);
 
