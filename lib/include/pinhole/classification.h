@@ -10,6 +10,8 @@
 
 #include <pinhole/address.h>
 
+PH_BEGIN_DECLS
+
 /* The numbers are on the wire, in NAT-CLASS (stun.h): they stay. */
 typedef enum {
     PH_CLASS_UNKNOWN = 0,
@@ -111,3 +113,5 @@ PH_EXPORT PhConsole ph_class_console(PhClass nat_class);
 PH_EXPORT const char *ph_console_name(PhConsole console);
 /* What the class means for somebody who wants to play: a sentence. */
 PH_EXPORT const char *ph_class_sentence(PhClass nat_class);
+
+PH_END_DECLS

@@ -11,6 +11,8 @@
 
 #include <pinhole/path.h>
 
+PH_BEGIN_DECLS
+
 #define PH_REFLEX_EXCHANGES 32 /* at a time */
 
 typedef enum {
@@ -55,3 +57,5 @@ PH_EXPORT uint64_t ph_reflex_next_timeout(const PhReflex *reflex);
 PH_EXPORT bool ph_reflex_poll_transmit(PhReflex *reflex, PhTransmit *ret_transmit);
 PH_EXPORT bool ph_reflex_poll_event(PhReflex *reflex, PhReflexEvent *ret_event);
 PH_EXPORT const PhReflexCounters *ph_reflex_counters(const PhReflex *reflex);
+
+PH_END_DECLS

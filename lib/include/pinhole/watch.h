@@ -14,6 +14,8 @@
 
 #include <pinhole/classification.h>
 
+PH_BEGIN_DECLS
+
 typedef struct PhWatchConfig {
     uint64_t interval_ns; /* between two classifications; 0: 30 minutes */
     uint64_t confirm_ns;  /* until a doubtful one is repeated; 0: 5 s */
@@ -51,3 +53,5 @@ PH_EXPORT bool ph_watch_poll_event(PhWatch *watch, PhWatchEvent *ret_event);
 /* What is believed; NULL before the first result. */
 PH_EXPORT const PhClassification *ph_watch_current(const PhWatch *watch);
 PH_EXPORT const PhWatchCounters *ph_watch_counters(const PhWatch *watch);
+
+PH_END_DECLS
