@@ -58,6 +58,30 @@ void ph_classify_ask(PhClassifier *c, unsigned exchange, unsigned socket, const 
     ph_exchange_start(&c->exchanges[exchange], &c->random, &path, schedule, c->now);
 }
 
+void ph_classify_want(PhClassifier *c, unsigned place)
+{
+    if (c->sockets[place].state == PH_SOCKET_UNUSED)
+        c->sockets[place].state = PH_SOCKET_WANTED;
+}
+
+bool ph_classify_is_coming(const PhClassifier *c, unsigned place)
+{
+    return c->sockets[place].state == PH_SOCKET_WANTED ||
+           c->sockets[place].state == PH_SOCKET_OPENING;
+}
+
+void ph_classify_let_go(PhClassifier *c, unsigned place)
+{
+    PhClassifySocket *socket = &c->sockets[place];
+
+    if (place == PH_AT_DATA && c->config.has_socket)
+        return;
+    if (socket->state == PH_SOCKET_OPENING || socket->state == PH_SOCKET_READY)
+        socket->state = PH_SOCKET_DONE;
+    else if (socket->state == PH_SOCKET_WANTED)
+        socket->state = PH_SOCKET_GONE;
+}
+
 static PhClassifySocket *find_socket(PhClassifier *c, uint32_t id)
 {
     for (unsigned i = 0; i < PH_AT_N; i++) {
@@ -264,7 +288,7 @@ void ph_classifier_handle_timeout(PhClassifier *c, uint64_t now)
         ph_exchange_handle_timeout(&c->exchanges[i], c->now);
     ph_classify_advance(c);
     if (c->phase != PH_PHASE_DONE && c->now - c->start_ns >= PH_CLASSIFIER_DEADLINE_NS)
-        ph_classify_finish(c, PH_CLASS_UNKNOWN, "it took too long");
+        ph_classify_expire(c);
 }
 
 uint64_t ph_classifier_next_timeout(const PhClassifier *c)

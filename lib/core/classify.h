@@ -5,6 +5,7 @@
  *   classifier.c            the agent: sockets and datagrams
  *   classify_phases.c       what is done, in which order
  *   classify_mapping.c      what the four answers to one socket amount to
+ *   classify_samples.c      fresh sockets one after the other
  *   classify_silence.c      the tests in which silence is an answer: filtering and hairpin
  *   classify_allocation.c   how external ports and addresses are chosen
  *
@@ -101,6 +102,7 @@ struct PhClassifier {
     bool unreachable;          /* ICMP said so */
     bool babbles;              /* something that is no answer came from there */
     bool report;               /* to be sent: it is done, but for this */
+    bool expired;              /* the deadline has come */
     bool polled, samples_at_once;
     unsigned sample, rounds;
     uint64_t round_ns; /* when the last round began */
@@ -118,6 +120,14 @@ static inline bool ph_classify_answered(const PhClassifier *c, unsigned exchange
 {
     return c->exchanges[exchange].state == PH_EXCHANGE_ANSWERED;
 }
+static inline bool ph_classify_is_over(const PhClassifier *c, unsigned exchange)
+{
+    return c->exchanges[exchange].state != PH_EXCHANGE_WAITING;
+}
+/* A socket is to be there; it will be, or not; it is not needed any more. */
+void ph_classify_want(PhClassifier *c, unsigned place);
+bool ph_classify_is_coming(const PhClassifier *c, unsigned place);
+void ph_classify_let_go(PhClassifier *c, unsigned place);
 /* The socket through which an exchange asks. */
 const PhClassifySocket *ph_classify_socket_of(const PhClassifier *c, unsigned exchange);
 
@@ -126,10 +136,13 @@ const PhClassifySocket *ph_classify_socket_of(const PhClassifier *c, unsigned ex
 void ph_classify_advance(PhClassifier *c);
 /* Ends it with what is known, but for the report. */
 void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why);
+/* Ends it at the deadline, with what is known by then. */
+void ph_classify_expire(PhClassifier *c);
 /* How long an answer may take, from what was measured. */
 uint64_t ph_classify_patience(const PhClassifier *c);
-/* That of a request that is to be answered. */
+/* That of a request that is to be answered; one with less copies. */
 PhSchedule ph_classify_schedule(const PhClassifier *c);
+PhSchedule ph_classify_schedule_of(const PhClassifier *c, unsigned copies);
 
 /* classify_mapping.c */
 /* The reflector's other sockets, from its first answer. */
@@ -144,6 +157,12 @@ bool ph_classify_may_ask(const PhClassifier *c, const PhAddress *address);
 void ph_classify_mapping(PhClassifier *c);
 /* Something on the way translates; or may, for all that is known. */
 bool ph_classify_is_translated(const PhClassifier *c);
+
+/* classify_samples.c */
+/* True when all have been asked, or the next ones will not be answered. */
+bool ph_classify_samples_step(PhClassifier *c);
+/* True when the hairpin's socket has made its contact, or will not. */
+bool ph_classify_hairpin_contact(PhClassifier *c);
 
 /* classify_silence.c */
 void ph_classify_round(PhClassifier *c);

@@ -26,16 +26,16 @@
 
 /* The others follow the round trip: copies after 1, 2, 4, 8 and 16 times that, given up after 8
  * times more. With the longest one that is 3 s as well. */
-#define RTO_MIN_NS    (25 * PH_MS)
-#define RTO_MAX_NS    (75 * PH_MS)
-#define COPIES        6
-#define LAST_RTOS     8
-#define SAMPLE_COPIES 4 /* many sockets, and where ports run out, silence is an answer */
+#define RTO_MIN_NS (25 * PH_MS)
+#define RTO_MAX_NS (75 * PH_MS)
+#define COPIES     6
+#define LAST_RTOS  8
 
 /* How long an answer may be in coming, at most. */
 #define PATIENCE_MAX_NS (1000 * PH_MS)
 
 static const char why_no_socket[] = "no socket could be opened";
+static const char why_late[] = "it took too long";
 static const char why_nonsense[] = "the reflector answers nonsense";
 
 uint64_t ph_classify_patience(const PhClassifier *c)
@@ -43,7 +43,7 @@ uint64_t ph_classify_patience(const PhClassifier *c)
     return ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, /* min_ns= */ 0, PATIENCE_MAX_NS);
 }
 
-static PhSchedule schedule_of(const PhClassifier *c, unsigned copies)
+PhSchedule ph_classify_schedule_of(const PhClassifier *c, unsigned copies)
 {
     uint64_t rto = ph_rtt_timeout(&c->rtt, FIRST_RTO_NS, RTO_MIN_NS, RTO_MAX_NS);
 
@@ -52,36 +52,7 @@ static PhSchedule schedule_of(const PhClassifier *c, unsigned copies)
 
 PhSchedule ph_classify_schedule(const PhClassifier *c)
 {
-    return schedule_of(c, COPIES);
-}
-
-static bool is_over(const PhClassifier *c, unsigned exchange)
-{
-    return c->exchanges[exchange].state != PH_EXCHANGE_WAITING;
-}
-
-static void want_socket(PhClassifier *c, unsigned place)
-{
-    if (c->sockets[place].state == PH_SOCKET_UNUSED)
-        c->sockets[place].state = PH_SOCKET_WANTED;
-}
-
-static bool is_coming(const PhClassifier *c, unsigned place)
-{
-    return c->sockets[place].state == PH_SOCKET_WANTED ||
-           c->sockets[place].state == PH_SOCKET_OPENING;
-}
-
-static void let_socket_go(PhClassifier *c, unsigned place)
-{
-    PhClassifySocket *socket = &c->sockets[place];
-
-    if (place == PH_AT_DATA && c->config.has_socket)
-        return;
-    if (socket->state == PH_SOCKET_OPENING || socket->state == PH_SOCKET_READY)
-        socket->state = PH_SOCKET_DONE;
-    else if (socket->state == PH_SOCKET_WANTED)
-        socket->state = PH_SOCKET_GONE;
+    return ph_classify_schedule_of(c, COPIES);
 }
 
 /* What no verdict was reached on has a reason. */
@@ -118,7 +89,7 @@ void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why)
     c->report = c->config.report && ph_classify_answered(c, PH_X_MAPPING);
     for (unsigned i = 0; i < PH_AT_N; i++) {
         if (i != PH_AT_DATA || !c->report)
-            let_socket_go(c, i);
+            ph_classify_let_go(c, i);
     }
     for (unsigned i = 0; i < PH_X_N; i++) {
         c->exchanges[i].state = PH_EXCHANGE_IDLE;
@@ -135,7 +106,19 @@ static bool has_changed_meanwhile(const PhClassifier *c)
                              &c->exchanges[PH_X_MAPPING].mapped);
 }
 
-static void judge(PhClassifier *c)
+/* What was found is a mix of two; where the host is seen now is not. */
+static void forget(PhClassifier *c)
+{
+    const PhExchange *recheck = &c->exchanges[PH_X_RECHECK];
+
+    c->result = (PhClassification){
+        .mapped = recheck->mapped,
+        .port_preserved = recheck->mapped.port == c->sockets[PH_AT_DATA].local.port,
+    };
+}
+
+/* `why`: what to say of a class that is unknown; NULL: what its axes say. */
+static void judge(PhClassifier *c, const char *why)
 {
     PhClassification *result = &c->result;
     PhClass nat_class;
@@ -148,10 +131,20 @@ static void judge(PhClassifier *c)
     if (nat_class == PH_CLASS_UNKNOWN)
         nat_class = ph_class_of(result->mapping, result->filtering);
     if (has_changed_meanwhile(c)) {
+        forget(c);
         ph_classify_finish(c, PH_CLASS_UNKNOWN, "the external address changed during the test");
         return;
     }
-    ph_classify_finish(c, nat_class, NULL);
+    ph_classify_finish(c, nat_class, why);
+}
+
+void ph_classify_expire(PhClassifier *c)
+{
+    c->expired = true;
+    if (c->phase > PH_PHASE_FIRST)
+        judge(c, why_late);
+    else
+        ph_classify_finish(c, PH_CLASS_UNKNOWN, why_late);
 }
 
 static bool begin_first(PhClassifier *c)
@@ -163,7 +156,7 @@ static bool begin_first(PhClassifier *c)
         .last_ns = FIRST_END_NS,
     };
 
-    if (is_coming(c, PH_AT_DATA))
+    if (ph_classify_is_coming(c, PH_AT_DATA))
         return false;
     if (c->sockets[PH_AT_DATA].state != PH_SOCKET_READY) {
         ph_classify_finish(c, PH_CLASS_UNKNOWN, why_no_socket);
@@ -216,7 +209,7 @@ static bool end_first(PhClassifier *c)
     c->result.port_preserved = first->mapped.port == c->sockets[PH_AT_DATA].local.port;
     ph_classify_reflector(c);
     ask_all(c, PH_X_MAPPING, 1, PH_AT_DATA);
-    want_socket(c, PH_AT_FILTER);
+    ph_classify_want(c, PH_AT_FILTER);
     c->phase = PH_PHASE_MAPPING;
     return true;
 }
@@ -233,13 +226,14 @@ static void contact_filter(PhClassifier *c)
 
 static bool is_round_over(const PhClassifier *c, unsigned first)
 {
-    return is_over(c, first) && is_over(c, first + 1) && is_over(c, first + 2) &&
-           is_over(c, first + 3);
+    return ph_classify_is_over(c, first) && ph_classify_is_over(c, first + 1) &&
+           ph_classify_is_over(c, first + 2) && ph_classify_is_over(c, first + 3);
 }
 
 static bool end_mapping(PhClassifier *c)
 {
-    if (!is_round_over(c, PH_X_MAPPING) || is_coming(c, PH_AT_FILTER) || !is_over(c, PH_X_FILTER))
+    if (!is_round_over(c, PH_X_MAPPING) || ph_classify_is_coming(c, PH_AT_FILTER) ||
+        !ph_classify_is_over(c, PH_X_FILTER))
         return false;
     ph_classify_mapping(c);
     if (!ph_classify_is_translated(c)) {
@@ -247,7 +241,7 @@ static bool end_mapping(PhClassifier *c)
     } else if (c->result.mapping == PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT) {
         c->phase = PH_PHASE_SAMPLES;
     } else {
-        want_socket(c, PH_AT_REPEAT);
+        ph_classify_want(c, PH_AT_REPEAT);
         c->phase = PH_PHASE_REPEAT;
     }
     return true;
@@ -255,7 +249,7 @@ static bool end_mapping(PhClassifier *c)
 
 static bool step_repeat(PhClassifier *c)
 {
-    if (is_coming(c, PH_AT_REPEAT))
+    if (ph_classify_is_coming(c, PH_AT_REPEAT))
         return false;
     if (c->sockets[PH_AT_REPEAT].state == PH_SOCKET_READY) {
         PhSchedule schedule = ph_classify_schedule(c);
@@ -270,78 +264,29 @@ static bool step_repeat(PhClassifier *c)
         }
         if (!is_round_over(c, PH_X_REPEAT))
             return false;
-        let_socket_go(c, PH_AT_REPEAT);
+        ph_classify_let_go(c, PH_AT_REPEAT);
+        /* Nor will others get an answer. */
+        if (!ph_classify_answered(c, PH_X_REPEAT)) {
+            c->phase = PH_PHASE_SILENCE;
+            return true;
+        }
     }
     c->phase = PH_PHASE_SAMPLES;
     return true;
 }
 
-static bool begin_hairpin(PhClassifier *c)
-{
-    want_socket(c, PH_AT_HAIRPIN);
-    c->phase = PH_PHASE_HAIRPIN;
-    return true;
-}
-
-/* Their order tells nothing where ports are preserved, but external addresses may still differ. */
-static bool step_samples_at_once(PhClassifier *c)
-{
-    PhSchedule schedule = schedule_of(c, SAMPLE_COPIES);
-    bool over = true;
-
-    for (unsigned i = 0; i < PH_CLASSIFY_SAMPLES; i++) {
-        unsigned place = PH_AT_SAMPLE + i, exchange = PH_X_SAMPLE + i;
-
-        want_socket(c, place);
-        if (c->sockets[place].state == PH_SOCKET_READY &&
-            c->exchanges[exchange].state == PH_EXCHANGE_IDLE)
-            ph_classify_ask(c, exchange, place, &c->reflector[0][0], &schedule);
-        over = over && !is_coming(c, place) && is_over(c, exchange);
-    }
-    for (unsigned i = 0; over && i < PH_CLASSIFY_SAMPLES; i++)
-        let_socket_go(c, PH_AT_SAMPLE + i);
-    return over && begin_hairpin(c);
-}
-
-/* False: wait. */
 static bool step_samples(PhClassifier *c)
 {
-    unsigned place = PH_AT_SAMPLE + c->sample, exchange = PH_X_SAMPLE + c->sample;
-    PhSchedule schedule = schedule_of(c, SAMPLE_COPIES);
-
-    if (c->sample == PH_CLASSIFY_SAMPLES)
-        return begin_hairpin(c);
-    if (c->samples_at_once || (c->sample == 0 && ph_classify_preserves(c))) {
-        c->samples_at_once = true;
-        return step_samples_at_once(c);
-    }
-    want_socket(c, place);
-    if (is_coming(c, place))
+    if (!ph_classify_samples_step(c))
         return false;
-    if (c->sockets[place].state == PH_SOCKET_READY) {
-        if (c->exchanges[exchange].state == PH_EXCHANGE_IDLE)
-            ph_classify_ask(c, exchange, place, &c->reflector[0][0], &schedule);
-        if (!is_over(c, exchange))
-            return false;
-        let_socket_go(c, place);
-    }
-    /* Where one gets no mapping, the next ones will not either. */
-    c->sample = ph_classify_answered(c, exchange) ? c->sample + 1 : PH_CLASSIFY_SAMPLES;
+    c->phase = PH_PHASE_HAIRPIN;
     return true;
 }
 
 static bool step_hairpin(PhClassifier *c)
 {
-    PhSchedule schedule = schedule_of(c, SAMPLE_COPIES);
-
-    if (is_coming(c, PH_AT_HAIRPIN))
+    if (!ph_classify_hairpin_contact(c))
         return false;
-    if (c->sockets[PH_AT_HAIRPIN].state == PH_SOCKET_READY) {
-        if (c->exchanges[PH_X_HAIRPIN].state == PH_EXCHANGE_IDLE)
-            ph_classify_ask(c, PH_X_HAIRPIN, PH_AT_HAIRPIN, &c->reflector[0][0], &schedule);
-        if (!is_over(c, PH_X_HAIRPIN))
-            return false;
-    }
     c->phase = PH_PHASE_SILENCE;
     return true;
 }
@@ -359,10 +304,11 @@ static bool step_silence(PhClassifier *c)
     rounds_over = !ph_classify_answered(c, PH_X_FILTER) || ph_classify_silence_step(c);
     if (rounds_over)
         c->wake_ns = UINT64_MAX;
-    if (!rounds_over || !is_over(c, PH_X_RECHECK) || !is_over(c, PH_X_ALIVE + PH_TEST_BOTH) ||
-        !is_over(c, PH_X_ALIVE + PH_TEST_PORT))
+    if (!rounds_over || !ph_classify_is_over(c, PH_X_RECHECK) ||
+        !ph_classify_is_over(c, PH_X_ALIVE + PH_TEST_BOTH) ||
+        !ph_classify_is_over(c, PH_X_ALIVE + PH_TEST_PORT))
         return false;
-    judge(c);
+    judge(c, NULL);
     return true;
 }
 

@@ -65,7 +65,8 @@ static PhTrial trial_in_round(const PhClassifier *c, unsigned round, unsigned te
         return exchange->error >= 500 ? PH_TRIAL_LATER : PH_TRIAL_REFUSED;
     case PH_EXCHANGE_NONSENSE:
         return PH_TRIAL_REFUSED;
-    case PH_EXCHANGE_WAITING:
+    case PH_EXCHANGE_WAITING: /* of the rounds before the last one, which all have waited */
+        return controlled && !c->expired ? PH_TRIAL_SILENT : PH_TRIAL_OPEN;
     case PH_EXCHANGE_SILENT:
         return controlled ? PH_TRIAL_SILENT : PH_TRIAL_OPEN;
     case PH_EXCHANGE_IDLE:
@@ -113,7 +114,8 @@ static PhTrial trial_of(const PhClassifier *c, unsigned test)
     }
     if (silent >= rounds_needed(c))
         return PH_TRIAL_SILENT;
-    return later ? PH_TRIAL_LATER : PH_TRIAL_OPEN;
+    /* Who says "later" is not asked for more than this: it is a limit, and more load is no help. */
+    return later >= ROUNDS ? PH_TRIAL_LATER : PH_TRIAL_OPEN;
 }
 
 static bool is_missing(const PhClassifier *c, unsigned test)
@@ -216,9 +218,7 @@ static bool is_all_there(const PhClassifier *c)
 static bool is_all_decided(const PhClassifier *c)
 {
     for (unsigned test = 0; test < PH_TEST_CONTROL; test++) {
-        PhTrial trial = is_possible(c, test) ? trial_of(c, test) : PH_TRIAL_REFUSED;
-
-        if (trial == PH_TRIAL_OPEN || trial == PH_TRIAL_LATER)
+        if (is_possible(c, test) && trial_of(c, test) == PH_TRIAL_OPEN)
             return false;
     }
     return true;
@@ -238,6 +238,12 @@ bool ph_classify_silence_step(PhClassifier *c)
     ph_classify_round(c);
     c->wake_ns = c->now + (c->rounds < ROUNDS ? pace(c) : listen_ns(c));
     return false;
+}
+
+static const char *why_undecided(const PhClassifier *c)
+{
+    return c->rounds < ROUNDS ? "it took too long"
+                              : "too many packets are lost: silence says nothing";
 }
 
 /* Why there is no verdict on a test; NULL: there is one. */
@@ -261,7 +267,14 @@ static const char *why_not(const PhClassifier *c, unsigned test)
     case PH_TRIAL_OPEN:
         break;
     }
-    return "too many packets are lost: silence says nothing";
+    return why_undecided(c);
+}
+
+/* Without it no round was made. */
+static const char *why_no_rounds(const PhClassifier *c)
+{
+    return c->sockets[PH_AT_FILTER].state == PH_SOCKET_GONE ? "no second socket could be opened"
+                                                            : "a second socket is not answered";
 }
 
 void ph_classify_filtering(PhClassifier *c)
@@ -272,9 +285,7 @@ void ph_classify_filtering(PhClassifier *c)
          port = !port_why && trial_of(c, PH_TEST_PORT) == PH_TRIAL_ARRIVED;
 
     if (!ph_classify_answered(c, PH_X_FILTER)) {
-        result->why.filtering = c->sockets[PH_AT_FILTER].state == PH_SOCKET_GONE
-                                    ? "no second socket could be opened"
-                                    : "a second socket is not answered";
+        result->why.filtering = why_no_rounds(c);
         return;
     }
     if (both && !port && !port_why)
@@ -307,6 +318,10 @@ void ph_classify_hairpin(PhClassifier *c)
         result->why.hairpin = "the external address that the reflector names cannot be one";
         return;
     }
+    if (!ph_classify_answered(c, PH_X_FILTER)) {
+        result->why.hairpin = why_no_rounds(c);
+        return;
+    }
     switch (trial_of(c, PH_TEST_HAIRPIN_THERE)) {
     case PH_TRIAL_ARRIVED:
         /* External is any port of the address that the sender is seen at; internal its own port
@@ -325,7 +340,7 @@ void ph_classify_hairpin(PhClassifier *c)
     case PH_TRIAL_REFUSED:
     case PH_TRIAL_LATER:
     case PH_TRIAL_OPEN:
-        result->why.hairpin = "too many packets are lost: silence says nothing";
+        result->why.hairpin = why_undecided(c);
         break;
     }
 }

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "clock.h"
+
 #define FILLER_HEADER 4
 
 void ph_exchange_start(PhExchange *exchange, PhRandom *random, const PhPath *path,
@@ -23,7 +25,7 @@ void ph_exchange_start(PhExchange *exchange, PhRandom *random, const PhPath *pat
         .pending = true,
         .sent_ns = now,
         .gap_ns = schedule->first_ns,
-        .due_ns = now + (schedule->copies > 1 ? schedule->first_ns : schedule->last_ns),
+        .due_ns = ph_time_after(now, schedule->copies > 1 ? schedule->first_ns : schedule->last_ns),
     };
 }
 
@@ -39,12 +41,12 @@ void ph_exchange_handle_timeout(PhExchange *exchange, uint64_t now)
     /* RFC 8489 §6.2.1: each wait is twice the one before, but for the last. */
     exchange->copies++;
     exchange->pending = true;
-    exchange->gap_ns *= 2;
+    exchange->gap_ns = ph_time_after(exchange->gap_ns, exchange->gap_ns);
     if (exchange->schedule.most_ns && exchange->gap_ns > exchange->schedule.most_ns)
         exchange->gap_ns = exchange->schedule.most_ns;
-    exchange->due_ns =
-        now + (exchange->copies == exchange->schedule.copies ? exchange->schedule.last_ns
-                                                             : exchange->gap_ns);
+    exchange->due_ns = ph_time_after(now, exchange->copies == exchange->schedule.copies
+                                              ? exchange->schedule.last_ns
+                                              : exchange->gap_ns);
 }
 
 uint64_t ph_exchange_next_timeout(const PhExchange *exchange)

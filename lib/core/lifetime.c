@@ -18,6 +18,7 @@
 static const uint64_t step_s[PH_LIFETIME_STEPS] = {5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300};
 
 #define STEP_NS(i) (step_s[i] * 1000 * PH_MS)
+_Static_assert(PH_LIFETIME_LEAST_NS == 5000 * PH_MS, "the first step");
 
 /* 0, 100, 300 and 700 ms, given up at 1.5 s; a mapping that is gone within that is gone. */
 static const PhSchedule schedule = {.copies = 4, .first_ns = 100 * PH_MS, .last_ns = 800 * PH_MS};
@@ -56,7 +57,8 @@ PhLifetime *ph_lifetime_new(const PhLifetimeConfig *config, uint64_t now)
     PhLifetime *lifetime;
 
     (void)now; /* nothing begins before there are sockets */
-    if (config->server.family == PH_FAMILY_NONE || config->server.port == 0)
+    if (config->server.family == PH_FAMILY_NONE || config->server.port == 0 ||
+        (config->most_ns != 0 && config->most_ns < PH_LIFETIME_LEAST_NS))
         return NULL;
     lifetime = calloc(1, sizeof(*lifetime));
     if (!lifetime)
@@ -83,16 +85,22 @@ static PhPath path_of(const PhLifetime *lifetime, unsigned slot)
                     lifetime->config.server};
 }
 
+/* Of several reasons the first one is the cause, mostly of the others too. */
+static SlotState give_up(PhLifetime *lifetime, const char *why)
+{
+    if (!lifetime->why)
+        lifetime->why = why;
+    return SLOT_UNSURE;
+}
+
 static void start_probe(PhLifetime *lifetime, unsigned i, uint64_t now)
 {
     Slot *slot = &lifetime->slots[i], *helper = &lifetime->slots[HELPER];
     PhPath path = path_of(lifetime, HELPER);
 
     /* A packet goes to the helper's own address: of no use if the slot's is another. */
-    if (helper->state != SLOT_RESTING ||
-        !ph_address_equal_host(&helper->contact.mapped, &slot->contact.mapped)) {
-        lifetime->why = "the sockets have different external addresses";
-        slot->state = SLOT_UNSURE;
+    if (!ph_address_equal_host(&helper->contact.mapped, &slot->contact.mapped)) {
+        slot->state = give_up(lifetime, "the sockets have different external addresses");
         return;
     }
     ph_exchange_start(&slot->probe, &lifetime->random, &path, &schedule, now);
@@ -104,29 +112,34 @@ static void start_probe(PhLifetime *lifetime, unsigned i, uint64_t now)
 
 static SlotState judge_probe(PhLifetime *lifetime, const Slot *slot, unsigned i)
 {
-    const PhExchange *probe = &slot->probe;
+    const PhExchange *probe = &slot->probe, *control = &slot->control;
 
     switch (probe->state) {
     case PH_EXCHANGE_WAITING:
     case PH_EXCHANGE_IDLE:
         return SLOT_PROBING;
     case PH_EXCHANGE_SILENT:
-        if (slot->control.state == PH_EXCHANGE_WAITING)
+        if (control->state == PH_EXCHANGE_WAITING)
             return SLOT_PROBING;
-        if (slot->control.state == PH_EXCHANGE_ANSWERED)
-            return SLOT_GONE;
-        lifetime->why = "the reflector does not answer any more";
-        return SLOT_UNSURE;
+        if (control->state != PH_EXCHANGE_ANSWERED)
+            return give_up(lifetime, "the reflector does not answer any more");
+        /* The packet went to where the helper is seen now. */
+        if (!ph_address_equal_host(&control->mapped, &slot->contact.mapped))
+            return give_up(lifetime, "the external address changed");
+        return SLOT_GONE;
     case PH_EXCHANGE_ANSWERED:
         if (probe->came_to == lifetime->config.first_socket + i)
             return SLOT_ALIVE;
         break;
     case PH_EXCHANGE_REFUSED:
+        if (probe->error >= 500)
+            return give_up(lifetime,
+                           "the reflector is asked to answer to another port too often just now");
+        break;
     case PH_EXCHANGE_NONSENSE:
         break;
     }
-    lifetime->why = "the reflector does not answer to another port";
-    return SLOT_UNSURE;
+    return give_up(lifetime, "the reflector does not answer to another port");
 }
 
 static void step_slot(PhLifetime *lifetime, unsigned i, uint64_t now)
@@ -138,8 +151,7 @@ static void step_slot(PhLifetime *lifetime, unsigned i, uint64_t now)
         /* What came in may have refreshed it. */
         slot->due_ns = i == HELPER ? UINT64_MAX : slot->contact.answered_ns + STEP_NS(i);
     } else if (slot->state == SLOT_MAKING && slot->contact.state != PH_EXCHANGE_WAITING) {
-        lifetime->why = "the reflector does not answer";
-        slot->state = SLOT_UNSURE;
+        slot->state = give_up(lifetime, "the reflector does not answer");
     }
     if (slot->state == SLOT_RESTING && now >= slot->due_ns)
         start_probe(lifetime, i, now);
@@ -180,9 +192,10 @@ static void advance(PhLifetime *lifetime, uint64_t now)
             over = false;
         }
     }
-    lifetime->done = over;
-    if (over && lifetime->result.alive_ns == 0 && lifetime->result.gone_ns == 0)
-        lifetime->result.why = lifetime->why ? lifetime->why : "no duration was to be tried";
+    /* Without the helper nothing can be asked. */
+    lifetime->done = over || lifetime->slots[HELPER].state == SLOT_UNSURE;
+    if (lifetime->done && lifetime->result.alive_ns == 0 && lifetime->result.gone_ns == 0)
+        lifetime->result.why = lifetime->why;
 }
 
 bool ph_lifetime_poll_socket(PhLifetime *lifetime, PhSocketRequest *ret_request)
@@ -226,8 +239,7 @@ void ph_lifetime_socket_failed(PhLifetime *lifetime, uint32_t socket, uint64_t n
     if (i > HELPER || lifetime->slots[i].state != SLOT_OPENING)
         return;
     lifetime->slots[i].open = false;
-    lifetime->slots[i].state = SLOT_UNSURE;
-    lifetime->why = "no socket could be opened";
+    lifetime->slots[i].state = give_up(lifetime, "no socket could be opened");
     advance(lifetime, now);
 }
 

@@ -2,9 +2,9 @@
 /*
  * The reflector. There is no state but buckets:
  *
- *     datagram --> STUN? --> Binding request? --> understood? --> can it be done? --> within
- * limits? | no        | no                | no            | no                | no drop        drop
- * 420 <------------ +                  drop
+ *     datagram --> STUN? --> request? --> understood? --> possible? --> within limits? --> answer
+ *                   |         |            |               |             |
+ *                  drop      drop         error 420       error 420     drop, or error 500
  */
 #include <pinhole/reflector.h>
 

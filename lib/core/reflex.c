@@ -53,7 +53,8 @@ bool ph_reflex_ask(PhReflex *reflex, const PhPath *path, uint64_t now)
 {
     uint64_t rto =
         ph_rtt_timeout(&reflex->rtt, reflex->config.first_rto_ns, RTO_MIN_NS, RTO_MAX_NS);
-    PhSchedule schedule = {.copies = RC, .first_ns = rto, .last_ns = RM * rto};
+    PhSchedule schedule = {
+        .copies = RC, .first_ns = rto, .last_ns = rto < UINT64_MAX / RM ? RM * rto : UINT64_MAX};
 
     for (size_t i = 0; i < PH_REFLEX_EXCHANGES; i++) {
         if (reflex->exchanges[i].state != PH_EXCHANGE_IDLE)

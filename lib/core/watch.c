@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "clock.h"
 #include "rtt.h"
 
 #define INTERVAL_NS (30 * 60 * 1000 * PH_MS)
@@ -21,11 +22,12 @@
 struct PhWatch {
     PhWatchConfig config;
     bool running, classify, changed; /* the latter two: events to be polled */
-    bool again;                      /* asked for while one was running */
     uint64_t due_ns, started_ns;
     bool has_current, has_candidate;
     unsigned unknown;
-    PhAddress seen; /* by a reflector, elsewhere than expected */
+    /* While one was running: somebody has asked for another; a reflector has seen this address. */
+    bool demanded;
+    PhAddress seen;
     PhClassification current, candidate, told;
     PhWatchCounters counters;
 };
@@ -53,12 +55,8 @@ PhWatch *ph_watch_free(PhWatch *watch)
 /* As soon as may be: classifications keep their distance. */
 static void hurry(PhWatch *watch, uint64_t now)
 {
-    uint64_t soonest = watch->started_ns + watch->config.gap_ns;
+    uint64_t soonest = ph_time_after(watch->started_ns, watch->config.gap_ns);
 
-    if (watch->running) {
-        watch->again = true;
-        return;
-    }
     if (soonest < now)
         soonest = now;
     if (soonest < watch->due_ns)
@@ -71,7 +69,6 @@ void ph_watch_handle_timeout(PhWatch *watch, uint64_t now)
     if (watch->running || now < watch->due_ns)
         return;
     watch->running = watch->classify = true;
-    watch->again = false;
     watch->started_ns = now;
     watch->due_ns = UINT64_MAX;
     watch->counters.classifications++;
@@ -84,7 +81,10 @@ uint64_t ph_watch_next_timeout(const PhWatch *watch)
 
 void ph_watch_demand(PhWatch *watch, uint64_t now)
 {
-    hurry(watch, now);
+    if (watch->running)
+        watch->demanded = true;
+    else
+        hurry(watch, now);
 }
 
 static bool has_one_address(const PhClassification *classification)
@@ -100,10 +100,10 @@ void ph_watch_reflex(PhWatch *watch, const PhAddress *mapped, uint64_t now)
                                        (has_one_address(&watch->current) &&
                                         !ph_address_equal_host(mapped, &watch->current.mapped)));
 
-    if (!news)
-        return;
-    watch->seen = *mapped;
-    hurry(watch, now);
+    if (news && watch->running)
+        watch->seen = *mapped;
+    else if (news)
+        hurry(watch, now);
 }
 
 static bool has_moved(const PhClassification *before, const PhClassification *result)
@@ -164,19 +164,21 @@ static bool consider(PhWatch *watch, const PhClassification *result)
 
 void ph_watch_result(PhWatch *watch, const PhClassification *result, uint64_t now)
 {
-    bool settled;
+    bool settled, again;
 
     if (!watch->running)
         return;
-    watch->running = false;
+    /* What was seen meanwhile may be what this one has found; what was demanded is not. */
+    again = watch->demanded || (watch->seen.family != PH_FAMILY_NONE &&
+                                !ph_address_equal_host(&watch->seen, &result->mapped));
+    watch->running = watch->demanded = false;
+    watch->seen = (PhAddress){0};
     watch->counters.results[result->nat_class]++;
     settled = consider(watch, result);
-    watch->due_ns = now + (settled ? watch->config.interval_ns : watch->config.confirm_ns);
-    /* What was seen meanwhile may be what this one has found. */
-    if (watch->again && (watch->seen.family == PH_FAMILY_NONE ||
-                         !ph_address_equal_host(&watch->seen, &result->mapped)))
+    watch->due_ns =
+        ph_time_after(now, settled ? watch->config.interval_ns : watch->config.confirm_ns);
+    if (again)
         hurry(watch, now);
-    watch->seen = (PhAddress){0};
 }
 
 bool ph_watch_poll_event(PhWatch *watch, PhWatchEvent *ret_event)

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* One question of a reflex client, from one socket, as a job. */
+/*
+ * One question of a reflex client, from one socket, as a job.
+ *
+ *     open --> asked --+--> answered, or silent
+ *                      +--> refused by ICMP, and again after a copy
+ */
 #include <pinhole/ask.h>
 
 #include <pinhole/reflex.h>
@@ -13,17 +18,22 @@
  * RFC 8489 §6.2.1, with which silence would be known after 40 s. With 100 ms it is after 8 s. */
 #define FIRST_RTO_NS UINT64_C(100000000)
 
+/* Copies: a server that is just being restarted refuses one. Who forges ICMP has to know our port,
+ * and be faster than two answers. */
+#define REFUSALS 2
+
 typedef struct Question {
     PhPath path;
     PhReflex *reflex;
-    gboolean wanted, unreachable, failed;
+    gboolean wanted, failed;
+    unsigned copies, refused, refusals; /* sent; of these when last refused; refused copies */
     PhAddress local;
 } Question;
 
 typedef struct Answer {
     PhReflexEvent event;
     PhAddress local;
-    gboolean unreachable, failed;
+    gboolean refused, failed;
 } Answer;
 
 static gpointer start(const PhAddress *server, gconstpointer options G_GNUC_UNUSED,
@@ -89,9 +99,12 @@ static void socket_failed(gpointer agent, uint32_t socket G_GNUC_UNUSED, uint64_
 
 static bool poll_transmit(gpointer agent, PhTransmit *ret_transmit)
 {
-    const Question *question = agent;
+    Question *question = agent;
 
-    return ph_reflex_poll_transmit(question->reflex, ret_transmit);
+    if (!ph_reflex_poll_transmit(question->reflex, ret_transmit))
+        return false;
+    question->copies++;
+    return true;
 }
 
 static bool poll_result(gpointer agent, gpointer ret_result)
@@ -100,9 +113,12 @@ static bool poll_result(gpointer agent, gpointer ret_result)
     Answer *answer = ret_result;
 
     answer->local = question->local;
-    answer->unreachable = question->unreachable;
+    answer->refused = question->refusals > 0;
     answer->failed = question->failed;
-    return question->failed || ph_reflex_poll_event(question->reflex, &answer->event);
+    if (ph_reflex_poll_event(question->reflex, &answer->event) || question->failed)
+        return true;
+    answer->event.kind = PH_REFLEX_SILENT;
+    return question->refusals >= REFUSALS;
 }
 
 static void take_datagram(gpointer agent, const PhPath *path, const uint8_t *bytes, size_t length,
@@ -113,13 +129,17 @@ static void take_datagram(gpointer agent, const PhPath *path, const uint8_t *byt
     ph_reflex_handle_datagram(question->reflex, path, bytes, length, now);
 }
 
-/* Anybody can forge ICMP: it only gives silence another name. */
-static void take_unreachable(gpointer agent, const PhPath *path G_GNUC_UNUSED,
-                             uint64_t now G_GNUC_UNUSED)
+/* What is about another question of the socket's owner is none of ours, and of one copy's one
+ * counts. */
+static void take_unreachable(gpointer agent, const PhPath *path, uint64_t now G_GNUC_UNUSED)
 {
     Question *question = agent;
 
-    question->unreachable = TRUE;
+    if (!ph_address_equal(&path->remote, &question->path.remote) ||
+        question->copies == question->refused)
+        return;
+    question->refused = question->copies;
+    question->refusals++;
 }
 
 static void take_timeout(gpointer agent, uint64_t now)
@@ -182,7 +202,7 @@ gboolean ph_ask_server_finish(GAsyncResult *result, PhAnswer *ret_answer, GError
     case PH_REFLEX_NONSENSE:
         return refuse(error, G_IO_ERROR_INVALID_DATA, "the server's answer makes no sense");
     case PH_REFLEX_SILENT:
-        if (answer.unreachable)
+        if (answer.refused)
             return refuse(error, G_IO_ERROR_CONNECTION_REFUSED, "nobody listens there");
         return refuse(error, G_IO_ERROR_TIMED_OUT, "no answer comes by UDP");
     }

@@ -21,8 +21,11 @@ static gpointer start(const PhAddress *server, gconstpointer options, uint64_t n
     PhClassifier *classifier;
 
     ph_seed_fill(config.seed);
-    config.n_locals = ph_local_addresses((PhFamily)server->family, TRUE, config.locals,
-                                         PH_CLASSIFIER_LOCALS, &cause);
+    /* First the one that matters most: a host may have more of them than fit. */
+    config.n_locals = ph_source_address(server, &config.locals[0]) ? 1 : 0;
+    config.n_locals +=
+        ph_local_addresses((PhFamily)server->family, TRUE, &config.locals[config.n_locals],
+                           PH_CLASSIFIER_LOCALS - config.n_locals, &cause);
     if (cause) {
         g_propagate_error(error, g_steal_pointer(&cause));
         return NULL;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * A hub: a reflector of each family on real sockets.
+ *
+ *     its four sockets of a family --datagram--> that family's reflector --answer--> one of them
+ */
 #include <pinhole/hub.h>
 
 #include <string.h>

@@ -14,6 +14,11 @@ static gpointer start(const PhAddress *server, gconstpointer options, uint64_t n
         .server = *server, .first_socket = FIRST_SOCKET, .most_ns = *most_ns};
     PhLifetime *lifetime;
 
+    if (*most_ns != 0 && *most_ns < PH_LIFETIME_LEAST_NS) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "a lifetime is measured from 5 s upwards");
+        return NULL;
+    }
     ph_seed_fill(config.seed);
     lifetime = ph_lifetime_new(&config, now);
     if (!lifetime)

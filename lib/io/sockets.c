@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * UDP sockets on GLib's main loop: see sockets.h.
+ *
+ *     system --recvmmsg--> datagram -----> the agent --send--> queue --sendmmsg--> system
+ *     error queue -------> unreachable --> the agent
+ */
 #include "sockets.h"
 
 #include <errno.h>
@@ -29,8 +35,17 @@ typedef struct Udp {
     uint32_t id;
     PhFamily family;
     int fd;
+    gboolean lent; /* somebody else's, and without IP_RECVERR before */
     GSource *watch;
 } Udp;
+
+static gboolean set_errors(const Udp *udp, int on)
+{
+    gboolean ipv4 = udp->family == PH_FAMILY_IPV4;
+
+    return setsockopt(udp->fd, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_RECVERR : IPV6_RECVERR,
+                      &on, sizeof(on)) == 0;
+}
 
 typedef struct Outgoing {
     Udp *udp;
@@ -65,6 +80,8 @@ static void udp_free(gpointer data)
         g_source_destroy(udp->watch);
         g_source_unref(udp->watch);
     }
+    if (udp->lent)
+        set_errors(udp, FALSE);
     if (udp->fd >= 0)
         close(udp->fd);
     g_free(udp);
@@ -212,17 +229,30 @@ static gboolean fail(const PhAddress *local, GError **error)
 static gboolean set_options(const Udp *udp)
 {
     const int one = 1, bytes = BUFFER_BYTES, whole = IP_PMTUDISC_DO;
-    gboolean ok;
 
     (void)setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
     (void)setsockopt(udp->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
     if (udp->family == PH_FAMILY_IPV4) {
         /* Never in fragments; and then no identification has to be found for each. */
         (void)setsockopt(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof(whole));
-        return setsockopt(udp->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one)) == 0;
+        return set_errors(udp, TRUE);
     }
-    ok = setsockopt(udp->fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof(one)) == 0;
-    return ok && setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0;
+    return set_errors(udp, TRUE) &&
+           setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0;
+}
+
+/* Of a socket that is lent only this is changed, and changed back. */
+static gboolean borrow(Udp *udp)
+{
+    gboolean ipv4 = udp->family == PH_FAMILY_IPV4;
+    socklen_t length = sizeof(int);
+    int on = 0;
+
+    if (getsockopt(udp->fd, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_RECVERR : IPV6_RECVERR, &on,
+                   &length) < 0)
+        return FALSE;
+    udp->lent = !on;
+    return on || set_errors(udp, TRUE);
 }
 
 /* Takes `udp`, with its descriptor, in any case. */
@@ -275,6 +305,8 @@ gboolean ph_sockets_adopt(PhSockets *sockets, uint32_t id, PhFamily family, GSoc
         errno = EAFNOSUPPORT;
         return fail(&unknown, error);
     }
+    if (!borrow(udp))
+        return fail(&unknown, error);
     return add(sockets, g_steal_pointer(&udp), &unknown, ret_local, error);
 }
 

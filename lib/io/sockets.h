@@ -31,7 +31,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PhSockets, ph_sockets_free)
 gboolean ph_sockets_open(PhSockets *sockets, uint32_t id, const PhAddress *local,
                          PhAddress *ret_local, GError **error);
 /* Uses a bound UDP socket that is somebody else's, and stays open when this one is closed. It has
- * to be of that family. */
+ * to be of that family. In between it gets ICMP errors (IP_RECVERR). */
 gboolean ph_sockets_adopt(PhSockets *sockets, uint32_t id, PhFamily family, GSocket *socket,
                           PhAddress *ret_local, GError **error);
 void ph_sockets_close(PhSockets *sockets, uint32_t id); /* what it was to send is sent before */

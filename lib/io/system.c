@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <sodium/randombytes.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sockaddr.h"
 
@@ -46,6 +47,26 @@ void ph_alarm_set(GSource *alarm, uint64_t at_ns)
 void ph_seed_fill(uint8_t ret_seed[static PH_SEED_BYTES])
 {
     randombytes_buf(ret_seed, PH_SEED_BYTES);
+}
+
+/* Connecting a UDP socket sends nothing: it looks up the route. */
+gboolean ph_source_address(const PhAddress *remote, PhAddress *ret_address)
+{
+    struct sockaddr_storage name;
+    socklen_t length = ph_sockaddr_from_address(remote, &name);
+    int fd = socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    gboolean found;
+
+    if (fd < 0)
+        return FALSE;
+    found = connect(fd, (const struct sockaddr *)&name, length) == 0;
+    length = sizeof(name);
+    found = found && getsockname(fd, (struct sockaddr *)&name, &length) == 0 &&
+            ph_sockaddr_to_address((const struct sockaddr *)&name, length, ret_address);
+    close(fd);
+    if (found)
+        ret_address->port = 0;
+    return found;
 }
 
 size_t ph_local_addresses(PhFamily family, gboolean with_loopback, PhAddress *ret_addresses,

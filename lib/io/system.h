@@ -17,6 +17,9 @@ void ph_alarm_set(GSource *alarm, uint64_t at_ns); /* UINT64_MAX: never */
 
 void ph_seed_fill(uint8_t ret_seed[static PH_SEED_BYTES]);
 
+/* The address, without a port, that this host sends from to `remote`; FALSE: it cannot. */
+gboolean ph_source_address(const PhAddress *remote, PhAddress *ret_address);
+
 /* This host's own addresses of that family, loopback's too when asked for; at most `size`. Returns
  * how many; on failure 0 and an error. They have no port. */
 size_t ph_local_addresses(PhFamily family, gboolean with_loopback, PhAddress *ret_addresses,

@@ -10,6 +10,7 @@
 
 #include <pinhole/ask.h>
 
+#include "../core/clock.h"
 #include "job.h"
 #include "system.h"
 
@@ -67,7 +68,7 @@ static void take_answer(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpo
     else if (is_gone(error))
         return;
     watcher->asking = FALSE;
-    watcher->reflex_due_ns = now + watcher->reflex_ns;
+    watcher->reflex_due_ns = ph_time_after(now, watcher->reflex_ns);
     serve(watcher);
 }
 
@@ -148,7 +149,7 @@ PhWatcher *ph_watcher_new(const PhWatcherConfig *config, PhWatcherChanged change
         .changed = changed,
         .data = data,
     };
-    watcher->reflex_due_ns = now + watcher->reflex_ns;
+    watcher->reflex_due_ns = ph_time_after(now, watcher->reflex_ns);
     watcher->alarm = ph_alarm_new(watcher->context, wake, watcher);
     if (!watcher->watch) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "there is no memory for a watch");

@@ -133,6 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const PhLifetimeResult *result = &feed.result;
 
     config.most_ns = take(&feed) * 2000 * MS;
+    if (config.most_ns < PH_LIFETIME_LEAST_NS)
+        config.most_ns = 0;
     feed.lifetime = ph_lifetime_new(&config, feed.now);
     poll_all(&feed);
     while (feed.left > 0) {

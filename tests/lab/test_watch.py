@@ -250,3 +250,17 @@ def test_N26_the_hub_counts_what_the_wire_shows_and_the_classes_there_are(lab, p
     sent = lab.captures.packets('ip.src in {203.0.113.10, 203.0.113.11} && frame.interface_name == "hub" && udp && !icmp',
                                 ["udp.length"])
     assert sum(int(length) - 8 for (length,) in sent) == said["answered-bytes"]
+
+
+@pytest.mark.topology("""[topology]
+title = A host with more addresses than are looked at
+[network internet]
+subnet = 203.0.113.0/24
+[host alice]
+on = internet
+""" + HUB)
+def test_a_host_with_many_addresses_is_as_direct_as_others(lab, pinhole):
+    start_hub(lab, pinhole)
+    # The loopback interface is listed first.
+    lab.host("alice").run(["sh", "-c", "for i in $(seq 1 40); do ip address add 10.99.0.$i/32 dev lo; done"])
+    assert json.loads(lab.host("alice").run([pinhole, "classify", "--server", "hub", "--json"]).stdout)["class"] == "direct"

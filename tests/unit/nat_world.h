@@ -27,6 +27,7 @@ typedef struct NatBehaviour {
     int step;                      /* sequential; 0: 1 */
     guint pool;                    /* external addresses; 0: 1 */
     gboolean arbitrary;            /* any of them for each mapping */
+    guint moved;                   /* which of them is the first one now */
     PhHairpin hairpin;
     gboolean blocked;
     guint64 timeout_ns; /* 0: 120 s */
@@ -63,6 +64,7 @@ struct World {
     gboolean hub_dead;
     gboolean ipv6;     /* then nothing may be translated */
     guint sockets_max; /* that can be opened */
+    guint32 no_socket; /* one that cannot */
     /* The hub's answer may be changed, or swallowed (returns 0), before it is sent from `*from`. */
     gsize (*tamper)(World *world, const guint8 *request, gsize request_length, PhAddress *from,
                     guint8 *bytes, gsize length);
@@ -189,7 +191,7 @@ static inline PhAddress nat_pool(guint i)
 
 static inline gboolean nat_is_external(const World *world, const PhAddress *host)
 {
-    guint n = MAX(world->nat.pool, 1);
+    guint n = world->nat.moved + MAX(world->nat.pool, 1);
 
     for (guint i = 0; i < n && world->nat.mapping != PH_MAPPING_NONE; i++) {
         PhAddress external = nat_pool(i);
@@ -238,7 +240,8 @@ static inline PhAddress nat_allocate(World *world, const PhAddress *inside)
     if (world->nat.mapping == PH_MAPPING_NONE)
         return *inside;
     do {
-        external = nat_pool(world->nat.arbitrary ? world_random(world) % world->nat.pool : 0);
+        external = nat_pool(world->nat.moved +
+                            (world->nat.arbitrary ? world_random(world) % world->nat.pool : 0));
         if (world->nat.allocation == PH_PORT_ALLOCATION_PRESERVE && tries == 0)
             external.port = inside->port;
         else if (world->nat.allocation == PH_PORT_ALLOCATION_SEQUENTIAL)
@@ -381,7 +384,7 @@ static inline gboolean world_socket(World *world, const PhSocketRequest *request
         }
     }
     g_assert_cmpint(request->kind, ==, PH_SOCKET_OPEN); /* what is closed was open */
-    if (world->n_opened >= world->sockets_max)
+    if (world->n_opened >= world->sockets_max || request->socket == world->no_socket)
         return FALSE;
     local.port = (guint16)(40000 + 7 * world->n_opened);
     world->sockets[world->n_opened].open = TRUE;

@@ -281,6 +281,8 @@ static void a_hub_that_is_asked_too_often_is_no_filter(void)
     classify(&run);
     expect_class(&run, PH_CLASS_UNKNOWN);
     expect_reason(run.result.why.filtering, "too often");
+    /* Two tests in three rounds: a limit is not met with more load. */
+    g_assert_cmpuint(ph_reflector_counters(run.world.reflector)->changed, ==, 2 * 3);
 }
 
 /* Nothing but errors, nothing but rubbish, the wrong transaction, every length. */
@@ -467,6 +469,81 @@ static void a_nat_that_restarts_meanwhile_is_not_symmetric(void)
     classify(&run);
     expect_class(&run, PH_CLASS_UNKNOWN);
     expect_reason(run.result.why.nat_class, "changed during the test");
+    /* What was seen is a mix of before and after: nothing of it is told. */
+    g_assert_cmpint(run.result.mapping, ==, PH_MAPPING_UNKNOWN);
+    g_assert_cmpint(run.result.filtering, ==, PH_FILTERING_UNKNOWN);
+    g_assert_cmpint(run.result.port_allocation, ==, PH_PORT_ALLOCATION_UNKNOWN);
+    g_assert_cmpint(run.result.pooling, ==, PH_POOLING_UNKNOWN);
+    g_assert_cmpint(run.result.hairpin, ==, PH_HAIRPIN_UNKNOWN);
+    expect_reason(run.result.why.mapping, "changed during the test");
+    expect_reason(run.result.why.filtering, "changed during the test");
+    expect_reason(run.result.why.port_allocation, "changed during the test");
+    expect_reason(run.result.why.pooling, "changed during the test");
+    expect_reason(run.result.why.hairpin, "changed during the test");
+    /* But where it is seen now. */
+    g_assert_nonnull(nat_by_external(&run.world, &run.result.mapped));
+}
+
+/* Only the first answers come to the filter's socket, so that its rounds decide nothing. */
+static gsize ignore_the_filter(World *world, const guint8 *request, gsize request_length,
+                               PhAddress *from, guint8 *bytes, gsize length)
+{
+    PhAddress filter = world->sockets[1].local, seen;
+    PhStunAttribute attribute;
+    PhStunMessage message;
+
+    (void)request, (void)request_length, (void)from;
+    g_assert_cmpint(ph_stun_read(bytes, length, &message), ==, PH_STUN_OK);
+    g_assert_true(ph_stun_find(&message, PH_STUN_XOR_MAPPED_ADDRESS, &attribute));
+    g_assert_true(ph_stun_get_address(&message, &attribute, &seen));
+    for (guint i = 0; i < world->mappings->len; i++) {
+        const NatMapping *mapping = nat_at(world, i);
+
+        if (ph_address_equal(&mapping->external, &seen) &&
+            ph_address_equal(&mapping->inside, &filter))
+            return world->answers_on_wire++ == 0 ? length : 0;
+    }
+    return length;
+}
+
+static void the_deadline_leaves_what_is_known(void)
+{
+    static const NatBehaviour *const nats[] = {&symmetric, &port_restricted};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(nats); i++) {
+        g_auto(Run) run;
+
+        run_init(&run, nats[i]);
+        run.world.delay_ns = 450 * MS;
+        run.world.tamper = ignore_the_filter;
+        classify(&run);
+        g_assert_cmpuint(run.result.took_ns, ==, PH_CLASSIFIER_DEADLINE_NS);
+        expect_class(&run, i == 0 ? PH_CLASS_SYMMETRIC : PH_CLASS_UNKNOWN);
+        g_assert_cmpint(run.result.mapping, ==, nats[i]->mapping);
+        g_assert_cmpint(run.result.filtering, ==, PH_FILTERING_UNKNOWN);
+        expect_reason(run.result.why.filtering, "silence says nothing");
+        if (i == 1)
+            expect_reason(run.result.why.nat_class, "too long");
+    }
+}
+
+static gsize die_after_the_mapping(World *world, const guint8 *request, gsize request_length,
+                                   PhAddress *from, guint8 *bytes, gsize length)
+{
+    (void)request, (void)request_length, (void)from, (void)bytes;
+    return world->answers_on_wire++ < 5 ? length : 0;
+}
+
+static void a_hub_that_has_died_is_not_asked_from_fresh_sockets(void)
+{
+    g_auto(Run) run;
+
+    run_init(&run, &port_restricted);
+    run.world.tamper = die_after_the_mapping;
+    classify(&run);
+    expect_class(&run, PH_CLASS_UNKNOWN);
+    g_assert_cmpuint(run.world.n_opened, ==, 3); /* data, filter, repeat */
+    g_test_message("%" G_GUINT64_FORMAT " ms", run.result.took_ns / MS);
 }
 
 static void sockets_that_cannot_be_opened_are_named(void)
@@ -483,6 +560,18 @@ static void sockets_that_cannot_be_opened_are_named(void)
         if (n == 1)
             expect_reason(run.result.why.filtering, "no second socket");
     }
+}
+
+static void without_a_second_socket_there_are_no_rounds(void)
+{
+    g_auto(Run) run;
+
+    run_init(&run, &port_restricted);
+    run.world.no_socket = run.config.first_socket + 1;
+    classify(&run);
+    expect_class(&run, PH_CLASS_UNKNOWN);
+    expect_reason(run.result.why.filtering, "no second socket");
+    expect_reason(run.result.why.hairpin, "no second socket");
 }
 
 int main(int argc, char **argv)
@@ -506,6 +595,9 @@ int main(int argc, char **argv)
     ADD(no_hairpin_test_goes_where_nobody_outside_can_be);
     ADD(strangers_change_nothing);
     ADD(a_nat_that_restarts_meanwhile_is_not_symmetric);
+    ADD(the_deadline_leaves_what_is_known);
+    ADD(a_hub_that_has_died_is_not_asked_from_fresh_sockets);
     ADD(sockets_that_cannot_be_opened_are_named);
+    ADD(without_a_second_socket_there_are_no_rounds);
     return g_test_run();
 }

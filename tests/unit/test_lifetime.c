@@ -186,12 +186,106 @@ static void several_external_addresses_are_in_the_way(void)
 
 static void sockets_that_cannot_be_opened_are_named(void)
 {
+    /* None at all; all but the last one, which is the helper's. */
+    static const guint most[] = {0, PH_LIFETIME_SOCKETS - 1};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(most); i++) {
+        g_auto(Run) run;
+
+        run_init(&run, 600 * S);
+        run.world.sockets_max = most[i];
+        measure(&run);
+        g_assert_cmpstr(run.result.why, ==, "no socket could be opened");
+        g_assert_cmpuint(run.took_ns, ==, 0);
+    }
+}
+
+/* The helper's requests are the first ones from its socket, which the world opens last. */
+static gsize ignore_the_helper(World *world, const guint8 *request, gsize request_length,
+                               PhAddress *from, guint8 *bytes, gsize length)
+{
+    PhAddress helper = world->sockets[PH_LIFETIME_SOCKETS - 1].local, seen;
+    PhStunAttribute attribute;
+    PhStunMessage message;
+
+    (void)request, (void)request_length, (void)from;
+    g_assert_cmpint(ph_stun_read(bytes, length, &message), ==, PH_STUN_OK);
+    g_assert_true(ph_stun_find(&message, PH_STUN_XOR_MAPPED_ADDRESS, &attribute));
+    g_assert_true(ph_stun_get_address(&message, &attribute, &seen));
+    return seen.port == helper.port ? 0 : length;
+}
+
+static void without_the_helper_it_ends_at_once(void)
+{
     g_auto(Run) run;
 
     run_init(&run, 600 * S);
-    run.world.sockets_max = 0;
+    run.world.nat.allocation = PH_PORT_ALLOCATION_PRESERVE;
+    run.world.tamper = ignore_the_helper;
     measure(&run);
-    g_assert_cmpstr(run.result.why, ==, "no socket could be opened");
+    g_assert_cmpstr(run.result.why, ==, "the reflector does not answer");
+    g_assert_cmpuint(run.took_ns, <=, 2 * S);
+}
+
+/* The NAT gets another external address when the first slot is probed: nothing has timed out. */
+static gsize move_nat(World *world, const guint8 *request, gsize request_length, PhAddress *from,
+                      guint8 *bytes, gsize length)
+{
+    (void)from, (void)bytes;
+    if (asks_for_port(request, request_length) && world->nat.moved == 0) {
+        g_array_set_size(world->mappings, 0);
+        world->nat.moved = 1;
+    }
+    return length;
+}
+
+static void a_nat_that_moves_has_forgotten_nothing(void)
+{
+    g_auto(Run) run;
+
+    run_init(&run, 600 * S);
+    run.world.tamper = move_nat;
+    measure(&run);
+    g_assert_cmpuint(run.result.gone_ns, ==, 0);
+    g_assert_cmpuint(run.result.alive_ns, ==, 0);
+    g_assert_cmpstr(run.result.why, ==, "the external address changed");
+}
+
+/* As a reflector does whose limits are reached. */
+static gsize refuse_for_now(World *world, const guint8 *request, gsize request_length,
+                            PhAddress *from, guint8 *bytes, gsize length)
+{
+    PhStunTransaction transaction;
+    PhStunWriter writer;
+
+    (void)world, (void)from;
+    if (!asks_for_port(request, request_length))
+        return length;
+    memcpy(&transaction, request + 4, sizeof(transaction));
+    ph_stun_write_begin(&writer, bytes, WORLD_BYTES, PH_STUN_ERROR, PH_STUN_BINDING, &transaction);
+    ph_stun_write_error(&writer, 500, "Try Later");
+    return ph_stun_write_end(&writer);
+}
+
+static void a_hub_that_is_asked_too_often_is_named(void)
+{
+    g_auto(Run) run;
+
+    run_init(&run, 600 * S);
+    run.config.most_ns = PH_LIFETIME_LEAST_NS;
+    run.world.tamper = refuse_for_now;
+    measure(&run);
+    g_assert_nonnull(strstr(run.result.why, "too often"));
+}
+
+static void what_is_shorter_than_the_least_is_refused(void)
+{
+    g_auto(Run) run;
+
+    run_init(&run, 600 * S);
+    run.config.most_ns = PH_LIFETIME_LEAST_NS - 1;
+    g_assert_null(ph_lifetime_new(&run.config, 0));
+    world_start(&run.world);
 }
 
 int main(int argc, char **argv)
@@ -205,5 +299,9 @@ int main(int argc, char **argv)
     ADD(a_hub_that_was_never_there_is_named);
     ADD(several_external_addresses_are_in_the_way);
     ADD(sockets_that_cannot_be_opened_are_named);
+    ADD(without_the_helper_it_ends_at_once);
+    ADD(a_nat_that_moves_has_forgotten_nothing);
+    ADD(a_hub_that_is_asked_too_often_is_named);
+    ADD(what_is_shorter_than_the_least_is_refused);
     return g_test_run();
 }

@@ -308,6 +308,20 @@ static void no_two_transactions_are_alike_and_a_seed_repeats_them(void)
     g_assert_cmpuint(g_hash_table_size(ids), ==, PH_REFLEX_EXCHANGES);
 }
 
+static void never_is_never(void)
+{
+    PhReflexConfig config = {.first_rto_ns = UINT64_MAX};
+    g_auto(World) world;
+
+    world_init(&world);
+    ph_reflex_free(world.reflex);
+    world.reflex = ph_reflex_new(&config);
+    g_assert_true(ph_reflex_ask(world.reflex, &world.path, world.now));
+    transmit(&world);
+    g_assert_cmpuint(ph_reflex_next_timeout(world.reflex), ==, UINT64_MAX);
+    g_assert_true(deliver(&world));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -321,6 +335,7 @@ int main(int argc, char **argv)
     ADD(errors_are_told_by_their_code);
     ADD(servers_of_rfc3489_are_understood);
     ADD(there_is_a_limit_to_what_is_under_way);
+    ADD(never_is_never);
     ADD(no_two_transactions_are_alike_and_a_seed_repeats_them);
     return g_test_run();
 }

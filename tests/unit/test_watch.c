@@ -168,6 +168,50 @@ static void test_N4_on_demand_but_not_too_often(void)
     wait_for(&world, 10 * S);
 }
 
+static void a_demand_is_not_lost_when_an_address_is_seen_as_well(void)
+{
+    PhAddress other = host(9);
+    g_auto(World) world;
+
+    start(&world);
+    wait_for(&world, 600 * S);
+    ph_watch_demand(world.watch, world.now);
+    ph_watch_reflex(world.watch, &other, world.now);
+    found(&world, PH_CLASS_RESTRICTED, 9); /* it explains the address, not the demand */
+    wait_for(&world, 10 * S);
+    found(&world, PH_CLASS_RESTRICTED, 9);
+    wait_for(&world, 600 * S);
+}
+
+static void never_is_never(void)
+{
+    PhWatchConfig config = {.interval_ns = UINT64_MAX, .gap_ns = UINT64_MAX};
+    g_auto(World) world = {.now = 100 * S};
+
+    world.watch = ph_watch_new(&config, world.now);
+    g_assert_true(is_asked(&world));
+    for (guint i = 0; i < 1000; i++) {
+        world.now += S / 1000;
+        found(&world, PH_CLASS_RESTRICTED, 1);
+        ph_watch_demand(world.watch, world.now);
+        ph_watch_handle_timeout(world.watch, world.now);
+        g_assert_false(is_asked(&world));
+        g_assert_cmpuint(ph_watch_next_timeout(world.watch), ==, UINT64_MAX);
+    }
+    g_assert_cmpuint(ph_watch_counters(world.watch)->classifications, ==, 1);
+}
+
+static void what_is_never_confirmed_is_not_asked_again(void)
+{
+    PhWatchConfig config = {.confirm_ns = UINT64_MAX};
+    g_auto(World) world = {.now = 100 * S};
+
+    world.watch = ph_watch_new(&config, world.now);
+    g_assert_true(is_asked(&world));
+    found(&world, PH_CLASS_UNKNOWN, 1);
+    g_assert_cmpuint(ph_watch_next_timeout(world.watch), ==, UINT64_MAX);
+}
+
 static void test_N4_another_class_must_be_found_twice(void)
 {
     g_auto(World) world;
@@ -267,6 +311,9 @@ int main(int argc, char **argv)
     ADD(test_N4_the_known_address_is_no_news);
     ADD(test_N4_any_of_several_addresses_is_no_news);
     ADD(test_N4_on_demand_but_not_too_often);
+    ADD(a_demand_is_not_lost_when_an_address_is_seen_as_well);
+    ADD(never_is_never);
+    ADD(what_is_never_confirmed_is_not_asked_again);
     ADD(test_N4_another_class_must_be_found_twice);
     ADD(test_N4_it_never_flaps);
     ADD(test_N4_blocked_udp_is_confirmed_and_ends_with_an_address);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One question, the lifetime test and the watcher on real sockets, on loopback. */
 #include <gio/gio.h>
+#include <netinet/in.h>
 #include <pinhole/ask.h>
 #include <pinhole/measure.h>
 #include <pinhole/watcher.h>
@@ -112,9 +113,33 @@ static void test_nobody_and_silence_are_two_errors(void)
     g_assert_error(unanswered.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
 }
 
+/* Also by a socket of the caller's, which is then as it was; and soon. */
+static void test_a_refusal_ends_the_question(void)
+{
+    g_autofree char *nobody = g_strdup_printf("127.0.0.1:%u", free_port(NULL));
+    g_autoptr(GSocket) mine = NULL;
+    uint16_t my_port = free_port(&mine);
+
+    g_assert_cmpuint(my_port, !=, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        gint64 start = g_get_monotonic_time();
+        g_auto(Outcome) refused = {0};
+        int errors;
+
+        ph_ask_server_async(nobody, i ? mine : NULL, NULL, take_answer, &refused);
+        await(&refused);
+        g_assert_error(refused.error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+        g_assert_cmpint(g_get_monotonic_time() - start, <, 3 * G_USEC_PER_SEC);
+        while (g_main_context_iteration(NULL, FALSE))
+            continue;
+        g_assert_true(g_socket_get_option(mine, IPPROTO_IP, IP_RECVERR, &errors, NULL));
+        g_assert_cmpint(errors, ==, 0);
+    }
+}
+
 static void test_a_server_without_sense_is_refused(void)
 {
-    g_auto(Outcome) asked = {0}, measured = {0};
+    g_auto(Outcome) asked = {0}, measured = {0}, brief = {0};
     PhWatcherConfig config = {.server = ":1"};
     g_autoptr(GError) error = NULL;
 
@@ -124,6 +149,9 @@ static void test_a_server_without_sense_is_refused(void)
     ph_measure_lifetime_async("127.0.0.1:0", 0, NULL, take_lifetime, &measured);
     await(&measured);
     g_assert_error(measured.error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    ph_measure_lifetime_async("127.0.0.1", PH_LIFETIME_LEAST_NS - 1, NULL, take_lifetime, &brief);
+    await(&brief);
+    g_assert_error(brief.error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
     g_assert_null(ph_watcher_new(&config, NULL, NULL, &error));
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
 }
@@ -238,6 +266,32 @@ static void test_N4_it_classifies_on_demand_and_when_a_peer_sees_another_address
     g_assert_cmpuint(seen.changes, ==, 1);
 }
 
+static gboolean quit(gpointer data)
+{
+    g_main_loop_quit(data);
+    return G_SOURCE_REMOVE;
+}
+
+static void test_never_is_never(void)
+{
+    uint16_t port;
+    g_autoptr(PhHub) hub = start_hub(2, &port);
+    g_autofree char *server = g_strdup_printf("127.0.0.1:%u", port);
+    PhWatcherConfig config = {
+        .server = server, .watch = {.interval_ns = UINT64_MAX}, .reflex_ns = UINT64_MAX};
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    Seen seen = {0};
+    g_autoptr(PhWatcher) watcher = ph_watcher_new(&config, take_change, &seen, NULL);
+    guint64 received;
+
+    await_runs(watcher, 1);
+    received = ph_hub_counters(hub, PH_FAMILY_IPV4)->received;
+    g_timeout_add(100, quit, loop);
+    g_main_loop_run(loop);
+    g_assert_cmpuint(ph_watcher_counters(watcher)->classifications, ==, 1);
+    g_assert_cmpuint(ph_hub_counters(hub, PH_FAMILY_IPV4)->received, ==, received);
+}
+
 static void test_a_watcher_may_be_freed_by_its_callback(void)
 {
     uint16_t port;
@@ -294,11 +348,13 @@ int main(int argc, char **argv)
     ADD(N1_a_socket_of_the_callers_learns_its_address_and_stays);
     ADD(a_socket_of_no_use_is_an_error);
     ADD(nobody_and_silence_are_two_errors);
+    ADD(a_refusal_ends_the_question);
     ADD(a_server_without_sense_is_refused);
     ADD(where_nothing_forgets_a_mapping_outlives_the_test);
     ADD(the_lifetime_test_can_be_cancelled);
     ADD(N4_many_runs_are_one_change);
     ADD(N4_it_classifies_on_demand_and_when_a_peer_sees_another_address);
+    ADD(never_is_never);
     ADD(a_watcher_may_be_freed_by_its_callback);
     ADD(a_name_that_is_not_known_is_an_unknown_class);
     ADD(one_port_is_enough_for_a_peer);

@@ -158,7 +158,6 @@ static int serve(const PhHubConfig *config, uint64_t metrics_ns)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
     g_autoptr(PhHub) hub = ph_hub_new(NULL, config, &error);
-
     Serving serving = {.hub = hub, .started_us = g_get_monotonic_time()};
 
     if (!hub)

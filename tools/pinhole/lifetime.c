@@ -79,8 +79,8 @@ int command_lifetime(int argc, char **argv)
     gboolean json = FALSE;
     const GOptionEntry entries[] = {
         {"server", 's', 0, G_OPTION_ARG_STRING, &server, "The server to ask", "HOST[:PORT]"},
-        {"most", 'm', 0, G_OPTION_ARG_STRING, &most, "Try nothing longer than this (default: 5min)",
-         "DURATION"},
+        {"most", 'm', 0, G_OPTION_ARG_STRING, &most,
+         "Try nothing longer than this, 5s or more (default: 5min)", "DURATION"},
         {"json", 'j', 0, G_OPTION_ARG_NONE, &json, "Write the result as JSON", NULL},
         {0},
     };
@@ -96,6 +96,9 @@ int command_lifetime(int argc, char **argv)
                                             "(see pinhole lifetime --help)");
     if (most && !command_duration("--most", most, &most_ns, &error))
         return command_fail_error(error);
+    if (most && most_ns < PH_LIFETIME_LEAST_NS)
+        return command_fail(EXIT_ARGUMENTS,
+                            "--most %s: expected 5s or more: nothing shorter is tried", most);
     ph_measure_lifetime_async(server, most_ns, NULL, take_result, &outcome);
     while (!outcome.done)
         g_main_context_iteration(NULL, TRUE);

@@ -88,8 +88,8 @@ static void show(const Watching *watching, PhWatcher *watcher, const char *event
         show_line(watcher, current, event);
     else
         show_text(current);
-    if (ferror(
-            stdout)) /* who is read by nobody any more has nothing to do; it is told at the end */
+    /* Who is read by nobody any more has nothing to do; it is told at the end. */
+    if (ferror(stdout))
         g_main_loop_quit(watching->loop);
 }
 

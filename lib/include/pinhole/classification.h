@@ -74,7 +74,8 @@ typedef enum {
     PH_CONSOLE_STRICT = 3,
 } PhConsole;
 
-/* Why the class or an axis is unknown: static text; NULL when it is known. */
+/* Why the class or an axis is unknown: static text; NULL when it is known, but that udp-blocked has
+ * its reason in nat_class. */
 typedef struct PhReasons {
     const char *nat_class, *mapping, *filtering, *port_allocation, *pooling, *hairpin;
 } PhReasons;

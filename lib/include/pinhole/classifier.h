@@ -7,17 +7,18 @@
  * - Mapping: the data socket asks all four of the reflector's sockets. What rests on two mappings
  *   being equal is tried again from a fresh socket: equal ports can be chance.
  * - Filtering: a fresh socket asks to be answered from elsewhere. Silence counts only when a
- * control that was sent with it was answered, several times in a row, more often where packets get
- * lost, and who was to answer from elsewhere is there still.
- * - What the reflector says is not believed further than it must be: one on the internet that names
- * an address in a private network has nothing sent there.
+ *   control that was sent with it was answered, several times in a row, more often where packets
+ *   get lost, and who was to answer from elsewhere is there still.
+ * - What the reflector says is not believed further than it must be: one on the internet that
+ *   names an address in a private network has nothing sent there.
  * - `direct` is only who is seen with an address of its own: the driver says which those are.
  *
  * A classification takes a few round trips, three where nothing is translated and filtered and ten
  * where ports have to be sampled. Then comes the time that silence has to be waited for, if there
  * is any: two rounds of pacing (5 ms, or a quarter of the patience), and then the patience with as
  * much again, 25 ms at least. The patience is the round trip plus four times its variation. On a
- * LAN that is 37 ms. Blocked UDP takes 3 s, anything PH_CLASSIFIER_DEADLINE_NS at most.
+ * LAN that is 37 ms. Blocked UDP takes 3 s, anything PH_CLASSIFIER_DEADLINE_NS at most: what is
+ * known by then is the result.
  */
 #pragma once
 
@@ -34,7 +35,8 @@ typedef struct PhClassifierConfig {
     uint8_t seed[PH_SEED_BYTES];
     PhAddress server; /* the reflector, with its port */
     /* The host's own addresses, of that family. With none, and a data socket that is bound to the
-     * unspecified address, `direct` cannot be told. */
+     * unspecified address, `direct` cannot be told. Where there are more than fit, the one that
+     * the server is reached from has to be among them: else `direct` reads as `full-cone`. */
     PhAddress locals[PH_CLASSIFIER_LOCALS];
     size_t n_locals;
     /* The driver's data socket with the address that it is bound to, if there is one. Else the
@@ -58,7 +60,8 @@ typedef struct PhClassifier PhClassifier;
 
 /* NULL when there is no memory, or the config makes no sense. */
 PH_EXPORT PhClassifier *ph_classifier_new(const PhClassifierConfig *config, uint64_t now);
-PH_EXPORT PhClassifier *ph_classifier_free(PhClassifier *classifier); /* NULL is fine */
+/* NULL is fine; returns NULL. */
+PH_EXPORT PhClassifier *ph_classifier_free(PhClassifier *classifier);
 
 /* See path.h for the order in which these are called. */
 PH_EXPORT bool ph_classifier_poll_socket(PhClassifier *classifier, PhSocketRequest *ret_request);
@@ -79,6 +82,7 @@ PH_EXPORT void ph_classifier_unreachable(PhClassifier *classifier, const PhPath 
 PH_EXPORT void ph_classifier_handle_timeout(PhClassifier *classifier, uint64_t now);
 PH_EXPORT uint64_t ph_classifier_next_timeout(const PhClassifier *classifier);
 
+/* The classifier's own: they go on counting, and go with it. */
 PH_EXPORT const PhClassifierCounters *ph_classifier_counters(const PhClassifier *classifier);
 
 PH_END_DECLS

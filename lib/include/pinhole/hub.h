@@ -50,7 +50,7 @@ PH_EXPORT size_t ph_hub_find_hosts(PhAddress ret_hosts[PH_STATIC(PH_HUB_HOSTS)],
 PH_EXPORT size_t ph_hub_addresses(const PhHub *hub,
                                   PhAddress ret_addresses[PH_STATIC(PH_HUB_ADDRESSES)]);
 
-/* Those of the reflector of that family; NULL when there is none. */
+/* Those of the reflector of that family, which go with the hub; NULL when there is none. */
 PH_EXPORT const PhReflectorCounters *ph_hub_counters(const PhHub *hub, PhFamily family);
 
 /* How many clients are behind NATs of each class, as ph_reflector_classes has it. */

@@ -11,14 +11,15 @@
 
 PH_BEGIN_DECLS
 
-#define PH_LIFETIME_STEPS   11 /* 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300 s */
-#define PH_LIFETIME_SOCKETS (PH_LIFETIME_STEPS + 1) /* that it opens, at most */
+#define PH_LIFETIME_STEPS    11 /* 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300 s */
+#define PH_LIFETIME_LEAST_NS UINT64_C(5000000000)
+#define PH_LIFETIME_SOCKETS  (PH_LIFETIME_STEPS + 1) /* that it opens, at most */
 
 typedef struct PhLifetimeConfig {
     uint8_t seed[PH_SEED_BYTES];
     PhAddress server;      /* a reflector that knows RESPONSE-PORT */
     uint32_t first_socket; /* the first of PH_LIFETIME_SOCKETS ids */
-    uint64_t most_ns;      /* longer durations are not tried; 0: all are */
+    uint64_t most_ns;      /* longer durations are not tried; 0: all are; not less than the least */
 } PhLifetimeConfig;
 
 typedef struct PhLifetimeResult {

@@ -13,8 +13,8 @@
  * - an answer is at most PH_REFLECTOR_AMPLIFICATION times as long as its request: attributes that
  *   the client could do without are left out to keep to that. PADDING is refused;
  * - bytes sent, and answers sent from elsewhere, are limited per source (IPv4 address or IPv6 /64)
- *   and overall; who may not be answered from elsewhere gets an error 500. There are no bans: many
- * share one address behind a carrier's NAT.
+ *   and overall; who may not be answered from elsewhere gets an error 500. There are no bans:
+ *   many share one address behind a carrier's NAT.
  *
  * One reflector serves one address family. It is not thread-safe; threads have one each.
  */
@@ -81,6 +81,7 @@ PH_EXPORT size_t ph_reflector_handle_datagram(
     PhReflector *reflector, const PhPath *path, const uint8_t *bytes, size_t length, uint64_t now,
     PhPath *ret_path, uint8_t ret_bytes[PH_STATIC(PH_REFLECTOR_ANSWER_MAX)]);
 
+/* The reflector's own: they go on counting, and go with it. */
 PH_EXPORT const PhReflectorCounters *ph_reflector_counters(const PhReflector *reflector);
 
 /*

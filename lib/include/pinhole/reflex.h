@@ -32,7 +32,8 @@ typedef struct PhReflexEvent {
 
 typedef struct PhReflexConfig {
     uint8_t seed[PH_SEED_BYTES];
-    uint64_t first_rto_ns; /* while no round trip is known; 0: 500 ms (RFC 8489 §6.2.1) */
+    uint64_t first_rto_ns; /* while no round trip is known; 0: 500 ms (RFC 8489 §6.2.1),
+                              UINT64_MAX: one copy, and no end to the waiting */
 } PhReflexConfig;
 
 typedef struct PhReflexCounters {
@@ -56,6 +57,7 @@ PH_EXPORT void ph_reflex_handle_timeout(PhReflex *reflex, uint64_t now);
 PH_EXPORT uint64_t ph_reflex_next_timeout(const PhReflex *reflex);
 PH_EXPORT bool ph_reflex_poll_transmit(PhReflex *reflex, PhTransmit *ret_transmit);
 PH_EXPORT bool ph_reflex_poll_event(PhReflex *reflex, PhReflexEvent *ret_event);
+/* The client's own: they go on counting, and go with it. */
 PH_EXPORT const PhReflexCounters *ph_reflex_counters(const PhReflex *reflex);
 
 PH_END_DECLS

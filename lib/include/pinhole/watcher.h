@@ -21,18 +21,19 @@ typedef struct PhWatcherConfig {
     const char *server; /* as in classify.h; copied */
     PhClassifyFlags flags;
     PhWatchConfig watch;
-    uint64_t reflex_ns; /* between two questions; 0: 30 s */
+    uint64_t reflex_ns; /* between two questions; 0: 30 s, UINT64_MAX: none is asked */
 } PhWatcherConfig;
 
 typedef struct PhWatcher PhWatcher;
 
-/* The class, the external address, or both are others now; they are known for the first time. The
- * callback may free the watcher. */
+/* The class, the external address, or both are others now; they are known for the first time.
+ * `current` is as ph_watcher_current has it. The callback may free the watcher. */
 typedef void (*PhWatcherChanged)(PhWatcher *watcher, const PhClassification *current,
                                  gpointer data);
 
 /*
- * Watches from when it returns, in the caller's thread-default main context. NULL and
+ * Watches from when it returns, in the caller's thread-default main context. `changed` may not be
+ * NULL, and is never called from within a function of the watcher's. NULL and
  * G_IO_ERROR_INVALID_ARGUMENT when `server` makes no sense; a name that is not known, now or later,
  * is no error but an unknown class.
  */
@@ -47,8 +48,10 @@ PH_EXPORT void ph_watcher_demand(PhWatcher *watcher);
  */
 PH_EXPORT void ph_watcher_reflex(PhWatcher *watcher, const PhAddress *mapped);
 
-/* What is believed; NULL before the first result. */
+/* What is believed; NULL before the first result. The watcher's own: it changes when the main
+ * context runs, and goes with the watcher. */
 PH_EXPORT const PhClassification *ph_watcher_current(const PhWatcher *watcher);
+/* The watcher's own, likewise. */
 PH_EXPORT const PhWatchCounters *ph_watcher_counters(const PhWatcher *watcher);
 
 PH_END_DECLS
