@@ -50,6 +50,7 @@ static void take_classification(GObject *object G_GNUC_UNUSED, GAsyncResult *res
             .why.nat_class = error->domain == G_RESOLVER_ERROR
                                  ? "the server's name is not known just now"
                                  : "the system does not let it be tested just now",
+            .obstacle = error->domain == G_RESOLVER_ERROR ? PH_OBSTACLE_SERVER : PH_OBSTACLE_HOST,
         };
     }
     ph_watch_result(watcher->watch, &found, ph_clock_now());

@@ -82,7 +82,7 @@ void show_classification(JsonBuilder *builder, const PhClassification *c)
     json_builder_end_object(builder);
     show_int(builder, "console-type", ph_class_console(c->nat_class));
     show_string(builder, "console", ph_console_name(ph_class_console(c->nat_class)));
-    show_string(builder, "sentence", ph_class_sentence(c->nat_class));
+    show_string(builder, "sentence", ph_classification_sentence(c));
     show_address(builder, "local", &c->local);
     show_address(builder, "external", &c->mapped);
     show_seconds(builder, "rtt_s", c->rtt_ns);

@@ -4,9 +4,9 @@
  * a reflector sees another address, and on demand; and it never flaps. Its driver runs a classifier
  * whenever it says so, and hands over what that found.
  *
- * - Another external address is certain: it is believed at once, with the class that comes with
- *   it, as one change. Behind a NAT that gives any of several addresses to each mapping it means
- *   nothing.
+ * - Another external address is certain: it is classified at once, and what that finds is believed
+ *   at once, address and class as one change. Behind a NAT that gives any of several addresses to
+ * each mapping it means nothing.
  * - Another class at the same address must be found twice, the second time `confirm_ns` after the
  *   first. A result that is unknown in between neither confirms nor refutes; any other class does
  *   refute it.
@@ -25,7 +25,9 @@ typedef struct PhWatchConfig {
     uint64_t interval_ns; /* from a result to the next classification; 0: 30 minutes */
     uint64_t confirm_ns;  /* from a result in doubt to its repetition; 0: 5 s */
     /* From the start of one to the start of one that is demanded, or caused by another address;
-     * what interval_ns and confirm_ns say ignores it. 0: 10 s */
+     * what interval_ns and confirm_ns say ignores it. Another address need not wait for it the
+     * first time within a gap, only the second: it costs two classifications a gap at most. 0: 10 s
+     */
     uint64_t gap_ns;
 } PhWatchConfig;
 
