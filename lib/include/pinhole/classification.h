@@ -104,7 +104,7 @@ typedef struct PhClassification {
     bool port_preserved; /* of the data socket */
     int16_t step;        /* when sequential: from one mapping's port to the next */
     uint16_t predicted_port;          /* when sequential: the one after the last that was seen */
-    uint16_t block_first, block_last; /* when block: the likely one */
+    uint16_t block_first, block_last; /* when block: a guess; has all ports that were seen */
     uint64_t rtt_ns;                  /* to the reflector; 0: unknown */
     uint64_t took_ns;
 } PhClassification;
