@@ -24,6 +24,7 @@ struct PhWatch {
     PhWatchConfig config;
     bool running, classify, changed; /* the latter two: events to be polled */
     uint64_t due_ns, started_ns;
+    uint64_t waiver_ns; /* from then on another address need not keep the distance, once */
     bool has_current, has_candidate;
     unsigned unknown;
     /* While one was running: somebody has asked for another; a reflector has seen this address. */
@@ -67,6 +68,18 @@ static void hurry(PhWatch *watch, uint64_t now)
     ph_watch_handle_timeout(watch, now);
 }
 
+/* Another address. The gap is for what comes again and again, and this may be the first time. */
+static void hurry_moved(PhWatch *watch, uint64_t now)
+{
+    uint64_t soonest = ph_time_after(watch->started_ns, watch->config.gap_ns);
+
+    if (now < soonest && soonest != UINT64_MAX && now >= watch->waiver_ns) {
+        watch->waiver_ns = ph_time_after(now, watch->config.gap_ns);
+        watch->due_ns = now;
+    }
+    hurry(watch, now);
+}
+
 void ph_watch_handle_timeout(PhWatch *watch, uint64_t now)
 {
     if (watch->running || now < watch->due_ns)
@@ -106,7 +119,7 @@ void ph_watch_reflex(PhWatch *watch, const PhAddress *mapped, uint64_t now)
     if (news && watch->running)
         watch->seen = *mapped;
     else if (news)
-        hurry(watch, now);
+        hurry_moved(watch, now);
 }
 
 static bool has_moved(const PhClassification *before, const PhClassification *result)
@@ -184,20 +197,22 @@ static bool consider(PhWatch *watch, const PhClassification *result, uint64_t no
 
 void ph_watch_result(PhWatch *watch, const PhClassification *result, uint64_t now)
 {
-    bool settled, again;
+    bool settled, moved, demanded = watch->demanded;
 
     if (!watch->running)
         return;
     /* What was seen meanwhile may be what this one has found; what was demanded is not. */
-    again = watch->demanded || (watch->seen.family != PH_FAMILY_NONE &&
-                                !ph_address_equal_host(&watch->seen, &result->mapped));
+    moved = watch->seen.family != PH_FAMILY_NONE &&
+            !ph_address_equal_host(&watch->seen, &result->mapped);
     watch->running = watch->demanded = false;
     watch->seen = (PhAddress){0};
     watch->counters.results[result->nat_class]++;
     settled = consider(watch, result, now);
     watch->due_ns =
         ph_time_after(now, settled ? watch->config.interval_ns : watch->config.confirm_ns);
-    if (again)
+    if (moved)
+        hurry_moved(watch, now);
+    else if (demanded)
         hurry(watch, now);
 }
 

@@ -269,16 +269,47 @@ static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer dat
     start(job);
 }
 
+static gboolean is_number(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+/* As the URIs of RFC 7064 and 7065 begin; "stun:3478" is a host of that name. */
+static gboolean has_scheme(const char *server)
+{
+    static const char *const schemes[] = {"stun:", "stuns:", "turn:", "turns:"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(schemes); i++) {
+        size_t length = strlen(schemes[i]);
+
+        if (g_ascii_strncasecmp(server, schemes[i], length) == 0 && !is_number(server + length))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void refuse_server(const char *server, GError **error)
+{
+    const char *colon = strrchr(server, ':');
+    const char *hint = "";
+
+    if (has_scheme(server))
+        hint = ": without a scheme";
+    else if (colon && is_number(colon + 1))
+        hint = ": with a port from 1 to 65535";
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                "expected a server as HOST or HOST:PORT%s, not \"%s\"", hint, server);
+}
+
 char *ph_job_parse_server(const char *server, uint16_t *ret_port, GError **error)
 {
     g_autoptr(GSocketConnectable) parsed = g_network_address_parse(server, PH_HUB_PORT, NULL);
     GNetworkAddress *address = (GNetworkAddress *)parsed;
     PhAddress literal;
 
-    if (!parsed || !*g_network_address_get_hostname(address) ||
+    if (!parsed || has_scheme(server) || !*g_network_address_get_hostname(address) ||
         g_network_address_get_port(address) == 0) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "expected a server as HOST or HOST:PORT, not \"%s\"", server);
+        refuse_server(server, error);
         return NULL;
     }
     if (ph_address_parse(g_network_address_get_hostname(address), &literal) &&

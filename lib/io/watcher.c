@@ -56,7 +56,10 @@ static void take_classification(GObject *object G_GNUC_UNUSED, GAsyncResult *res
     if (!ph_classify_server_finish(result, &found, NULL, &error)) {
         if (is_gone(error))
             return;
-        found = (PhClassification){.why.nat_class = reason_of(error)};
+        found = (PhClassification){
+            .why.nat_class = reason_of(error),
+            .obstacle = error->domain == G_RESOLVER_ERROR ? PH_OBSTACLE_SERVER : PH_OBSTACLE_HOST,
+        };
     }
     ph_watch_result(watcher->watch, &found, ph_clock_now());
     serve(watcher);

@@ -203,18 +203,21 @@ static int netns(PlLab *lab, const PlNode *node)
     return pl_spaces_fd(lab->spaces, PL_SPACE_OF(node));
 }
 
-/* Every host knows every other by name. */
-static char *hosts_text(const PlLab *lab)
+/* The hosts that `self` reaches by address. Who lives behind another NAT may have the very address
+ * that somebody has at home: `self`, for one. */
+static char *hosts_text(const PlTopology *topology, const PlNode *self)
 {
     GString *text = g_string_new("127.0.0.1 localhost\n");
+    g_autofree gboolean *reach = pl_topology_reach(topology, self);
 
-    for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
-        const PlNode *node = lab->nodes[i].node;
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
         for (unsigned k = 0; node->kind == PL_NODE_HOST && k < node->attachments->len; k++) {
             const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
 
-            for (unsigned a = 0; a < attachment->addresses->len; a++) {
+            for (unsigned a = 0;
+                 reach[attachment->network->index] && a < attachment->addresses->len; a++) {
                 char address[PH_ADDRESS_TEXT_MAX];
 
                 g_string_append_printf(
@@ -232,7 +235,7 @@ PlMachine *pl_lab_machine(PlLab *lab, const PlNode *host, GError **error)
     PlLabNode *kept = &lab->nodes[host->index];
 
     if (!kept->machine) {
-        g_autofree char *hosts = hosts_text(lab);
+        g_autofree char *hosts = hosts_text(lab->topology, host);
         g_autofree char *path = g_canonicalize_filename(lab->topology->path, NULL);
         g_autofree char *directory = g_path_get_dirname(path);
         g_auto(GStrv) shown = pl_pinhole_files();

@@ -253,6 +253,11 @@ typedef struct PlRoute {
 GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
                            const PlNode *node);
 
+/* By network, to be freed: whether packets of this node get there by its addresses. They do in its
+ * own zones, and in those that its way out leads through; nothing is seen that another NAT hides.
+ */
+gboolean *pl_topology_reach(const PlTopology *topology, const PlNode *node);
+
 gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address);
 /* "192.0.2.0/24", to be freed. */
 char *pl_prefix_format(const PlPrefix *prefix);

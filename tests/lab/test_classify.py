@@ -112,6 +112,40 @@ def test_a_hub_with_one_address_says_what_it_cannot_tell(lab):
     assert claimed["external"].split(":")[0] == "203.0.113.2"
     for axis in ("class", "mapping", "filtering"):
         assert claimed[axis] == "unknown" and claimed["why"][axis], claimed
+    assert "ask one that has two" in claimed["sentence"]
+
+
+def test_a_hub_with_one_address_says_why_it_tells_less(pinhole):
+    def said(*options):
+        with subprocess.Popen([pinhole, "hub", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as hub:
+            assert hub.stdout.readline().startswith("ready")
+            hub.terminate()
+            return hub.communicate(timeout=10)[1]
+
+    assert re.fullmatch(r"pinhole: 127\.0\.0\.1 is alone: .*--listen.*\n", said("-l", "127.0.0.1:36010"))
+    assert said("-l", "127.0.0.1:36010", "-l", "127.0.0.2:36010") == ""
+    assert said("-l", "127.0.0.1:36010", "--one-port") == ""
+
+
+def test_what_is_wrong_with_a_server_is_said(pinhole):
+    for server, text in (("127.0.0.1:99999", "a port from 1 to 65535"), ("hub:0", "a port from 1 to 65535"),
+                         ("stun:hub", "without a scheme"), ("STUN:hub:3478", "without a scheme"), ("a:b", "HOST:PORT, not")):
+        said = subprocess.run([pinhole, "classify", "--server", server], capture_output=True, text=True, check=False, timeout=60)
+        assert said.returncode == 2 and text in said.stderr and said.stderr.count("\n") == 1, said.stderr
+
+
+def test_seconds_have_nine_decimals_at_most(lab, pinhole):
+    cell = lab(OPEN, classify=f"{pinhole} reflex --server hub --json\nready = exit", expect="alice.exit = 0")
+    output = cell["hosts"]["alice"]["program"]["output"]
+    assert re.search(r'"rtt_s" : 0\.\d{1,9}\n', output), output
+
+
+def test_a_reason_stands_once_and_the_sentence_says_what_to_do(pinhole):
+    said = subprocess.run([pinhole, "classify", "--server", "127.0.0.1:9"], capture_output=True, text=True, check=False,
+                          timeout=60)
+    assert said.returncode == 3 and said.stdout.count("nobody listens") == 1
+    assert said.stdout.splitlines()[1] == "mapping          unknown"
+    assert "No test server answers there" in said.stdout.splitlines()[-1]
 
 
 def test_a_hub_with_one_port_tells_the_address(lab, pinhole):

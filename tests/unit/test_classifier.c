@@ -106,7 +106,9 @@ static void test_G17_every_class_has_a_console_type_and_a_sentence(void)
 
         g_assert_cmpint(console, ==, types[i]);
         g_assert_cmpstr(ph_console_name(console), ==, names[types[i]]);
-        g_assert_cmpuint(strlen(ph_class_sentence((PhClass)i)), >, 20);
+        g_assert_cmpuint(
+            strlen(ph_classification_sentence(&(PhClassification){.nat_class = (PhClass)i})), >,
+            20);
     }
 }
 

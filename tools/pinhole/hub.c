@@ -5,6 +5,7 @@
 #include <pinhole/hub.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "command.h"
@@ -18,7 +19,8 @@ static const Command command = {
         "Serve those who want to know their NAT.\n"
         "\n"
         "The hub answers STUN (RFC 8489, RFC 5780, RFC 3489) by UDP, on two ports of each of its\n"
-        "addresses. With two addresses it can tell everything, with one much stays unknown.\n"
+        "addresses. With two addresses it can tell everything, with one much stays unknown, as\n"
+        "it says on standard error.\n"
         "It runs until it gets SIGINT or SIGTERM. When it serves, it says so in a line: "
         "\"ready\",\n"
         "and each address with its port. On SIGUSR1 it writes its counters, a line of JSON.",
@@ -137,6 +139,24 @@ static gboolean say_ready(const PhHub *hub, Lines *lines)
     return lines->lost == 0;
 }
 
+/* Who gave it one address knows, or wonders why it tells so little. */
+static void say_what_is_missing(const PhHubConfig *config)
+{
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    for (size_t i = 0; config->ports[1] != 0 && i < config->n_hosts; i++) {
+        bool alone = true;
+
+        for (size_t k = 0; k < config->n_hosts; k++)
+            alone = alone && (k == i || config->hosts[k].family != config->hosts[i].family);
+        if (alone)
+            fprintf(stderr,
+                    "pinhole: %s is alone: without a second address of its kind (--listen) the "
+                    "class of most NATs cannot be told\n",
+                    ph_address_format(&config->hosts[i], text));
+    }
+}
+
 static gboolean end(gpointer data)
 {
     g_main_loop_quit(data);
@@ -206,6 +226,7 @@ static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns)
         g_timeout_add((guint)(metrics_ns / NS_PER_MS), show_metrics, &serving);
     if (!say_ready(hub, &serving.lines))
         return command_fail_output(EXIT_FAILURE, serving.lines.error);
+    say_what_is_missing(config);
     g_main_loop_run(loop);
     if (metrics_ns)
         show_metrics(&serving);

@@ -12,6 +12,8 @@
 
 #include <pinhole/export.h>
 
+PH_BEGIN_DECLS
+
 typedef enum {
     PH_FAMILY_NONE = 0,
     PH_FAMILY_IPV4 = 4,
@@ -47,7 +49,7 @@ PH_EXPORT bool ph_address_parse(const char *text, PhAddress *ret_address);
  * buffer of PH_ADDRESS_TEXT_MAX bytes. Returns the buffer. An address of no family gives "none".
  */
 PH_EXPORT char *ph_address_format(const PhAddress *address,
-                                  char buffer[static PH_ADDRESS_TEXT_MAX]);
+                                  char buffer[PH_STATIC(PH_ADDRESS_TEXT_MAX)]);
 
 /* Same host and same port. */
 PH_EXPORT bool ph_address_equal(const PhAddress *a, const PhAddress *b);
@@ -63,3 +65,5 @@ PH_EXPORT bool ph_address_is_unicast(const PhAddress *address);
 
 /* Orders by family, host, scope, port; 0 when equal. */
 PH_EXPORT int ph_address_compare(const PhAddress *a, const PhAddress *b);
+
+PH_END_DECLS

@@ -25,6 +25,8 @@
 #include <pinhole/classification.h>
 #include <pinhole/path.h>
 
+PH_BEGIN_DECLS
+
 #define PH_CLASSIFIER_LOCALS      32
 #define PH_CLASSIFIER_SOCKETS     9 /* its own and the driver's, over the whole time */
 #define PH_CLASSIFIER_DEADLINE_NS UINT64_C(30000000000)
@@ -85,3 +87,5 @@ PH_EXPORT uint64_t ph_classifier_next_timeout(const PhClassifier *classifier);
 
 /* The classifier's own: they go on counting, and go with it. */
 PH_EXPORT const PhClassifierCounters *ph_classifier_counters(const PhClassifier *classifier);
+
+PH_END_DECLS

@@ -12,6 +12,8 @@
 #include <gio/gio.h>
 #include <pinhole/classification.h>
 
+PH_BEGIN_DECLS
+
 typedef enum {
     PH_CLASSIFY_DEFAULT = 0,
     /* Tell the server the class: one packet at the end, which only a hub understands. It has seen
@@ -33,3 +35,5 @@ PH_EXPORT void ph_classify_server_async(const char *server, PhClassifyFlags flag
 PH_EXPORT gboolean ph_classify_server_finish(GAsyncResult *result,
                                              PhClassification *ret_classification,
                                              PhAddress *ret_server, GError **error);
+
+PH_END_DECLS

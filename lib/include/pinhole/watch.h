@@ -4,9 +4,9 @@
  * a reflector sees another address, and on demand; and it never flaps. Its driver runs a classifier
  * whenever it says so, and hands over what that found.
  *
- * - Another external address is certain: it is believed at once, with the class that comes with
- *   it, as one change. Behind a NAT that gives any of several addresses to each mapping it means
- *   nothing.
+ * - Another external address is certain: it is classified at once, and what that finds is believed
+ *   at once, address and class as one change. Behind a NAT that gives any of several addresses to
+ * each mapping it means nothing.
  * - Another class at the same address must be found twice, the second time `confirm_ns` after the
  *   first. A result that is unknown in between neither confirms nor refutes; any other class does
  *   refute it.
@@ -20,12 +20,16 @@
 
 #include <pinhole/classification.h>
 
+PH_BEGIN_DECLS
+
 /* UINT64_MAX is never, as in path.h. */
 typedef struct PhWatchConfig {
     uint64_t interval_ns; /* from a result to the next classification; 0: 30 minutes */
     uint64_t confirm_ns;  /* from a result in doubt to its repetition; 0: 5 s */
     /* From the start of one to the start of one that is demanded, or caused by another address;
-     * what interval_ns and confirm_ns say ignores it. 0: 10 s */
+     * what interval_ns and confirm_ns say ignores it. Another address need not wait for it the
+     * first time within a gap, only the second: it costs two classifications a gap at most. 0: 10 s
+     */
     uint64_t gap_ns;
     uint64_t blocked_ns; /* how long UDP must be found to be blocked; 0: 60 s */
 } PhWatchConfig;
@@ -64,3 +68,5 @@ PH_EXPORT bool ph_watch_poll_event(PhWatch *watch, PhWatchEvent *ret_event);
 PH_EXPORT const PhClassification *ph_watch_current(const PhWatch *watch);
 /* The watch's own: they go on counting, and go with the watch. */
 PH_EXPORT const PhWatchCounters *ph_watch_counters(const PhWatch *watch);
+
+PH_END_DECLS

@@ -15,6 +15,8 @@
 #include <pinhole/classify.h>
 #include <pinhole/watch.h>
 
+PH_BEGIN_DECLS
+
 typedef struct PhWatcherConfig {
     const char *server; /* as in classify.h; copied */
     PhClassifyFlags flags;
@@ -51,3 +53,5 @@ PH_EXPORT void ph_watcher_reflex(PhWatcher *watcher, const PhAddress *mapped);
 PH_EXPORT const PhClassification *ph_watcher_current(const PhWatcher *watcher);
 /* The watcher's own, likewise. */
 PH_EXPORT const PhWatchCounters *ph_watcher_counters(const PhWatcher *watcher);
+
+PH_END_DECLS
