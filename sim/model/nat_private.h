@@ -41,13 +41,13 @@ typedef struct Mapping {
     uint8_t dependence; /* PlMapping */
     bool live, from_outside;
     bool from_forward; /* of a static forward, and found by its flow only */
-    bool replied;      /* as far as its ways do not know; see pl_nat_life */
+    bool replied;      /* this and expires_ns: as far as its ways do not know; see pl_nat_life */
     PlHost remote;     /* where its first packet went, or came from */
     uint64_t sequence, made_ns;
-    uint64_t expires_ns; /* the same */
+    uint64_t expires_ns; /* not TCP's */
 } Mapping;
 
-/* What packets change of a mapping. */
+/* What packets change of a mapping, all of them together. */
 typedef struct Life {
     uint64_t expires_ns;
     bool replied;
