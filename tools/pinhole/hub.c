@@ -4,8 +4,8 @@
 #include <glib-unix.h>
 #include <pinhole/hub.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
