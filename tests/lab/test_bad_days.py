@@ -282,11 +282,11 @@ time-limit = 40s
 STUN = b"\0\1\0\0\x21\x12\xa4\x42" + b"\7" * 12
 
 
-def ask(host):
+def ask(host, port=3478):
     """Whether a hub answers there."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(10)
-        asking.sendto(STUN, (host, 3478))
+        asking.sendto(STUN, (host, port))
         return asking.recv(500)[:2] == b"\1\1"
 
 
@@ -299,7 +299,7 @@ def held_by(pipe):
 
 def test_a_hub_serves_though_nobody_reads_what_it_writes(pinhole):
     """Its pipe is full after some 100 lines; what a reader then finds is whole, and says what was lost."""
-    with subprocess.Popen([pinhole, "hub", "--listen", "127.0.77.1", "--metrics", "1ms"], stdout=subprocess.PIPE) as hub:
+    with subprocess.Popen([pinhole, "hub", "--listen", "127.0.77.1:47301", "--metrics", "1ms"], stdout=subprocess.PIPE) as hub:
         try:
             assert hub.stdout.readline().startswith(b"ready")
             end = time.monotonic() + LIMIT_SECONDS
@@ -307,7 +307,7 @@ def test_a_hub_serves_though_nobody_reads_what_it_writes(pinhole):
             while held != (held := held_by(hub.stdout)) or held < 20000:  # its pages have gaps where a line did not fit
                 assert time.monotonic() < end
                 select.select([], [], [], 0.1)
-            assert all(ask("127.0.77.1") for _ in range(20))
+            assert all(ask("127.0.77.1", 47301) for _ in range(20))
             lost = 0
             while not lost:
                 assert time.monotonic() < end
@@ -322,7 +322,7 @@ def test_a_hub_serves_though_nobody_reads_what_it_writes(pinhole):
 
 @pytest.mark.parametrize("output, why", [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
 def test_a_hub_that_cannot_say_it_is_ready_ends_at_once(pinhole, output, why):
-    said = subprocess.run(["sh", "-c", f'exec "$0" hub --listen 127.0.77.2 {output}', pinhole], capture_output=True,
+    said = subprocess.run(["sh", "-c", f'exec "$0" hub --listen 127.0.77.2:47303 {output}', pinhole], capture_output=True,
                           text=True, timeout=LIMIT_SECONDS, check=False)
     assert said.returncode == 1 and said.stderr == f"pinhole: cannot write to standard output: {why}\n"
 
