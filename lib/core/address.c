@@ -272,6 +272,16 @@ bool ph_address_equal_host(const PhAddress *a, const PhAddress *b)
            memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+bool ph_address_is_unicast(const PhAddress *address)
+{
+    static const uint8_t zero[16], everybody[4] = {255, 255, 255, 255};
+    const uint8_t *b = address->bytes;
+
+    if (address->family == PH_FAMILY_IPV4)
+        return b[0] != 0 && (b[0] & 0xf0) != 0xe0 && memcmp(b, everybody, sizeof(everybody)) != 0;
+    return address->family == PH_FAMILY_IPV6 && b[0] != 0xff && memcmp(b, zero, sizeof(zero)) != 0;
+}
+
 int ph_address_compare(const PhAddress *a, const PhAddress *b)
 {
     int order = (a->family > b->family) - (a->family < b->family);

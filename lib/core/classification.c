@@ -171,9 +171,27 @@ const char *ph_console_name(PhConsole console)
     return "unknown";
 }
 
-const char *ph_class_sentence(PhClass nat_class)
+static const char *sentence_of_unknown(PhObstacle obstacle)
 {
-    switch (nat_class) {
+    switch (obstacle) {
+    case PH_OBSTACLE_SERVER:
+        return "No test server answers there: look whether its name and port are right, or ask "
+               "another one.";
+    case PH_OBSTACLE_ONE_ADDRESS:
+        return "This test server has one address only and cannot tell what your router does: ask "
+               "one that has two.";
+    case PH_OBSTACLE_HOST:
+        return "This computer does not let it be tested: it has no network, or forbids it to this "
+               "program.";
+    case PH_OBSTACLE_NONE:
+        break;
+    }
+    return "What your router does could not be found out this time: try again in a moment.";
+}
+
+const char *ph_classification_sentence(const PhClassification *classification)
+{
+    switch (classification->nat_class) {
     case PH_CLASS_DIRECT:
         return "You are on the internet directly: everybody can join you, and you can host.";
     case PH_CLASS_FIREWALL:
@@ -197,5 +215,5 @@ const char *ph_class_sentence(PhClass nat_class)
     case PH_CLASS_N:
         break;
     }
-    return "What your router does could not be found out this time.";
+    return sentence_of_unknown(classification->obstacle);
 }

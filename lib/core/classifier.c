@@ -281,6 +281,11 @@ void ph_classifier_unreachable(PhClassifier *c, const PhPath *path, uint64_t now
         c->unreachable = true;
 }
 
+void ph_classifier_barred(PhClassifier *c, bool barred)
+{
+    c->barred = barred;
+}
+
 void ph_classifier_handle_timeout(PhClassifier *c, uint64_t now)
 {
     set_now(c, now);

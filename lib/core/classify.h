@@ -100,6 +100,7 @@ struct PhClassifier {
     PhAddress reflector[2][2]; /* its four sockets, as far as they exist */
     const char *one_address;   /* why it has not all four; NULL: it has */
     bool unreachable;          /* ICMP said so */
+    bool barred;               /* by the host's own firewall */
     bool babbles;              /* something that is no answer came from there */
     bool report;               /* to be sent: it is done, but for this */
     bool expired;              /* the deadline has come */

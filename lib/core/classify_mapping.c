@@ -22,18 +22,15 @@ static bool is_private(const PhAddress *address)
 
 bool ph_classify_may_ask(const PhClassifier *c, const PhAddress *address)
 {
-    static const uint8_t zero[16];
     const PhAddress *server = &c->config.server;
     uint8_t lead = address->bytes[0];
 
-    if (address->family != server->family || address->port == 0 ||
-        memcmp(address->bytes, zero, sizeof(zero)) == 0)
+    if (address->family != server->family || address->port == 0 || !ph_address_is_unicast(address))
         return false;
     if (is_private(address) && !is_private(server))
         return false;
-    if (address->family == PH_FAMILY_IPV4)
-        return lead != 0 && lead < 224 && (lead != 127 || server->bytes[0] == 127);
-    return lead != 0xff;
+    return address->family != PH_FAMILY_IPV4 ||
+           (lead < 240 && (lead != 127 || server->bytes[0] == 127));
 }
 
 void ph_classify_reflector(PhClassifier *c)
@@ -121,14 +118,16 @@ static PhMapping judge_round(const Round *round, bool *ret_dependent)
                         differ(seen[1], seen[2]) || differ(seen[1], seen[3]);
     bool ports_same = same(seen[0], seen[1]) || same(seen[2], seen[3]);
 
+    *ret_dependent = false;
+    /* Whoever has several uplinks is seen at several addresses of its own. */
+    if (round->own && seen[0])
+        return PH_MAPPING_NONE;
     *ret_dependent = true;
     if (differ(seen[0], seen[1]) || differ(seen[2], seen[3]))
         return PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
     if (hosts_differ)
         return ports_same ? PH_MAPPING_ADDRESS_DEPENDENT : PH_MAPPING_UNKNOWN;
     *ret_dependent = false;
-    if (round->own && seen[0])
-        return PH_MAPPING_NONE;
     /* Whatever is the same for two addresses is so for two ports of one (RFC 5780 §4.3). */
     if (same(seen[0], seen[2]) || same(seen[0], seen[3]))
         return PH_MAPPING_ENDPOINT_INDEPENDENT;

@@ -75,6 +75,18 @@ static void fill_reasons(PhClassification *result)
         why->nat_class = why->mapping ? why->mapping : why->filtering;
 }
 
+static PhObstacle obstacle(const PhClassifier *c)
+{
+    if (c->result.nat_class != PH_CLASS_UNKNOWN)
+        return PH_OBSTACLE_NONE;
+    if (c->sockets[PH_AT_DATA].state == PH_SOCKET_GONE)
+        return PH_OBSTACLE_HOST;
+    if (!ph_classify_answered(c, PH_X_MAPPING))
+        return PH_OBSTACLE_SERVER;
+    return c->one_address && c->result.why.nat_class == c->one_address ? PH_OBSTACLE_ONE_ADDRESS
+                                                                       : PH_OBSTACLE_NONE;
+}
+
 void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why)
 {
     c->result.nat_class = nat_class;
@@ -83,6 +95,7 @@ void ph_classify_finish(PhClassifier *c, PhClass nat_class, const char *why)
     c->result.rtt_ns = c->rtt.smooth_ns;
     c->result.took_ns = c->now - c->start_ns;
     fill_reasons(&c->result);
+    c->result.obstacle = obstacle(c);
     if (nat_class != PH_CLASS_UNKNOWN && nat_class != PH_CLASS_UDP_BLOCKED)
         c->result.why.nat_class = NULL;
     /* Who never answered has no use for it. */
@@ -198,6 +211,8 @@ static bool end_first(PhClassifier *c)
             ph_classify_finish(
                 c, PH_CLASS_UNKNOWN,
                 "nobody listens where the reflector should be, or a firewall rejects UDP");
+        else if (c->barred)
+            ph_classify_finish(c, PH_CLASS_UDP_BLOCKED, "this host's own firewall lets no UDP out");
         else
             ph_classify_finish(c, PH_CLASS_UDP_BLOCKED,
                                "no answer came by UDP: it is blocked, or the reflector is down");

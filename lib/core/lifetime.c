@@ -5,7 +5,8 @@
  *     OPENING --> MAKING --(answered)--> RESTING --(its time)--> PROBING --> ALIVE | GONE | UNSURE
  *
  * All rest at once, so that the whole takes as long as the longest of them. PROBING asks from the
- * helper's socket for a packet to the slot's mapping, and, as the control, for one to itself.
+ * helper's socket for a packet to the slot's mapping, and, as the control, for one to itself: in
+ * rounds, until the packet comes, or did not in several whose controls did.
  */
 #include <pinhole/lifetime.h>
 
@@ -20,8 +21,14 @@ static const uint64_t step_s[PH_LIFETIME_STEPS] = {5, 10, 20, 30, 45, 60, 90, 12
 #define STEP_NS(i) (step_s[i] * 1000 * PH_MS)
 _Static_assert(PH_LIFETIME_LEAST_NS == 5000 * PH_MS, "the first step");
 
-/* 0, 100, 300 and 700 ms, given up at 1.5 s; a mapping that is gone within that is gone. */
+/* 0, 100, 300 and 700 ms, then every 400; given up at 3.1 s. */
+static const PhSchedule contact_schedule = {
+    .copies = 8, .first_ns = 100 * PH_MS, .most_ns = 400 * PH_MS, .last_ns = 800 * PH_MS};
+
+/* A round: 0, 100, 300 and 700 ms, given up at 1.5 s; a mapping that is gone within the rounds is
+ * gone. Where every fifth packet is lost each way, one mapping in 200,000 is silent by chance. */
 static const PhSchedule schedule = {.copies = 4, .first_ns = 100 * PH_MS, .last_ns = 800 * PH_MS};
+#define ROUNDS 3
 
 typedef enum {
     SLOT_UNUSED, /* not to be tried */
@@ -40,6 +47,7 @@ typedef struct Slot {
     bool open; /* its socket */
     PhExchange contact, probe, control;
     uint64_t due_ns;
+    unsigned silent, uncontrolled; /* rounds; whose control was answered, and was not */
 } Slot;
 
 struct PhLifetime {
@@ -93,40 +101,62 @@ static SlotState give_up(PhLifetime *lifetime, const char *why)
     return SLOT_UNSURE;
 }
 
+static void start_round(PhLifetime *lifetime, unsigned i, uint64_t now)
+{
+    Slot *slot = &lifetime->slots[i];
+    PhPath path = path_of(lifetime, HELPER);
+
+    ph_exchange_start(&slot->probe, &lifetime->random, &path, &schedule, now);
+    slot->probe.answer_at = lifetime->config.first_socket + i;
+    slot->probe.respond_port = slot->contact.mapped.port;
+    ph_exchange_start(&slot->control, &lifetime->random, &path, &schedule, now);
+}
+
 static void start_probe(PhLifetime *lifetime, unsigned i, uint64_t now)
 {
     Slot *slot = &lifetime->slots[i], *helper = &lifetime->slots[HELPER];
-    PhPath path = path_of(lifetime, HELPER);
 
     /* A packet goes to the helper's own address: of no use if the slot's is another. */
     if (!ph_address_equal_host(&helper->contact.mapped, &slot->contact.mapped)) {
         slot->state = give_up(lifetime, "the sockets have different external addresses");
         return;
     }
-    ph_exchange_start(&slot->probe, &lifetime->random, &path, &schedule, now);
-    slot->probe.answer_at = lifetime->config.first_socket + i;
-    slot->probe.respond_port = slot->contact.mapped.port;
-    ph_exchange_start(&slot->control, &lifetime->random, &path, &schedule, now);
+    start_round(lifetime, i, now);
     slot->state = SLOT_PROBING;
 }
 
-static SlotState judge_probe(PhLifetime *lifetime, const Slot *slot, unsigned i)
+/* A round has been silent. */
+static SlotState end_round(PhLifetime *lifetime, unsigned i, uint64_t now)
 {
-    const PhExchange *probe = &slot->probe, *control = &slot->control;
+    Slot *slot = &lifetime->slots[i];
+    const PhExchange *control = &slot->control;
+
+    if (control->state != PH_EXCHANGE_ANSWERED) {
+        if (++slot->uncontrolled == ROUNDS)
+            return give_up(lifetime, "the reflector does not answer any more");
+    } else {
+        /* The packet went to where the helper is seen now. */
+        if (!ph_address_equal_host(&control->mapped, &slot->contact.mapped))
+            return give_up(lifetime, "the external address changed");
+        if (++slot->silent == ROUNDS)
+            return SLOT_GONE;
+    }
+    start_round(lifetime, i, now);
+    return SLOT_PROBING;
+}
+
+static SlotState judge_probe(PhLifetime *lifetime, unsigned i, uint64_t now)
+{
+    const Slot *slot = &lifetime->slots[i];
+    const PhExchange *probe = &slot->probe;
 
     switch (probe->state) {
     case PH_EXCHANGE_WAITING:
     case PH_EXCHANGE_IDLE:
         return SLOT_PROBING;
     case PH_EXCHANGE_SILENT:
-        if (control->state == PH_EXCHANGE_WAITING)
-            return SLOT_PROBING;
-        if (control->state != PH_EXCHANGE_ANSWERED)
-            return give_up(lifetime, "the reflector does not answer any more");
-        /* The packet went to where the helper is seen now. */
-        if (!ph_address_equal_host(&control->mapped, &slot->contact.mapped))
-            return give_up(lifetime, "the external address changed");
-        return SLOT_GONE;
+        return slot->control.state == PH_EXCHANGE_WAITING ? SLOT_PROBING
+                                                          : end_round(lifetime, i, now);
     case PH_EXCHANGE_ANSWERED:
         if (probe->came_to == lifetime->config.first_socket + i)
             return SLOT_ALIVE;
@@ -156,7 +186,7 @@ static void step_slot(PhLifetime *lifetime, unsigned i, uint64_t now)
     if (slot->state == SLOT_RESTING && now >= slot->due_ns)
         start_probe(lifetime, i, now);
     if (slot->state == SLOT_PROBING)
-        slot->state = judge_probe(lifetime, slot, i);
+        slot->state = judge_probe(lifetime, i, now);
 }
 
 /* What is gone after a while is gone after a longer one: the rest need not be waited for. */
@@ -228,7 +258,8 @@ void ph_lifetime_socket_opened(PhLifetime *lifetime, uint32_t socket, uint64_t n
 
     if (i > HELPER || lifetime->slots[i].state != SLOT_OPENING)
         return;
-    ph_exchange_start(&lifetime->slots[i].contact, &lifetime->random, &path, &schedule, now);
+    ph_exchange_start(&lifetime->slots[i].contact, &lifetime->random, &path, &contact_schedule,
+                      now);
     lifetime->slots[i].state = SLOT_MAKING;
 }
 

@@ -364,6 +364,13 @@ size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
     return answer;
 }
 
+void ph_reflector_too_long(PhReflector *reflector, size_t length)
+{
+    reflector->counters.received++;
+    reflector->counters.received_bytes += length;
+    reflector->counters.foreign++;
+}
+
 const PhReflectorCounters *ph_reflector_counters(const PhReflector *reflector)
 {
     return &reflector->counters;

@@ -16,6 +16,7 @@
 #define INTERVAL_NS (30 * 60 * 1000 * PH_MS)
 #define CONFIRM_NS  (5000 * PH_MS)
 #define GAP_NS      (10000 * PH_MS)
+#define BLOCKED_NS  (60000 * PH_MS) /* a hub's machine may be restarted meanwhile */
 
 #define UNKNOWN_BELIEVED 3 /* in a row */
 
@@ -23,12 +24,14 @@ struct PhWatch {
     PhWatchConfig config;
     bool running, classify, changed; /* the latter two: events to be polled */
     uint64_t due_ns, started_ns;
+    uint64_t waiver_ns; /* from then on another address need not keep the distance, once */
     bool has_current, has_candidate;
     unsigned unknown;
     /* While one was running: somebody has asked for another; a reflector has seen this address. */
     bool demanded;
     PhAddress seen;
     PhClassification current, candidate, told;
+    uint64_t candidate_ns; /* when it was found first */
     PhWatchCounters counters;
 };
 
@@ -41,6 +44,7 @@ PhWatch *ph_watch_new(const PhWatchConfig *config, uint64_t now)
     watch->config.interval_ns = config->interval_ns ? config->interval_ns : INTERVAL_NS;
     watch->config.confirm_ns = config->confirm_ns ? config->confirm_ns : CONFIRM_NS;
     watch->config.gap_ns = config->gap_ns ? config->gap_ns : GAP_NS;
+    watch->config.blocked_ns = config->blocked_ns ? config->blocked_ns : BLOCKED_NS;
     watch->due_ns = now;
     ph_watch_handle_timeout(watch, now);
     return watch;
@@ -62,6 +66,18 @@ static void hurry(PhWatch *watch, uint64_t now)
     if (soonest < watch->due_ns)
         watch->due_ns = soonest;
     ph_watch_handle_timeout(watch, now);
+}
+
+/* Another address. The gap is for what comes again and again, and this may be the first time. */
+static void hurry_moved(PhWatch *watch, uint64_t now)
+{
+    uint64_t soonest = ph_time_after(watch->started_ns, watch->config.gap_ns);
+
+    if (now < soonest && soonest != UINT64_MAX && now >= watch->waiver_ns) {
+        watch->waiver_ns = ph_time_after(now, watch->config.gap_ns);
+        watch->due_ns = now;
+    }
+    hurry(watch, now);
 }
 
 void ph_watch_handle_timeout(PhWatch *watch, uint64_t now)
@@ -103,7 +119,7 @@ void ph_watch_reflex(PhWatch *watch, const PhAddress *mapped, uint64_t now)
     if (news && watch->running)
         watch->seen = *mapped;
     else if (news)
-        hurry(watch, now);
+        hurry_moved(watch, now);
 }
 
 static bool has_moved(const PhClassification *before, const PhClassification *result)
@@ -129,10 +145,29 @@ static void believe(PhWatch *watch, const PhClassification *result)
     }
 }
 
-/* False: it has to be repeated. */
-static bool consider(PhWatch *watch, const PhClassification *result)
+/* What was in doubt has been found again, and long enough after. */
+static bool is_confirmed(const PhWatch *watch, PhClass nat_class, uint64_t now)
 {
-    bool first = !watch->has_current || watch->current.nat_class == PH_CLASS_UNKNOWN;
+    return watch->has_candidate && watch->candidate.nat_class == nat_class &&
+           (nat_class != PH_CLASS_UDP_BLOCKED ||
+            now - watch->candidate_ns >= watch->config.blocked_ns);
+}
+
+static void doubt(PhWatch *watch, const PhClassification *result, uint64_t now)
+{
+    if (!watch->has_candidate || watch->candidate.nat_class != result->nat_class) {
+        watch->counters.flaps += watch->has_candidate;
+        watch->candidate_ns = now;
+    }
+    watch->candidate = *result;
+    watch->has_candidate = true;
+}
+
+/* False: it has to be repeated. */
+static bool consider(PhWatch *watch, const PhClassification *result, uint64_t now)
+{
+    bool first = !watch->has_current || (watch->current.nat_class == PH_CLASS_UNKNOWN &&
+                                         result->nat_class != PH_CLASS_UDP_BLOCKED);
 
     if (result->nat_class == PH_CLASS_UNKNOWN) {
         if (!watch->has_current)
@@ -152,32 +187,32 @@ static bool consider(PhWatch *watch, const PhClassification *result)
         return true;
     }
     watch->unknown = 0;
-    if (watch->has_candidate && watch->candidate.nat_class == result->nat_class) {
+    if (is_confirmed(watch, result->nat_class, now)) {
         believe(watch, result);
         return true;
     }
-    watch->counters.flaps += watch->has_candidate;
-    watch->candidate = *result;
-    watch->has_candidate = true;
+    doubt(watch, result, now);
     return false;
 }
 
 void ph_watch_result(PhWatch *watch, const PhClassification *result, uint64_t now)
 {
-    bool settled, again;
+    bool settled, moved, demanded = watch->demanded;
 
     if (!watch->running)
         return;
     /* What was seen meanwhile may be what this one has found; what was demanded is not. */
-    again = watch->demanded || (watch->seen.family != PH_FAMILY_NONE &&
-                                !ph_address_equal_host(&watch->seen, &result->mapped));
+    moved = watch->seen.family != PH_FAMILY_NONE &&
+            !ph_address_equal_host(&watch->seen, &result->mapped);
     watch->running = watch->demanded = false;
     watch->seen = (PhAddress){0};
     watch->counters.results[result->nat_class]++;
-    settled = consider(watch, result);
+    settled = consider(watch, result, now);
     watch->due_ns =
         ph_time_after(now, settled ? watch->config.interval_ns : watch->config.confirm_ns);
-    if (again)
+    if (moved)
+        hurry_moved(watch, now);
+    else if (demanded)
         hurry(watch, now);
 }
 

@@ -25,7 +25,7 @@
 typedef struct Question {
     PhPath path;
     PhReflex *reflex;
-    gboolean wanted, failed;
+    gboolean wanted, failed, babbles;   /* babbles: what came from there is no answer */
     unsigned copies, refused, refusals; /* sent; of these when last refused; refused copies */
     PhAddress local;
 } Question;
@@ -33,7 +33,7 @@ typedef struct Question {
 typedef struct Answer {
     PhReflexEvent event;
     PhAddress local;
-    gboolean refused, failed;
+    gboolean refused, failed, babbles;
 } Answer;
 
 static gpointer start(const PhAddress *server, gconstpointer options G_GNUC_UNUSED,
@@ -115,6 +115,7 @@ static bool poll_result(gpointer agent, gpointer ret_result)
     answer->local = question->local;
     answer->refused = question->refusals > 0;
     answer->failed = question->failed;
+    answer->babbles = question->babbles;
     if (ph_reflex_poll_event(question->reflex, &answer->event) || question->failed)
         return true;
     answer->event.kind = PH_REFLEX_SILENT;
@@ -124,9 +125,11 @@ static bool poll_result(gpointer agent, gpointer ret_result)
 static void take_datagram(gpointer agent, const PhPath *path, const uint8_t *bytes, size_t length,
                           uint64_t now)
 {
-    const Question *question = agent;
+    Question *question = agent;
 
-    ph_reflex_handle_datagram(question->reflex, path, bytes, length, now);
+    if (!ph_reflex_handle_datagram(question->reflex, path, bytes, length, now) &&
+        ph_address_equal(&path->remote, &question->path.remote))
+        question->babbles = TRUE;
 }
 
 /* What is about another question of the socket's owner is none of ours, and of one copy's one
@@ -183,6 +186,9 @@ static gboolean refuse(GError **error, GIOErrorEnum code, const char *why)
     return FALSE;
 }
 
+/* As the classifier says it. */
+static const char why_nonsense[] = "the reflector answers nonsense";
+
 gboolean ph_ask_server_finish(GAsyncResult *result, PhAnswer *ret_answer, GError **error)
 {
     PhAddress server;
@@ -200,8 +206,10 @@ gboolean ph_ask_server_finish(GAsyncResult *result, PhAnswer *ret_answer, GError
                     "the server refuses to answer (error %u)", answer.event.error);
         return FALSE;
     case PH_REFLEX_NONSENSE:
-        return refuse(error, G_IO_ERROR_INVALID_DATA, "the server's answer makes no sense");
+        return refuse(error, G_IO_ERROR_INVALID_DATA, why_nonsense);
     case PH_REFLEX_SILENT:
+        if (answer.babbles)
+            return refuse(error, G_IO_ERROR_INVALID_DATA, why_nonsense);
         if (answer.refused)
             return refuse(error, G_IO_ERROR_CONNECTION_REFUSED, "nobody listens there");
         return refuse(error, G_IO_ERROR_TIMED_OUT, "no answer comes by UDP");

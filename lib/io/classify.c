@@ -77,6 +77,11 @@ static void take_unreachable(gpointer agent, const PhPath *path, uint64_t now)
     ph_classifier_unreachable(agent, path, now);
 }
 
+static void take_barred(gpointer agent, bool barred)
+{
+    ph_classifier_barred(agent, barred);
+}
+
 static void take_timeout(gpointer agent, uint64_t now)
 {
     ph_classifier_handle_timeout(agent, now);
@@ -99,6 +104,7 @@ static const PhJobKind kind = {
     .poll_result = poll_result,
     .datagram = take_datagram,
     .unreachable = take_unreachable,
+    .barred = take_barred,
     .timeout = take_timeout,
     .next_timeout = next_timeout,
 };

@@ -41,6 +41,13 @@ static void take_datagram(gpointer data, const PhPath *path, const uint8_t *byte
     ph_sockets_send(hub->sockets, &transmit);
 }
 
+static void take_too_long(gpointer data, const PhPath *path, size_t length)
+{
+    PhHub *hub = data;
+
+    ph_reflector_too_long(hub->reflectors[path->socket >> FAMILY_SHIFT], length);
+}
+
 static void finish_batch(gpointer data)
 {
     PhHub *hub = data;
@@ -48,7 +55,11 @@ static void finish_batch(gpointer data)
     ph_sockets_flush(hub->sockets);
 }
 
-static const PhSocketsHandler handler = {.datagram = take_datagram, .done = finish_batch};
+static const PhSocketsHandler handler = {
+    .datagram = take_datagram,
+    .too_long = take_too_long,
+    .done = finish_batch,
+};
 
 static gboolean refuse(GError **error, const char *why)
 {
@@ -56,11 +67,12 @@ static gboolean refuse(GError **error, const char *why)
     return FALSE;
 }
 
-static gboolean is_unspecified(const PhAddress *address)
+/* RFC 4291 §2.5.5.2: IPv4, to a socket of IPv6 that is for both, which ours are not. */
+static gboolean is_mapped(const PhAddress *address)
 {
-    const PhAddress zero = {.family = address->family};
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-    return ph_address_equal_host(address, &zero);
+    return address->family == PH_FAMILY_IPV6 && memcmp(address->bytes, prefix, sizeof(prefix)) == 0;
 }
 
 static gboolean choose_hosts(const PhHubConfig *config, PhFamily family, PhAddress ret_locals[2],
@@ -73,13 +85,15 @@ static gboolean choose_hosts(const PhHubConfig *config, PhFamily family, PhAddre
 
         if (config->hosts[i].family != family)
             continue;
-        if (is_unspecified(&config->hosts[i]))
-            return refuse(error, "a hub listens on addresses of its own, not on all at once: its "
-                                 "answers come from the address that was asked");
+        if (!ph_address_is_unicast(&config->hosts[i]))
+            return refuse(error, "a hub listens on addresses of its own, not on all at once or a "
+                                 "group's: its answers come from the address that was asked");
+        if (is_mapped(&config->hosts[i]))
+            return refuse(error, "a hub listens on an IPv4 address as such, not as ::ffff:...");
         if (advertised->family == PH_FAMILY_NONE)
             advertised = &config->hosts[i];
-        if (advertised->family != family || is_unspecified(advertised))
-            return refuse(error, "an address is advertised as one of the same family");
+        if (advertised->family != family || !ph_address_is_unicast(advertised))
+            return refuse(error, "an address is advertised as a host's one of the same family");
         if (n == PH_HUB_HOSTS)
             return refuse(error, "a hub has at most two addresses of one family");
         ret_locals[n] = config->hosts[i];

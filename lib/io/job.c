@@ -2,12 +2,16 @@
 /* A job: see job.h. */
 #include "job.h"
 
+#include <errno.h>
 #include <pinhole/hub.h>
 #include <string.h>
 
 #include "sockaddr.h"
 #include "sockets.h"
 #include "system.h"
+
+/* An interface that just comes up, or a full queue, does not last as long. */
+#define UNSENT_NS UINT64_C(1000000000)
 
 typedef struct Job {
     GTask *task; /* borrowed: it owns this */
@@ -18,6 +22,8 @@ typedef struct Job {
     gpointer agent;
     PhSockets *sockets;
     GSource *alarm, *cancelled;
+    int unsent; /* why the last one for the server was not sent; errno; 0: it was */
+    uint64_t unsent_since;
 } Job;
 
 static void source_end(GSource **source)
@@ -83,6 +89,24 @@ static void serve_socket(Job *job, const PhSocketRequest *request)
         job->kind->socket_failed(job->agent, request->socket, ph_clock_now());
 }
 
+/* Nothing goes out: FALSE, unless that is an answer. */
+static gboolean is_sending(const Job *job)
+{
+    return !job->unsent || ph_clock_now() - job->unsent_since < UNSENT_NS ||
+           (job->unsent == EPERM && job->kind->barred);
+}
+
+static void fail_unsent(Job *job)
+{
+    char text[PH_ADDRESS_TEXT_MAX];
+    /* A route that swallows all is no argument. */
+    GIOErrorEnum code =
+        job->unsent == EINVAL ? G_IO_ERROR_HOST_UNREACHABLE : g_io_error_from_errno(job->unsent);
+
+    fail(job, g_error_new(G_IO_ERROR, (int)code, "cannot send to %s: %s",
+                          ph_address_format(&job->server, text), g_strerror(job->unsent)));
+}
+
 /* Does what the agent wants, in the order of path.h. `job` may be gone afterwards. */
 static void serve(Job *job)
 {
@@ -94,6 +118,10 @@ static void serve(Job *job)
     while (job->kind->poll_transmit(job->agent, &transmit))
         ph_sockets_send(job->sockets, &transmit);
     ph_sockets_flush(job->sockets);
+    if (!is_sending(job)) {
+        fail_unsent(job);
+        return;
+    }
     if (job->kind->poll_result(job->agent, job->result)) {
         GTask *task = job->task;
 
@@ -121,6 +149,27 @@ static void take_unreachable(gpointer data, const PhPath *path, uint64_t now)
         job->kind->unreachable(job->agent, path, now);
 }
 
+/* Without a route, or with one that leads nowhere (EINVAL, EACCES: blackhole, prohibit, or no
+ * host's address at all), or barred by the host's own firewall. */
+static gboolean is_lasting(int number)
+{
+    return number == ENETUNREACH || number == EHOSTUNREACH || number == ENETDOWN ||
+           number == EADDRNOTAVAIL || number == EINVAL || number == EACCES || number == EPERM;
+}
+
+static void take_sent(gpointer data, const PhPath *path, int number, uint64_t now)
+{
+    Job *job = data;
+
+    if (!ph_address_equal(&path->remote, &job->server))
+        return;
+    if (!job->unsent)
+        job->unsent_since = now;
+    job->unsent = is_lasting(number) ? number : 0;
+    if (job->kind->barred)
+        job->kind->barred(job->agent, number == EPERM);
+}
+
 static void finish_batch(gpointer data)
 {
     serve(data);
@@ -129,6 +178,7 @@ static void finish_batch(gpointer data)
 static const PhSocketsHandler handler = {
     .datagram = take_datagram,
     .unreachable = take_unreachable,
+    .sent = take_sent,
     .done = finish_batch,
 };
 
@@ -185,6 +235,8 @@ static gboolean use_address(GInetAddress *found, uint16_t port, PhAddress *ret_a
 /* With a socket of the caller's only addresses of its family are of use. */
 static gboolean is_better(const Job *job, const PhAddress *address, const PhAddress *than)
 {
+    if (!ph_address_is_unicast(address))
+        return FALSE;
     if (job->socket && (address->family == PH_FAMILY_IPV4) !=
                            (g_socket_get_family(job->socket) == G_SOCKET_FAMILY_IPV4))
         return FALSE;
@@ -205,7 +257,8 @@ static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer dat
     }
     g_resolver_free_addresses(found);
     if (!error && server.family == PH_FAMILY_NONE)
-        error = g_error_new(G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "it has no address%s",
+        error = g_error_new(G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND,
+                            "it has no address%s that a server could have",
                             job->socket ? " of the socket's family" : "");
     if (error) {
         g_prefix_error(&error, "cannot find the server: ");
@@ -216,15 +269,53 @@ static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer dat
     start(job);
 }
 
+static gboolean is_number(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+/* As the URIs of RFC 7064 and 7065 begin; "stun:3478" is a host of that name. */
+static gboolean has_scheme(const char *server)
+{
+    static const char *const schemes[] = {"stun:", "stuns:", "turn:", "turns:"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(schemes); i++) {
+        size_t length = strlen(schemes[i]);
+
+        if (g_ascii_strncasecmp(server, schemes[i], length) == 0 && !is_number(server + length))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void refuse_server(const char *server, GError **error)
+{
+    const char *colon = strrchr(server, ':');
+    const char *hint = "";
+
+    if (has_scheme(server))
+        hint = ": without a scheme";
+    else if (colon && is_number(colon + 1))
+        hint = ": with a port from 1 to 65535";
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                "expected a server as HOST or HOST:PORT%s, not \"%s\"", hint, server);
+}
+
 char *ph_job_parse_server(const char *server, uint16_t *ret_port, GError **error)
 {
     g_autoptr(GSocketConnectable) parsed = g_network_address_parse(server, PH_HUB_PORT, NULL);
     GNetworkAddress *address = (GNetworkAddress *)parsed;
+    PhAddress literal;
 
-    if (!parsed || !*g_network_address_get_hostname(address) ||
+    if (!parsed || has_scheme(server) || !*g_network_address_get_hostname(address) ||
         g_network_address_get_port(address) == 0) {
+        refuse_server(server, error);
+        return NULL;
+    }
+    if (ph_address_parse(g_network_address_get_hostname(address), &literal) &&
+        !ph_address_is_unicast(&literal)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "expected a server as HOST or HOST:PORT, not \"%s\"", server);
+                    "expected a server, not the address of everybody, nobody or a group");
         return NULL;
     }
     *ret_port = g_network_address_get_port(address);

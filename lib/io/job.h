@@ -5,6 +5,9 @@
  *     parse --> look up --> agent <--> sockets, alarm
  *       |          |          |
  *       +----------+----------+--> the task returns
+ *
+ * What the system does not send is lost, as datagrams may be; but a job fails when for a second it
+ * sends nothing to the server at all.
  */
 #pragma once
 
@@ -26,6 +29,9 @@ typedef struct PhJobKind {
     void (*datagram)(gpointer agent, const PhPath *path, const uint8_t *bytes, size_t length,
                      uint64_t now);
     void (*unreachable)(gpointer agent, const PhPath *path, uint64_t now); /* may be NULL */
+    /* Whether this host's own firewall lets nothing out to the server; called for each packet.
+     * NULL: then the job fails. */
+    void (*barred)(gpointer agent, bool barred);
     void (*timeout)(gpointer agent, uint64_t now);
     uint64_t (*next_timeout)(gpointer agent);
 } PhJobKind;

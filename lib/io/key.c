@@ -53,9 +53,9 @@ gboolean ph_key_create(const char *path, PhKey *ret_key, GError **error)
 
     if (fd < 0)
         return fail(error, errno, "make", path);
-    randombytes_buf(key.secret, sizeof(key.secret));
-    (void)crypto_scalarmult_base(key.public, key.secret);
-    sodium_bin2base64(line + WORD_LEN, PH_KEY_TEXT_MAX, key.secret, sizeof(key.secret),
+    randombytes_buf(key.secret_half, sizeof(key.secret_half));
+    (void)crypto_scalarmult_base(key.public_half, key.secret_half);
+    sodium_bin2base64(line + WORD_LEN, PH_KEY_TEXT_MAX, key.secret_half, sizeof(key.secret_half),
                       sodium_base64_VARIANT_ORIGINAL);
     line[LINE_LEN - 1] = '\n';
     /* The umask may have taken more away than others' permissions. */
@@ -87,9 +87,10 @@ static gboolean check_file(int fd, const char *path, GError **error)
         return refuse(error, G_IO_ERROR_PERMISSION_DENIED, path,
                       "the file belongs to somebody else");
     if (status.st_mode & 07777 & ~(mode_t)MODE) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-                    "%s: mode %04o, expected 0600: nobody but its owner may read a secret key",
-                    path, status.st_mode & 07777);
+        g_set_error(
+            error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+            "%s: mode %04o, expected 0600 or 0400: nobody but its owner may read a secret key",
+            path, status.st_mode & 07777);
         return FALSE;
     }
     return TRUE;
@@ -101,10 +102,11 @@ static gboolean parse(const char *line, size_t length, PhKey *ret_key)
     const char *end;
 
     return length == LINE_LEN && memcmp(line, WORD, WORD_LEN) == 0 && line[LINE_LEN - 1] == '\n' &&
-           sodium_base642bin(ret_key->secret, PH_KEY_BYTES, line + WORD_LEN, PH_KEY_TEXT_MAX - 1,
-                             NULL, &decoded, &end, sodium_base64_VARIANT_ORIGINAL) == 0 &&
+           sodium_base642bin(ret_key->secret_half, PH_KEY_BYTES, line + WORD_LEN,
+                             PH_KEY_TEXT_MAX - 1, NULL, &decoded, &end,
+                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
            decoded == PH_KEY_BYTES && end == line + LINE_LEN - 1 &&
-           crypto_scalarmult_base(ret_key->public, ret_key->secret) == 0;
+           crypto_scalarmult_base(ret_key->public_half, ret_key->secret_half) == 0;
 }
 
 /* Up to `size` bytes, or fewer at the end of the file; -1 with errno. */
@@ -157,6 +159,6 @@ void ph_key_wipe(PhKey *key)
 
 char *ph_key_format(const PhKey *key, char buffer[static PH_KEY_TEXT_MAX])
 {
-    return sodium_bin2base64(buffer, PH_KEY_TEXT_MAX, key->public, PH_KEY_BYTES,
+    return sodium_bin2base64(buffer, PH_KEY_TEXT_MAX, key->public_half, PH_KEY_BYTES,
                              sodium_base64_VARIANT_ORIGINAL);
 }

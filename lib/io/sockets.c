@@ -179,15 +179,20 @@ static int take_batch(Udp *udp, uint64_t now)
                                                          .msg_iov = &incoming->part,
                                                          .msg_iovlen = 1};
     }
-    n = recvmmsg(udp->fd, sockets->in_headers, BATCH, MSG_DONTWAIT, NULL);
+    n = recvmmsg(udp->fd, sockets->in_headers, BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
     for (int i = 0; i < n; i++) {
         const struct msghdr *header = &sockets->in_headers[i].msg_hdr;
         PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = udp->id};
 
-        if (!(header->msg_flags & MSG_TRUNC) &&
-            ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
-            sockets->handler->datagram(sockets->data, &path, sockets->incoming[i].bytes,
-                                       sockets->in_headers[i].msg_len, now);
+        size_t length = sockets->in_headers[i].msg_len; /* as sent, even if that is more */
+
+        if (!ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
+            continue;
+        if (length <= DATAGRAM_MAX)
+            sockets->handler->datagram(sockets->data, &path, sockets->incoming[i].bytes, length,
+                                       now);
+        else if (sockets->handler->too_long)
+            sockets->handler->too_long(sockets->data, &path, length);
     }
     return n;
 }
@@ -356,17 +361,34 @@ void ph_sockets_send(PhSockets *sockets, const PhTransmit *transmit)
 /*
  * Sends as many as one system call takes, and returns by how many the queue got shorter: at least
  * one. A failure may be an older datagram's (an ICMP error is reported by the next call, once), so
- * what failed is tried a second time before it is given up.
+ * what failed is tried a second time before it is given up, with the errno in *ret_number.
  */
-static unsigned send_some(int fd, struct mmsghdr *headers, unsigned n)
+static unsigned send_some(int fd, struct mmsghdr *headers, unsigned n, int *ret_number)
 {
     for (unsigned attempt = 0; attempt < 2; attempt++) {
         int sent = sendmmsg(fd, headers, n, MSG_DONTWAIT);
 
+        *ret_number = sent > 0 ? 0 : errno;
         if (sent > 0)
             return (unsigned)sent;
     }
     return 1;
+}
+
+static void tell_sent(const PhSockets *sockets, size_t first, size_t end, int number)
+{
+    uint64_t now;
+
+    if (!sockets->handler->sent)
+        return;
+    now = ph_clock_now();
+    for (size_t i = first; i < end; i++) {
+        const struct msghdr *header = &sockets->out_headers[i].msg_hdr;
+        PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = sockets->outgoing[i].udp->id};
+
+        if (ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
+            sockets->handler->sent(sockets->data, &path, number, now);
+    }
 }
 
 void ph_sockets_flush(PhSockets *sockets)
@@ -379,8 +401,13 @@ void ph_sockets_flush(PhSockets *sockets)
 
         while (end < n && sockets->outgoing[end].udp == udp)
             end++;
-        while (i < end)
-            i += send_some(udp->fd, &sockets->out_headers[i], (unsigned)(end - i));
+        while (i < end) {
+            int number;
+            size_t first = i;
+
+            i += send_some(udp->fd, &sockets->out_headers[i], (unsigned)(end - i), &number);
+            tell_sent(sockets, first, i, number);
+        }
     }
     sockets->n_outgoing = 0;
 }

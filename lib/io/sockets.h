@@ -17,8 +17,12 @@ typedef struct PhSockets PhSockets;
 typedef struct PhSocketsHandler {
     void (*datagram)(gpointer data, const PhPath *path, const uint8_t *bytes, size_t length,
                      uint64_t now);
+    /* One came that is longer than any of ours; it is dropped. May be NULL. */
+    void (*too_long)(gpointer data, const PhPath *path, size_t length);
     /* Nothing sent along this path arrives: ICMP says so. May be NULL. */
     void (*unreachable)(gpointer data, const PhPath *path, uint64_t now);
+    /* The system has taken what was to go along this path, or (an errno) has not. May be NULL. */
+    void (*sent)(gpointer data, const PhPath *path, int number, uint64_t now);
     void (*done)(gpointer data);
 } PhSocketsHandler;
 

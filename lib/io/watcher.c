@@ -37,6 +37,16 @@ static gboolean is_gone(const GError *error)
     return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 
+static const char *reason_of(const GError *error)
+{
+    if (error->domain == G_RESOLVER_ERROR)
+        return "the server's name is not known just now";
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NETWORK_UNREACHABLE) ||
+        g_error_matches(error, G_IO_ERROR, G_IO_ERROR_HOST_UNREACHABLE))
+        return "there is no way to the server just now";
+    return "the system does not let it be tested just now";
+}
+
 static void take_classification(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpointer data)
 {
     PhWatcher *watcher = data;
@@ -47,9 +57,8 @@ static void take_classification(GObject *object G_GNUC_UNUSED, GAsyncResult *res
         if (is_gone(error))
             return;
         found = (PhClassification){
-            .why.nat_class = error->domain == G_RESOLVER_ERROR
-                                 ? "the server's name is not known just now"
-                                 : "the system does not let it be tested just now",
+            .why.nat_class = reason_of(error),
+            .obstacle = error->domain == G_RESOLVER_ERROR ? PH_OBSTACLE_SERVER : PH_OBSTACLE_HOST,
         };
     }
     ph_watch_result(watcher->watch, &found, ph_clock_now());

@@ -104,8 +104,8 @@ static void deliver(Switch *sw, uint64_t now)
 
 /*
  * Whether a host's kernel says this to its neighbours, and no program: a source that is unspecified
- * or link-local goes no further (RFC 4291 §2.5.2, §2.5.6). Nobody has such an address here, but what
- * routers listen to is reported all the same (RFC 3590 §4).
+ * or link-local goes no further (RFC 4291 §2.5.2, §2.5.6). Nobody has such an address here, but
+ * what routers listen to is reported all the same (RFC 3590 §4).
  */
 static gboolean is_for_neighbours(const uint8_t *bytes, size_t length)
 {

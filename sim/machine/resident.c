@@ -35,10 +35,12 @@ void pl_resident_free(PlResident *resident)
     g_free(resident);
 }
 
-/* Every host knows every other by name. */
-static char *hosts_text(const PlTopology *topology)
+/* The hosts that `self` reaches by address. Who lives behind another NAT may have the very address
+ * that somebody has at home: `self`, for one. */
+static char *hosts_text(const PlTopology *topology, const PlNode *self)
 {
     GString *text = g_string_new("127.0.0.1 localhost\n");
+    g_autofree gboolean *reach = pl_topology_reach(topology, self);
 
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
@@ -46,7 +48,8 @@ static char *hosts_text(const PlTopology *topology)
         for (unsigned k = 0; node->kind == PL_NODE_HOST && k < node->attachments->len; k++) {
             const PlAttachment *attachment = g_ptr_array_index(node->attachments, k);
 
-            for (unsigned a = 0; a < attachment->addresses->len; a++) {
+            for (unsigned a = 0;
+                 reach[attachment->network->index] && a < attachment->addresses->len; a++) {
                 char address[PH_ADDRESS_TEXT_MAX];
 
                 g_string_append_printf(
@@ -64,7 +67,7 @@ PlMachine *pl_resident_machine(PlResident *resident, GError **error)
     const PlTopology *topology = resident->topology;
 
     if (!resident->machine) {
-        g_autofree char *hosts = hosts_text(topology);
+        g_autofree char *hosts = hosts_text(topology, resident->node);
         g_autofree char *path = g_canonicalize_filename(topology->path, NULL);
         g_autofree char *directory = g_path_get_dirname(path);
         g_auto(GStrv) shown = pl_pinhole_files();

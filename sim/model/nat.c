@@ -125,27 +125,27 @@ bool pl_nat_passes(PlNat *nat, const PlIp *ip)
     return !blocked;
 }
 
-static PlNatOutcome send_out(Pass *pass, Found found, const Way *way)
+static PlNatOutcome send_out(Pass *pass, Found found, const Course *course)
 {
+    const Way *way = &course->way;
     PlNat *nat = pass->nat;
     PlIp *ip = &pass->ip;
-    PlHost inside = ip->source;
-    Endpoint external;
+    PlHost inside = ip->source, external;
 
     if (ip->protocol == PL_IP_TCP)
         pl_nat_tcp(&nat->flows[way->flow], ip->tcp_flags, /* outbound= */ true);
-    pl_nat_refresh(nat, way, pass->now); /* RFC 4787 REQ-6 */
+    pl_nat_refresh(nat, course, pass->now); /* RFC 4787 REQ-6 */
     if (way->from_outside)
-        nat->lives[way->mapping].replied = true;
+        pl_nat_reply(nat, course);
     if (nat->behaviour.quirks.port_overloading)
-        pl_nat_mapping_front(nat, way->mapping);
+        pl_nat_mapping_front(nat, nat_course_mapping(nat, course));
     if (found == MADE && nat->behaviour.quirks.first_packet_lost)
         return PL_NAT_DROPPED;
     if (nat->translates) {
-        external = nat_way_external(nat, way);
-        pl_ip_set_source(pass->datagram->bytes, ip, external.host, external.port);
+        external = nat->external[way->external];
+        pl_ip_set_source(pass->datagram->bytes, ip, external, way->external_port);
         if (nat->behaviour.quirks.rewrite_payload)
-            pl_nat_rewrite_payload(pass->datagram->bytes, ip, inside, external.host);
+            pl_nat_rewrite_payload(pass->datagram->bytes, ip, inside, external);
     }
     nat->counters.translated++;
     pass->to = PL_SIDE_OUTSIDE;
@@ -158,7 +158,7 @@ static PlNatOutcome outbound(Pass *pass)
     const PlIp *ip = &pass->ip;
     bool own = pl_nat_find_external(nat, ip->destination) != NONE;
     Found found;
-    Way way;
+    Course course;
 
     if (pl_host_equal(ip->destination, nat->inside_address) ||
         (own && (!nat->translates || ip->kind == PL_IP_QUERY)))
@@ -169,8 +169,8 @@ static PlNatOutcome outbound(Pass *pass)
         return pl_nat_icmp_error(pass);
     if (nat->translates && own)
         return pl_nat_hairpin(pass);
-    found = pl_nat_map_out(nat, ip, pass->now, &way);
-    return found == REFUSED ? PL_NAT_DROPPED : send_out(pass, found, &way);
+    found = pl_nat_map_out(nat, ip, pass->now, &course);
+    return found == REFUSED ? PL_NAT_DROPPED : send_out(pass, found, &course);
 }
 
 /* Nobody's address, or one that cannot be there. */
@@ -231,19 +231,6 @@ static gint by_sequence(gconstpointer a, gconstpointer b)
     return left->sequence < right->sequence ? -1 : left->sequence > right->sequence;
 }
 
-/* TCP's mappings end with the last of their flows. */
-static uint64_t end_of(const PlNat *nat, uint32_t i)
-{
-    const Mapping *mapping = &nat->mappings[i];
-    uint64_t end = 0;
-
-    if (mapping->protocol != PL_IP_TCP)
-        return nat->lives[i].expires_ns;
-    for (uint32_t flow = mapping->flow; flow != NONE; flow = nat->flows[flow].older)
-        end = MAX(end, nat->flows[flow].expires_ns);
-    return end;
-}
-
 GArray *pl_nat_entries(const PlNat *nat, uint64_t now)
 {
     g_autoptr(GArray) listed = g_array_new(FALSE, FALSE, sizeof(Listed));
@@ -253,8 +240,12 @@ GArray *pl_nat_entries(const PlNat *nat, uint64_t now)
         const Mapping *mapping = &nat->mappings[i];
         Listed each = {.sequence = mapping->sequence};
         Endpoint external;
+        Life life;
 
-        if (!mapping->live || end_of(nat, i) <= now)
+        if (!mapping->live)
+            continue;
+        life = pl_nat_life(nat, i);
+        if (life.expires_ns <= now)
             continue;
         external = pl_nat_external(nat, mapping);
         each.entry = (PlNatEntry){
@@ -263,8 +254,8 @@ GArray *pl_nat_entries(const PlNat *nat, uint64_t now)
             .external = pl_host_address(external.host, external.port),
             .remote = pl_host_address(mapping->remote, mapping->remote_port),
             .from_outside = mapping->from_outside,
-            .replied = nat->lives[i].replied,
-            .expires_ns = end_of(nat, i),
+            .replied = life.replied,
+            .expires_ns = life.expires_ns,
         };
         g_array_append_val(listed, each);
     }

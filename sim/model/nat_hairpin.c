@@ -27,15 +27,15 @@ static bool find_target(const PlNat *nat, const PlIp *ip, Endpoint *ret_target,
 static Found find_source(Pass *pass, Endpoint *ret_source)
 {
     PlNat *nat = pass->nat;
-    Way way;
-    Found found = pl_nat_map_out(nat, &pass->ip, pass->now, &way);
+    Course course;
+    Found found = pl_nat_map_out(nat, &pass->ip, pass->now, &course);
 
     if (found == REFUSED)
         return found;
     if (pass->ip.protocol == PL_IP_TCP)
-        pl_nat_tcp(&nat->flows[way.flow], pass->ip.tcp_flags, /* outbound= */ true);
-    pl_nat_refresh(nat, &way, pass->now);
-    *ret_source = nat_way_external(nat, &way);
+        pl_nat_tcp(&nat->flows[course.way.flow], pass->ip.tcp_flags, /* outbound= */ true);
+    pl_nat_refresh(nat, &course, pass->now);
+    *ret_source = (Endpoint){nat->external[course.way.external], course.way.external_port};
     return found;
 }
 
@@ -46,15 +46,15 @@ static void arrive(Pass *pass, uint32_t i, Endpoint source)
     uint8_t protocol = pass->ip.protocol;
     uint32_t flow = nat_flow_in(
         nat, protocol, (Endpoint){pass->ip.destination, pass->ip.destination_port}, source);
-    Way way = pl_nat_way(nat, flow, i);
+    Course course = pl_nat_course(nat, flow, i);
 
     if (flow == NONE)
         pl_nat_note_in(nat, i, source);
     else if (protocol == PL_IP_TCP)
         pl_nat_tcp(&nat->flows[flow], pass->ip.tcp_flags, /* outbound= */ false);
     if (nat->behaviour.inbound_refresh || protocol != PL_IP_UDP)
-        pl_nat_refresh(nat, &way, pass->now);
-    nat->lives[i].replied = true;
+        pl_nat_refresh(nat, &course, pass->now);
+    pl_nat_reply(nat, &course);
 }
 
 PlNatOutcome pl_nat_hairpin(Pass *pass)

@@ -64,23 +64,24 @@ static PlNatOutcome unsolicited(Pass *pass)
     return PL_NAT_DROPPED;
 }
 
-static PlNatOutcome deliver(Pass *pass, const Way *way)
+static PlNatOutcome deliver(Pass *pass, const Course *course)
 {
+    const Way *way = &course->way;
     PlNat *nat = pass->nat;
     PlIp *ip = &pass->ip;
     PlHost external = ip->destination;
 
     if (way->flow == NONE)
-        pl_nat_note_in(nat, way->mapping, nat_remote(ip, ip->source, ip->source_port));
+        pl_nat_note_in(nat, course->mapping, nat_remote(ip, ip->source, ip->source_port));
     else if (ip->protocol == PL_IP_TCP)
         pl_nat_tcp(&nat->flows[way->flow], ip->tcp_flags, /* outbound= */ false);
     /* RFC 4787 REQ-6; TCP's and ICMP's mappings know no such choice. */
     if (nat->behaviour.inbound_refresh || ip->protocol != PL_IP_UDP)
-        pl_nat_refresh(nat, way, pass->now);
+        pl_nat_refresh(nat, course, pass->now);
     if (!way->from_outside)
-        nat->lives[way->mapping].replied = true;
+        pl_nat_reply(nat, course);
     if (nat->translates) {
-        PlHost inside = nat_way_inside(nat, way);
+        PlHost inside = pl_host_ipv4(way->inside);
 
         pl_ip_set_destination(pass->datagram->bytes, ip, inside, way->inside_port);
         if (nat->behaviour.quirks.rewrite_payload)
@@ -113,7 +114,7 @@ PlNatOutcome pl_nat_inbound(Pass *pass)
 {
     PlNat *nat = pass->nat;
     PlNatOutcome outcome;
-    Way way;
+    Course course;
 
     if (is_own(pass, &outcome))
         return outcome;
@@ -121,9 +122,9 @@ PlNatOutcome pl_nat_inbound(Pass *pass)
         return PL_NAT_DROPPED;
     if (pass->ip.kind == PL_IP_ERROR)
         return pl_nat_icmp_error(pass);
-    switch (pl_nat_map_in(nat, &pass->ip, pass->now, &way)) {
+    switch (pl_nat_map_in(nat, &pass->ip, pass->now, &course)) {
     case IN_FOUND:
-        return deliver(pass, &way);
+        return deliver(pass, &course);
     case IN_ROUTER:
         pl_nat_poison(nat, &pass->ip, pass->now);
         return PL_NAT_LOCAL;

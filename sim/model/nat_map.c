@@ -57,12 +57,12 @@ static bool is_limited(PlNat *nat, uint64_t now)
 /* From now on the mapping ends, TCP's with its flows. */
 static void begin(PlNat *nat, uint32_t flow, uint32_t mapping, uint64_t now)
 {
-    Way way = pl_nat_way(nat, flow, mapping);
+    Course course = pl_nat_course(nat, flow, mapping);
 
-    if (way.protocol == PL_IP_TCP)
+    if (course.way.protocol == PL_IP_TCP)
         return;
-    pl_nat_refresh(nat, &way, now);
-    pl_nat_timer_set(nat, mapping, nat->lives[mapping].expires_ns);
+    pl_nat_refresh(nat, &course, now);
+    pl_nat_timer_set(nat, mapping, nat->mappings[mapping].expires_ns);
 }
 
 /* A mapping with its first flow; NONE: no room, or no port. */
@@ -94,7 +94,7 @@ static uint32_t make(PlNat *nat, Mapping *mapping, bool kept, uint64_t now)
     return flow;
 }
 
-static Found make_out(PlNat *nat, const PlIp *ip, bool kept, uint64_t now, Way *ret_way)
+static Found make_out(PlNat *nat, const PlIp *ip, bool kept, uint64_t now, Course *ret_course)
 {
     Mapping mapping = {.inside = ip->source,
                        .inside_port = ip->source_port,
@@ -115,7 +115,7 @@ static Found make_out(PlNat *nat, const PlIp *ip, bool kept, uint64_t now, Way *
         nat->counters.exhausted++;
         return REFUSED;
     }
-    *ret_way = pl_nat_way(nat, flow, nat->flows[flow].mapping);
+    *ret_course = pl_nat_course(nat, flow, nat->flows[flow].mapping);
     return MADE;
 }
 
@@ -131,11 +131,11 @@ static Found unmapped(PlNat *nat)
     return REFUSED;
 }
 
-Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way)
+Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course)
 {
     Endpoint inside = {ip->source, ip->source_port};
     Endpoint remote = nat_remote(ip, ip->destination, ip->destination_port);
-    const Way *way = pl_nat_way_out(nat, ip->protocol, inside, remote);
+    Way *way = pl_nat_way_out(nat, ip->protocol, inside, remote);
     uint32_t mapping, flow;
 
     if (way) {
@@ -143,7 +143,7 @@ Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way)
         if (ip->kind != PL_IP_PLAIN &&
             nat->flows[way->flow].from_outside != (ip->kind == PL_IP_REPLY))
             return unmapped(nat);
-        *ret_way = *way;
+        *ret_course = nat_course_at(way);
         return FOUND;
     }
     if (!may_begin(ip))
@@ -151,14 +151,14 @@ Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way)
     mapping =
         pl_nat_mapping_out(nat, ip->protocol, inside, remote, dependence_of(nat, ip->protocol));
     if (mapping == NONE)
-        return make_out(nat, ip, /* kept= */ true, now, ret_way);
+        return make_out(nat, ip, /* kept= */ true, now, ret_course);
     if (nat->translates && !nat->behaviour.quirks.port_overloading &&
         nat_flow_in(nat, ip->protocol, pl_nat_external(nat, &nat->mappings[mapping]), remote) !=
             NONE)
-        return make_out(nat, ip, /* kept= */ false, now, ret_way);
+        return make_out(nat, ip, /* kept= */ false, now, ret_course);
     flow = add_flow(nat, mapping, remote, /* from_outside= */ false);
     if (flow != NONE) {
-        *ret_way = pl_nat_way(nat, flow, mapping);
+        *ret_course = pl_nat_course(nat, flow, mapping);
         return FOUND;
     }
     nat->counters.exhausted++;
@@ -261,30 +261,30 @@ static In begin_in(PlNat *nat, const PlIp *ip, uint64_t now, uint32_t *ret_flow,
     return in;
 }
 
-In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way)
+In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course)
 {
     Endpoint external = {ip->destination, ip->destination_port};
     Endpoint remote = nat_remote(ip, ip->source, ip->source_port);
-    const Way *way = nat->behaviour.quirks.port_overloading
-                         ? NULL
-                         : pl_nat_way_in(nat, ip->protocol, external, remote);
+    Way *way = nat->behaviour.quirks.port_overloading
+                   ? NULL
+                   : pl_nat_way_in(nat, ip->protocol, external, remote);
     uint32_t flow = NONE, mapping = NONE;
     In in;
 
     if (way) {
-        if (way->mapping == NONE)
+        if (way->own)
             return IN_ROUTER;
         if (ip->kind != PL_IP_PLAIN &&
             nat->flows[way->flow].from_outside != (ip->kind == PL_IP_QUERY))
             return stranger(nat, /* mapped= */ true);
-        *ret_way = *way;
+        *ret_course = nat_course_at(way);
         return IN_FOUND;
     }
     in = begin_in(nat, ip, now, &flow, &mapping);
     if (in == IN_STRANGER)
         return stranger(nat, mapping != NONE);
     if (in == IN_FOUND)
-        *ret_way = pl_nat_way(nat, flow, flow == NONE ? mapping : nat->flows[flow].mapping);
+        *ret_course = pl_nat_course(nat, flow, flow == NONE ? mapping : nat->flows[flow].mapping);
     return in;
 }
 

@@ -41,13 +41,15 @@ typedef struct Mapping {
     uint8_t dependence; /* PlMapping */
     bool live, from_outside;
     bool from_forward; /* of a static forward, and found by its flow only */
+    bool replied;      /* this and expires_ns: as far as its ways do not know; see pl_nat_life */
     PlHost remote;     /* where its first packet went, or came from */
     uint64_t sequence, made_ns;
+    uint64_t expires_ns; /* not TCP's */
 } Mapping;
 
-/* What packets change of a mapping. They write it and do not read it. */
+/* What packets change of a mapping, all of them together. */
 typedef struct Life {
-    uint64_t expires_ns; /* not TCP's */
+    uint64_t expires_ns;
     bool replied;
 } Life;
 
@@ -67,18 +69,27 @@ typedef struct Flow {
 
 /*
  * A flow and its mapping as a packet needs them, two of them in a line of the processor's cache:
- * memory is waited for once. What stands here does not change.
+ * memory is waited for once. What packets change of the mapping they write here and not there:
+ * each way knows of its own ones.
  */
 typedef struct Way {
-    _Alignas(LINE / 2) uint32_t hash;
-    uint32_t flow;           /* NONE: none, in a table an empty place */
-    uint32_t mapping;        /* NONE: the router's own flow */
-    uint32_t inside, remote; /* IPv4; see nat_way_inside */
+    _Alignas(LINE / 2) uint64_t expires_ns; /* the mapping, by these packets; not TCP's */
+    uint32_t flow;                          /* NONE: none, in a table an empty place */
+    uint32_t inside, remote;                /* IPv4, or the end of IPv6; see nat_way_remote */
     uint16_t inside_port, remote_port, external_port, external;
     uint8_t protocol;
+    bool own : 1;          /* the router's flow, and nobody's mapping */
     bool from_outside : 1; /* the mapping */
-    bool v6 : 1;           /* hosts stand in mapping and flow only */
+    bool replied : 1;      /* by these packets */
+    bool v6 : 1;           /* hosts stand in mapping and flow */
 } Way;
+
+/* What a packet goes by. */
+typedef struct Course {
+    Way way;          /* flow NONE: none */
+    Way *at;          /* where it stands, until a flow comes or goes; NULL: nowhere */
+    uint32_t mapping; /* if nowhere; see nat_course_mapping */
+} Course;
 
 /* The ways of one direction, each at the place that its hash names, or behind others that are. */
 typedef struct Ways {
@@ -163,7 +174,6 @@ struct PlNat {
     PlNatCounters counters;
 
     Mapping *mappings;
-    Life *lives;                                       /* beside each */
     uint32_t n_mappings, mappings_room, mappings_free; /* n: ever used; free: the first free one */
     Chains by_inside, by_external;
     Flow *flows;
@@ -210,12 +220,15 @@ static inline uint32_t nat_hash(const PlNat *nat, uint8_t protocol, Endpoint a, 
 /* nat_ways.c: from a packet to its flow. Of equals the one that was added last is found first. */
 void pl_nat_ways_init(Ways *ways, uint32_t flows); /* with room for so many */
 void pl_nat_ways_clear(Ways *ways);
-void pl_nat_ways_grow(Ways *ways); /* for twice as many */
-void pl_nat_ways_add(Ways *ways, const Way *way);
-void pl_nat_ways_remove(Ways *ways, uint32_t hash, uint32_t flow);
+void pl_nat_ways_grow(PlNat *nat); /* both, for twice as many */
+/* The places of a flow, which knows its hashes, in both tables; the router's own is in one. */
+void pl_nat_ways_add(PlNat *nat, const Way *way);
+void pl_nat_ways_remove(PlNat *nat, uint32_t flow);
+/* What both ways of a flow know is added to it. */
+void pl_nat_ways_life(const PlNat *nat, uint32_t flow, Life *life);
 /* NULL: there is none. Valid until a flow comes or goes. */
-const Way *pl_nat_way_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote);
-const Way *pl_nat_way_in(const PlNat *nat, uint8_t protocol, Endpoint external, Endpoint remote);
+Way *pl_nat_way_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote);
+Way *pl_nat_way_in(const PlNat *nat, uint8_t protocol, Endpoint external, Endpoint remote);
 
 static inline uint32_t nat_flow_out(const PlNat *nat, uint8_t protocol, Endpoint inside,
                                     Endpoint remote)
@@ -241,26 +254,27 @@ void *pl_nat_grow(void *entries, gsize size, uint32_t *room);
 void pl_nat_tables_init(PlNat *nat);
 void pl_nat_tables_clear(PlNat *nat);
 Endpoint pl_nat_external(const PlNat *nat, const Mapping *mapping);
-static inline PlHost nat_way_inside(const PlNat *nat, const Way *way)
-{
-    return way->v6 ? nat->mappings[way->mapping].inside : pl_host_ipv4(way->inside);
-}
-
 static inline PlHost nat_way_remote(const PlNat *nat, const Way *way)
 {
     return way->v6 ? nat->flows[way->flow].remote : pl_host_ipv4(way->remote);
 }
 
-static inline Endpoint nat_way_external(const PlNat *nat, const Way *way)
+static inline uint32_t nat_course_mapping(const PlNat *nat, const Course *course)
 {
-    return (Endpoint){nat->translates ? nat->external[way->external] : nat_way_inside(nat, way),
-                      way->external_port};
+    return course->at ? nat->flows[course->way.flow].mapping : course->mapping;
+}
+
+/* A course in its table. */
+static inline Course nat_course_at(Way *way)
+{
+    return (Course){.way = *way, .at = way, .mapping = NONE};
 }
 
 /* Index of an external address, or NONE. */
 uint32_t pl_nat_find_external(const PlNat *nat, PlHost host);
-/* Of a mapping, a flow, or both. */
-Way pl_nat_way(const PlNat *nat, uint32_t flow, uint32_t mapping);
+/* Of a mapping, a flow, or both; it stands nowhere. */
+Course pl_nat_course(const PlNat *nat, uint32_t flow, uint32_t mapping);
+Life pl_nat_life(const PlNat *nat, uint32_t mapping);
 /* With the dependence that new mappings have; by the part of `remote` that this depends on. NONE:
  * there is none. */
 uint32_t pl_nat_mapping_out(const PlNat *nat, uint8_t protocol, Endpoint inside, Endpoint remote,
@@ -285,7 +299,9 @@ void pl_nat_timer_set(PlNat *nat, uint32_t what, uint64_t at_ns);
 void pl_nat_timer_remove(PlNat *nat, uint32_t what);
 void pl_nat_expire(PlNat *nat, uint64_t now);
 /* A packet keeps the mapping (of TCP: the flow) alive. */
-void pl_nat_refresh(PlNat *nat, const Way *way, uint64_t now);
+void pl_nat_refresh(PlNat *nat, const Course *course, uint64_t now);
+/* A packet has answered the mapping's first one. */
+void pl_nat_reply(PlNat *nat, const Course *course);
 
 /* nat_ports.c: a free external endpoint for a new mapping; FALSE: none is left. `kept`: it may keep
  * the inside port. Where only its remote stands against that, it becomes a mapping for that alone.
@@ -301,14 +317,14 @@ uint32_t pl_nat_forward(const PlNat *nat, uint8_t protocol, uint16_t port);
 /* nat_map.c: what a packet belongs to. */
 typedef enum { FOUND, MADE, REFUSED } Found;
 /* REFUSED has been counted. */
-Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way);
+Found pl_nat_map_out(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course);
 typedef enum {
     IN_FOUND,    /* a mapping, and perhaps a flow */
     IN_ROUTER,   /* the router's own flow */
     IN_STRANGER, /* counted as filtered or unmapped */
     IN_REFUSED,  /* counted */
 } In;
-In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Way *ret_way);
+In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course);
 /* Answers to what came in by a mapping that depends on the destination go out by it. */
 void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote);
 /* The router has taken a packet in. */

@@ -107,9 +107,6 @@ uint32_t pl_nat_mapping_add(PlNat *nat, const Mapping *from)
     if (i == NONE) {
         i = nat->n_mappings++;
         if (i == nat->mappings_room) {
-            uint32_t room = nat->mappings_room;
-
-            nat->lives = pl_nat_grow(nat->lives, sizeof(Life), &room);
             nat->mappings = pl_nat_grow(nat->mappings, sizeof(Mapping), &nat->mappings_room);
             pl_nat_chains_grow(&nat->by_inside);
             pl_nat_chains_grow(&nat->by_external);
@@ -120,7 +117,6 @@ uint32_t pl_nat_mapping_add(PlNat *nat, const Mapping *from)
     mapping = &nat->mappings[i];
     *mapping = *from;
     mapping->live = true;
-    nat->lives[i] = (Life){0};
     mapping->timer = mapping->flow = NONE;
     mapping->sequence = nat->sequence++;
     pl_nat_chains_add(
@@ -179,15 +175,14 @@ static uint32_t take_flow(PlNat *nat)
     i = nat->n_flows++;
     if (i == nat->flows_room) {
         nat->flows = pl_nat_grow(nat->flows, sizeof(Flow), &nat->flows_room);
-        pl_nat_ways_grow(&nat->ways_out);
-        pl_nat_ways_grow(&nat->ways_in);
+        pl_nat_ways_grow(nat);
     }
     return i;
 }
 
-Way pl_nat_way(const PlNat *nat, uint32_t flow, uint32_t mapping)
+Course pl_nat_course(const PlNat *nat, uint32_t flow, uint32_t mapping)
 {
-    Way way = {.flow = flow, .mapping = mapping};
+    Way way = {.flow = flow, .own = mapping == NONE};
 
     if (mapping != NONE) {
         const Mapping *from = &nat->mappings[mapping];
@@ -210,23 +205,37 @@ Way pl_nat_way(const PlNat *nat, uint32_t flow, uint32_t mapping)
         way.external_port = from->external_port;
         way.protocol = from->protocol;
     }
-    return way;
+    return (Course){.way = way, .mapping = mapping};
+}
+
+Life pl_nat_life(const PlNat *nat, uint32_t index)
+{
+    const Mapping *mapping = &nat->mappings[index];
+    Life life = {mapping->expires_ns, mapping->replied};
+
+    for (uint32_t flow = mapping->flow; flow != NONE; flow = nat->flows[flow].older) {
+        life.expires_ns = MAX(life.expires_ns, nat->flows[flow].expires_ns);
+        pl_nat_ways_life(nat, flow, &life);
+    }
+    return life;
 }
 
 static void add_ways(PlNat *nat, uint32_t i)
 {
     Flow *flow = &nat->flows[i];
-    Way way = pl_nat_way(nat, i, flow->mapping);
+    Endpoint external = {nat->external[flow->external], flow->external_port};
     Endpoint remote = {flow->remote, flow->remote_port};
+    Way way = pl_nat_course(nat, i, flow->mapping).way;
 
     if (flow->mapping != NONE) {
-        Endpoint inside = {nat_way_inside(nat, &way), way.inside_port};
+        const Mapping *mapping = &nat->mappings[flow->mapping];
+        Endpoint inside = {mapping->inside, mapping->inside_port};
 
-        way.hash = flow->hash_out = nat_hash(nat, flow->protocol, inside, remote);
-        pl_nat_ways_add(&nat->ways_out, &way);
+        flow->hash_out = nat_hash(nat, flow->protocol, inside, remote);
+        external = pl_nat_external(nat, mapping);
     }
-    way.hash = flow->hash_in = nat_hash(nat, flow->protocol, nat_way_external(nat, &way), remote);
-    pl_nat_ways_add(&nat->ways_in, &way);
+    flow->hash_in = nat_hash(nat, flow->protocol, external, remote);
+    pl_nat_ways_add(nat, &way);
 }
 
 uint32_t pl_nat_flow_add(PlNat *nat, const Flow *from)
@@ -258,16 +267,22 @@ void pl_nat_flow_remove(PlNat *nat, uint32_t index)
     Flow *flow = &nat->flows[index];
 
     pl_nat_timer_remove(nat, index | TIMER_FLOW);
-    pl_nat_ways_remove(&nat->ways_in, flow->hash_in, index);
     if (flow->mapping != NONE) {
-        pl_nat_ways_remove(&nat->ways_out, flow->hash_out, index);
+        Mapping *mapping = &nat->mappings[flow->mapping];
+        Life life = {mapping->expires_ns, mapping->replied};
+
+        /* The mapping may outlive it: TCP's does. */
+        pl_nat_ways_life(nat, index, &life);
+        mapping->expires_ns = life.expires_ns;
+        mapping->replied = life.replied;
         if (flow->newer == NONE)
-            nat->mappings[flow->mapping].flow = flow->older;
+            mapping->flow = flow->older;
         else
             nat->flows[flow->newer].older = flow->older;
         if (flow->older != NONE)
             nat->flows[flow->older].newer = flow->newer;
     }
+    pl_nat_ways_remove(nat, index);
     flow->older = nat->flows_free;
     nat->flows_free = index;
     nat->flows_live--;
@@ -282,7 +297,6 @@ void pl_nat_tables_clear(PlNat *nat)
     pl_nat_ways_clear(&nat->ways_out);
     pl_nat_ways_clear(&nat->ways_in);
     g_clear_pointer(&nat->mappings, g_aligned_free);
-    g_clear_pointer(&nat->lives, g_aligned_free);
     g_clear_pointer(&nat->flows, g_aligned_free);
     g_clear_pointer(&nat->subscribers, g_aligned_free);
     g_clear_pointer(&nat->timers, g_free);
@@ -303,7 +317,6 @@ void pl_nat_tables_init(PlNat *nat)
     pl_nat_tables_clear(nat);
     nat->mappings_room = nat->flows_room = nat->subscribers_room = ROOM_FIRST / 2;
     nat->mappings = pl_nat_grow(NULL, sizeof(Mapping), &nat->mappings_room);
-    nat->lives = pl_nat_room(nat->mappings_room, sizeof(Life));
     nat->flows = pl_nat_grow(NULL, sizeof(Flow), &nat->flows_room);
     nat->subscribers = pl_nat_grow(NULL, sizeof(Subscriber), &nat->subscribers_room);
     nat->n_mappings = nat->n_flows = nat->n_subscribers = nat->n_timers = nat->flows_live = 0;

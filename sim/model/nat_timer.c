@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * When mappings end, and TCP's flows: a binary heap by time. A packet that refreshes a mapping only
- * notes the later end; the heap learns of it when the earlier one has come. So a mapping costs one
- * step of the heap a timeout, however many packets it carries.
+ * notes the later end on its way; the heap gathers these when the earlier one has come. So a
+ * mapping costs a step or two of the heap a timeout, however many packets it carries.
  */
 #include "model/nat_private.h"
 
@@ -16,7 +16,7 @@ static uint32_t *place_of(PlNat *nat, uint32_t what)
 static uint64_t end_of(const PlNat *nat, uint32_t what)
 {
     return what & TIMER_FLOW ? nat->flows[what & ~TIMER_FLOW].expires_ns
-                             : nat->lives[what].expires_ns;
+                             : pl_nat_life(nat, what).expires_ns;
 }
 
 static void put(PlNat *nat, uint32_t place, Timer timer)
@@ -115,24 +115,37 @@ void pl_nat_expire(PlNat *nat, uint64_t now)
     }
 }
 
-static uint64_t limit_age(const PlNat *nat, uint32_t mapping, uint64_t at)
+static uint64_t limit_age(const PlNat *nat, const Course *course, uint64_t at)
 {
     uint64_t age = nat->behaviour.quirks.mapping_age_ns;
 
-    return age ? MIN(at, nat->mappings[mapping].made_ns + age) : at;
+    return age ? MIN(at, nat->mappings[nat_course_mapping(nat, course)].made_ns + age) : at;
 }
 
 /* A mapping has its timer from its beginning; a TCP one lives as long as one of its flows. */
-void pl_nat_refresh(PlNat *nat, const Way *way, uint64_t now)
+void pl_nat_refresh(PlNat *nat, const Course *course, uint64_t now)
 {
-    bool tcp = way->protocol == PL_IP_TCP;
-    const Flow *flow = tcp && way->flow != NONE ? &nat->flows[way->flow] : NULL;
-    uint64_t at = limit_age(nat, way->mapping, now + pl_nat_timeout(nat, way->protocol, flow));
+    uint8_t protocol = course->way.protocol;
+    uint32_t flow = protocol == PL_IP_TCP ? course->way.flow : NONE;
+    uint64_t at = now + pl_nat_timeout(nat, protocol, flow == NONE ? NULL : &nat->flows[flow]);
 
-    if (!tcp) {
-        nat->lives[way->mapping].expires_ns = at;
-    } else if (flow) {
-        nat->flows[way->flow].expires_ns = at;
-        pl_nat_timer_set(nat, way->flow | TIMER_FLOW, at);
+    at = limit_age(nat, course, at);
+    if (flow != NONE) {
+        nat->flows[flow].expires_ns = at;
+        pl_nat_timer_set(nat, flow | TIMER_FLOW, at);
+    } else if (protocol == PL_IP_TCP) {
+        return;
+    } else if (course->at) {
+        course->at->expires_ns = at;
+    } else {
+        nat->mappings[course->mapping].expires_ns = at;
     }
+}
+
+void pl_nat_reply(PlNat *nat, const Course *course)
+{
+    if (course->at)
+        course->at->replied = true;
+    else
+        nat->mappings[course->mapping].replied = true;
 }

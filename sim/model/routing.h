@@ -11,7 +11,7 @@ typedef struct PlPort {
     const PlAttachment *attachment; /* NULL: the lab's presence */
     const PlNetwork *network;
     unsigned mtu_bytes;
-    GArray *addresses; /* PhAddress: those that it answers for now */
+    GArray *addresses; /* PhAddress: those that it answers for, after the steps so far */
     GArray *routes;    /* PlRoute, longest first; NULL until somebody asks */
 } PlPort;
 

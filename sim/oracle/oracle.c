@@ -148,8 +148,7 @@ static void set_forwards(PlFindings *findings, const PlTopology *topology, const
 static gboolean is_seen_through(const PlTopology *topology, const PlNode *firewall,
                                 const PlNode *node)
 {
-    g_autoptr(GPtrArray) chain =
-        pl_topology_chain_of(topology, node, pl_node_family(firewall));
+    g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, node, pl_node_family(firewall));
 
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);

@@ -11,8 +11,9 @@ static gboolean is_xml(gunichar c)
     return c == '\t' || c == '\n' || (c >= 0x20 && c != 0x7f && c != 0xfffe && c != 0xffff);
 }
 
-/* Fit for text and for attributes; what XML cannot hold becomes U+FFFD. */
-static void put_text(FILE *out, const char *text)
+/* What XML cannot hold becomes U+FFFD. Only an attribute would lose its newlines (XML 1.0 §3.3.3).
+ */
+static void put_escaped(FILE *out, const char *text, gboolean attribute)
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
 
@@ -28,7 +29,7 @@ static void put_text(FILE *out, const char *text)
             fputs("&gt;", out);
         else if (c == '"')
             fputs("&quot;", out);
-        else if (c == '\n')
+        else if (c == '\n' && attribute)
             fputs("&#10;", out);
         else {
             g_unichar_to_utf8(is_xml(c) ? c : 0xfffd, bytes);
@@ -37,10 +38,15 @@ static void put_text(FILE *out, const char *text)
     }
 }
 
+static void put_text(FILE *out, const char *text)
+{
+    put_escaped(out, text, /* attribute= */ FALSE);
+}
+
 static void put_attribute(FILE *out, const char *name, const char *value)
 {
     fprintf(out, " %s=\"", name);
-    put_text(out, value);
+    put_escaped(out, value, /* attribute= */ TRUE);
     fputc('"', out);
 }
 

@@ -314,7 +314,7 @@ static void put_failure(const PlText *text, const PlVerdict *verdict)
     if (verdict->capture)
         fprintf(text->out, "  capture: %s\n", verdict->capture);
     fprintf(text->out, "  again:   %s\n", verdict->command);
-    pl_programs_put(text, verdict);
+    pl_programs_put_failed(text, verdict);
 }
 
 static void put_differing(const PlText *text, GPtrArray *verdicts, const Row *row)

@@ -122,18 +122,36 @@ void pl_text_paragraph(const PlText *text, const char *first, const char *words)
     fputc('\n', text->out);
 }
 
-void pl_text_tail(const PlText *text, const char *first, const char *lines, unsigned n)
+static guint count_lines(char **list)
 {
-    g_auto(GStrv) list = g_strsplit(lines, "\n", -1);
-    guint end = g_strv_length(list), start;
+    guint n = g_strv_length(list);
 
-    while (end > 0 && !*list[end - 1])
-        end--;
-    start = end > n ? end - n : 0;
+    while (n > 0 && !*list[n - 1])
+        n--;
+    return n;
+}
+
+static void put_lines(const PlText *text, const char *first, char **list, guint start, guint end)
+{
     for (guint i = start; i < end; i++) {
         g_strdelimit(list[i], "\t\r", ' ');
         fputs(first, text->out);
         pl_text_cell(text, PL_STYLE_NONE, 0, list[i]);
         fputc('\n', text->out);
     }
+}
+
+void pl_text_head(const PlText *text, const char *first, const char *lines, unsigned n)
+{
+    g_auto(GStrv) list = g_strsplit(lines, "\n", -1);
+
+    put_lines(text, first, list, 0, MIN(count_lines(list), n));
+}
+
+void pl_text_tail(const PlText *text, const char *first, const char *lines, unsigned n)
+{
+    g_auto(GStrv) list = g_strsplit(lines, "\n", -1);
+    guint end = count_lines(list);
+
+    put_lines(text, first, list, end > n ? end - n : 0, end);
 }

@@ -35,5 +35,6 @@ void pl_text_last(const PlText *text, PlStyle style, unsigned width, const char 
 /* Words in lines as wide as paragraphs are: the first line begins with `first`, the others with as
  * many blanks. */
 void pl_text_paragraph(const PlText *text, const char *first, const char *words);
-/* The last `n` lines, each after `first`. */
+/* The first or the last `n` lines, each after `first`. */
+void pl_text_head(const PlText *text, const char *first, const char *lines, unsigned n);
 void pl_text_tail(const PlText *text, const char *first, const char *lines, unsigned n);

@@ -28,13 +28,20 @@ static gboolean expects_anything(const PlTopology *topology, const PlNode *node)
     return FALSE;
 }
 
+/* A host that no NAT is in front of is direct: of interest only to who asks, or says so. */
+static gboolean is_judged(const PlTopology *topology, const PlNode *host, const GPtrArray *chain)
+{
+    return chain->len > 0 || host->program.word == PL_WORD_CLASSIFY ||
+           expects_anything(topology, host);
+}
+
 static void fill_host(const PlTopology *topology, const PlNode *host, PlFindings *expected)
 {
     static const PlAxis made_of[] = {PL_AXIS_MAPPING, PL_AXIS_FILTERING};
     g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
     const PlExpect *class;
 
-    if (chain->len == 0 && !expects_anything(topology, host))
+    if (!is_judged(topology, host, chain))
         return;
     pl_oracle_host(topology, host, expected);
     class = find(topology, host, PL_EXPECT_AXIS, PL_AXIS_CLASS);

@@ -5,9 +5,9 @@
 #include "scenario/verdict.h"
 
 /*
- * Fills `expected` of every subject. A host that nothing stands in front of is judged only if the
- * file expects something of it. Where the file contradicts theory on a host's class (ports that
- * collide, say), theory is silent on the axes that the class is made of.
+ * Fills `expected` of every subject. A host that nothing stands in front of is judged only if it
+ * classifies itself, or the file expects something of it. Where the file contradicts theory on a
+ * host's class (ports that collide, say), theory is silent on the axes that the class is made of.
  */
 void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict);
 

@@ -218,8 +218,11 @@ static gboolean do_nat(Server *server, const Request *request, GError **error)
                           step.node->name);
         if (!read_address(served, step.node, request->words[3], &step.address, error))
             return FALSE;
+    } else if (strcmp(what, "address") == 0 && request->n == 3) {
+        return refuse(error, "nat %s address: an address is missing (expected address ADDRESS)",
+                      step.node->name);
     } else {
-        return refuse(error, "nat %s cannot %s (expected flush, reboot or address ADDRESS)",
+        return refuse(error, "nat %s cannot %s (expected table, flush, reboot or address ADDRESS)",
                       step.node->name, what);
     }
     if (!served->engine->step(served->lab, &step, error))

@@ -47,12 +47,11 @@ gboolean pl_build_usable(const PlNetwork *network, const PlIni *ini, const char 
                            text, network->name, subnet);
     offset = pl_prefix_offset(prefix, address);
     if (offset == 0 || offset == pl_prefix_last(prefix))
-        return pl_ini_fail(ini, group, key, error,
-                           "%s is the network's %s (expected a host's one of %s)", text,
-                           address->family == PH_FAMILY_IPV6
-                               ? "first or its last one"
-                               : "own address or its broadcast address",
-                           subnet);
+        return pl_ini_fail(
+            ini, group, key, error, "%s is the network's %s (expected a host's one of %s)", text,
+            address->family == PH_FAMILY_IPV6 ? "first or its last one"
+                                              : "own address or its broadcast address",
+            subnet);
     if (offset >= pl_prefix_last(prefix) - 4)
         return pl_ini_fail(ini, group, key, error,
                            "%s is one of the last four of %s, which are the lab's own (expected a "

@@ -93,11 +93,12 @@ static gboolean check_families(const PlNode *nat, const PlIni *ini, GError **err
     g_autofree char *group = pl_build_group(nat);
 
     if (pl_network_family(inside) != pl_network_family(outside))
-        return pl_ini_fail(ini, group, "inside", error,
-                           "%s is %s and %s is %s: translation between families is not supported by "
-                           "this version (expected networks of one family)",
-                           inside->name, pl_family_name(pl_network_family(inside)), outside->name,
-                           pl_family_name(pl_network_family(outside)));
+        return pl_ini_fail(
+            ini, group, "inside", error,
+            "%s is %s and %s is %s: translation between families is not supported by "
+            "this version (expected networks of one family)",
+            inside->name, pl_family_name(pl_network_family(inside)), outside->name,
+            pl_family_name(pl_network_family(outside)));
     if (pl_network_family(inside) == PH_FAMILY_IPV6 && nat->behaviour.mapping != PL_MAPPING_NONE)
         return pl_ini_fail(ini, group, pl_ini_get(ini, group, "mapping") ? "mapping" : "behaviour",
                            error,

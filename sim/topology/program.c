@@ -251,8 +251,7 @@ static gboolean build_hub(PlNode *host, const PlIni *ini, const char *group, GEr
 
 /* HOST or HOST:PORT, HOST an address or the name of a host, which may have one of `family`. */
 static gboolean read_server(const PlTopology *topology, const PlIni *ini, const char *group,
-                            const char *text, uint8_t family, PhAddress *ret_server,
-                            GError **error)
+                            const char *text, uint8_t family, PhAddress *ret_server, GError **error)
 {
     const char *colon = strchr(text, ':');
     g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
@@ -276,9 +275,8 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     } else {
         const PlAttachment *attachment = g_ptr_array_index(host->attachments, 0);
 
-        for (unsigned i = 1; i < host->attachments->len &&
-                             pl_network_family(attachment->network) != family;
-             i++)
+        for (unsigned i = 1;
+             i < host->attachments->len && pl_network_family(attachment->network) != family; i++)
             attachment = g_ptr_array_index(host->attachments, i);
         *ret_server = g_array_index(attachment->addresses, PhAddress, 0);
         ret_server->port = PH_HUB_PORT;
@@ -326,10 +324,11 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
     }
     if (program->n_addresses == 0) {
         if (!hub)
-            return pl_ini_fail(ini, group, "run", error,
-                               "there is nobody to ask (expected a host with run = hub that has %s, or "
-                               "--server HOST[:PORT])",
-                               pl_family_name(family));
+            return pl_ini_fail(
+                ini, group, "run", error,
+                "there is nobody to ask (expected a host with run = hub that has %s, or "
+                "--server HOST[:PORT])",
+                pl_family_name(family));
         program->addresses[0] = hub->program.addresses[0];
         program->n_addresses = 1;
     }

@@ -174,6 +174,27 @@ GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
     return routes;
 }
 
+gboolean *pl_topology_reach(const PlTopology *topology, const PlNode *node)
+{
+    gboolean *reached = g_new0(gboolean, topology->networks->len);
+    g_autofree Reach *reach = g_new0(Reach, topology->networks->len);
+    g_autoptr(GPtrArray) queue = g_ptr_array_new();
+    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
+
+    for (unsigned i = 0; i < node->attachments->len; i++)
+        begin(reach, queue, attachment_at(node->attachments, i)->network);
+    search(reach, queue);
+    for (unsigned i = 0; i < chain->len; i++) {
+        g_autoptr(GPtrArray) onwards = g_ptr_array_new();
+
+        begin(reach, onwards, pl_nat_outside(chain->pdata[i])->network);
+        search(reach, onwards);
+    }
+    for (unsigned i = 0; i < topology->networks->len; i++)
+        reached[i] = reach[i].reached;
+    return reached;
+}
+
 static gboolean has_default(const PlTopology *topology, const PlNode *host,
                             const PlAttachment *attachment)
 {

@@ -43,7 +43,8 @@ struct PlNetwork {
     GPtrArray *attachments; /* PlAttachment, borrowed, in file order */
     /*
      * Addresses that belong to the lab itself and that no node may have: the four before the last
-     * one of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside one.
+     * one of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside
+     * one.
      */
     PhAddress reserved[4];
 };
@@ -292,9 +293,9 @@ typedef struct PlRoute {
 /*
  * The routes a node on `network` needs to reach every other network that it should: those its zone
  * routes to (a zone is networks joined by hosts that route and NATs that do not translate), and the
- * default route towards the upstream NAT of the zone; all of the network's family. Networks `node` is attached to itself are
- * left out; node is NULL for the lab's own presence. The array of PlRoute is in a fixed order and
- * belongs to the caller.
+ * default route towards the upstream NAT of the zone; all of the network's family. Networks `node`
+ * is attached to itself are left out; node is NULL for the lab's own presence. The array of PlRoute
+ * is in a fixed order and belongs to the caller.
  */
 GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
                            const PlNode *node);
@@ -307,6 +308,10 @@ gboolean pl_network_is_cable(const PlNetwork *network);
  * receiver's goes nowhere.
  */
 unsigned pl_network_mtu(const PlNetwork *network, const PlAttachment *attachment);
+/* By network, to be freed: whether packets of this node get there by its addresses. They do in its
+ * own zones, and in those that its way out leads through; nothing is seen that another NAT hides.
+ */
+gboolean *pl_topology_reach(const PlTopology *topology, const PlNode *node);
 
 gboolean pl_prefix_contains(const PlPrefix *prefix, const PhAddress *address);
 /* Addresses of a prefix by their distance from its own; the last one's; one that is in it. */

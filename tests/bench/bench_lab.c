@@ -28,8 +28,8 @@
 
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
-#include "wiring/rtnl.h"
 #include "machine/sandbox.h"
+#include "wiring/rtnl.h"
 
 #define TOPOLOGY  PL_SOURCE_DIR "/topologies/two-homes-routed.ini"
 #define ROUNDS    50

@@ -20,9 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "wiring/rtnl.h"
 #include "load.h"
 #include "machine/sandbox.h"
+#include "wiring/rtnl.h"
 
 #define SERVERS_MAX 4
 #define ROUNDS_MAX  100

@@ -16,7 +16,7 @@ typedef struct Feed {
     gsize left;
     PhWatchConfig config;
     PhWatch *watch;
-    guint64 now, started;
+    guint64 now, started[2]; /* the last two */
     gboolean running, told;
     PhClassification last; /* that was told */
 } Feed;
@@ -55,10 +55,12 @@ static void poll_all(Feed *feed)
             continue;
         }
         g_assert(!feed->running);
-        g_assert(feed->started == 0 ||
-                 feed->now - feed->started >= MIN(feed->config.gap_ns, feed->config.confirm_ns));
+        /* One more may be in between, for another address. */
+        g_assert(feed->started[0] == 0 ||
+                 feed->now - feed->started[0] >= MIN(feed->config.gap_ns, feed->config.confirm_ns));
         feed->running = TRUE;
-        feed->started = feed->now;
+        feed->started[0] = feed->started[1];
+        feed->started[1] = feed->now;
     }
     g_assert(!current || feed->told);
     /* What is believed and was not told differs in nothing that matters. */

@@ -10,6 +10,7 @@
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -27,6 +28,10 @@ LIMIT_SECONDS = 60  # for any one command, unless the test says otherwise
 GRACE_SECONDS = 5  # between asking a program to end and killing it
 SEED_MAX = 2**53 - 1
 
+BAD_INPUT, UNSUPPORTED = 2, 77  # exit status of pinlab
+
+__tracebackhide__ = True  # in this file: a failure shows the test's own line
+
 _LAB = pytest.StashKey()
 _FAILED = pytest.StashKey()
 
@@ -34,7 +39,10 @@ _FAILED = pytest.StashKey()
 def find_pinlab():
     """$PINLAB; the one that this file was installed with; else the PATH's."""
     beside = Path(__file__).resolve().parents[3] / "bin/pinlab"
-    found = os.environ.get("PINLAB") or (str(beside) if beside.exists() else shutil.which("pinlab"))
+    named = os.environ.get("PINLAB")
+    found = shutil.which(named or (str(beside) if beside.exists() else "pinlab"))
+    if not found and named:
+        pytest.exit(f"$PINLAB is {named}, which is no program (expected the path of pinlab)", returncode=2)
     if not found:
         pytest.exit("pinlab is not installed (expected it on the PATH, or named by $PINLAB)", returncode=2)
     return str(Path(found).resolve())
@@ -194,17 +202,23 @@ class Lab:
         self.pinlab, self.topology, self.seed, self.directory = find_pinlab(), topology, seed, directory
         self._engine = ["--engine", engine] if engine else []
         self.name = f"pytest-{uuid.uuid4().hex[:12]}"
-        self.programs, self._logs, self.captures = [], 0, None
-        self._process = subprocess.Popen(
-            [self.pinlab, "up", "--foreground", "--name", self.name, *self._engine, "--seed", str(seed), str(topology)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.programs, self._logs, self.captures, self.stands = [], 0, None, False
+        try:
+            self._process = subprocess.Popen(
+                [self.pinlab, "up", "--foreground", "--name", self.name, *self._engine, "--seed", str(seed),
+                 str(topology)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        except OSError as error:
+            pytest.exit(f"{self.pinlab} cannot be started: {error.strerror} (expected pinlab)", returncode=2)
 
     def await_ready(self):
-        """None when it stands, else why not and whether that is the machine's fault."""
-        if self._process.stdout.readline().strip() == self.name:
+        """None when it stands, else why not and pinlab's exit status."""
+        self.stands = self._process.stdout.readline().strip() == self.name
+        if self.stands:
             return None
         _, said = self._process.communicate(timeout=LIMIT_SECONDS)
-        return said.strip() or f"status {self._process.returncode}", self._process.returncode == 77
+        reason = said.strip() or f"{self.pinlab} up ended with status {self._process.returncode}, and said nothing"
+        return reason, self._process.returncode
 
     def replay(self, kept):
         """The command that makes the same lab; a topology that was a text is only in the directory that is kept."""
@@ -272,12 +286,23 @@ def pytest_runtest_makereport(item, call):
     if lab and report.failed:
         item.stash[_FAILED] = True
         kept = artifacts_of(item)
-        report.sections.append(("pinlab", f"captures and output: {kept}\nthe same lab: {lab.replay(kept)}"))
+        captures = f"captures and output: {kept}\n" if lab.stands else ""
+        report.sections.append(("pinlab", f"{captures}the same lab: {lab.replay(kept)}"))
+
+
+def shorten(text, most):
+    """A text as part of a file name: what is too long keeps its beginning, and a hash of all."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
+    if len(name) <= most:
+        return name
+    return f"{name[:most - 9].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def artifacts_of(item):
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", item.nodeid).strip("-")
-    return Path(item.config.getoption("--pinlab-artifacts")).resolve() / name[-150:]
+    """Of test_file.py::test_name[parameters]; a parameter may be a whole topology."""
+    test, _, parameters = item.nodeid.partition("[")
+    name = "-".join(part for part in (shorten(test, 120), shorten(parameters.rstrip("]"), 40)) if part)
+    return Path(item.config.getoption("--pinlab-artifacts")).resolve() / name
 
 
 def topology_file(topology, request, directory):
@@ -313,14 +338,16 @@ def lab(request, topology, engine, tmp_path_factory):
     seed = request.config.getoption("--pinlab-seed")
     standing = Lab(topology_file(topology, request, directory), engine,
                    uuid.uuid4().int % SEED_MAX % 2**32 if seed is None else seed, directory)
-    request.node.stash[_LAB] = standing
     try:
         problem = standing.await_ready()
         if problem:
-            reason, unsupported = problem
-            if unsupported and not request.config.getoption("--pinlab-no-skip"):
+            reason, status = problem
+            if status == UNSUPPORTED and not request.config.getoption("--pinlab-no-skip"):
                 pytest.skip(reason)
+            if status not in (UNSUPPORTED, BAD_INPUT):
+                request.node.stash[_LAB], request.node.stash[_FAILED] = standing, True
             pytest.fail(reason, pytrace=False)
+        request.node.stash[_LAB] = standing
         standing.captures = Captures(standing)
         yield standing
     finally:
@@ -331,7 +358,7 @@ def lab(request, topology, engine, tmp_path_factory):
             raise
         finally:
             try:
-                if request.node.stash.get(_FAILED, False):
+                if request.node.stash.get(_FAILED, False) and any(directory.iterdir()):
                     shutil.copytree(directory, artifacts_of(request.node), dirs_exist_ok=True)
             finally:
                 shutil.rmtree(directory)

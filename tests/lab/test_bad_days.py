@@ -2,7 +2,16 @@
 """Hubs that die, come back, lose an address, lie or are abused, as real processes. A classification then says the right
 class or none, with the reason and within its time; and nobody can be harmed by way of a hub or of a client."""
 
+import array
+import fcntl
+import json
+import select
+import signal
+import socket
 import subprocess
+import termios
+import threading
+import time
 
 import pytest
 
@@ -268,3 +277,132 @@ time-limit = 40s
     assert len(changed) <= BURST_CHANGES + CHANGES_PER_SECOND * seconds + 1
     assert bool(changed) == (how != "plain")
     assert claim(cell, "bob")["class"] == "direct"
+
+
+STUN = b"\0\1\0\0\x21\x12\xa4\x42" + b"\7" * 12
+
+
+def ask(host, port=3478):
+    """Whether a hub answers there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(10)
+        asking.sendto(STUN, (host, port))
+        return asking.recv(500)[:2] == b"\1\1"
+
+
+def held_by(pipe):
+    """How many bytes wait in it."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
+def test_a_hub_serves_though_nobody_reads_what_it_writes(pinhole):
+    """Its pipe is full after some 100 lines; what a reader then finds is whole, and says what was lost."""
+    with subprocess.Popen([pinhole, "hub", "--listen", "127.0.77.1:47301", "--metrics", "1ms"], stdout=subprocess.PIPE) as hub:
+        try:
+            assert hub.stdout.readline().startswith(b"ready")
+            end = time.monotonic() + LIMIT_SECONDS
+            held = -1
+            while held != (held := held_by(hub.stdout)) or held < 20000:  # its pages have gaps where a line did not fit
+                assert time.monotonic() < end
+                select.select([], [], [], 0.1)
+            assert all(ask("127.0.77.1", 47301) for _ in range(20))
+            lost = 0
+            while not lost:
+                assert time.monotonic() < end
+                lost = json.loads(hub.stdout.readline())["lost-lines"]
+            hub.send_signal(signal.SIGTERM)
+            for line in hub.stdout:
+                assert json.loads(line)["lost-lines"] >= lost
+            assert hub.wait(LIMIT_SECONDS) == 0
+        finally:
+            hub.kill()
+
+
+@pytest.mark.parametrize("output, why", [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+def test_a_hub_that_cannot_say_it_is_ready_ends_at_once(pinhole, output, why):
+    said = subprocess.run(["sh", "-c", f'exec "$0" hub --listen 127.0.77.2:47303 {output}', pinhole], capture_output=True,
+                          text=True, timeout=LIMIT_SECONDS, check=False)
+    assert said.returncode == 1 and said.stderr == f"pinhole: cannot write to standard output: {why}\n"
+
+
+ALONE = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
+
+
+def alone(script, pinhole):
+    """What a shell says that is in a network of its own, with nothing but what it makes there."""
+    return subprocess.run([*ALONE, script, "sh", pinhole], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+
+
+DROP = "ip link set lo up; nft add table ip t; nft add chain ip t o '{ type filter hook output priority 0; }'; " \
+       "nft add rule ip t o meta l4proto udp drop; "
+
+
+@pytest.mark.parametrize("before, why", [
+    ("", "Network is unreachable"), ("ip link set lo up; ip route add unreachable default; ", "No route to host"),
+    ("ip link set lo up; ip route add prohibit default; ", "Permission denied"),
+    ("ip link set lo up; ip route add blackhole default; ", "Invalid argument"),
+])
+@pytest.mark.parametrize("word", ["classify", "reflex", "lifetime"])
+def test_who_cannot_send_says_so_and_tells_no_class(pinhole, word, before, why):
+    said = alone(f'{before}exec "$1" {word} --server 203.0.113.1', pinhole)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == f"pinhole: --server 203.0.113.1: cannot send to 203.0.113.1:3478: {why}\n"
+
+
+def test_N16_a_firewall_of_ones_own_blocks_udp_as_any_other(pinhole):
+    said = alone(DROP + 'exec "$1" classify --server 127.0.0.1 --json', pinhole)
+    claimed = json.loads(said.stdout)
+    assert (said.returncode, claimed["class"]) == (0, "udp-blocked")
+    assert claimed["why"]["class"] == "this host's own firewall lets no UDP out"
+    said = alone(DROP + 'exec "$1" reflex --server 127.0.0.1', pinhole)
+    assert (said.returncode, said.stdout) == (1, "") and "Operation not permitted" in said.stderr
+
+
+def test_a_watch_without_a_network_says_that_it_has_none(pinhole):
+    watch = [*ALONE, 'exec "$1" watch --server 203.0.113.1 --json', "sh", pinhole]
+    with subprocess.Popen(watch, stdout=subprocess.PIPE) as running:
+        line = json.loads(running.stdout.readline())
+        running.terminate()
+    assert line["class"] == "unknown" and line["why"]["class"] == "there is no way to the server just now"
+
+
+def babble(server):
+    """Answers all with what is no STUN, until somebody sends nothing at all."""
+    while request := server.recvfrom(2048):
+        if not request[0]:
+            return
+        server.sendto(b"HTTP/1.1 200 OK", request[1])
+
+
+@pytest.mark.parametrize("word, status", [("classify", 3), ("reflex", 1)])
+def test_a_server_of_something_else_answers_nonsense(pinhole, word, status):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.77.3", 0))
+        thread = threading.Thread(target=babble, args=(server,))
+        thread.start()
+        try:
+            said = subprocess.run([pinhole, word, "--server", f"127.0.77.3:{server.getsockname()[1]}"], capture_output=True,
+                                  text=True, timeout=LIMIT_SECONDS, check=False)
+        finally:
+            server.sendto(b"", server.getsockname())
+            thread.join()
+    assert said.returncode == status and "the reflector answers nonsense" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("address, said", [
+    ("::ffff:127.0.0.1", "pinhole: a hub listens on an IPv4 address as such"),
+    ("[::ffff:127.0.0.1]:4478", "pinhole: a hub listens on an IPv4 address as such"),
+    ("2001:db8::1:4478", "(--listen 2001:db8::1:4478 is an address without a port: with one it has brackets"),
+])
+def test_an_address_that_was_meant_otherwise_is_explained(pinhole, address, said):
+    refused = subprocess.run([pinhole, "hub", "--listen", address], capture_output=True, text=True, timeout=LIMIT_SECONDS,
+                             check=False)
+    assert refused.returncode in (1, 2) and said in refused.stderr and refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--server", b"\xff"], [b"--server=\xff"]])
+def test_a_value_that_is_no_text_names_its_option(pinhole, words):
+    refused = subprocess.run([pinhole, "classify", *words], capture_output=True, timeout=LIMIT_SECONDS, check=False)
+    assert refused.returncode == 2 and refused.stderr.startswith(b"pinhole: --server: expected a value in ASCII")

@@ -135,6 +135,36 @@ def test_what_a_classification_does_not_know_fails_with_its_reason(pinlab, write
     assert cell["hosts"]["alice"]["external"]["claimed"] == "203.0.113.2"
 
 
+OPEN = """[topology]
+title = What alice says, who has no NAT
+[network internet]
+subnet = 203.0.113.0/24
+[host alice]
+on = internet
+run = classify --server {server}
+[host hub]
+on = internet
+{hub}
+{expect}
+"""
+
+
+@pytest.mark.parametrize("server, hub, claimed", [
+    ("hub", NONE, "nothing (nobody listens"), ("203.0.113.99", TWO, "udp-blocked"), ("hub", ONE, "nothing (the reflector has"),
+])
+def test_a_host_without_a_nat_has_to_know_it(pinlab, write, server, hub, claimed):
+    cell, why = reasons(pinlab, write(OPEN.format(server=server, hub=hub, expect="")))
+    assert f"host alice: class: expected direct, certified direct, claimed {claimed}" in why, story(cell)
+
+
+def test_a_host_without_a_nat_is_direct_or_what_the_file_says(pinlab, write):
+    cell, _ = pinlab.cell(write(OPEN.format(server="hub", hub=TWO, expect="")), status=0)
+    assert set(cell["hosts"]["alice"]["class"].values()) == {"direct"}, story(cell)
+    unknown = "[expect]\nalice.class = unknown"
+    cell, _ = pinlab.cell(write(OPEN.format(server="hub", hub=NONE, expect=unknown)), status=0)
+    assert cell["hosts"]["alice"]["class"]["claimed"] is None, story(cell)
+
+
 def test_what_is_not_to_be_known_may_be_unknown(pinlab, write):
     cell, _ = pinlab.cell(write(home(hub=ONE, expect="unknown")), status=0)
     assert axes(cell["nats"]["home"], "claimed") == {}

@@ -112,6 +112,40 @@ def test_a_hub_with_one_address_says_what_it_cannot_tell(lab):
     assert claimed["external"].split(":")[0] == "203.0.113.2"
     for axis in ("class", "mapping", "filtering"):
         assert claimed[axis] == "unknown" and claimed["why"][axis], claimed
+    assert "ask one that has two" in claimed["sentence"]
+
+
+def test_a_hub_with_one_address_says_why_it_tells_less(pinhole):
+    def said(*options):
+        with subprocess.Popen([pinhole, "hub", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as hub:
+            assert hub.stdout.readline().startswith("ready")
+            hub.terminate()
+            return hub.communicate(timeout=10)[1]
+
+    assert re.fullmatch(r"pinhole: 127\.0\.0\.1 is alone: .*--listen.*\n", said("-l", "127.0.0.1:36010"))
+    assert said("-l", "127.0.0.1:36010", "-l", "127.0.0.2:36010") == ""
+    assert said("-l", "127.0.0.1:36010", "--one-port") == ""
+
+
+def test_what_is_wrong_with_a_server_is_said(pinhole):
+    for server, text in (("127.0.0.1:99999", "a port from 1 to 65535"), ("hub:0", "a port from 1 to 65535"),
+                         ("stun:hub", "without a scheme"), ("STUN:hub:3478", "without a scheme"), ("a:b", "HOST:PORT, not")):
+        said = subprocess.run([pinhole, "classify", "--server", server], capture_output=True, text=True, check=False, timeout=60)
+        assert said.returncode == 2 and text in said.stderr and said.stderr.count("\n") == 1, said.stderr
+
+
+def test_seconds_have_nine_decimals_at_most(lab, pinhole):
+    cell = lab(OPEN, classify=f"{pinhole} reflex --server hub --json\nready = exit", expect="alice.exit = 0")
+    output = cell["hosts"]["alice"]["program"]["output"]
+    assert re.search(r'"rtt_s" : 0\.\d{1,9}\n', output), output
+
+
+def test_a_reason_stands_once_and_the_sentence_says_what_to_do(pinhole):
+    said = subprocess.run([pinhole, "classify", "--server", "127.0.0.1:9"], capture_output=True, text=True, check=False,
+                          timeout=60)
+    assert said.returncode == 3 and said.stdout.count("nobody listens") == 1
+    assert said.stdout.splitlines()[1] == "mapping          unknown"
+    assert "No test server answers there" in said.stdout.splitlines()[-1]
 
 
 def test_a_hub_with_one_port_tells_the_address(lab, pinhole):
@@ -169,6 +203,9 @@ def test_a_server_that_answers_nonsense_is_not_believed(lab, write):
 
 
 @pytest.mark.parametrize("words, status", [
+    *((["classify", "--server", host], 2) for host in ("0.0.0.0", "224.0.0.1", "255.255.255.255", "[::]", "[ff02::1]")),
+    (["watch", "--server", "0.0.0.0"], 2), (["hub", "--listen", "224.0.0.1"], 2), (["hub", "--listen", "ff02::1"], 2),
+    (["hub", "--listen", "255.255.255.255"], 2), (["hub", "--listen", "127.0.0.1", "--advertise", "224.0.0.1"], 2),
     (["classify"], 2), (["classify", "--server", ""], 2), (["classify", "--server", "hub:65536"], 2),
     (["classify", "--server", "127.0.0.1", "more"], 2), (["classify", "--server", "name.invalid"], 1),
     (["hub", "--listen", "here"], 2), (["hub", "--listen", "0.0.0.0"], 2), (["hub", "more"], 2),
@@ -211,4 +248,4 @@ def test_a_key_is_for_its_owner_alone(pinhole, tmp_path):
     assert key("new").returncode == 1
     path.chmod(0o644)
     refused = key("show")
-    assert refused.returncode == 1 and "0644" in refused.stderr and not refused.stdout
+    assert refused.returncode == 1 and "mode 0644, expected 0600 or 0400" in refused.stderr and not refused.stdout

@@ -20,6 +20,9 @@ FAILING = """
 import sys
 import pytest
 
+TEXT = '[topology]\\ntitle = T\\n[network internet]\\nsubnet = 203.0.113.0/24\\n' \\
+       '[host alice]\\non = internet\\n[host bob]\\non = internet\\n'
+
 @pytest.mark.topology("home.ini")
 def test_fails(lab):
     lab.host("hub").popen([sys.executable, "-c", "print('a word from the hub', flush=True); input()"], ready="a word")
@@ -81,6 +84,10 @@ def test_cannot_be_built(lab):
 @pytest.mark.topology("no-such-topology")
 def test_has_no_topology(lab):
     pass
+
+@pytest.mark.parametrize("topology", [TEXT])
+def test_has_a_text_for_a_parameter(lab):
+    assert False
 """
 
 
@@ -135,12 +142,20 @@ def test_a_failure_leaves_captures_and_output(project):
     done = run_pytest(project, "test_failing.py", "--pinlab-seed", "42", "--pinlab-artifacts", "kept", "--basetemp",
                       project / "base")
     said = done.stdout
-    assert ("5 failed, 3 passed, 1 skipped, 1 error" in said or
-            "4 failed, 3 passed, 1 skipped, 2 errors" in said), said + done.stderr
+    assert ("6 failed, 3 passed, 1 skipped, 1 error" in said or
+            "5 failed, 3 passed, 1 skipped, 2 errors" in said), said + done.stderr
     assert "pinlab up " in said and "--seed 42" in said
     for words in ("why it failed", "did not end in 1 s", "slow", "ended with status 4", "last words",
                   "there is no topology no-such-topology"):
         assert words in said, words
+    # A failure shows the test's own line, and promises nothing that is not there.
+    assert '>       lab.host("alice").run(["sh", "-c", "echo why it failed; exit 3"])' in said
+    assert "pinlab_harness.py:" not in said
+    for line in re.findall("^captures and output: (.*)$", said, re.M):
+        assert Path(line).is_dir(), line
+    assert "pinlab up no-such-topology" not in said and not list((project / "kept").glob("*no_topology*"))
+    (parameter,) = (project / "kept").glob("*test_has_a_text_for_a_parameter*")
+    assert len(parameter.name) < 100 and (parameter / "topology.ini").exists()
     broken = project / "kept/test_failing.py-test_has_a_broken_recording"
     assert "the recording is not whole" in said and [path.name for path in broken.glob("*.log")] == ["01-alice-sh.log"]
     assert not gone(marker) and not Path((project / "base/directory").read_text()).exists()
@@ -162,6 +177,20 @@ def test_a_failure_leaves_captures_and_output(project):
 def test_the_documented_example_passes_on_the_other_engine(project):
     done = run_pytest(project, "test_reflector.py", "--pinlab-engine", "fabric")
     assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.xdist_group("harness")
+@pytest.mark.parametrize("program, text", [
+    ("/nowhere/pinlab", "$PINLAB is /nowhere/pinlab, which is no program"), ("/", "$PINLAB is /, which is no program"),
+    ("conftest.py", "$PINLAB is conftest.py, which is no program"), ("./noise", "noise cannot be started: Exec format error"),
+])
+def test_a_wrong_name_of_pinlab_is_one_clear_error(project, program, text):
+    (project / "noise").write_bytes(b"\x7fELF and no more")
+    (project / "noise").chmod(0o755)
+    done = run_pytest(project, "test_reflector.py", PINLAB=program)
+    said = done.stdout + done.stderr
+    assert done.returncode == 2 and text in said, said
+    assert "Traceback" not in said and len(said.splitlines()) < 5, said
 
 
 @pytest.mark.xdist_group("harness")

@@ -116,6 +116,11 @@ def test_the_right_file_is_not_refused(pinlab, write):
     pinlab.run("check", write(GOOD)).expect(0)
 
 
+def test_check_notes_what_the_engine_cannot_do(pinlab, write):
+    path = write(GOOD + "\n[link alice]\nloss = 1%\n")
+    assert pinlab.run("check", path).expect(0).stderr == f"{path}: note: engine kernel cannot express link alice loss\n"
+
+
 def test_check_names_every_wrong_file(pinlab, write):
     paths = [write(GOOD, "good.ini"), write("", "one.ini"), write(changed("title", "titel"), "two.ini")]
     result = pinlab.run("check", *paths).expect(2)

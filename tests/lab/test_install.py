@@ -2,6 +2,7 @@
 """What `cmake --install` puts somewhere works from there."""
 
 import re
+import shutil
 import socket
 import subprocess
 
@@ -71,15 +72,15 @@ def test_every_command_has_a_man_page(installed):
 
 @pytest.fixture
 def build(installed, tmp_path):
-    """Builds a C program against the installed library, as pkg-config says; returns it and what it runs with."""
+    """Builds a program against the installed library, as pkg-config says; returns it and what it runs with."""
     (pkgconfig,) = installed.rglob("pkgconfig")
 
-    def build_program(text):
-        (tmp_path / "main.c").write_text(text)
+    def build_program(text, compiler=("cc",), source="main.c"):
+        (tmp_path / source).write_text(text)
         flags = subprocess.run(["pkg-config", "--cflags", "--libs", "pinhole"], capture_output=True, text=True, check=True,
                                env={"PKG_CONFIG_PATH": str(pkgconfig), "PATH": "/usr/bin:/bin"}, timeout=60).stdout.split()
-        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "main.c", "-o", "main", *flags], cwd=tmp_path, check=True,
-                       timeout=60)
+        subprocess.run([*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Werror", source, "-o", "main", *flags], cwd=tmp_path,
+                       check=True, timeout=60)
         return tmp_path / "main", {"LD_LIBRARY_PATH": str(pkgconfig.parent)}
 
     return build_program
@@ -97,6 +98,37 @@ def test_a_program_builds_against_the_installed_library(build):
 def test_every_header_can_be_included_alone(installed, build):
     for header in sorted((installed / "include/pinhole").glob("*.h")):
         build(f"#include <pinhole/{header.name}>\nint main(void) {{ return 0; }}\n")
+
+
+needs_cxx = pytest.mark.skipif(not shutil.which("c++"), reason="there is no C++ compiler (c++)")
+CXX = ("c++", "-std=c++11")
+
+
+@needs_cxx
+def test_every_header_can_be_included_alone_in_cxx(installed, build):
+    for header in sorted((installed / "include/pinhole").glob("*.h")):
+        build(f"#include <pinhole/{header.name}>\n", (*CXX, "-fsyntax-only"), "main.cc")
+
+
+@needs_cxx
+def test_a_cxx_program_links_with_the_library(build):
+    program, env = build(
+        "#include <pinhole/address.h>\n#include <pinhole/classification.h>\n#include <pinhole/key.h>\n#include <cstdio>\n"
+        "int main() { char text[PH_ADDRESS_TEXT_MAX], key[PH_KEY_TEXT_MAX]; PhKey zero = PhKey();\n"
+        "PhAddress a = ph_address_ipv4(0xC0000201, 53);\n"
+        'std::printf("%s %s %s\\n", ph_address_format(&a, text), ph_class_name(PH_CLASS_DIRECT),\n'
+        "ph_key_format(&zero, key)); return 0; }\n",
+        CXX, "main.cc")
+    assert subprocess.run([program], env=env, capture_output=True, text=True, check=True, timeout=60).stdout == \
+        f"192.0.2.1:53 direct {'A' * 43}=\n"
+
+
+def test_the_embedding_document_says_how_to_build_and_start_its_program(installed, tmp_path):
+    (tmp_path / "example.c").write_text(example("docs/embedding.md", "#include <pinhole/ask.h>")[0])
+    lines, _ = example("docs/embedding.md", "export PKG_CONFIG_PATH=$(dirname $(find PREFIX -name pinhole.pc))")
+    built = subprocess.run(["sh", "-ec", f"{lines.replace('PREFIX', str(installed))}\nexec ./example :"], cwd=tmp_path,
+                           env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False, timeout=60)
+    assert built.returncode == 1 and "expected a server" in built.stderr, built.stderr
 
 
 def free_port():

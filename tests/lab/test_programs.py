@@ -182,3 +182,9 @@ def test_an_expected_end_is_waited_for_until_the_time_limit(pinlab, write):
     cell, _ = pinlab.cell(write(TWO_AT_ONCE.format(alice="1000", limit="300ms")), status=1)
     assert any("still running" in reason for reason in cell["reasons"])
     assert cell["duration_s"] < 30
+
+
+def test_what_a_program_writes_beside_the_topology_stays(pinlab, write):
+    path = write(lab(alice="run = sh -c 'hostname > result'\nready = exit", expect="alice.exit = 0"))
+    pinlab.cell(path, status=0)
+    assert (path.parent / "result").read_text() == "alice\n"

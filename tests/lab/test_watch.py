@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import time
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -107,6 +108,8 @@ def test_N4_another_address_is_told_once_with_the_class(lab, pinhole):
     watch = start_watch(lab, pinhole, "--period", "1h", "--reflex-period", "200ms")
     lab.nat("home").address("203.0.113.77")
     assert await_lines(watch, 2)["event"] == "change"
+    first, second = (datetime.fromisoformat(line["time"].rstrip("Z")) for line in lines(watch))
+    assert second - first < timedelta(seconds=5), "it need not wait for the gap of 10 s"
     watch.send_signal(signal.SIGHUP)
     await_runs(watch, 1)
     finish(watch)

@@ -15,6 +15,7 @@ import uuid
 import pytest
 
 from conftest import LIMIT_SECONDS, ROOT, gone, processes_with, select_for
+from workbench import standing
 
 
 def test_a_command_is_in_the_hosts_place(work):
@@ -22,6 +23,18 @@ def test_a_command_is_in_the_hosts_place(work):
     lines = said.stdout.splitlines()
     assert lines[:2] == ["alice", str(ROOT / "topologies")]
     assert "203.0.113.10 hub" in said.stdout and "192.168.1.2/24" in said.stdout
+
+
+def test_a_name_never_means_somebody_elses_address(pinlab):
+    """Both homes are 192.168.1.0/24: what bob has in his, alice has in hers."""
+    with standing(pinlab, "two-homes") as lab:
+        def names(host):
+            return {line.split()[1] for line in lab.exec(host, "cat", "/etc/hosts").expect(0).stdout.splitlines()}
+
+        assert names("alice") == {"localhost", "alice", "hub"} and names("bob") == {"localhost", "bob", "hub"}
+        assert names("hub") == {"localhost", "hub"} and names("home-a") == {"localhost", "alice", "hub"}
+        assert lab.exec("alice", "ping", "-c1", "-W1", "bob").status == 2
+        lab.exec("alice", "ping", "-c1", "hub").expect(0)
 
 
 def test_a_nat_is_a_place_too_where_it_is_none_of_a_model(work):

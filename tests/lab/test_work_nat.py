@@ -59,8 +59,9 @@ def test_another_address_is_the_external_one(cone):
 
 
 @pytest.mark.parametrize("words, text", [
-    (["home", "explode"], "expected flush, reboot or address"),
-    (["home", "flush", "now"], "expected flush, reboot or address"),
+    (["home", "explode"], "expected table, flush, reboot or address"),
+    (["home", "flush", "now"], "expected table, flush, reboot or address"),
+    (["home", "address"], "an address is missing"),
     (["home", "address", "192.0.2.1"], "no address of network internet"),
     (["home", "address", "nonsense"], "no address of network internet"),
     (["home", "address", "203.0.113.3"], "belongs to hub"),

@@ -37,7 +37,8 @@ def test_a_lab_stands_until_it_is_taken_down(pinlab):
     with standing(pinlab, ROOT / "topologies/cgn.ini", "--seed", "7") as lab:
         (info,) = [info for info in pinlab.run("labs", "--json").json()["labs"] if info["name"] == lab.name]
         assert info["ready"] and info["seed"] == 7 and info["topology"].endswith("/topologies/cgn.ini")
-        assert lab.name in pinlab.run("labs").stdout
+        (row,) = [line.split() for line in pinlab.run("labs").stdout.splitlines() if line.startswith(f"{lab.name} ")]
+        assert row[:3] == [lab.name, "cgn", "7"]
         pinlab.run("down", lab.name).expect(0)
         assert lab.name not in labs(pinlab)
         assert is_dead(info["pid"])

@@ -57,6 +57,7 @@ struct World {
     /* What it is like. */
     NatBehaviour nat;
     PhAddress inside_host; /* the host's address */
+    PhAddress uplink;      /* another address of its own, for the hub's second; may be none */
     gboolean wildcard;     /* sockets do not know it */
     guint64 delay_ns, jitter_ns;
     guint loss_percent; /* each way */
@@ -327,6 +328,8 @@ static inline void world_transmit(World *world, const PhTransmit *transmit)
             inside.port = world->sockets[i].local.port;
     }
     g_assert_cmpuint(inside.port, !=, 0); /* only through sockets that are open */
+    if (world->uplink.family && ph_address_equal_host(to, &world->hub.hosts[1]))
+        memcpy(inside.bytes, world->uplink.bytes, sizeof(inside.bytes));
     g_assert_cmpint(transmit->path.transport, ==, PH_TRANSPORT_UDP);
     world->sent++;
     if (world->nat.blocked || !(mapping = nat_out(world, &inside, to)))

@@ -106,7 +106,9 @@ static void test_G17_every_class_has_a_console_type_and_a_sentence(void)
 
         g_assert_cmpint(console, ==, types[i]);
         g_assert_cmpstr(ph_console_name(console), ==, names[types[i]]);
-        g_assert_cmpuint(strlen(ph_class_sentence((PhClass)i)), >, 20);
+        g_assert_cmpuint(
+            strlen(ph_classification_sentence(&(PhClassification){.nat_class = (PhClass)i})), >,
+            20);
     }
 }
 
@@ -135,6 +137,27 @@ static void test_N3_a_wildcard_bind_on_the_internet_is_direct(void)
     run.world.wildcard = TRUE;
     classify(&run);
     expect_class(&run, PH_CLASS_DIRECT);
+}
+
+static void test_N3_a_host_with_two_uplinks_is_not_translated(void)
+{
+    static const PhFiltering filterings[] = {PH_FILTERING_ENDPOINT_INDEPENDENT,
+                                             PH_FILTERING_ADDRESS_DEPENDENT,
+                                             PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(filterings); i++) {
+        NatBehaviour nat = {.mapping = PH_MAPPING_NONE, .filtering = filterings[i]};
+        g_auto(Run) run;
+
+        run_init(&run, &nat);
+        run.world.wildcard = TRUE;
+        run.world.uplink = world_address("192.0.2.2");
+        run.config.locals[run.config.n_locals++] = run.world.uplink;
+        classify(&run);
+        expect_class(&run, ph_class_of(PH_MAPPING_NONE, filterings[i]));
+        g_assert_cmpint(run.result.mapping, ==, PH_MAPPING_NONE);
+        g_assert_cmpint(run.result.filtering, ==, filterings[i]);
+    }
 }
 
 static void test_N3_without_its_own_addresses_a_host_cannot_tell(void)
@@ -394,6 +417,7 @@ int main(int argc, char **argv)
     ADD(test_G17_every_class_has_a_console_type_and_a_sentence);
     ADD(test_N3_a_wildcard_bind_behind_a_port_preserving_nat_is_not_direct);
     ADD(test_N3_a_wildcard_bind_on_the_internet_is_direct);
+    ADD(test_N3_a_host_with_two_uplinks_is_not_translated);
     ADD(test_N3_without_its_own_addresses_a_host_cannot_tell);
     ADD(sequential_ports_are_predicted);
     ADD(a_range_that_comes_to_its_end_is_sequential_still);

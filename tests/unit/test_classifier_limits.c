@@ -37,6 +37,7 @@ static void a_port_that_is_closed_is_not_blocked_udp(void)
         ph_classifier_handle_timeout(run.classifier, now);
     g_assert_cmpint(result.nat_class, ==, PH_CLASS_UNKNOWN);
     expect_reason(result.why.nat_class, "nobody listens");
+    expect_reason(ph_classification_sentence(&result), "No test server answers there");
     world_start(&run.world);
 }
 
@@ -150,8 +151,10 @@ static void one_address_yields_what_it_can_and_says_what_it_cannot(void)
         expect_class(&run, cases[i].nat_class);
         g_assert_cmpint(run.result.mapping, ==, cases[i].mapping);
         g_assert_cmpint(run.result.filtering, ==, cases[i].filtering);
-        if (cases[i].nat_class == PH_CLASS_UNKNOWN)
+        if (cases[i].nat_class == PH_CLASS_UNKNOWN) {
             expect_reason(run.result.why.nat_class, "only one address");
+            expect_reason(ph_classification_sentence(&run.result), "ask one that has two");
+        }
         if (cases[i].mapping == PH_MAPPING_UNKNOWN)
             expect_reason(run.result.why.mapping, "only one address");
     }
@@ -469,6 +472,7 @@ static void a_nat_that_restarts_meanwhile_is_not_symmetric(void)
     classify(&run);
     expect_class(&run, PH_CLASS_UNKNOWN);
     expect_reason(run.result.why.nat_class, "changed during the test");
+    expect_reason(ph_classification_sentence(&run.result), "try again");
     /* What was seen is a mix of before and after: nothing of it is told. */
     g_assert_cmpint(run.result.mapping, ==, PH_MAPPING_UNKNOWN);
     g_assert_cmpint(run.result.filtering, ==, PH_FILTERING_UNKNOWN);
@@ -555,8 +559,10 @@ static void sockets_that_cannot_be_opened_are_named(void)
         run.world.sockets_max = n;
         classify(&run);
         expect_class(&run, n >= 2 ? PH_CLASS_PORT_RESTRICTED : PH_CLASS_UNKNOWN);
-        if (n == 0)
+        if (n == 0) {
             expect_reason(run.result.why.nat_class, "no socket could be opened");
+            expect_reason(ph_classification_sentence(&run.result), "This computer");
+        }
         if (n == 1)
             expect_reason(run.result.why.filtering, "no second socket");
     }

@@ -122,6 +122,28 @@ static void test_a_burst_is_answered_to_the_last_one(void)
         g_assert_cmpuint(seen[i], ==, 1);
 }
 
+static void test_what_is_too_long_is_counted(void)
+{
+    static const gsize lengths[] = {2048, 2049, 65507};
+    static char bytes[65507];
+    uint16_t port;
+    g_autoptr(PhHub) hub = start_hub(1, &port);
+    g_autoptr(GSocketAddress) server = g_inet_socket_address_new_from_string("127.0.0.1", port);
+    g_autoptr(GSocket) socket = NULL;
+    const PhReflectorCounters *counters = ph_hub_counters(hub, PH_FAMILY_IPV4);
+    uint64_t sum = 0;
+
+    free_port(&socket);
+    for (gsize i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        g_assert_cmpint(g_socket_send_to(socket, server, bytes, lengths[i], NULL, NULL), >, 0);
+        sum += lengths[i];
+    }
+    while (counters->received < G_N_ELEMENTS(lengths))
+        g_main_context_iteration(NULL, TRUE);
+    g_assert_cmpuint(counters->received_bytes, ==, sum);
+    g_assert_cmpuint(counters->foreign, ==, G_N_ELEMENTS(lengths));
+}
+
 static void test_hubs_of_both_families_are_one(void)
 {
     PhHubConfig config = {.n_hosts = 2, .hosts = {ph_address_ipv4(0x7f000001, 0)}};
@@ -330,6 +352,7 @@ int main(int argc, char **argv)
                     test_one_address_says_what_it_cannot_tell);
     g_test_add_func("/io/a_burst_is_answered_to_the_last_one",
                     test_a_burst_is_answered_to_the_last_one);
+    g_test_add_func("/io/what_is_too_long_is_counted", test_what_is_too_long_is_counted);
     g_test_add_func("/io/hubs_of_both_families_are_one", test_hubs_of_both_families_are_one);
     g_test_add_func("/io/a_port_that_is_taken_is_an_error", test_a_port_that_is_taken_is_an_error);
     g_test_add_func("/io/a_config_without_sense_is_refused",

@@ -56,8 +56,8 @@ static void test_no_two_keys_are_alike(void)
 
     g_assert_true(ph_key_create(a_path, &a, NULL));
     g_assert_true(ph_key_create(b_path, &b, NULL));
-    g_assert_cmpint(memcmp(a.secret, b.secret, sizeof(a.secret)), !=, 0);
-    g_assert_cmpint(memcmp(a.public, b.public, sizeof(a.public)), !=, 0);
+    g_assert_cmpint(memcmp(a.secret_half, b.secret_half, sizeof(a.secret_half)), !=, 0);
+    g_assert_cmpint(memcmp(a.public_half, b.public_half, sizeof(a.public_half)), !=, 0);
 }
 
 static void test_the_pair_is_that_of_the_rfc(void)

@@ -99,7 +99,7 @@ static void the_lifetime_lies_between_two_durations(void)
             g_assert_null(run.result.why);
             g_assert_cmpuint(run.result.alive_ns, ==, cases[i].alive_s * S);
             g_assert_cmpuint(run.result.gone_ns, ==, cases[i].gone_s * S);
-            g_assert_cmpuint(run.took_ns, <=, (MAX(cases[i].gone_s, cases[i].alive_s) + 2) * S);
+            g_assert_cmpuint(run.took_ns, <=, (MAX(cases[i].gone_s, cases[i].alive_s) + 5) * S);
         }
     }
 }
@@ -116,17 +116,32 @@ static void it_takes_no_longer_than_it_may(void)
     g_assert_cmpuint(run.took_ns, <=, 61 * S);
 }
 
+/* Of each 100 packets so many, each way. What is not known may be said to be unknown, or be said
+ * less exactly; now and then. */
 static void loss_does_not_shorten_it(void)
 {
-    for (guint64 seed = 1; seed <= 100; seed++) {
-        g_auto(Run) run;
+    static const struct {
+        guint64 timeout_s, alive_s, gone_s;
+        guint percent, runs, inexact;
+    } cases[] = {{65, 60, 90, 2, 200, 0}, {65, 60, 90, 20, 5000, 25}, {600, 300, 0, 20, 5000, 25}};
 
-        run_init(&run, 65 * S);
-        run.world.random = seed;
-        run.world.loss_percent = 2;
-        measure(&run);
-        g_assert_cmpuint(run.result.alive_ns, ==, 60 * S);
-        g_assert_cmpuint(run.result.gone_ns, ==, 90 * S);
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        guint64 alive_ns = cases[i].alive_s * S, gone_ns = cases[i].gone_s * S;
+        guint inexact = 0;
+
+        for (guint64 seed = 1; seed <= cases[i].runs; seed++) {
+            g_auto(Run) run;
+
+            run_init(&run, cases[i].timeout_s * S);
+            run.world.random = seed;
+            run.world.loss_percent = cases[i].percent;
+            measure(&run);
+            g_assert_cmpuint(run.result.alive_ns, <=, alive_ns);
+            g_assert_true(run.result.gone_ns == 0 || (gone_ns && run.result.gone_ns >= gone_ns));
+            inexact += run.result.alive_ns != alive_ns || run.result.gone_ns != gone_ns;
+        }
+        g_test_message("%u of %u are inexact", inexact, cases[i].runs);
+        g_assert_cmpuint(inexact, <=, cases[i].inexact);
     }
 }
 
@@ -168,7 +183,7 @@ static void a_hub_that_was_never_there_is_named(void)
     run.world.hub_dead = TRUE;
     measure(&run);
     g_assert_cmpstr(run.result.why, ==, "the reflector does not answer");
-    g_assert_cmpuint(run.took_ns, <=, 2 * S);
+    g_assert_cmpuint(run.took_ns, <=, 4 * S);
 }
 
 static void several_external_addresses_are_in_the_way(void)
@@ -224,7 +239,7 @@ static void without_the_helper_it_ends_at_once(void)
     run.world.tamper = ignore_the_helper;
     measure(&run);
     g_assert_cmpstr(run.result.why, ==, "the reflector does not answer");
-    g_assert_cmpuint(run.took_ns, <=, 2 * S);
+    g_assert_cmpuint(run.took_ns, <=, 4 * S);
 }
 
 /* The NAT gets another external address when the first slot is probed: nothing has timed out. */

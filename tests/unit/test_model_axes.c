@@ -464,7 +464,7 @@ static void test_flush(void)
 /* Same config, same inputs: same bytes; another seed, others. */
 static void test_determinism(void)
 {
-    g_autofree char *hashes[3] = {NULL};
+    g_auto(GStrv) hashes = g_new0(char *, 4);
 
     for (guint round = 0; round < 3; round++) {
         g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
@@ -511,6 +511,42 @@ static void test_entries(void)
     wire_assert(entry->inside, ALICE);
     wire_assert(entry->external, "198.51.100.1:4000");
     g_assert_true(entry->replied && !entry->from_outside);
+}
+
+/* Whichever way the last packet went, the mapping ends a timeout after that one. */
+static void test_latest(void)
+{
+    for (int last = 0; last < 4; last++) {
+        g_auto(Box) box;
+        g_autoptr(GArray) entries = NULL;
+        PhAddress external;
+
+        box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ENDPOINT_INDEPENDENT);
+        box.config.behaviour.inbound_refresh = TRUE;
+        box_start(&box);
+        external = box_out(&box, ALICE, HUB);
+        for (guint i = 0; i < 200; i++) {
+            g_autofree char *to = g_strdup_printf("203.0.113.200:%u", 1000 + i);
+
+            box.now += 500 * MS;
+            box_out(&box, ALICE, to);
+        }
+        box.now += 1 * S;
+        if (last < 2)
+            box_out(&box, ALICE, last == 0 ? HUB : OTHER); /* known, and not */
+        else
+            g_assert_true(box_in(&box, last == 2 ? HUB : OTHER, external));
+        entries = pl_nat_entries(box.nat, box.now);
+        g_assert_cmpuint(entries->len, ==, 1);
+        g_assert_cmpuint(g_array_index(entries, PlNatEntry, 0).expires_ns, ==, box.now + 120 * S);
+        g_assert_cmpint(g_array_index(entries, PlNatEntry, 0).replied, ==, last >= 2);
+        box.now += 120 * S - 1;
+        box_out(&box, BOB, HUB);
+        g_assert_cmpuint(box_count(&box).mappings, ==, 2);
+        box.now += 1;
+        box_out(&box, BOB, HUB);
+        g_assert_cmpuint(box_count(&box).mappings, ==, 1);
+    }
 }
 
 /* UDP without a checksum stays without; one that was wrong stays wrong. */
@@ -570,6 +606,7 @@ static const struct {
     {"flush", test_flush},
     {"determinism", test_determinism},
     {"entries", test_entries},
+    {"latest", test_latest},
     {"checksums", test_checksums},
 };
 

@@ -161,6 +161,25 @@ static void test_tcp_5_several(void)
     g_assert_cmpuint(g_array_index(entries, PlNatEntry, 0).expires_ns, ==, box.now + 7440 * S);
 }
 
+/* That it was answered is known of it after that connection is forgotten. */
+static void test_answered(void)
+{
+    g_auto(Box) box;
+    g_autoptr(GArray) entries = NULL;
+
+    cone(&box);
+    box_start(&box);
+    g_assert_true(tcp_in(&box, HUB, tcp_out(&box, ALICE, HUB, WIRE_SYN), WIRE_SYN | WIRE_ACK));
+    box.now += 200 * S;
+    tcp_out(&box, ALICE, OTHER, WIRE_SYN);
+    box.now += 40 * S;
+    g_assert_false(tcp_in(&box, HUB, wire_source(box.packet), WIRE_ACK));
+    entries = pl_nat_entries(box.nat, box.now);
+    g_assert_cmpuint(entries->len, ==, 1);
+    g_assert_true(g_array_index(entries, PlNatEntry, 0).replied);
+    g_assert_cmpuint(g_array_index(entries, PlNatEntry, 0).expires_ns, ==, box.now + 200 * S);
+}
+
 static void test_tcp_7(void)
 {
     g_auto(Box) box;
@@ -356,6 +375,7 @@ static const struct {
     {"rfc5382/REQ-4-unsolicited-syn-rejected", test_tcp_4_reject},
     {"rfc5382/REQ-5-lifetimes", test_tcp_5},
     {"rfc5382/REQ-5-several-connections", test_tcp_5_several},
+    {"rfc5382/REQ-5-answered-and-forgotten", test_answered},
     {"rfc5382/REQ-7-no-overloading", test_tcp_7},
     {"rfc5382/REQ-8-hairpin", test_tcp_8},
     {"rfc5382/REQ-9-icmp-errors", test_tcp_9},

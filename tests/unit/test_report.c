@@ -418,7 +418,7 @@ static void test_junit_is_xml_whatever_is_said(void)
     g_autofree char *xml = NULL, *seen = NULL;
 
     pl_verdict_reason(bad, PL_OUTCOME_FAIL, "<&>\"'\001\033[2J \303\244 \377");
-    pl_verdict_subject(bad, "hub")->output = g_strdup("]]> \f tail");
+    pl_verdict_subject(bad, "hub")->output = g_strdup("]]> \f tail\nends");
     xml = print(print_junit, verdicts, FALSE);
     seen = read_xml(xml);
     for (const char *at = xml; *at; at++)
@@ -429,7 +429,8 @@ static void test_junit_is_xml_whatever_is_said(void)
     assert_has(seen, "<testcase classname=kernel name=bad time=0.410>");
     assert_has(seen, "message=<&>\"'\357\277\275\357\277\275[2J \303\244 \357\277\275>");
     assert_has(seen, "pinlab run labs/bad.ini --engine kernel --seed 3");
-    assert_has(seen, "hub:\n]]> \357\277\275 tail");
+    assert_has(seen, "hub:\n]]> \357\277\275 tail\nends");
+    assert_has(xml, " tail\nends");
     assert_has(seen, "<skipped message=user namespaces may not be made here>");
 }
 
@@ -481,6 +482,39 @@ static void test_table_shows_what_failed_programs_said(void)
     text = print(print_table, verdicts, FALSE);
     assert_has(text, "program of hub: ended with status 3; its last lines:\n  | my last words\n");
     assert_has_not(text, "all is well");
+}
+
+/* Its output is what pinhole writes: the class is far from its end. */
+static void test_table_shows_a_classification_and_not_those_who_did_well(void)
+{
+    PlVerdict *bad = bad_run("bad", 1);
+    PlSubject *bob = pl_verdict_subject(bad, "bob"), *hub = pl_verdict_subject(bad, "hub");
+    g_autoptr(GPtrArray) verdicts = runs(bad, NULL);
+    g_autoptr(GString) output = g_string_new("{\n  \"class\" : \"full-cone\",\n");
+    g_autofree char *text = NULL;
+
+    for (int i = 1; i <= 30; i++)
+        g_string_append_printf(output, "line %d\n", i);
+    pl_findings_set(&bob->claimed, PL_AXIS_CLASS, "full-cone", NULL);
+    bob->has_program = TRUE;
+    bob->exit_status = 0;
+    bob->output = g_strdup(output->str);
+    hub->output = g_strdup("ready\n");
+    hub->exit_status = -1;
+    text = print(print_table, verdicts, FALSE);
+    assert_has(text, "program of bob: ended with status 0; it said:\n  | {\n  |   \"class\"");
+    assert_has(text, "  | line 18\n");
+    assert_has_not(text, "  | line 19\n");
+    assert_has_not(text, "program of hub");
+    /* Named as a word, not as a part of one. */
+    pl_verdict_reason(bad, PL_OUTCOME_FAIL, "my-hub and hubs are wrong");
+    g_clear_pointer(&text, g_free);
+    text = print(print_table, verdicts, FALSE);
+    assert_has_not(text, "program of hub");
+    pl_verdict_reason(bad, PL_OUTCOME_FAIL, "host hub: is wrong");
+    g_clear_pointer(&text, g_free);
+    text = print(print_table, verdicts, FALSE);
+    assert_has(text, "program of hub: still running at the end; its last lines:\n  | ready\n");
 }
 
 /* From these words up to the next empty line, which then ends the text. */
@@ -561,6 +595,8 @@ int main(int argc, char **argv)
                     test_junit_numbers_runs_and_not_seeds);
     g_test_add_func("/report/without-skips-a-skip-is-a-failure-everywhere",
                     test_without_skips_a_skip_is_a_failure_everywhere);
+    g_test_add_func("/report/table-shows-a-classification-and-not-those-who-did-well",
+                    test_table_shows_a_classification_and_not_those_who_did_well);
     g_test_add_func("/report/table-shows-what-failed-programs-said",
                     test_table_shows_what_failed_programs_said);
     g_test_add_func("/report/a-narrow-terminal-is-not-overrun",

@@ -223,6 +223,48 @@ static void chains_name_what_lies_outwards(void)
     assert_chain(t, "r", "wall");
 }
 
+static void assert_reach(const PlTopology *topology, const char *name, const char *expected)
+{
+    g_autofree gboolean *reach = pl_topology_reach(topology, pl_topology_node(topology, name));
+    g_autoptr(GString) seen = g_string_new(NULL);
+
+    for (unsigned i = 0; i < topology->networks->len; i++)
+        if (reach[i])
+            g_string_append_printf(seen, "%s ", ((PlNetwork *)topology->networks->pdata[i])->name);
+    g_assert_cmpstr(g_strchomp(seen->str), ==, expected);
+}
+
+static void a_node_reaches_its_zones_and_outwards(void)
+{
+    g_autoptr(PlTopology) t = parse(WALLED);
+
+    assert_reach(t, "alice", "internet dmz back home.inside");
+    assert_reach(t, "both", "internet dmz back home.inside");
+    assert_reach(t, "home", "internet dmz back home.inside");
+    assert_reach(t, "web", "internet dmz back");
+    assert_reach(t, "hub", "internet dmz back");
+}
+
+/* Carrier and homes; two of these in one house with the same addresses. */
+static void a_node_reaches_nothing_behind_another_nat(void)
+{
+    g_autoptr(PlTopology) t =
+        parse(INTERNET HUB "[nat cgn]\noutside = internet\ninside = 100.64.0.0/16\n"
+                           "behaviour = symmetric\n[nat a]\noutside = cgn.inside\n"
+                           "inside = 192.168.1.0/24\nbehaviour = full-cone\n"
+                           "[nat b]\noutside = cgn.inside\ninside = 192.168.1.0/24\n"
+                           "behaviour = full-cone\n[nat c]\noutside = internet\n"
+                           "inside = 192.168.1.0/24\nbehaviour = full-cone\n"
+                           "[host alice]\nbehind = a\n[host bob]\nbehind = b\n"
+                           "[host carol]\nbehind = c\n");
+
+    assert_reach(t, "alice", "internet cgn.inside a.inside");
+    assert_reach(t, "bob", "internet cgn.inside b.inside");
+    assert_reach(t, "carol", "internet c.inside");
+    assert_reach(t, "a", "internet cgn.inside a.inside");
+    assert_reach(t, "hub", "internet");
+}
+
 static void assert_way_out(const PlTopology *topology, const char *host, const char *expected)
 {
     const PlAttachment *way = pl_topology_way_out(topology, pl_topology_node(topology, host));
@@ -351,6 +393,8 @@ int main(int argc, char **argv)
     ADD("routes-lead-through-routers-and-firewalls", routes_lead_through_routers_and_firewalls);
     ADD("a-presence-of-the-lab-has-routes-too", a_presence_of_the_lab_has_routes_too);
     ADD("chains-name-what-lies-outwards", chains_name_what_lies_outwards);
+    ADD("a-node-reaches-its-zones-and-outwards", a_node_reaches_its_zones_and_outwards);
+    ADD("a-node-reaches-nothing-behind-another-nat", a_node_reaches_nothing_behind_another_nat);
     ADD("a-host-goes-out-where-the-internet-is-nearest",
         a_host_goes_out_where_the_internet_is_nearest);
     ADD("homes-may-have-the-same-addresses", homes_may_have_the_same_addresses);

@@ -183,9 +183,64 @@ static void a_demand_is_not_lost_when_an_address_is_seen_as_well(void)
     wait_for(&world, 600 * S);
 }
 
+static void test_N4_another_address_does_not_wait_the_first_time(void)
+{
+    PhAddress second = host(2), third = host(3);
+    g_auto(World) world;
+
+    start(&world);
+    world.now += 2 * S;
+    ph_watch_reflex(world.watch, &second, world.now);
+    g_assert_true(is_asked(&world));
+    found(&world, PH_CLASS_SYMMETRIC, 2);
+    expect(&world, PH_CLASS_SYMMETRIC, 2, 2);
+    /* Within the same gap the next one waits, and so does a demand. */
+    world.now += 2 * S;
+    ph_watch_reflex(world.watch, &third, world.now);
+    ph_watch_demand(world.watch, world.now);
+    g_assert_false(is_asked(&world));
+    wait_for(&world, 8 * S);
+    found(&world, PH_CLASS_SYMMETRIC, 3);
+    expect(&world, PH_CLASS_SYMMETRIC, 3, 3);
+    ph_watch_reflex(world.watch, &second, world.now);
+    g_assert_true(is_asked(&world));
+}
+
+static void test_N4_an_address_seen_meanwhile_does_not_wait_either(void)
+{
+    PhAddress second = host(2);
+    g_auto(World) world;
+
+    start(&world);
+    wait_for(&world, 600 * S);
+    ph_watch_reflex(world.watch, &second, world.now);
+    ph_watch_result(world.watch, ph_watch_current(world.watch), world.now);
+    g_assert_true(is_asked(&world));
+}
+
+static void test_N4_addresses_that_alternate_are_limited(void)
+{
+    g_auto(World) world;
+
+    start(&world);
+    for (guint i = 0; i < 1000; i++) { /* 100 s: ten gaps */
+        PhAddress other = host(2 + i % 2);
+        PhClassification result = {.nat_class = PH_CLASS_RESTRICTED, .mapped = host(2 + !(i % 2))};
+
+        world.now += S / 10;
+        ph_watch_handle_timeout(world.watch, world.now);
+        ph_watch_reflex(world.watch, &other, world.now);
+        if (is_asked(&world))
+            ph_watch_result(world.watch, &result, world.now);
+    }
+    g_assert_cmpuint(ph_watch_counters(world.watch)->classifications, >=, 11);
+    g_assert_cmpuint(ph_watch_counters(world.watch)->classifications, <=, 22);
+}
+
 static void never_is_never(void)
 {
     PhWatchConfig config = {.interval_ns = UINT64_MAX, .gap_ns = UINT64_MAX};
+    PhAddress other = host(9);
     g_auto(World) world = {.now = 100 * S};
 
     world.watch = ph_watch_new(&config, world.now);
@@ -194,6 +249,7 @@ static void never_is_never(void)
         world.now += S / 1000;
         found(&world, PH_CLASS_RESTRICTED, 1);
         ph_watch_demand(world.watch, world.now);
+        ph_watch_reflex(world.watch, &other, world.now);
         ph_watch_handle_timeout(world.watch, world.now);
         g_assert_false(is_asked(&world));
         g_assert_cmpuint(ph_watch_next_timeout(world.watch), ==, UINT64_MAX);
@@ -247,13 +303,48 @@ static void test_N4_blocked_udp_is_confirmed_and_ends_with_an_address(void)
     start(&world);
     wait_for(&world, 600 * S);
     found(&world, PH_CLASS_UDP_BLOCKED, 0);
+    for (guint i = 0; i < 11; i++) {
+        expect(&world, PH_CLASS_RESTRICTED, 1, 1);
+        wait_for(&world, 5 * S);
+        found(&world, i == 5 ? PH_CLASS_UNKNOWN : PH_CLASS_UDP_BLOCKED, 0);
+    }
     expect(&world, PH_CLASS_RESTRICTED, 1, 1);
     wait_for(&world, 5 * S);
     found(&world, PH_CLASS_UDP_BLOCKED, 0);
     expect(&world, PH_CLASS_UDP_BLOCKED, 0, 2);
+    wait_for(&world, 600 * S);
+    found(&world, PH_CLASS_UDP_BLOCKED, 0);
     world.now += 20 * S;
     ph_watch_reflex(world.watch, &same, world.now); /* somebody got through */
     g_assert_true(is_asked(&world));
+}
+
+static void test_N4_a_hub_that_is_down_for_a_while_is_no_blocked_udp(void)
+{
+    g_auto(World) world;
+
+    start(&world);
+    for (guint i = 0; i < 3; i++) {
+        wait_for(&world, 600 * S);
+        found(&world, PH_CLASS_UDP_BLOCKED, 0);
+        for (guint again = 0; again < 11; again++) {
+            wait_for(&world, 5 * S);
+            found(&world, PH_CLASS_UDP_BLOCKED, 0);
+        }
+        wait_for(&world, 5 * S);
+        found(&world, PH_CLASS_RESTRICTED, 1);
+    }
+    expect(&world, PH_CLASS_RESTRICTED, 1, 1);
+}
+
+static void who_knows_nothing_yet_is_told_of_blocked_udp_at_once(void)
+{
+    g_auto(World) world;
+
+    world_init(&world);
+    g_assert_true(is_asked(&world));
+    found(&world, PH_CLASS_UDP_BLOCKED, 0);
+    expect(&world, PH_CLASS_UDP_BLOCKED, 0, 1);
 }
 
 static void what_is_unknown_is_believed_late(void)
@@ -312,11 +403,16 @@ int main(int argc, char **argv)
     ADD(test_N4_any_of_several_addresses_is_no_news);
     ADD(test_N4_on_demand_but_not_too_often);
     ADD(a_demand_is_not_lost_when_an_address_is_seen_as_well);
+    ADD(test_N4_another_address_does_not_wait_the_first_time);
+    ADD(test_N4_an_address_seen_meanwhile_does_not_wait_either);
+    ADD(test_N4_addresses_that_alternate_are_limited);
     ADD(never_is_never);
     ADD(what_is_never_confirmed_is_not_asked_again);
     ADD(test_N4_another_class_must_be_found_twice);
     ADD(test_N4_it_never_flaps);
     ADD(test_N4_blocked_udp_is_confirmed_and_ends_with_an_address);
+    ADD(test_N4_a_hub_that_is_down_for_a_while_is_no_blocked_udp);
+    ADD(who_knows_nothing_yet_is_told_of_blocked_udp_at_once);
     ADD(what_is_unknown_is_believed_late);
     ADD(unknown_at_the_start_is_tried_again_soon);
     ADD(test_N26_results_are_counted_by_class);

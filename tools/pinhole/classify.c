@@ -3,6 +3,7 @@
 #include <pinhole/classify.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "command.h"
 #include "show.h"
@@ -46,6 +47,19 @@ static void show_result(const Outcome *outcome)
     show_json(builder, /* pretty= */ TRUE);
 }
 
+/* What several have in common for a reason stands behind the first of them. */
+static void show_row(const ShowRow rows[static SHOW_ROWS], size_t i)
+{
+    const char *why = rows[i].why;
+
+    for (size_t k = 0; k < i; k++) {
+        if (why && rows[k].why && strcmp(why, rows[k].why) == 0)
+            why = NULL;
+    }
+    printf("%-16s %s%s%s%s\n", rows[i].name, rows[i].word, why ? " (" : "", why ? why : "",
+           why ? ")" : "");
+}
+
 static void show_text(const Outcome *outcome)
 {
     const PhClassification *c = &outcome->classification;
@@ -55,14 +69,13 @@ static void show_text(const Outcome *outcome)
 
     show_rows(c, rows);
     for (size_t i = 0; i < SHOW_ROWS; i++)
-        printf("%-16s %s%s%s%s\n", rows[i].name, rows[i].word, rows[i].why ? " (" : "",
-               rows[i].why ? rows[i].why : "", rows[i].why ? ")" : "");
+        show_row(rows, i);
     printf("%-16s %s\n", "external", ph_address_format(&c->mapped, text));
     if (console == PH_CONSOLE_UNKNOWN)
         printf("%-16s unknown\n", "console");
     else
         printf("%-16s type %d (%s)\n", "console", (int)console, ph_console_name(console));
-    printf("\n%s\n", ph_class_sentence(c->nat_class));
+    printf("\n%s\n", ph_classification_sentence(c));
 }
 
 static void take_outcome(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpointer data)

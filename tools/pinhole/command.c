@@ -38,6 +38,11 @@ int command_fail(int status, const char *format, ...)
     return status;
 }
 
+int command_fail_output(int status, int number)
+{
+    return command_fail(status, "cannot write to standard output: %s", g_strerror(number));
+}
+
 static int status_of(const GError *error)
 {
     return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT) ? EXIT_ARGUMENTS
@@ -93,6 +98,19 @@ static void show_help(GOptionContext *context)
     fputs(text->str, stdout);
 }
 
+/* GLib does not name the option whose value cannot be read in the system's encoding. */
+static int fail_to_parse(char **argv, const GError *error, const char *name)
+{
+    for (int i = 1; error->domain == G_CONVERT_ERROR && argv[i]; i++) {
+        const char *option = *argv[i] == '-' ? argv[i] : argv[i - 1];
+
+        if (!g_str_is_ascii(argv[i]))
+            return command_fail(EXIT_ARGUMENTS, "%.*s: expected a value in ASCII (see %s --help)",
+                                (int)strcspn(option, "="), option, name);
+    }
+    return command_fail(EXIT_ARGUMENTS, "%s (see %s --help)", error->message, name);
+}
+
 gboolean command_parse(const Command *command, const GOptionEntry *entries, int argc, char **argv,
                        char ***ret_arguments, int *ret_status)
 {
@@ -121,7 +139,7 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
     g_option_context_add_main_entries(context, common, NULL);
     *ret_status = EXIT_SUCCESS;
     if (!g_option_context_parse_strv(context, &words, &error))
-        *ret_status = command_fail(EXIT_ARGUMENTS, "%s (see %s --help)", error->message, name);
+        *ret_status = fail_to_parse(argv, error, name);
     else if (help)
         show_help(context);
     else if (version)

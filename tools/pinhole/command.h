@@ -42,6 +42,9 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
 /* "pinhole: MESSAGE" on stderr, on one line whatever is in it; both return `status`. */
 int command_fail(int status, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/* The same of standard output; `number` is an errno. */
+int command_fail_output(int status, int number);
+
 /* What went wrong with an argument, or with the system: returns the status. */
 int command_fail_error(const GError *error);
 /* The same of what --server names. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* pinhole hub: serve as a reflector until asked to end. */
+#include <errno.h>
 #include <glib-unix.h>
 #include <pinhole/hub.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "command.h"
 #include "metrics.h"
@@ -17,7 +19,8 @@ static const Command command = {
         "Serve those who want to know their NAT.\n"
         "\n"
         "The hub answers STUN (RFC 8489, RFC 5780, RFC 3489) by UDP, on two ports of each of its\n"
-        "addresses. With two addresses it can tell everything, with one much stays unknown.\n"
+        "addresses. With two addresses it can tell everything, with one much stays unknown, as\n"
+        "it says on standard error.\n"
         "It runs until it gets SIGINT or SIGTERM. When it serves, it says so in a line: "
         "\"ready\",\n"
         "and each address with its port. On SIGUSR1 it writes its counters, a line of JSON.",
@@ -121,17 +124,37 @@ static gboolean read_config(char **listen, int second, gboolean one_port, PhHubC
     return config->n_hosts > 0 && choose_ports(second, one_port, config, error);
 }
 
-static void say_ready(const PhHub *hub)
+/* FALSE: nobody can know that it is. */
+static gboolean say_ready(const PhHub *hub, Lines *lines)
 {
+    g_autoptr(GString) line = g_string_new("ready");
     PhAddress addresses[PH_HUB_ADDRESSES];
     size_t n = ph_hub_addresses(hub, addresses);
     char text[PH_ADDRESS_TEXT_MAX];
 
-    fputs("ready", stdout);
     for (size_t i = 0; i < n; i++)
-        printf(" %s", ph_address_format(&addresses[i], text));
-    puts("");
-    fflush(stdout); /* a failure is told at the end */
+        g_string_append_printf(line, " %s", ph_address_format(&addresses[i], text));
+    g_string_append_c(line, '\n');
+    lines_write(lines, line->str);
+    return lines->lost == 0;
+}
+
+/* Who gave it one address knows, or wonders why it tells so little. */
+static void say_what_is_missing(const PhHubConfig *config)
+{
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    for (size_t i = 0; config->ports[1] != 0 && i < config->n_hosts; i++) {
+        bool alone = true;
+
+        for (size_t k = 0; k < config->n_hosts; k++)
+            alone = alone && (k == i || config->hosts[k].family != config->hosts[i].family);
+        if (alone)
+            fprintf(stderr,
+                    "pinhole: %s is alone: without a second address of its kind (--listen) the "
+                    "class of most NATs cannot be told\n",
+                    ph_address_format(&config->hosts[i], text));
+    }
 }
 
 static gboolean end(gpointer data)
@@ -143,34 +166,73 @@ static gboolean end(gpointer data)
 typedef struct Serving {
     const PhHub *hub;
     gint64 started_us;
+    Lines lines;
 } Serving;
 
 static gboolean show_metrics(gpointer data)
 {
-    const Serving *serving = data;
+    Serving *serving = data;
 
-    metrics_show(serving->hub, serving->started_us);
+    metrics_show(serving->hub, serving->started_us, &serving->lines);
     return G_SOURCE_CONTINUE;
 }
 
-static int serve(const PhHubConfig *config, uint64_t metrics_ns)
+static void serving_clear(Serving *serving)
+{
+    lines_clear(&serving->lines);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Serving, serving_clear)
+
+/* "::1:3478" is an address, though not the one that was meant. NULL: there is none like that. */
+static const char *find_without_brackets(char **listen)
+{
+    for (; listen && *listen; listen++) {
+        const char *colon = strrchr(*listen, ':');
+        g_autofree char *host = colon ? g_strndup(*listen, (size_t)(colon - *listen)) : NULL;
+        PhAddress address;
+
+        if (host && ph_address_parse(host, &address) && address.family == PH_FAMILY_IPV6 &&
+            **listen != '[')
+            return *listen;
+    }
+    return NULL;
+}
+
+static int fail_to_start(char **listen, const GError *error)
+{
+    const char *word = find_without_brackets(listen);
+
+    if (!word)
+        return command_fail_error(error);
+    return command_fail(EXIT_FAILURE,
+                        "%s (--listen %s is an address without a port: with one it "
+                        "has brackets, as [::1]:3478)",
+                        error->message, word);
+}
+
+static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
     g_autoptr(PhHub) hub = ph_hub_new(NULL, config, &error);
-    Serving serving = {.hub = hub, .started_us = g_get_monotonic_time()};
+    g_auto(Serving) serving = {.hub = hub, .started_us = g_get_monotonic_time()};
 
     if (!hub)
-        return command_fail_error(error);
+        return fail_to_start(listen, error);
     g_unix_signal_add(SIGINT, end, loop);
     g_unix_signal_add(SIGTERM, end, loop);
     g_unix_signal_add(SIGUSR1, show_metrics, &serving);
     if (metrics_ns)
         g_timeout_add((guint)(metrics_ns / NS_PER_MS), show_metrics, &serving);
-    say_ready(hub);
+    if (!say_ready(hub, &serving.lines))
+        return command_fail_output(EXIT_FAILURE, serving.lines.error);
+    say_what_is_missing(config);
     g_main_loop_run(loop);
     if (metrics_ns)
         show_metrics(&serving);
+    /* A reader who was not there all the time is no failure. */
+    if (serving.lines.error && serving.lines.error != EAGAIN)
+        return command_fail_output(EXIT_FAILURE, serving.lines.error);
     return EXIT_SUCCESS;
 }
 
@@ -205,5 +267,5 @@ int command_hub(int argc, char **argv)
         !add_advertised(advertise, &config, &error) ||
         (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error)))
         return command_fail_error(error);
-    return serve(&config, metrics_ns);
+    return serve(&config, listen, metrics_ns);
 }

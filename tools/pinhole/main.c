@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* pinhole: libpinhole's command. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -42,7 +44,7 @@ static int finish(int status)
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
-    command_fail(status, "cannot write to standard output: %s", g_strerror(errno ? errno : EIO));
+    command_fail_output(status, errno ? errno : EIO);
     return status == EXIT_ARGUMENTS ? status : EXIT_FAILURE;
 }
 
@@ -66,8 +68,19 @@ static int run(int argc, char **argv)
     return command_fail(EXIT_ARGUMENTS, "a command is missing (see pinhole --help)");
 }
 
+/* A descriptor of 0 to 2 that is closed would be the next socket's, which would then be written to:
+ * in its place comes one of which every use fails (of standard error, is lost). */
+static void open_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
     return finish(run(argc, argv));
 }

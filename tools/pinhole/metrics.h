@@ -4,5 +4,7 @@
 
 #include <pinhole/hub.h>
 
-/* One line of JSON on standard output. */
-void metrics_show(const PhHub *hub, gint64 started_us);
+#include "lines.h"
+
+/* One line of JSON. */
+void metrics_show(const PhHub *hub, gint64 started_us, Lines *lines);

@@ -3,6 +3,7 @@
 #include "show.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define NS_PER_S 1e9
 
@@ -82,18 +83,62 @@ void show_classification(JsonBuilder *builder, const PhClassification *c)
     json_builder_end_object(builder);
     show_int(builder, "console-type", ph_class_console(c->nat_class));
     show_string(builder, "console", ph_console_name(ph_class_console(c->nat_class)));
-    show_string(builder, "sentence", ph_class_sentence(c->nat_class));
+    show_string(builder, "sentence", ph_classification_sentence(c));
     show_address(builder, "local", &c->local);
     show_address(builder, "external", &c->mapped);
     show_seconds(builder, "rtt_s", c->rtt_ns);
     show_seconds(builder, "duration_s", c->took_ns);
 }
 
-void show_json(JsonBuilder *builder, gboolean pretty)
+/* Writes the number that `at` begins with, and returns what follows. Nanoseconds are enough for
+ * seconds; json-glib writes all 17 digits that a double may have. */
+static const char *put_number(const char *at, GString *out)
+{
+    size_t length = strspn(at, "-+.0123456789eE");
+    char text[64];
+
+    if (length == strspn(at, "-0123456789")) {
+        g_string_append_len(out, at, (gssize)length);
+        return at + length;
+    }
+    g_ascii_formatd(text, sizeof(text), "%.9f", g_ascii_strtod(at, NULL));
+    for (size_t end = strlen(text); text[end - 1] == '0' && text[end - 2] != '.'; end--)
+        text[end - 1] = '\0';
+    g_string_append(out, text);
+    return at + length;
+}
+
+static char *round_numbers(const char *json)
+{
+    GString *out = g_string_new(NULL);
+    gboolean quoted = FALSE;
+
+    while (*json) {
+        if (!quoted && (*json == '-' || g_ascii_isdigit(*json))) {
+            json = put_number(json, out);
+            continue;
+        }
+        if (*json == '"')
+            quoted = !quoted;
+        else if (*json == '\\' && quoted)
+            g_string_append_c(out, *json++);
+        g_string_append_c(out, *json++);
+    }
+    return g_string_free(out, FALSE);
+}
+
+char *show_to_text(JsonBuilder *builder, gboolean pretty)
 {
     g_autoptr(JsonNode) root = json_builder_get_root(builder);
-    g_autofree char *text = json_to_string(root, pretty);
+    g_autofree char *json = json_to_string(root, pretty), *text = round_numbers(json);
 
-    puts(text);
+    return g_strconcat(text, "\n", NULL);
+}
+
+void show_json(JsonBuilder *builder, gboolean pretty)
+{
+    g_autofree char *text = show_to_text(builder, pretty);
+
+    fputs(text, stdout);
     fflush(stdout); /* a failure is told at the end */
 }

@@ -21,5 +21,7 @@ void show_seconds(JsonBuilder *builder, const char *name, uint64_t ns); /* 0: nu
 /* The members that docs/classification.md has, but for "schema" and "server". */
 void show_classification(JsonBuilder *builder, const PhClassification *classification);
 
-/* Puts the builder's object out, on one line unless it is `pretty`, and at once. */
+/* The builder's object, on one line unless it is `pretty`; to be freed with g_free. */
+char *show_to_text(JsonBuilder *builder, gboolean pretty);
+/* Puts it out, at once. */
 void show_json(JsonBuilder *builder, gboolean pretty);

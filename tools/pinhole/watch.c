@@ -15,11 +15,12 @@ static const Command command = {
         "Say behind what kind of NAT this host is, and again whenever that changes.\n"
         "\n"
         "It classifies at the start and every period, and asks in between, with one packet, at\n"
-        "what address it is seen: another one is a reason to classify at once, as is SIGHUP. It\n"
+        "what address it is seen: another one is a reason to classify at once, as is SIGHUP. What\n"
+        "would cause it again within the gap waits for the gap's end, as SIGHUP always does. It\n"
         "prints the class and the external address, once at the start and once for each change.\n"
-        "Another class at the same address counts when it was found twice, and unknown in\n"
-        "place of what is known after three times. On SIGUSR1 it prints what it knows once\n"
-        "more. It runs until it gets SIGINT or SIGTERM.",
+        "Another class at the same address counts when it was found twice, unknown in place of\n"
+        "what is known after three times, and udp-blocked after a minute: a server may be down.\n"
+        "On SIGUSR1 it prints what it knows once more. It runs until it gets SIGINT or SIGTERM.",
     .description =
         "HOST is a name or an address, an IPv6 one in brackets when a PORT follows; PORT is 3478\n"
         "where it is not given. A DURATION is a number with ms, s, min or h.\n"
@@ -144,7 +145,7 @@ static int watch(const PhWatcherConfig *config, gboolean json)
 
 int command_watch(int argc, char **argv)
 {
-    g_autofree char *server = NULL, *period = NULL, *reflex_period = NULL;
+    g_autofree char *server = NULL, *period = NULL, *reflex_period = NULL, *gap = NULL;
     g_auto(GStrv) arguments = NULL;
     gboolean json = FALSE, quiet = FALSE;
     const GOptionEntry entries[] = {
@@ -153,6 +154,8 @@ int command_watch(int argc, char **argv)
          "Between two classifications (default: 30min)", "DURATION"},
         {"reflex-period", 'r', 0, G_OPTION_ARG_STRING, &reflex_period,
          "Between two questions for the external address (default: 30s)", "DURATION"},
+        {"gap", 'g', 0, G_OPTION_ARG_STRING, &gap,
+         "Between two classifications that something caused (default: 10s)", "DURATION"},
         {"json", 'j', 0, G_OPTION_ARG_NONE, &json, "Write a line of JSON for each change", NULL},
         {"no-report", 0, 0, G_OPTION_ARG_NONE, &quiet, "Do not tell a hub the class", NULL},
         {0},
@@ -168,7 +171,8 @@ int command_watch(int argc, char **argv)
                                             "(see pinhole watch --help)");
     if ((period && !command_duration("--period", period, &config.watch.interval_ns, &error)) ||
         (reflex_period &&
-         !command_duration("--reflex-period", reflex_period, &config.reflex_ns, &error)))
+         !command_duration("--reflex-period", reflex_period, &config.reflex_ns, &error)) ||
+        (gap && !command_duration("--gap", gap, &config.watch.gap_ns, &error)))
         return command_fail_error(error);
     config.server = server;
     config.flags = quiet ? PH_CLASSIFY_DEFAULT : PH_CLASSIFY_REPORT;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "kernel/kernel.h"
 #include "pinlab/command.h"
 #include "pinlab/find.h"
 #include "topology/units.h"
@@ -16,7 +17,8 @@ static const Command command = {
                "\n"
                "TOPOLOGY is a file, a directory of them, or a topology's bare name (see pinlab\n"
                "--help). What is wrong is said with file, group and key, and what was expected;\n"
-               "the exit status is 2 then.",
+               "the exit status is 2 then. What is right, but more than engine kernel can do, is\n"
+               "noted.",
     .description = "Examples:\n"
                    "  pinlab check my.ini\n"
                    "  pinlab check --print cgn\n"
@@ -34,6 +36,17 @@ static void print_topology(const PlTopology *topology, gboolean titled)
     fputs(text, stdout);
 }
 
+/* A right file that not every engine can run. */
+static void note_refusals(const PlTopology *topology)
+{
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *path = pl_printable(topology->path, PATH_MAX);
+
+    pl_kernel_engine.refuse(topology, reasons);
+    for (guint i = 0; i < reasons->len; i++)
+        fprintf(stderr, "%s: note: %s\n", path, (char *)g_ptr_array_index(reasons, i));
+}
+
 static int check(const GPtrArray *paths, gboolean print, gboolean verbose)
 {
     int status = EXIT_SUCCESS;
@@ -46,7 +59,10 @@ static int check(const GPtrArray *paths, gboolean print, gboolean verbose)
         if (!topology) {
             fprintf(stderr, "%s\n", error->message);
             status = EXIT_INPUT;
-        } else if (print) {
+            continue;
+        }
+        note_refusals(topology);
+        if (print) {
             print_topology(topology, paths->len > 1);
         } else if (verbose) {
             g_autofree char *shown = pl_printable(path, PATH_MAX);

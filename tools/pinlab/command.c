@@ -86,6 +86,19 @@ int command_status(const GError *error)
     return g_error_matches(error, PL_ERROR, PL_ERROR_UNSUPPORTED) ? EXIT_SKIPPED : EXIT_FAILURE;
 }
 
+/* GLib does not name the option whose value cannot be read in the system's encoding. */
+static int refuse_to_parse(char **argv, const GError *error, const char *name)
+{
+    for (int i = 1; error->domain == G_CONVERT_ERROR && argv[i]; i++) {
+        const char *option = *argv[i] == '-' ? argv[i] : argv[i - 1];
+
+        if (!g_str_is_ascii(argv[i]))
+            return command_refuse("%.*s: expected a value in ASCII (see %s --help)",
+                                  (int)strcspn(option, "="), option, name);
+    }
+    return command_refuse("%s (see %s --help)", error->message, name);
+}
+
 gboolean command_parse(const Command *command, const GOptionEntry *entries, int argc, char **argv,
                        char ***ret_arguments, int *ret_status)
 {
@@ -112,7 +125,7 @@ gboolean command_parse(const Command *command, const GOptionEntry *entries, int 
         g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_add_main_entries(context, common, NULL);
     if (!g_option_context_parse_strv(context, &words, &error)) {
-        *ret_status = command_refuse("%s (see %s --help)", error->message, name);
+        *ret_status = refuse_to_parse(argv, error, name);
         return FALSE;
     }
     if (help)

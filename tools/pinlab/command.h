@@ -11,13 +11,15 @@ enum {
 };
 
 /* For the descriptions of commands that run labs, and of those that only read. */
-#define COMMAND_EXIT_STATUS_RUNS                                                                   \
+#define COMMAND_EXIT_STATUS_RUNS_0(also)                                                           \
     "Exit status:\n"                                                                               \
-    "  0                      Something passed and nothing failed, or the shard is empty\n"        \
+    "  0                      Something passed and nothing failed" also "\n"                       \
     "  1                      Something failed, or its runs differ, or the output is lost\n"       \
     "  2                      A file or an argument is wrong\n"                                    \
     "  77                     Everything was skipped\n"                                            \
     "  130, 143               Interrupted, or asked to end\n"
+#define COMMAND_EXIT_STATUS_RUNS   COMMAND_EXIT_STATUS_RUNS_0("")
+#define COMMAND_EXIT_STATUS_SHARDS COMMAND_EXIT_STATUS_RUNS_0(", or the shard is empty")
 #define COMMAND_EXIT_STATUS_READS                                                                  \
     "Exit status:\n"                                                                               \
     "  0                      All is right\n"                                                      \

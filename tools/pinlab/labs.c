@@ -8,6 +8,7 @@
 #include "pinlab/command.h"
 #include "scenario/json.h"
 #include "session/registry.h"
+#include "topology/units.h"
 
 static const Command command = {
     .name = "labs",
@@ -41,19 +42,43 @@ static char *get(GKeyFile *info, const char *key)
     return text ? text : g_strdup("");
 }
 
+/* The name that the topology's file has. */
+static char *topology_of(GKeyFile *info)
+{
+    g_autofree char *path = get(info, "topology"), *file = g_path_get_basename(path);
+
+    if (g_str_has_suffix(file, ".ini"))
+        file[strlen(file) - strlen(".ini")] = '\0';
+    return pl_printable(info ? file : "", PATH_MAX);
+}
+
+static size_t longest(const GPtrArray *words, size_t least)
+{
+    for (guint i = 0; i < words->len; i++)
+        least = MAX(least, strlen(g_ptr_array_index(words, i)));
+    return least;
+}
+
 static void print_table(const GPtrArray *names)
 {
-    size_t width = strlen("name");
+    g_autoptr(GPtrArray) topologies = g_ptr_array_new_with_free_func(g_free);
+    size_t width = longest(names, strlen("name")), topology_width;
 
-    for (guint i = 0; i < names->len; i++)
-        width = MAX(width, strlen(g_ptr_array_index(names, i)));
-    printf("%-*s  %-16s  title\n", (int)width, "name", "seed");
+    for (guint i = 0; i < names->len; i++) {
+        g_autoptr(GKeyFile) info = info_of(g_ptr_array_index(names, i));
+
+        g_ptr_array_add(topologies, topology_of(info));
+    }
+    topology_width = longest(topologies, strlen("topology"));
+    printf("%-*s  %-*s  %-16s  title\n", (int)width, "name", (int)topology_width, "topology",
+           "seed");
     for (guint i = 0; i < names->len; i++) {
         const char *name = g_ptr_array_index(names, i);
         g_autoptr(GKeyFile) info = info_of(name);
         g_autofree char *seed = get(info, "seed"), *title = get(info, "title");
 
-        printf("%-*s  %-16s  %s\n", (int)width, name, seed, info ? title : "(being built)");
+        printf("%-*s  %-*s  %-16s  %s\n", (int)width, name, (int)topology_width,
+               (char *)g_ptr_array_index(topologies, i), seed, info ? title : "(being built)");
     }
 }
 

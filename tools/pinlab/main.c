@@ -58,7 +58,7 @@ static const Command pinlab = {
         "\n"
         "  What stands in them is said in topology-format.md, which is installed in\n"
         "  share/doc/pinhole, beside verdict.md about JSON reports.\n"
-        "\n" COMMAND_EXIT_STATUS_RUNS,
+        "\n" COMMAND_EXIT_STATUS_SHARDS,
 };
 
 static int no_command(const char *name)

@@ -16,7 +16,7 @@ static const Command command = {
                    "  pinlab matrix topologies/ --pcap captures --junit report.xml\n"
                    "  pinlab matrix cgn double-nat --repeat 20\n"
                    "  pinlab matrix --shard 1/3 --no-skip --json -\n"
-                   "\n" COMMAND_EXIT_STATUS_RUNS,
+                   "\n" COMMAND_EXIT_STATUS_SHARDS,
 };
 
 int command_matrix(int argc, char **argv)

@@ -12,6 +12,8 @@
 
 #include <pinhole/export.h>
 
+PH_BEGIN_DECLS
+
 typedef enum {
     PH_FAMILY_NONE = 0,
     PH_FAMILY_IPV4 = 4,
@@ -47,7 +49,7 @@ PH_EXPORT bool ph_address_parse(const char *text, PhAddress *ret_address);
  * buffer of PH_ADDRESS_TEXT_MAX bytes. Returns the buffer. An address of no family gives "none".
  */
 PH_EXPORT char *ph_address_format(const PhAddress *address,
-                                  char buffer[static PH_ADDRESS_TEXT_MAX]);
+                                  char buffer[PH_STATIC(PH_ADDRESS_TEXT_MAX)]);
 
 /* Same host and same port. */
 PH_EXPORT bool ph_address_equal(const PhAddress *a, const PhAddress *b);
@@ -55,5 +57,13 @@ PH_EXPORT bool ph_address_equal(const PhAddress *a, const PhAddress *b);
 /* Same host, whatever the ports. */
 PH_EXPORT bool ph_address_equal_host(const PhAddress *a, const PhAddress *b);
 
+/*
+ * Whether one host can have it: it is neither "this network" (RFC 1122 §3.2.1.3: 0/8; RFC 4291
+ * §2.5.2) nor a group's (RFC 1112 §4: 224/4; RFC 4291 §2.7) nor everybody's (255.255.255.255).
+ */
+PH_EXPORT bool ph_address_is_unicast(const PhAddress *address);
+
 /* Orders by family, host, scope, port; 0 when equal. */
 PH_EXPORT int ph_address_compare(const PhAddress *a, const PhAddress *b);
+
+PH_END_DECLS

@@ -12,6 +12,8 @@
 #include <gio/gio.h>
 #include <pinhole/address.h>
 
+PH_BEGIN_DECLS
+
 typedef struct PhAnswer {
     PhAddress mapped; /* what the server sees */
     PhAddress local;  /* of the socket; its host may be unspecified */
@@ -35,3 +37,5 @@ PH_EXPORT void ph_ask_server_async(const char *server, GSocket *socket, GCancell
  * the socket is of another family or cannot be used (G_IO_ERROR_FAILED).
  */
 PH_EXPORT gboolean ph_ask_server_finish(GAsyncResult *result, PhAnswer *ret_answer, GError **error);
+
+PH_END_DECLS

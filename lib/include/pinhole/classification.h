@@ -10,6 +10,8 @@
 
 #include <pinhole/address.h>
 
+PH_BEGIN_DECLS
+
 /* The numbers are on the wire, in NAT-CLASS (stun.h): they stay. */
 typedef enum {
     PH_CLASS_UNKNOWN = 0,
@@ -72,6 +74,16 @@ typedef enum {
     PH_CONSOLE_STRICT = 3,
 } PhConsole;
 
+/* What stood in the way where the class is unknown, as far as somebody can do something about it.
+ */
+typedef enum {
+    PH_OBSTACLE_NONE,   /* the class is known, or another try may find it */
+    PH_OBSTACLE_SERVER, /* nobody answers where the server should be, or not as a STUN server does
+                         */
+    PH_OBSTACLE_ONE_ADDRESS, /* the server has not two addresses and ports, and cannot tell */
+    PH_OBSTACLE_HOST,        /* this host's system: no socket could be opened */
+} PhObstacle;
+
 /* Why the class or an axis is unknown: static text; NULL when it is known, but that udp-blocked has
  * its reason in nat_class. */
 typedef struct PhReasons {
@@ -86,12 +98,13 @@ typedef struct PhClassification {
     PhPooling pooling;
     PhHairpin hairpin;
     PhReasons why;
+    PhObstacle obstacle;
     PhAddress local;     /* of the data socket; its host may be unspecified */
     PhAddress mapped;    /* of the data socket, as the reflector sees it; family NONE: unknown */
     bool port_preserved; /* of the data socket */
     int16_t step;        /* when sequential: from one mapping's port to the next */
     uint16_t predicted_port;          /* when sequential: the one after the last that was seen */
-    uint16_t block_first, block_last; /* when block: the likely one */
+    uint16_t block_first, block_last; /* when block: a guess; has all ports that were seen */
     uint64_t rtt_ns;                  /* to the reflector; 0: unknown */
     uint64_t took_ns;
 } PhClassification;
@@ -110,5 +123,8 @@ PH_EXPORT PhClass ph_class_of(PhMapping mapping, PhFiltering filtering);
 PH_EXPORT PhConsole ph_class_console(PhClass nat_class);
 /* "open", "moderate", "strict", "unknown" */
 PH_EXPORT const char *ph_console_name(PhConsole console);
-/* What the class means for somebody who wants to play: a sentence. */
-PH_EXPORT const char *ph_class_sentence(PhClass nat_class);
+/* What the class means for somebody who wants to play, or what to do where it is unknown: static
+ * text, one sentence or two. */
+PH_EXPORT const char *ph_classification_sentence(const PhClassification *classification);
+
+PH_END_DECLS

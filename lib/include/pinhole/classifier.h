@@ -25,6 +25,8 @@
 #include <pinhole/classification.h>
 #include <pinhole/path.h>
 
+PH_BEGIN_DECLS
+
 #define PH_CLASSIFIER_LOCALS      32
 #define PH_CLASSIFIER_SOCKETS     9 /* its own and the driver's, over the whole time */
 #define PH_CLASSIFIER_DEADLINE_NS UINT64_C(30000000000)
@@ -77,8 +79,13 @@ PH_EXPORT bool ph_classifier_handle_datagram(PhClassifier *classifier, const PhP
 /* ICMP said that what was sent along this path cannot be delivered. */
 PH_EXPORT void ph_classifier_unreachable(PhClassifier *classifier, const PhPath *path,
                                          uint64_t now);
+/* Whether this host's own firewall keeps back what is sent to the server: that blocks UDP as any
+ * other does. */
+PH_EXPORT void ph_classifier_barred(PhClassifier *classifier, bool barred);
 PH_EXPORT void ph_classifier_handle_timeout(PhClassifier *classifier, uint64_t now);
 PH_EXPORT uint64_t ph_classifier_next_timeout(const PhClassifier *classifier);
 
 /* The classifier's own: they go on counting, and go with it. */
 PH_EXPORT const PhClassifierCounters *ph_classifier_counters(const PhClassifier *classifier);
+
+PH_END_DECLS

@@ -12,6 +12,8 @@
 #include <gio/gio.h>
 #include <pinhole/classification.h>
 
+PH_BEGIN_DECLS
+
 typedef enum {
     PH_CLASSIFY_DEFAULT = 0,
     /* Tell the server the class: one packet at the end, which only a hub understands. It has seen
@@ -25,9 +27,13 @@ PH_EXPORT void ph_classify_server_async(const char *server, PhClassifyFlags flag
 
 /*
  * FALSE and an error: `server` makes no sense (G_IO_ERROR_INVALID_ARGUMENT), its name is not known
- * (of G_RESOLVER_ERROR), cancelled, or a limit of the system was met. That nobody answers is no
- * error but a class. *ret_server, which may be NULL, is who was asked.
+ * (of G_RESOLVER_ERROR), cancelled, a limit of the system was met, or for a second nothing could be
+ * sent to the server (what the system says, G_IO_ERROR_NETWORK_UNREACHABLE for one). That nobody
+ * answers is no error but a class, and so is a firewall of this host's own. *ret_server, which may
+ * be NULL, is who was asked.
  */
 PH_EXPORT gboolean ph_classify_server_finish(GAsyncResult *result,
                                              PhClassification *ret_classification,
                                              PhAddress *ret_server, GError **error);
+
+PH_END_DECLS

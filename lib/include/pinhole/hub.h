@@ -11,6 +11,8 @@
 #include <gio/gio.h>
 #include <pinhole/reflector.h>
 
+PH_BEGIN_DECLS
+
 #define PH_HUB_PORT      3478 /* RFC 8489 §18.6: STUN's port */
 #define PH_HUB_HOSTS     2    /* of one family */
 #define PH_HUB_FAMILIES  2
@@ -42,15 +44,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PhHub, ph_hub_free)
 
 /* Up to two addresses of this machine's own, those of loopback and link-local ones left out; IPv4's
  * if it has any. How many: 0 and an error when there are none. */
-PH_EXPORT size_t ph_hub_find_hosts(PhAddress ret_hosts[static PH_HUB_HOSTS], GError **error);
+PH_EXPORT size_t ph_hub_find_hosts(PhAddress ret_hosts[PH_STATIC(PH_HUB_HOSTS)], GError **error);
 
 /* What it serves, address by address and port by port. Returns how many. */
 PH_EXPORT size_t ph_hub_addresses(const PhHub *hub,
-                                  PhAddress ret_addresses[static PH_HUB_ADDRESSES]);
+                                  PhAddress ret_addresses[PH_STATIC(PH_HUB_ADDRESSES)]);
 
 /* Those of the reflector of that family, which go with the hub; NULL when there is none. */
 PH_EXPORT const PhReflectorCounters *ph_hub_counters(const PhHub *hub, PhFamily family);
 
 /* How many clients are behind NATs of each class, as ph_reflector_classes has it. */
 PH_EXPORT void ph_hub_classes(const PhHub *hub, PhFamily family,
-                              uint64_t ret_votes[static PH_CLASS_N]);
+                              uint64_t ret_votes[PH_STATIC(PH_CLASS_N)]);
+
+PH_END_DECLS

@@ -9,12 +9,14 @@
 #include <pinhole/export.h>
 #include <stdint.h>
 
+PH_BEGIN_DECLS
+
 #define PH_KEY_BYTES    32
 #define PH_KEY_TEXT_MAX 45 /* base64 with its NUL */
 
 typedef struct PhKey {
-    uint8_t secret[PH_KEY_BYTES];
-    uint8_t public[PH_KEY_BYTES];
+    uint8_t secret_half[PH_KEY_BYTES];
+    uint8_t public_half[PH_KEY_BYTES];
 } PhKey;
 
 /* Makes a key and a new file for it, mode 0600. A file that is there already is left alone, and an
@@ -28,4 +30,6 @@ PH_EXPORT gboolean ph_key_load(const char *path, PhKey *ret_key, GError **error)
 PH_EXPORT void ph_key_wipe(PhKey *key);
 
 /* The public half in base64, into a buffer of PH_KEY_TEXT_MAX bytes. Returns the buffer. */
-PH_EXPORT char *ph_key_format(const PhKey *key, char buffer[static PH_KEY_TEXT_MAX]);
+PH_EXPORT char *ph_key_format(const PhKey *key, char buffer[PH_STATIC(PH_KEY_TEXT_MAX)]);
+
+PH_END_DECLS

@@ -9,6 +9,8 @@
 
 #include <pinhole/path.h>
 
+PH_BEGIN_DECLS
+
 #define PH_LIFETIME_STEPS    11 /* 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300 s */
 #define PH_LIFETIME_LEAST_NS UINT64_C(5000000000)
 #define PH_LIFETIME_SOCKETS  (PH_LIFETIME_STEPS + 1) /* that it opens, at most */
@@ -43,3 +45,5 @@ PH_EXPORT bool ph_lifetime_handle_datagram(PhLifetime *lifetime, const PhPath *p
                                            const uint8_t *bytes, size_t length, uint64_t now);
 PH_EXPORT void ph_lifetime_handle_timeout(PhLifetime *lifetime, uint64_t now);
 PH_EXPORT uint64_t ph_lifetime_next_timeout(const PhLifetime *lifetime);
+
+PH_END_DECLS

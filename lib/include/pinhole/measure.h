@@ -11,6 +11,8 @@
 #include <gio/gio.h>
 #include <pinhole/lifetime.h>
 
+PH_BEGIN_DECLS
+
 /* Durations above most_ns are not tried; 0: all are; PH_LIFETIME_LEAST_NS or more. */
 PH_EXPORT void ph_measure_lifetime_async(const char *server, uint64_t most_ns,
                                          GCancellable *cancellable, GAsyncReadyCallback callback,
@@ -21,3 +23,5 @@ PH_EXPORT void ph_measure_lifetime_async(const char *server, uint64_t most_ns,
  * asked. */
 PH_EXPORT gboolean ph_measure_lifetime_finish(GAsyncResult *result, PhLifetimeResult *ret_result,
                                               PhAddress *ret_server, GError **error);
+
+PH_END_DECLS

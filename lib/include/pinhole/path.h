@@ -21,6 +21,8 @@
 
 #include <pinhole/address.h>
 
+PH_BEGIN_DECLS
+
 /* The bytes of a seed: all randomness an agent has. It must be secret where strangers send. */
 #define PH_SEED_BYTES 32
 
@@ -60,3 +62,5 @@ typedef struct PhSocketRequest {
     uint32_t socket;
     PhFamily family; /* when it is to be opened; any free port will do */
 } PhSocketRequest;
+
+PH_END_DECLS

@@ -23,6 +23,8 @@
 #include <pinhole/classification.h>
 #include <pinhole/path.h>
 
+PH_BEGIN_DECLS
+
 #define PH_REFLECTOR_AMPLIFICATION 4
 #define PH_REFLECTOR_ANSWER_MAX    192 /* bytes of an answer */
 
@@ -75,10 +77,12 @@ PH_EXPORT PhReflector *ph_reflector_free(PhReflector *reflector); /* NULL is fin
  * A datagram came in. Returns the length of the answer in `ret_bytes`, to be sent at once along
  * *ret_path; 0 when there is none.
  */
-PH_EXPORT size_t ph_reflector_handle_datagram(PhReflector *reflector, const PhPath *path,
-                                              const uint8_t *bytes, size_t length, uint64_t now,
-                                              PhPath *ret_path,
-                                              uint8_t ret_bytes[static PH_REFLECTOR_ANSWER_MAX]);
+PH_EXPORT size_t ph_reflector_handle_datagram(
+    PhReflector *reflector, const PhPath *path, const uint8_t *bytes, size_t length, uint64_t now,
+    PhPath *ret_path, uint8_t ret_bytes[PH_STATIC(PH_REFLECTOR_ANSWER_MAX)]);
+
+/* A datagram came in that is longer than what is read: it is counted as foreign. */
+PH_EXPORT void ph_reflector_too_long(PhReflector *reflector, size_t length);
 
 /* The reflector's own: they go on counting, and go with it. */
 PH_EXPORT const PhReflectorCounters *ph_reflector_counters(const PhReflector *reflector);
@@ -89,4 +93,6 @@ PH_EXPORT const PhReflectorCounters *ph_reflector_counters(const PhReflector *re
  * is not verified: it is a statistic, and nothing rests on it.
  */
 PH_EXPORT void ph_reflector_classes(const PhReflector *reflector, uint64_t now,
-                                    uint64_t ret_votes[static PH_CLASS_N]);
+                                    uint64_t ret_votes[PH_STATIC(PH_CLASS_N)]);
+
+PH_END_DECLS

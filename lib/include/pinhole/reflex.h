@@ -11,6 +11,8 @@
 
 #include <pinhole/path.h>
 
+PH_BEGIN_DECLS
+
 #define PH_REFLEX_EXCHANGES 32 /* at a time */
 
 typedef enum {
@@ -57,3 +59,5 @@ PH_EXPORT bool ph_reflex_poll_transmit(PhReflex *reflex, PhTransmit *ret_transmi
 PH_EXPORT bool ph_reflex_poll_event(PhReflex *reflex, PhReflexEvent *ret_event);
 /* The client's own: they go on counting, and go with it. */
 PH_EXPORT const PhReflexCounters *ph_reflex_counters(const PhReflex *reflex);
+
+PH_END_DECLS

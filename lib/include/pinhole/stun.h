@@ -19,6 +19,8 @@
 
 #include <pinhole/address.h>
 
+PH_BEGIN_DECLS
+
 #define PH_STUN_HEADER_BYTES 20          /* RFC 8489 §5 */
 #define PH_STUN_COOKIE       0x2112A442U /* RFC 8489 §5 */
 #define PH_STUN_REASON_MAX   763         /* bytes of a reason phrase, RFC 8489 §14.8 */
@@ -141,7 +143,7 @@ PH_EXPORT bool ph_stun_get_error(const PhStunAttribute *attribute, unsigned *ret
  * that the message would have if this attribute were its last).
  */
 PH_EXPORT size_t ph_stun_covered(const PhStunMessage *message, const PhStunAttribute *attribute,
-                                 uint8_t ret_header[static PH_STUN_HEADER_BYTES]);
+                                 uint8_t ret_header[PH_STATIC(PH_STUN_HEADER_BYTES)]);
 
 typedef struct PhStunWriter {
     uint8_t *bytes;
@@ -150,7 +152,7 @@ typedef struct PhStunWriter {
 } PhStunWriter;
 
 /* A transaction of RFC 8489 from its 96-bit id. */
-PH_EXPORT PhStunTransaction ph_stun_transaction(const uint8_t id[static 12]);
+PH_EXPORT PhStunTransaction ph_stun_transaction(const uint8_t id[PH_STATIC(12)]);
 
 PH_EXPORT void ph_stun_write_begin(PhStunWriter *writer, uint8_t *buffer, size_t room,
                                    PhStunClass message_class, uint16_t method,
@@ -168,3 +170,5 @@ PH_EXPORT void ph_stun_write_filler(PhStunWriter *writer, size_t length);
 PH_EXPORT void ph_stun_write_fingerprint(PhStunWriter *writer);
 /* The message's length; 0 when something did not fit. */
 PH_EXPORT size_t ph_stun_write_end(const PhStunWriter *writer);
+
+PH_END_DECLS

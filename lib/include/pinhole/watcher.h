@@ -15,6 +15,8 @@
 #include <pinhole/classify.h>
 #include <pinhole/watch.h>
 
+PH_BEGIN_DECLS
+
 typedef struct PhWatcherConfig {
     const char *server; /* as in classify.h; copied */
     PhClassifyFlags flags;
@@ -33,7 +35,7 @@ typedef void (*PhWatcherChanged)(PhWatcher *watcher, const PhClassification *cur
  * Watches from when it returns, in the caller's thread-default main context. `changed` may not be
  * NULL, and is never called from within a function of the watcher's. NULL and
  * G_IO_ERROR_INVALID_ARGUMENT when `server` makes no sense; a name that is not known, now or later,
- * is no error but an unknown class.
+ * is no error but an unknown class, and so is a network that is not there.
  */
 PH_EXPORT PhWatcher *ph_watcher_new(const PhWatcherConfig *config, PhWatcherChanged changed,
                                     gpointer data, GError **error);
@@ -51,3 +53,5 @@ PH_EXPORT void ph_watcher_reflex(PhWatcher *watcher, const PhAddress *mapped);
 PH_EXPORT const PhClassification *ph_watcher_current(const PhWatcher *watcher);
 /* The watcher's own, likewise. */
 PH_EXPORT const PhWatchCounters *ph_watcher_counters(const PhWatcher *watcher);
+
+PH_END_DECLS
