@@ -62,9 +62,9 @@ static void leave(PhNode *node, const PhWay *way, const PhWay *other)
     ph_node_close_socket(node, socket);
 }
 
-void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route, PhPathKind kind)
+void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
-    peer->fresh = (PhWay){.route = *route, .kind = kind};
+    peer->fresh = (PhWay){.route = *route, .kind = PH_PATH_PUNCHED};
     init_detector(node, &peer->fresh);
     peer->proving = true;
     peer->prove_until_ns = node->now + PH_NODE_PROVE_NS;
@@ -97,7 +97,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
         return;
     use(node, peer, &peer->relayed, "a new session");
     peer->direct.there = false;
-    ph_node_prove(node, peer, &peer->direct.route, peer->direct.kind);
+    ph_node_prove(node, peer, &peer->direct.route);
 }
 
 void ph_node_path_leave(PhNode *node, PhPeer *peer)
@@ -137,7 +137,7 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
     else if (!peer->proving && (!peer->punch || peer->opened))
         /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own
          * ping decides whether it can be used. */
-        ph_node_prove(node, peer, route, PH_PATH_PUNCHED);
+        ph_node_prove(node, peer, route);
 }
 
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id)
@@ -153,6 +153,7 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
         leave(node, &peer->direct, &peer->fresh);
     peer->direct = peer->fresh;
     peer->direct.there = true;
+    peer->direct.kind = ph_node_kind(node, peer);
     if (peer->used == &peer->direct)
         peer->used = NULL; /* the same one in another place */
     use(node, peer, &peer->direct, ph_strategy_name(peer->strategy));
