@@ -231,11 +231,28 @@ static void choose(PhNode *node, PhPeer *peer)
 /* It did not hold: the other side got nothing of ours, or we nothing of theirs. */
 static void proof_failed(PhNode *node, PhPeer *peer)
 {
+    bool punched = peer->opened;
+
     peer->proving = false;
     leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
     ph_node_punch_drop(node, peer);
-    node->counters.punches_timed_out++;
-    ph_node_back_off(node, peer);
+    if (punched) {
+        node->counters.punches_timed_out++;
+        ph_node_back_off(node, peer);
+    } else {
+        peer->next_attempt_ns = node->now; /* it was where the peer had been */
+    }
+}
+
+static bool is_well(const PhWay *way)
+{
+    return way->there && way->detector.health == PH_HEALTHY;
+}
+
+/* Nothing works: the hub may know the way, or will as soon as the peer is there again. */
+static bool is_lost(const PhPeer *peer)
+{
+    return peer->ours && !is_well(&peer->direct) && !is_well(&peer->relayed);
 }
 
 void ph_node_path_timeout(PhNode *node, PhPeer *peer)
@@ -253,6 +270,8 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         ph_node_punch_drop(node, peer);
     if (ph_node_may_attempt(peer) && node->now >= peer->next_attempt_ns)
         ph_node_attempt(node, peer);
+    if (is_lost(peer) && node->now >= peer->ask_ns)
+        ph_node_ask_for(node, peer);
     choose(node, peer);
 }
 
@@ -269,6 +288,8 @@ uint64_t ph_node_path_next(const PhPeer *peer)
         next = sooner(next, ph_punch_next_timeout(peer->punch));
     if (peer->opened)
         next = sooner(next, peer->punch_until_ns);
+    if (is_lost(peer))
+        next = sooner(next, peer->ask_ns);
     if (peer->relayed.there)
         next = sooner(next, ph_detector_next_timeout(&peer->relayed.detector));
     if (peer->direct.there)
