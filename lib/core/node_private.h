@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The node's parts: node.c (its surface: sockets, datagrams, time), node_hub.c (the hub, and our
- * own class), node_peer.c (peers: who they are, their sessions and messages), node_path.c (the ways
- * to a peer, and which one is used), node_punch.c (attempts at a direct one), node_send.c (from a
- * message to a datagram).
+ * The node's parts:
+ *
+ *   node.c         its surface: sockets, datagrams, time
+ *   node_event.c   what it tells
+ *   node_hub.c     the hub, and our own class
+ *   node_peer.c    who the peers are, and their sessions
+ *   node_talk.c    what is said to them, and by them
+ *   node_path.c    the ways to a peer, and which one is used
+ *   node_punch.c   attempts at a direct one
+ *   node_send.c    from a message to a datagram
  */
 #pragma once
 
@@ -120,9 +126,11 @@ struct PhNode {
     bool closing;
 };
 
-/* node.c */
+/* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
 void ph_node_say_reason(PhNodeEvent *event, PhReason reason);
+
+/* node.c */
 /* A socket that nobody uses any more; a punch that may have some left to close. */
 void ph_node_close_socket(PhNode *node, uint32_t socket);
 void ph_node_bury(PhNode *node, PhPunch *punch);
@@ -163,14 +171,16 @@ void ph_node_found(PhNode *node, const PhMessage *message);
 void ph_node_wanted(PhNode *node, const PhMessage *message);
 void ph_node_refused(PhNode *node, const PhMessage *message);
 void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInput *input);
-void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route);
 /* A session is up, and takes the place of the one before; one is gone. */
 void ph_node_peer_session(PhNode *node, PhPeer *peer, uint32_t session, const PhRoute *route);
 void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput *input);
-void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
-                           size_t length);
 void ph_node_peer_timeout(PhNode *node, PhPeer *peer);
 uint64_t ph_node_peer_next(const PhNode *node, const PhPeer *peer);
+
+/* node_talk.c */
+void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route);
+void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
+                           size_t length);
 
 /* node_path.c */
 /* A session that takes another one's place: the peer may be in another place as well. */
