@@ -240,7 +240,8 @@ bool ph_node_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
 /* A session's packet, or what came of one. */
 static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput *input)
 {
-    bool hub = input->session != 0 && input->session == node->hub.session;
+    bool hub = input->kind != PH_SESSION_NOTHING && input->kind != PH_SESSION_REQUEST &&
+               memcmp(input->remote_key, node->config.hub_key, sizeof(input->remote_key)) == 0;
     PhPeer *peer = hub ? NULL : ph_node_peer_by_key(node, input->remote_key);
 
     switch (input->kind) {
@@ -251,7 +252,7 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
         return;
     case PH_SESSION_UP:
         if (hub)
-            ph_node_hub_up(node, input->bytes, input->length);
+            ph_node_hub_up(node, input);
         else if (peer)
             ph_node_peer_session(node, peer, input->session, route);
         return;
@@ -263,7 +264,7 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
         return;
     case PH_SESSION_GONE:
         if (hub)
-            ph_node_hub_gone(node, input->reason);
+            ph_node_hub_session_gone(node, input);
         else if (peer)
             ph_node_peer_session_gone(node, peer, input);
         return;

@@ -172,7 +172,7 @@ static PhPeer *join_halves(PhNode *node, PhPeer *looking, const uint8_t *key)
 void ph_node_found(PhNode *node, const PhMessage *message)
 {
     PhPeer *peer = by_request(node, message->peer.request);
-    PhRoute relayed = {.via = node->hub.session, .relay = message->peer.channel};
+    PhRoute relayed = {.via = PH_NODE_VIA_HUB, .relay = message->peer.channel};
 
     if (!peer || (peer->known && memcmp(peer->key, message->peer.key, PH_NODE_KEY_BYTES) != 0))
         return;
@@ -195,7 +195,7 @@ void ph_node_found(PhNode *node, const PhMessage *message)
 void ph_node_wanted(PhNode *node, const PhMessage *message)
 {
     PhPeer *peer = ph_node_peer_by_key(node, message->peer.key);
-    PhRoute relayed = {.via = node->hub.session, .relay = message->peer.channel};
+    PhRoute relayed = {.via = PH_NODE_VIA_HUB, .relay = message->peer.channel};
 
     if (!peer && node->config.refuse_strangers)
         return;

@@ -29,7 +29,9 @@
 /* Until the next attempt, doubling; how long a path may take to be proven. */
 #define PH_NODE_BACK_OFF_NS (4 * UINT64_C(1000000000))
 #define PH_NODE_PROVE_NS    (3 * UINT64_C(1000000000))
-#define PH_NEVER            UINT64_MAX
+/* A route by the hub's relay, whatever its session is just now. */
+#define PH_NODE_VIA_HUB 1
+#define PH_NEVER        UINT64_MAX
 
 /* A way to a peer. */
 typedef struct PhWay {
@@ -82,7 +84,7 @@ typedef struct PhPeer {
 
 typedef struct PhHubLink {
     enum { PH_HUB_WAITING, PH_HUB_ASKING, PH_HUB_UP, PH_HUB_REFUSED } state;
-    uint32_t session;
+    uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
     uint64_t again_ns, back_off_ns;
@@ -151,8 +153,9 @@ void ph_node_packet(PhNode *node, const PhRoute *route, const uint8_t *bytes, si
 /* node_hub.c */
 PhRoute ph_node_hub_route(const PhNode *node);
 void ph_node_hub_begin(PhNode *node);
-void ph_node_hub_up(PhNode *node, const uint8_t *payload, size_t length);
+void ph_node_hub_up(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_gone(PhNode *node, const char *reason);
+void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
@@ -178,6 +181,8 @@ void ph_node_peer_timeout(PhNode *node, PhPeer *peer);
 uint64_t ph_node_peer_next(const PhNode *node, const PhPeer *peer);
 
 /* node_talk.c */
+/* What waits for a peer that can be sent to. */
+void ph_node_flush_queue(PhNode *node, PhPeer *peer);
 void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route);
 void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
                            size_t length);

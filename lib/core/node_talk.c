@@ -8,7 +8,7 @@
 
 #include "node_private.h"
 
-static void flush_queue(PhNode *node, PhPeer *peer)
+void ph_node_flush_queue(PhNode *node, PhPeer *peer)
 {
     while (peer->queue_n > 0) {
         const PhQueued *queued = &peer->queue[peer->queue_first];
@@ -39,7 +39,7 @@ void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route)
         update.record = node->record;
         (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
     }
-    flush_queue(node, peer);
+    ph_node_flush_queue(node, peer);
 }
 
 /* ---- talking ---- */
@@ -149,7 +149,7 @@ bool ph_node_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t le
     if (length > 0)
         memcpy(queued->bytes, bytes, length);
     if (peer->state == PH_PEER_TALKING)
-        flush_queue(node, peer);
+        ph_node_flush_queue(node, peer);
     return true;
 }
 
