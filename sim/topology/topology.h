@@ -107,11 +107,13 @@ typedef struct PlProgram {
      * arguments. */
     char **argv;
     PlWord word;
-    PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` asks; with ports */
+    PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` and `node` ask; with ports */
     unsigned n_addresses;
     uint16_t second_port;                /* of a hub's addresses */
     uint16_t ports[PL_LISTEN_PORTS_MAX]; /* that `listen` has, on all addresses */
     unsigned n_ports;
+    const PlNode *hub;    /* of `node` */
+    char *name, *connect; /* of `node`: its own; its peer's, or NULL */
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;
