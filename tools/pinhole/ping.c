@@ -34,7 +34,8 @@ typedef struct Pinging {
     uint32_t peer;
     guint timer;
     uint64_t interval_ns, number, answered, sent_us[256];
-    uint64_t count; /* 0: no end */
+    uint64_t count;  /* 0: no end */
+    gboolean failed; /* the rest of what came together is nothing any more */
     int status;
 } Pinging;
 
@@ -77,22 +78,29 @@ static void take_echo(Pinging *pinging, const PhNodeEvent *event)
         g_main_loop_quit(pinging->loop);
 }
 
+static void fail(Pinging *pinging, const char *who, const PhNodeEvent *event)
+{
+    pinging->status = member_fail(who, event);
+    pinging->failed = TRUE;
+    g_main_loop_quit(pinging->loop);
+}
+
 static void take_event(PhPeers *peers, const PhNodeEvent *event, gpointer data)
 {
     Pinging *pinging = data;
     gboolean theirs = event->peer == pinging->peer;
 
+    if (pinging->failed)
+        return;
     if (event->kind == PH_NODE_REFUSED) {
-        pinging->status = member_fail("the hub", event);
-        g_main_loop_quit(pinging->loop);
+        fail(pinging, "the hub", event);
     } else if (event->kind == PH_NODE_HUB_LOST && pinging->timer == 0) {
         (void)member_fail("the hub", event);
     } else if (event->kind == PH_NODE_PEER_UP && theirs && pinging->timer == 0) {
         pinging->timer = g_timeout_add((guint)(pinging->interval_ns / NS_PER_MS), ask, pinging);
         (void)ask(pinging);
     } else if (event->kind == PH_NODE_PEER_GONE && theirs) {
-        pinging->status = member_fail(pinging->who, event);
-        g_main_loop_quit(pinging->loop);
+        fail(pinging, pinging->who, event);
     } else if (event->kind == PH_NODE_DATA && !member_answer(peers, event) && theirs &&
                event->length == ECHO_BYTES && event->bytes[0] == MEMBER_ECHOED) {
         take_echo(pinging, event);

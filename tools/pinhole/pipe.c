@@ -45,6 +45,7 @@ typedef struct Piping {
     char name[MEMBER_WHO_MAX];
     Stream *stream;
     guint in, out, timer; /* sources; 0: not now */
+    gboolean ended;       /* the rest of what came together is nothing any more */
     int status;
 } Piping;
 
@@ -58,6 +59,7 @@ static void serve(Piping *piping);
 static void finish(Piping *piping, int status)
 {
     piping->status = status;
+    piping->ended = TRUE;
     g_main_loop_quit(piping->loop);
 }
 
@@ -215,6 +217,8 @@ static void take_event(PhPeers *peers G_GNUC_UNUSED, const PhNodeEvent *event, g
 {
     Piping *piping = data;
 
+    if (piping->ended)
+        return;
     switch (event->kind) {
     case PH_NODE_REFUSED:
         finish(piping, member_fail("the hub", event));
@@ -249,7 +253,8 @@ static gboolean interrupt(gpointer data)
 {
     Piping *piping = data;
 
-    finish(piping, EXIT_FAILURE);
+    if (!piping->ended)
+        finish(piping, EXIT_FAILURE);
     return G_SOURCE_CONTINUE;
 }
 
