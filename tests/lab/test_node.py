@@ -11,7 +11,7 @@ import pytest
 
 from conftest import ENGINES, select_for
 
-pytestmark = [pytest.mark.usefixtures("our_pinlab"), pytest.mark.parametrize("engine", ENGINES)]
+pytestmark = pytest.mark.usefixtures("our_pinlab")
 
 # alice -- west -- internet -- east -- bob
 #                     |
@@ -111,6 +111,11 @@ class Mesh:
 
     def run(self, host, command, *words, **options):
         return self.lab.host(host).run([self.pinhole, command, "--hub", self.hub_words, *words], **options)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
 
 
 @pytest.fixture
@@ -241,6 +246,21 @@ def pipe(mesh, data):
 @CONES
 def test_a_pipe_carries_all_both_ways_and_ends(mesh):
     pipe(mesh, os.urandom(1000003))
+
+
+LOSSY = "add table ip lossy; add chain ip lossy some { type filter hook forward priority 0; }; " \
+        "add rule ip lossy some meta l4proto udp numgen random mod 100 < 5 counter drop"
+
+
+@CONES
+@pytest.mark.parametrize("engine", ["kernel"])  # the other one has no nftables
+def test_a_pipe_carries_five_megabytes_through_five_percent_of_loss(lab, mesh):
+    lab.nat("west").run(["nft", LOSSY])
+    pipe(mesh, os.urandom(5_000_000))
+    rules = json.loads(lab.nat("west").run(["nft", "-j", "list", "chain", "ip", "lossy", "some"]).stdout)["nftables"]
+    (dropped,) = [part["counter"]["packets"] for entry in rules for part in entry.get("rule", {}).get("expr", [])
+                  if "counter" in part]
+    assert dropped > 200  # of some 7000 packets
 
 
 @SYMMETRIC
