@@ -153,6 +153,8 @@ static void serve(Piping *piping)
     const uint8_t *bytes;
     size_t length;
 
+    if (piping->ended)
+        return;
     while ((length = stream_poll_transmit(piping->stream, now_ns(), packet)) > 0)
         (void)ph_peers_send(piping->peers, piping->peer, packet, length);
     if (stream_is_refused(piping->stream)) {
