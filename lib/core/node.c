@@ -120,17 +120,12 @@ void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_l
     if (n_locals > 0)
         memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
     node->config.n_locals = n_locals;
-    node->hub.again_ns = node->now;
     node->hub.back_off_ns = PH_SECOND;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state != PH_PEER_TALKING)
-            continue;
-        ph_node_punch_drop(node, peer);
-        peer->attempt = 0;
-        peer->next_attempt_ns = node->now;
-    }
+    if (node->socket_state == PH_SOCKET_THERE && node->hub.state != PH_HUB_ASKING)
+        ph_node_hub_begin(node);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].state == PH_PEER_TALKING && node->peers[i].relayed.there)
+            ph_node_path_again(node, &node->peers[i], &node->peers[i].relayed.route);
     ph_node_classify(node);
 }
 

@@ -180,11 +180,12 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
 /* Forgets the direct ways, and their sockets. */
 void ph_node_path_leave(PhNode *node, PhPeer *peer);
-void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route, PhPathKind kind);
+void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route);
 void ph_node_path_timeout(PhNode *node, PhPeer *peer);
 uint64_t ph_node_path_next(const PhPeer *peer);
 
 /* node_punch.c */
+PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
 bool ph_node_may_attempt(const PhPeer *peer);
 void ph_node_attempt(PhNode *node, PhPeer *peer);
 void ph_node_back_off(PhNode *node, PhPeer *peer);
