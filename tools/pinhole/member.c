@@ -21,9 +21,8 @@ void member_entries(MemberOptions *options, GOptionEntry *ret_entries)
         {"known-only", 0, 0, G_OPTION_ARG_NONE, &options->known_only,
          "Let nobody in whom this node does not look for itself", NULL},
         {"fast", 0, 0, G_OPTION_ARG_NONE, &options->fast,
-         "Notice five times sooner that a path has failed, at the cost of more packets", NULL},
-        {"relay-only", 0, 0, G_OPTION_ARG_NONE, &options->relay_only,
-         "Always go by the hub, and tell no peer this host's addresses", NULL},
+         "Notice five times sooner that a path has failed", NULL},
+        {"relay-only", 0, 0, G_OPTION_ARG_NONE, &options->relay_only, "Always go by the hub", NULL},
     };
 
     memcpy(ret_entries, entries, sizeof(entries));
