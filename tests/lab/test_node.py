@@ -201,6 +201,33 @@ def test_N21_a_peer_that_dies_is_suspect_soon_and_gone_not_much_later(lab, mesh)
     assert suspected < ended < 12, (suspected, ended)
 
 
+MOVE = """set -e
+set -- $(ip -4 route show default)
+ip -4 address flush dev $5 scope global
+ip address add 192.168.1.77/24 dev $5
+ip route add default via $3 dev $5
+"""
+
+
+@CONES
+@pytest.mark.parametrize("engine", ["kernel"])  # the other one knows no more addresses than the file
+def test_a_host_that_gets_another_address_looks_at_its_network_again(lab, mesh):
+    alice, bob = mesh.pair("--fast")
+    alice.await_event("peer-path", peer="bob", path="punched")
+    before = alice.status()["counters"]["classified"]
+    lab.host("alice").run(["sh", "-c", MOVE])
+    end = time.monotonic() + 20
+    while alice.status()["counters"]["classified"] == before:
+        assert time.monotonic() < end, alice.program.output
+    # What is sent before the peer knows is lost, as datagrams are.
+    for sender, receiver, who in ((alice, bob, "bob"), (bob, alice, "alice")):
+        heard = len(receiver.events("data"))
+        while len(receiver.events("data")) == heard:
+            assert time.monotonic() < end, sender.program.output
+            sender.say(f"send {who} from-elsewhere")
+            select_for(0.2)
+
+
 @CONES
 def test_N29_what_cannot_be_has_a_name_and_a_sentence(mesh):
     def fails(command, *words):
