@@ -273,6 +273,8 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
     if (is_lost(peer) && node->now >= peer->ask_ns)
         ph_node_ask_for(node, peer);
     choose(node, peer);
+    if (peer->state == PH_PEER_TALKING && peer->queue_n > 0)
+        ph_node_flush_queue(node, peer);
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
