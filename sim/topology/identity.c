@@ -11,7 +11,7 @@ void pl_host_key(const PlNode *host, uint64_t seed, PhKey *ret_key)
     uint64_t stream = pl_random_stream(seed, name);
 
     for (unsigned i = 0; i < PH_KEY_BYTES; i++)
-        ret_key->secret[i] = (uint8_t)pl_random_next(&stream);
+        ret_key->secret_half[i] = (uint8_t)pl_random_next(&stream);
     /* Fails for points only, and the base point is none of those that it fails for. */
-    (void)crypto_scalarmult_base(ret_key->public, ret_key->secret);
+    (void)crypto_scalarmult_base(ret_key->public_half, ret_key->secret_half);
 }

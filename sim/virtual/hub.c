@@ -43,7 +43,7 @@ static PhStation *make_station(const PlAgentStart *start)
     ph_station_config_init(&config);
     pl_agent_seed(pl_random_stream(start->run_seed, name), config.seed);
     pl_host_key(start->host, start->run_seed, &key);
-    memcpy(config.secret, key.secret, sizeof(config.secret));
+    memcpy(config.secret, key.secret_half, sizeof(config.secret));
     ph_key_wipe(&key);
     return ph_station_new(&config);
 }

@@ -71,9 +71,9 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
 
     pl_agent_seed(start->seed, config.seed);
     pl_host_key(program->hub, start->run_seed, &key);
-    memcpy(config.hub_key, key.public, sizeof(config.hub_key));
+    memcpy(config.hub_key, key.public_half, sizeof(config.hub_key));
     pl_host_key(start->host, start->run_seed, &key);
-    memcpy(config.secret, key.secret, sizeof(config.secret));
+    memcpy(config.secret, key.secret_half, sizeof(config.secret));
     g_strlcpy(config.name, program->name, sizeof(config.name));
     add_locals(start->host, &config);
     node->program = program;

@@ -19,10 +19,10 @@ static G_GNUC_UNUSED uint16_t free_port(GSocket **ret_taken)
     return g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound));
 }
 
-/* At 127.0.0.1 and the next ones, on two ports each. */
-static G_GNUC_UNUSED PhHub *start_hub(size_t hosts, uint16_t *ret_port)
+/* At 127.0.0.1 and the next ones, on two ports each; with a station when there is a key. */
+static G_GNUC_UNUSED PhHub *start_keyed_hub(size_t hosts, const PhKey *key, uint16_t *ret_port)
 {
-    PhHubConfig config = {.n_hosts = hosts};
+    PhHubConfig config = {.n_hosts = hosts, .key = key};
 
     for (uint32_t i = 0; i < hosts; i++)
         config.hosts[i] = ph_address_ipv4(0x7f000001 + i, 0);
@@ -38,4 +38,9 @@ static G_GNUC_UNUSED PhHub *start_hub(size_t hosts, uint16_t *ret_port)
         }
     }
     g_assert_not_reached();
+}
+
+static G_GNUC_UNUSED PhHub *start_hub(size_t hosts, uint16_t *ret_port)
+{
+    return start_keyed_hub(hosts, NULL, ret_port);
 }
