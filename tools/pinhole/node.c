@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* pinhole node: be a node, say what happens, and do what standard input says. */
+#include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "member.h"
 #include "show.h"
 
-#define RETRY_MS 2000
+#define RETRY_MS       2000
+#define LINE_MAX_BYTES 4096
 
 static const Command command = {
     .name = "node",
@@ -36,7 +39,8 @@ static const Command command = {
 typedef struct Running {
     GMainLoop *loop;
     PhPeers *peers;
-    char **wanted; /* --connect */
+    char **wanted;  /* --connect */
+    GString *input; /* of which no whole line has been read yet */
 } Running;
 
 static const char *event_name(PhNodeEventKind kind)
@@ -214,9 +218,10 @@ static gboolean show_status(gpointer data)
 static void say_error(const Running *running, const char *reason, const char *sentence)
 {
     g_autoptr(JsonBuilder) builder = begin_line("error");
+    g_autofree char *valid = g_utf8_make_valid(sentence, -1); /* with what was typed in it */
 
     show_string(builder, "reason", reason);
-    show_string(builder, "sentence", sentence);
+    show_string(builder, "sentence", valid);
     end_line(running, builder);
 }
 
@@ -284,20 +289,36 @@ static void obey(const Running *running, const char *line)
                   "A line is: connect PEER, send PEER TEXT, or disconnect PEER.");
 }
 
-static gboolean take_input(GIOChannel *channel, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+/* All whole lines, and at the end of the input what is left. */
+static void obey_lines(Running *running, gboolean at_end)
 {
-    const Running *running = data;
-    g_autofree char *line = NULL;
-    gsize end;
-    GIOStatus status;
+    GString *input = running->input;
+    char *newline;
 
-    while ((status = g_io_channel_read_line(channel, &line, NULL, &end, NULL)) ==
-           G_IO_STATUS_NORMAL) {
-        line[end] = '\0';
-        obey(running, line);
-        g_clear_pointer(&line, g_free);
+    while ((newline = memchr(input->str, '\n', input->len))) {
+        *newline = '\0';
+        obey(running, input->str);
+        g_string_erase(input, 0, newline + 1 - input->str);
     }
-    return status == G_IO_STATUS_AGAIN ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+    if (input->len > 0 && (at_end || input->len > LINE_MAX_BYTES)) {
+        obey(running, input->str);
+        g_string_truncate(input, 0);
+    }
+}
+
+/* Not made non-blocking: that would be so for all who share the terminal. */
+static gboolean take_input(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+{
+    Running *running = data;
+    char bytes[LINE_MAX_BYTES];
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return G_SOURCE_CONTINUE;
+    if (n > 0)
+        g_string_append_len(running->input, bytes, n);
+    obey_lines(running, n <= 0);
+    return n > 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 static gboolean end(gpointer data)
@@ -308,20 +329,11 @@ static gboolean end(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static void read_input(Running *running)
-{
-    g_autoptr(GIOChannel) input = g_io_channel_unix_new(STDIN_FILENO);
-
-    g_io_channel_set_encoding(input, NULL,
-                              NULL); /* bytes: what is sent is made valid by who shows it */
-    g_io_channel_set_flags(input, G_IO_FLAG_NONBLOCK, NULL);
-    g_io_add_watch(input, G_IO_IN | G_IO_HUP, take_input, running);
-}
-
 static int run(const MemberOptions *options, char **wanted)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
-    Running running = {.loop = loop, .wanted = wanted};
+    g_autoptr(GString) input = g_string_new(NULL);
+    Running running = {.loop = loop, .wanted = wanted, .input = input};
     int status = EXIT_SUCCESS;
 
     running.peers = member_open(options, take_event, &running, &status);
@@ -330,7 +342,7 @@ static int run(const MemberOptions *options, char **wanted)
     g_unix_signal_add(SIGINT, end, &running);
     g_unix_signal_add(SIGTERM, end, &running);
     g_unix_signal_add(SIGUSR1, show_status, &running);
-    read_input(&running);
+    g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, take_input, &running);
     connect_to_all(&running);
     g_main_loop_run(loop);
     ph_peers_free(running.peers);
