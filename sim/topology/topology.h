@@ -199,6 +199,7 @@ typedef struct PlExpect {
 struct PlTopology {
     char *name; /* the file's name without directory and ".ini" */
     char *path; /* as it was given */
+    char *command; /* what names it on a command line in the path's place; mostly NULL */
     char *title;
     char *about; /* the paragraph that teaches; may be NULL */
     /* PlNetwork, owned: those of [network] in file order, then those that NATs bring, in theirs */
