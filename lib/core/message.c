@@ -273,6 +273,37 @@ static bool take_flag(Reader *reader)
     return flag == 1;
 }
 
+static void take_connect(Reader *reader, PhMessage *message)
+{
+    message->connect.request = (uint32_t)take_number(reader, 4);
+    message->connect.by_name = take_flag(reader);
+    if (!message->connect.by_name) {
+        take_bytes(reader, message->connect.key, PH_NODE_KEY_BYTES);
+        return;
+    }
+    take_name(reader, message->connect.name);
+    reader->broken |= message->connect.name[0] == 0;
+}
+
+static void take_peer(Reader *reader, PhMessage *message)
+{
+    message->peer.request = (uint32_t)take_number(reader, 4);
+    message->peer.channel = (uint32_t)take_number(reader, 4);
+    take_bytes(reader, message->peer.key, PH_NODE_KEY_BYTES);
+    take_record(reader, &message->peer.record);
+    take_address(reader, &message->peer.seen);
+}
+
+static void take_introduced(Reader *reader, PhMessage *message)
+{
+    message->introduced.request = (uint32_t)take_number(reader, 4);
+    message->introduced.attempt = (uint8_t)take_number(reader, 1);
+    take_bytes(reader, message->introduced.key, PH_NODE_KEY_BYTES);
+    take_record(reader, &message->introduced.record);
+    take_bytes(reader, message->introduced.token, sizeof(message->introduced.token));
+    message->introduced.start_us = (uint32_t)take_number(reader, 4);
+}
+
 static void take_body(Reader *reader, PhMessage *message)
 {
     switch ((PhMessageKind)message->kind) {
@@ -305,22 +336,11 @@ static void take_body(Reader *reader, PhMessage *message)
         message->refused.request = (uint32_t)take_number(reader, 4);
         break;
     case PH_MESSAGE_CONNECT:
-        message->connect.request = (uint32_t)take_number(reader, 4);
-        message->connect.by_name = take_flag(reader);
-        if (message->connect.by_name) {
-            take_name(reader, message->connect.name);
-            reader->broken |= message->connect.name[0] == 0;
-        } else {
-            take_bytes(reader, message->connect.key, PH_NODE_KEY_BYTES);
-        }
+        take_connect(reader, message);
         break;
     case PH_MESSAGE_FOUND:
     case PH_MESSAGE_WANTED:
-        message->peer.request = (uint32_t)take_number(reader, 4);
-        message->peer.channel = (uint32_t)take_number(reader, 4);
-        take_bytes(reader, message->peer.key, PH_NODE_KEY_BYTES);
-        take_record(reader, &message->peer.record);
-        take_address(reader, &message->peer.seen);
+        take_peer(reader, message);
         break;
     case PH_MESSAGE_RELAY:
     case PH_MESSAGE_RELAYED:
@@ -334,12 +354,7 @@ static void take_body(Reader *reader, PhMessage *message)
         take_record(reader, &message->introduce.record);
         break;
     case PH_MESSAGE_INTRODUCED:
-        message->introduced.request = (uint32_t)take_number(reader, 4);
-        message->introduced.attempt = (uint8_t)take_number(reader, 1);
-        take_bytes(reader, message->introduced.key, PH_NODE_KEY_BYTES);
-        take_record(reader, &message->introduced.record);
-        take_bytes(reader, message->introduced.token, sizeof(message->introduced.token));
-        message->introduced.start_us = (uint32_t)take_number(reader, 4);
+        take_introduced(reader, message);
         break;
     case PH_MESSAGE_UNKNOWN:
     default: /* of a later version: nobody knows how long it is */

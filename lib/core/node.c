@@ -329,8 +329,10 @@ bool ph_node_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *by
         }
     }
     if (node->classifier &&
-        ph_classifier_handle_datagram(node->classifier, path, bytes, length, node->now))
+        ph_classifier_handle_datagram(node->classifier, path, bytes, length, node->now)) {
+        ph_node_classify_progress(node);
         return true;
+    }
     node->counters.foreign++;
     return false;
 }

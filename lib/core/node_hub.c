@@ -33,7 +33,9 @@ static void update_record(PhNode *node)
     PhNodeRecord *record = &node->record;
 
     record->sequence++;
-    record->nat_class = (uint8_t)node->classification.nat_class;
+    record->nat_class = (uint8_t)(node->classification.nat_class != PH_CLASS_UNKNOWN
+                                      ? node->classification.nat_class
+                                      : node->assumed);
     record->port_allocation = (uint8_t)node->classification.port_allocation;
     record->step = node->classification.step;
     record->block_first = node->classification.block_first;
@@ -237,10 +239,40 @@ void ph_node_classify(PhNode *node)
     node->classify_ns = node->now + RECLASSIFY_NS;
 }
 
+/* Everybody is told what we know of ourselves now. */
+static void tell_record(PhNode *node)
+{
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+
+    update_record(node);
+    update.record = node->record;
+    (void)ph_node_tell_hub(node, &update);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
+        ph_node_path_classes(node, peer);
+    }
+}
+
+/* A mapping that is the same for all is enough to begin with: nobody is worse off who takes the
+ * filtering for the narrowest. */
+void ph_node_classify_progress(PhNode *node)
+{
+    PhMapping mapping = ph_classifier_mapping(node->classifier);
+
+    if (node->assumed != PH_CLASS_UNKNOWN || node->classification.nat_class != PH_CLASS_UNKNOWN ||
+        (mapping != PH_MAPPING_NONE && mapping != PH_MAPPING_ENDPOINT_INDEPENDENT))
+        return;
+    node->assumed = PH_CLASS_PORT_RESTRICTED;
+    tell_record(node);
+}
+
 void ph_node_classified(PhNode *node, const PhClassification *classification)
 {
     bool changed = classification->nat_class != node->classification.nat_class;
-    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
     PhNodeEvent *event;
 
     node->counters.classified++;
@@ -249,15 +281,8 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
         node->classification.nat_class != PH_CLASS_UNKNOWN)
         return;
     node->classification = *classification;
-    update_record(node);
-    update.record = node->record;
-    (void)ph_node_tell_hub(node, &update);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state == PH_PEER_TALKING)
-            (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
-    }
+    node->assumed = PH_CLASS_PORT_RESTRICTED;
+    tell_record(node);
     if (!changed)
         return;
     event = ph_node_event(node, PH_NODE_CLASSIFIED, NULL);

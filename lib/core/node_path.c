@@ -52,6 +52,12 @@ static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer)
     return ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
 }
 
+static PhPathKind kind_of(PhStrategy strategy)
+{
+    return strategy == PH_STRATEGY_DIAL || strategy == PH_STRATEGY_WAIT ? PH_PATH_DIRECT
+                                                                        : PH_PATH_PUNCHED;
+}
+
 void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
     PhWay *way = route->via ? &peer->relayed : &peer->direct;
@@ -140,7 +146,12 @@ static void back_off(PhNode *node, PhPeer *peer)
         peer->back_off_ns = BACK_OFF_MOST_NS;
 }
 
-/* The lower key asks; the other one is told. */
+/* Who wanted the peer asks; the other one is told. */
+static bool is_asker(const PhPeer *peer)
+{
+    return peer->ours && (peer->lower || !peer->theirs);
+}
+
 static void ask_mediator(PhNode *node, PhPeer *peer)
 {
     PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
@@ -170,7 +181,7 @@ static void consider_attempt(PhNode *node, PhPeer *peer)
         peer->next_attempt_ns = PH_NEVER; /* until one of the two is in another place */
         return;
     }
-    if (peer->lower)
+    if (is_asker(peer))
         ask_mediator(node, peer);
     else
         peer->next_attempt_ns = PH_NEVER;
@@ -240,9 +251,7 @@ void ph_node_punch_progress(PhNode *node, PhPeer *peer)
         if (peer->proving || peer->direct.there)
             return;
         peer->direct.route = (PhRoute){.path = path};
-        peer->direct.kind = peer->strategy == PH_STRATEGY_DIAL || peer->strategy == PH_STRATEGY_WAIT
-                                ? PH_PATH_DIRECT
-                                : PH_PATH_PUNCHED;
+        peer->direct.kind = kind_of(peer->strategy);
         init_detector(node, &peer->direct);
         peer->proving = true;
         peer->prove_until_ns = node->now + PROVE_NS;
@@ -254,11 +263,34 @@ void ph_node_punch_progress(PhNode *node, PhPeer *peer)
         peer->reason = "punch-failed";
         if (peer->attempt < ATTEMPTS && peer->strategy != PH_STRATEGY_SPREAD &&
             peer->strategy != PH_STRATEGY_SCATTER)
-            peer->next_attempt_ns = peer->lower ? node->now : PH_NEVER;
+            peer->next_attempt_ns = is_asker(peer) ? node->now : PH_NEVER;
         else
             back_off(node, peer);
         return;
     }
+}
+
+/* What was assumed before they were known may have called for more than was needed. */
+void ph_node_path_classes(PhNode *node, PhPeer *peer)
+{
+    PhStrategy strategy = strategy_for(node, peer);
+    PhNodeEvent *event;
+
+    if (!peer->punch && !peer->proving && !peer->direct.there) {
+        peer->next_attempt_ns = node->now;
+        return;
+    }
+    if (!peer->direct.there || strategy == PH_STRATEGY_RELAY ||
+        kind_of(strategy) == peer->direct.kind)
+        return;
+    peer->strategy = strategy;
+    peer->direct.kind = kind_of(strategy);
+    if (peer->used != &peer->direct)
+        return;
+    peer->reason = ph_strategy_name(strategy);
+    event = ph_node_event(node, PH_NODE_PEER_PATH, peer);
+    if (event)
+        event->reason = peer->reason;
 }
 
 /* ---- time ---- */

@@ -128,8 +128,10 @@ uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key, uin
 
     if (now > node->now)
         node->now = now;
-    if (peer)
+    if (peer) {
+        peer->ours = true;
         return peer->number;
+    }
     if ((name && !ph_name_is_valid(name)) ||
         (key && memcmp(key, node->public_key, PH_NODE_KEY_BYTES) == 0))
         return 0;
@@ -206,6 +208,7 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
     if (!peer && !(peer = new_peer(node)))
         return;
     set_key(node, peer, message->peer.key);
+    peer->theirs = true;
     peer->record = message->peer.record;
     if (peer->record.name[0])
         memcpy(peer->name, peer->record.name, sizeof(peer->name));
@@ -345,7 +348,7 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
     case PH_MESSAGE_UPDATE:
         if (message->record.sequence > peer->record.sequence) {
             peer->record = message->record;
-            peer->next_attempt_ns = node->now;
+            ph_node_path_classes(node, peer);
         }
         return true;
     case PH_MESSAGE_CLOSE:

@@ -42,10 +42,11 @@ typedef struct PhQueued {
 typedef struct PhPeer {
     PhPeerState state;
     uint32_t number;
-    uint32_t request;   /* of CONNECT or INTRODUCE */
-    bool by_name, ours; /* we asked for it */
-    bool lower;         /* our key is the lower one */
-    bool known;         /* its key is */
+    uint32_t request; /* of CONNECT or INTRODUCE */
+    bool by_name;
+    bool ours, theirs; /* who asked for whom; of two, the lower key has punches attempted */
+    bool lower;        /* our key is the lower one */
+    bool known;        /* its key is */
     uint8_t key[PH_NODE_KEY_BYTES];
     char name[PH_NAME_MAX + 1];
     uint32_t session, channel; /* end to end; at the hub */
@@ -95,7 +96,8 @@ struct PhNode {
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
     PhClassification classification;
-    PhPeer *peers; /* PH_NODE_PEERS_MAX of them */
+    PhClass assumed; /* while there is no class: the worst that the mapping leaves */
+    PhPeer *peers;   /* PH_NODE_PEERS_MAX of them */
     uint32_t last_peer, last_request;
     PhNodeEvent *events; /* a ring */
     unsigned events_first, events_n;
@@ -132,6 +134,8 @@ void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *byt
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
 void ph_node_classify(PhNode *node);
+/* The classifier may know something by now. */
+void ph_node_classify_progress(PhNode *node);
 void ph_node_classified(PhNode *node, const PhClassification *classification);
 
 /* node_peer.c */
@@ -159,5 +163,7 @@ void ph_node_introduced(PhNode *node, const PhMessage *message);
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason);
 void ph_node_punch_progress(PhNode *node, PhPeer *peer);
 void ph_node_punch_drop(PhNode *node, PhPeer *peer);
+/* Our class is another one, or the peer's. */
+void ph_node_path_classes(PhNode *node, PhPeer *peer);
 void ph_node_path_timeout(PhNode *node, PhPeer *peer);
 uint64_t ph_node_path_next(const PhPeer *peer);

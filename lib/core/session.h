@@ -14,7 +14,16 @@
  * that its sender knows our public key (mac1), and, when we are flooded, that it gets what is sent
  * to its address (mac2, a cookie).
  *
- * Two handshakes that cross: the session that was begun by the lower public key stays.
+ * Two handshakes that cross: the session that was begun by the lower public key stays. The other
+ * side, asked while it asks, is told REQUEST; accepting gives the id that its own open gave, whose
+ * request is forgotten, and no UP follows.
+ *
+ * Keys are renewed inside a session: its id stays, and nobody is told. A session that is confirmed
+ * takes the place of an older one with the same key, which still gives MESSAGEs for 5 s (it is not
+ * up any more), and is GONE then. Memory is all taken in the beginning; when it is full, the oldest
+ * session that is not confirmed makes room.
+ *
+ * After every call, poll_transmit and poll are to be called until they have nothing more.
  */
 #pragma once
 
@@ -46,7 +55,8 @@ typedef struct PhSessionsConfig {
     uint8_t psk[PH_SESSION_KEY_BYTES]; /* all zero where there is none */
     uint64_t wall_ns; /* the wall clock (since 1970) when `now` is 0: handshakes are dated */
     uint32_t sessions_max;
-    uint32_t handshakes_per_s; /* answered without a cookie, all together; beyond that: cookies */
+    uint32_t handshakes_per_s; /* answered without a cookie, all together; beyond that: cookies; 0:
+                                  no limit */
 } PhSessionsConfig;
 
 typedef struct PhSessionsCounters {
@@ -91,14 +101,19 @@ uint32_t ph_sessions_open(PhSessions *sessions,
                           const uint8_t remote_key[static PH_SESSION_KEY_BYTES],
                           const PhRoute *route, const uint8_t *payload, size_t length,
                           uint64_t now);
-/* Repeats the request along this route at once, too (each candidate of a peer may be tried). */
+/* Repeats the request along this route at once, too, and from now on (each candidate of a peer may
+ * be tried; also while keys are renewed). */
 void ph_sessions_also(PhSessions *sessions, uint32_t session, const PhRoute *route, uint64_t now);
-/* Answers the request that was just told. 0 when there are too many. */
+/* Answers the request that was just told. 0 when there are too many. The session is up, but the
+ * request may be a replay, if a rare one: what was confirmed before is to stay as it is until
+ * `confirmed_now`. */
 uint32_t ph_sessions_accept(PhSessions *sessions, const uint8_t *payload, size_t length,
                             uint64_t now);
+/* Without GONE; a session that is confirmed says goodbye along the route that was heard of last. */
 void ph_sessions_close(PhSessions *sessions, uint32_t session, uint64_t now);
 bool ph_sessions_is_up(const PhSessions *sessions, uint32_t session);
-/* The newest session with a key that is up; else one that is not yet; 0: none. */
+/* The newest session with a key that is confirmed; else one that is up; else one that is not yet;
+ * 0: none. */
 uint32_t ph_sessions_find(const PhSessions *sessions,
                           const uint8_t remote_key[static PH_SESSION_KEY_BYTES]);
 const uint8_t *ph_sessions_remote_key(const PhSessions *sessions, uint32_t session);

@@ -20,7 +20,7 @@
 /* A line that a node printed. */
 typedef struct Said {
     char *event, *peer, *what, *reason, *address; /* what: path, health, class, data; "": none */
-    double time; /* ms since its program began */
+    double time;                                  /* ms since its program began */
 } Said;
 
 typedef struct World {
