@@ -13,17 +13,12 @@
  */
 #include "oracle/oracle.h"
 
-/* Ports follow each other when the next one is near: what lies further apart looks random to who
- * has seen a few. */
-#define STEP_MAX 15
-
 /* What lies before a host, as far as the place where the two ways meet. */
 typedef struct End {
     PlMapping mapping;
     PlFiltering filtering;
     PlPortAllocation allocation; /* of new mappings, once they depend on the destination */
-    unsigned step;
-    gboolean scattered; /* new mappings get any of several addresses */
+    gboolean scattered;          /* new mappings get any of several addresses */
 } End;
 
 static void pass(End *end, const PlNode *nat)
@@ -41,12 +36,11 @@ static void pass(End *end, const PlNode *nat)
     if (behaviour->port_allocation == PL_PORT_ALLOCATION_PRESERVE)
         return;
     end->allocation = behaviour->port_allocation;
-    end->step = MAX(behaviour->quirks.port_step, 1);
 }
 
 static End end_of(const GPtrArray *chain, unsigned n)
 {
-    End end = {PL_MAPPING_NONE, PL_FILTERING_ENDPOINT_INDEPENDENT, PL_PORT_ALLOCATION_PRESERVE, 0,
+    End end = {PL_MAPPING_NONE, PL_FILTERING_ENDPOINT_INDEPENDENT, PL_PORT_ALLOCATION_PRESERVE,
                FALSE};
 
     for (unsigned i = 0; i < n; i++)
@@ -67,7 +61,7 @@ static gboolean can_be_dialled(const End *end)
 
 static gboolean follows(const End *end)
 {
-    return end->allocation == PL_PORT_ALLOCATION_SEQUENTIAL && end->step <= STEP_MAX;
+    return end->allocation == PL_PORT_ALLOCATION_SEQUENTIAL;
 }
 
 static const char *between(const End *a, const End *b)

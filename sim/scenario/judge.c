@@ -169,10 +169,17 @@ gboolean pl_path_agrees(const char *expected, const char *found)
            (found[length] == '\0' || (found[length] == '(' && !strchr(expected, '(')));
 }
 
-/* Whether one of the two says the same as the other, or less. */
-static gboolean is_compatible(const char *a, const char *b)
+gboolean pl_path_claim_agrees(const char *expected, const char *claimed)
 {
-    return !a || !b || pl_path_agrees(a, b) || pl_path_agrees(b, a);
+    return pl_path_agrees(expected, claimed) ||
+           (g_str_has_prefix(expected, "none") && strcmp(claimed, "none(unknown-peer)") == 0);
+}
+
+/* Whether one of the two says the same as the other, or less. */
+static gboolean is_compatible(const char *claimed, const char *observed)
+{
+    return !claimed || !observed || pl_path_agrees(claimed, observed) ||
+           pl_path_claim_agrees(observed, claimed);
 }
 
 /* Where nobody could see it, the wire has its reason. */
@@ -183,7 +190,7 @@ gboolean pl_verdict_path_ok(const PlPath *path)
 
     if ((!observed && !path->observed.why) || (!claimed && path->claimed.why))
         return FALSE;
-    if (expected && ((claimed && !pl_path_agrees(expected, claimed)) ||
+    if (expected && ((claimed && !pl_path_claim_agrees(expected, claimed)) ||
                      (observed && !pl_path_agrees(expected, observed))))
         return FALSE;
     return is_compatible(claimed, observed);

@@ -42,7 +42,7 @@ static gboolean are_there(const PlVerdict *verdict, gboolean *ret_hold)
 
         if (!is_claimed(path))
             continue;
-        there = there && claimed && (!expected || pl_path_agrees(expected, claimed));
+        there = there && claimed && (!expected || pl_path_claim_agrees(expected, claimed));
         *ret_hold |=
             !expected || g_str_has_prefix(expected, "relayed") || strcmp(expected, "none") == 0;
     }

@@ -85,6 +85,9 @@ PlPath *pl_verdict_path(const PlVerdict *verdict, const char *from, const char *
 void pl_path_finding_set(PlPathFinding *finding, const char *value, const char *why);
 /* Whether what was found is what was expected: "relayed" is met by any "relayed(HOST)". */
 gboolean pl_path_agrees(const char *expected, const char *found);
+/* The same for what a node says, which cannot know why a peer is not at the hub: "none" is met by
+ * "none(unknown-peer)", whatever the reason. */
+gboolean pl_path_claim_agrees(const char *expected, const char *claimed);
 /* Whether the three say the same of it, as far as they have to. */
 gboolean pl_verdict_path_ok(const PlPath *path);
 

@@ -54,21 +54,24 @@ static const char *name_of(const PlLab *lab, const uint8_t key[static PH_KEY_BYT
     return NULL;
 }
 
+/* Of one that it looks for again and again the reason is what it heard last. */
 static char *path(PlLab *lab, const PlNode *host, const char *name)
 {
     PlSeat *seat = lab->nodes[host->index].program;
-    const PhNode *node = seat ? pl_node_agent_core(pl_seat_agent(seat)) : NULL;
+    gpointer agent = seat ? pl_seat_agent(seat) : NULL;
+    const char *gone =
+        agent && g_strcmp0(host->program.connect, name) == 0 ? pl_node_agent_gone(agent) : NULL;
     PhNodePeer peer;
 
-    for (uint32_t i = 0; node && ph_node_peer(node, i, &peer); i++) {
-        if (strcmp(peer.name, name) != 0)
-            continue;
-        return pl_path_word(ph_path_kind_name(peer.path), peer.path == PH_PATH_RELAYED
-                                                              ? name_of(lab, peer.via)
-                                                          : peer.path == PH_PATH_NONE ? peer.reason
-                                                                                      : NULL);
+    for (uint32_t i = 0; agent && ph_node_peer(pl_node_agent_core(agent), i, &peer); i++) {
+        const char *detail = peer.path == PH_PATH_RELAYED ? name_of(lab, peer.via)
+                             : peer.path == PH_PATH_NONE  ? peer.reason ? peer.reason : gone
+                                                          : NULL;
+
+        if (strcmp(peer.name, name) == 0)
+            return pl_path_word(ph_path_kind_name(peer.path), detail);
     }
-    return NULL;
+    return gone ? pl_path_word(ph_path_kind_name(PH_PATH_NONE), gone) : NULL;
 }
 
 static gboolean let_pass(PlLab *lab, uint64_t for_ns, GError **error)
