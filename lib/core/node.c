@@ -76,6 +76,8 @@ PhNode *ph_node_free(PhNode *node)
         ph_punch_free(node->peers[i].punch);
         free(node->peers[i].queue);
     }
+    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
+        ph_punch_free(node->buried[i]);
     ph_classifier_free(node->classifier);
     ph_sessions_free(node->sessions);
     free(node->peers);
@@ -178,6 +180,42 @@ bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event)
 
 /* ---- sockets ---- */
 
+void ph_node_close_socket(PhNode *node, uint32_t socket)
+{
+    if (node->closes_n < PH_NODE_CLOSES)
+        node->closes[node->closes_n++] = socket;
+}
+
+void ph_node_bury(PhNode *node, PhPunch *punch)
+{
+    ph_punch_stop(punch);
+    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
+        if (!node->buried[i]) {
+            node->buried[i] = punch;
+            return;
+        }
+    ph_punch_free(punch); /* its driver does not poll */
+}
+
+static bool poll_closes(PhNode *node, PhSocketRequest *ret_request)
+{
+    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
+        if (node->buried[i]) {
+            if (ph_punch_poll_socket(node->buried[i], ret_request))
+                return true;
+            node->buried[i] = ph_punch_free(node->buried[i]);
+        }
+    if (node->closes_n == 0)
+        return false;
+    *ret_request = (PhSocketRequest){
+        .kind = PH_SOCKET_CLOSE,
+        .transport = PH_TRANSPORT_UDP,
+        .socket = node->closes[--node->closes_n],
+        .family = (PhFamily)node->config.hub.family,
+    };
+    return true;
+}
+
 bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request)
 {
     PhClassification classification;
@@ -203,7 +241,7 @@ bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
         if (node->peers[i].punch && ph_punch_poll_socket(node->peers[i].punch, ret_request))
             return true;
-    return false;
+    return poll_closes(node, ret_request);
 }
 
 void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
@@ -269,7 +307,7 @@ bool ph_node_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
 static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput *input)
 {
     bool hub = input->session != 0 && input->session == node->hub.session;
-    PhPeer *peer = hub ? NULL : ph_node_peer_by_session(node, input->session);
+    PhPeer *peer = hub ? NULL : ph_node_peer_by_key(node, input->remote_key);
 
     switch (input->kind) {
     case PH_SESSION_NOTHING:
@@ -281,7 +319,7 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
         if (hub)
             ph_node_hub_up(node, input->bytes, input->length);
         else if (peer)
-            ph_node_peer_up(node, peer, route);
+            ph_node_peer_session(node, peer, input->session, route);
         return;
     case PH_SESSION_MESSAGE:
         if (hub)
@@ -290,13 +328,10 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
             ph_node_peer_messages(node, peer, route, input->bytes, input->length);
         return;
     case PH_SESSION_GONE:
-        if (hub) {
-            ph_node_hub_gone(node, "timeout");
-        } else if (peer) {
-            node->counters.sessions_failed++;
-            peer->session = 0;
-            ph_node_peer_gone(node, peer, "timeout", input->reason);
-        }
+        if (hub)
+            ph_node_hub_gone(node, input->reason);
+        else if (peer)
+            ph_node_peer_session_gone(node, peer, input);
         return;
     }
 }

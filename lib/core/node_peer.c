@@ -42,14 +42,6 @@ PhPeer *ph_node_peer_by_key(PhNode *node, const uint8_t *key)
     return NULL;
 }
 
-PhPeer *ph_node_peer_by_session(PhNode *node, uint32_t session)
-{
-    for (unsigned i = 0; session != 0 && i < PH_NODE_PEERS_MAX; i++)
-        if (node->peers[i].state != PH_PEER_FREE && node->peers[i].session == session)
-            return &node->peers[i];
-    return NULL;
-}
-
 static PhPeer *by_request(PhNode *node, uint32_t request)
 {
     for (unsigned i = 0; request != 0 && i < PH_NODE_PEERS_MAX; i++)
@@ -92,6 +84,9 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
     ph_node_punch_drop(node, peer);
     if (peer->session)
         ph_sessions_close(node->sessions, peer->session, node->now);
+    if (peer->coming)
+        ph_sessions_close(node->sessions, peer->coming, node->now);
+    ph_node_path_leave(node, peer);
     ph_node_flush_sessions(node);
     free(peer->queue);
     memset(peer, 0, sizeof(*peer));
@@ -192,9 +187,8 @@ void ph_node_found(PhNode *node, const PhMessage *message)
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
     } else if (peer->state == PH_PEER_TALKING) {
-        /* It was up before it was found, or the hub has forgotten us in between. */
+        /* The hub has forgotten us in between; the peer is told, and begins anew. */
         peer->relayed.route = relayed;
-        ph_node_peer_up(node, peer, &relayed);
     }
 }
 
@@ -216,11 +210,12 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
-    } else {
-        peer->relayed.route = relayed;
     }
-    /* It has lost its session, or never had one: a new one either way. */
-    peer->session = ph_sessions_open(node->sessions, peer->key, &relayed, NULL, 0, node->now);
+    /* It has lost its session, or the way to us, or never had one: a new one in any case. What
+     * there is stays in use until that is up. */
+    if (peer->coming)
+        ph_sessions_close(node->sessions, peer->coming, node->now);
+    peer->coming = ph_sessions_open(node->sessions, peer->key, &relayed, NULL, 0, node->now);
     node->counters.sessions_opened++;
     ph_node_flush_sessions(node);
 }
@@ -266,11 +261,35 @@ void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInp
     if (peer->state == PH_PEER_FREE)
         peer->state = PH_PEER_MEETING;
     set_key(node, peer, input->remote_key);
-    peer->session = session;
     if (route->via)
         peer->channel = route->relay;
     ph_node_flush_sessions(node);
+    ph_node_peer_session(node, peer, session, route);
+}
+
+void ph_node_peer_session(PhNode *node, PhPeer *peer, uint32_t session, const PhRoute *route)
+{
+    if (peer->coming == session)
+        peer->coming = 0;
+    peer->session = session;
+    if (peer->state == PH_PEER_TALKING)
+        ph_node_path_again(node, peer, route);
     ph_node_peer_up(node, peer, route);
+}
+
+void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput *input)
+{
+    if (input->session == peer->coming) {
+        /* Nobody answered: whoever asked for it asks again. */
+        peer->coming = 0;
+        node->counters.sessions_failed++;
+        return;
+    }
+    if (input->session != peer->session)
+        return; /* one that was replaced */
+    peer->session = 0;
+    node->counters.sessions_failed++;
+    ph_node_peer_gone(node, peer, input->reason, "The session with the peer has ended.");
 }
 
 static void flush_queue(PhNode *node, PhPeer *peer)
@@ -383,7 +402,7 @@ void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, con
         return;
     memcpy(copy, bytes, length);
     if (peer->state != PH_PEER_TALKING)
-        ph_node_peer_up(node, peer, route);
+        return;
     ph_node_path_heard(node, peer, route, length > 0 && copy[0] == PH_MESSAGE_DATA);
     for (size_t at = 0; at < length; at += used)
         if (!ph_message_read(copy + at, length - at, &message, &used) ||
@@ -447,7 +466,7 @@ void ph_node_peer_timeout(PhNode *node, PhPeer *peer)
                               : "The hub does not answer, so that nobody can be found.");
         return;
     }
-    if (peer->state == PH_PEER_LOOKING && node->hub.state == PH_HUB_UP && node->now >= peer->ask_ns)
+    if (peer->ours && node->hub.state == PH_HUB_UP && node->now >= peer->ask_ns)
         ph_node_ask_for(node, peer);
 }
 
@@ -457,7 +476,7 @@ uint64_t ph_node_peer_next(const PhNode *node, const PhPeer *peer)
 
     if (peer->state == PH_PEER_TALKING)
         return ph_node_path_next(peer);
-    if (peer->state == PH_PEER_LOOKING && node->hub.state == PH_HUB_UP && peer->ask_ns < next)
+    if (peer->ours && node->hub.state == PH_HUB_UP && peer->ask_ns < next)
         next = peer->ask_ns;
     return next;
 }

@@ -45,6 +45,9 @@ struct PlLab {
     PlLabHost *presences; /* of each network */
     PlClient *prober;     /* while one works */
     PlWitness *witness;
+    /* A wire that loses what it likes, just behind a host; NULL: there is none. */
+    gboolean (*loses)(gpointer data, const PlNode *host, const uint8_t *bytes, size_t length);
+    gpointer loses_data;
 };
 
 PlLab *pl_virtual_new(const PlTopology *topology, uint64_t seed);

@@ -26,6 +26,9 @@ typedef struct Said {
 typedef struct World {
     PlTopology *topology;
     PlLab *lab;
+    gboolean hole;     /* no packet of one node's reaches another one */
+    PhAddress watched; /* packets to this host are counted */
+    guint n_watched;
 } World;
 
 static inline void said_clear(gpointer data)
@@ -37,6 +40,21 @@ static inline void said_clear(gpointer data)
     g_free(said->what);
     g_free(said->reason);
     g_free(said->address);
+}
+
+static inline gboolean world_loses(gpointer data, const PlNode *host, const guint8 *bytes,
+                                   gsize length)
+{
+    World *world = data;
+    PhAddress to, hub = ph_address_ipv4(0xcb00710a, 0), second = ph_address_ipv4(0xcb00710b, 0);
+
+    g_assert_cmpuint(length, >=, 20);
+    to = ph_address_ipv4((guint32)bytes[16] << 24 | (guint32)bytes[17] << 16 |
+                             (guint32)bytes[18] << 8 | bytes[19],
+                         0);
+    world->n_watched += ph_address_equal_host(&to, &world->watched);
+    return world->hole && host && strcmp(host->name, "hub") != 0 &&
+           !ph_address_equal_host(&to, &hub) && !ph_address_equal_host(&to, &second);
 }
 
 /* Hosts alice, bob and so on, each behind a NAT of its own ("nat-alice") with that behaviour; one
@@ -66,6 +84,8 @@ static inline void world_init(World *world, const char *const *hosts, const char
     world->topology = pl_topology_parse("t.ini", text->str, text->len, &error);
     g_assert_no_error(error);
     world->lab = pl_virtual_new(world->topology, 1);
+    world->lab->loses = world_loses;
+    world->lab->loses_data = world;
     g_assert_true(pl_virtual_start(world->lab, pl_topology_node(world->topology, "hub"), &error));
     g_assert_no_error(error);
 }
@@ -133,6 +153,13 @@ static inline void world_restart(World *world, const char *host)
 static inline const char *member(JsonObject *object, const char *name)
 {
     return json_object_get_string_member_with_default(object, name, "");
+}
+
+static inline const PlNode *world_nat(World *world, const char *host)
+{
+    g_autofree char *name = g_strdup_printf("nat-%s", host);
+
+    return pl_topology_node(world->topology, name);
 }
 
 /* All that a node has said, in order: an array of Said. */
@@ -217,6 +244,11 @@ static inline void assert_path(World *world, const char *host, PhPathKind path)
     g_assert_cmpstr(ph_path_kind_name(peer.path), ==, ph_path_kind_name(path));
 }
 
+static inline const PhNodeCounters *world_counters(World *world, const char *host)
+{
+    return ph_node_counters(world_node(world, host));
+}
+
 static inline void world_send(World *world, const char *host, const char *text)
 {
     PhNodePeer peer = world_peer(world, host);
@@ -224,4 +256,53 @@ static inline void world_send(World *world, const char *host, const char *text)
     g_assert_true(ph_node_send(world_node(world, host), peer.peer, (const uint8_t *)text,
                                strlen(text), world->lab->now));
     pl_seat_pump(world_seat(world, host));
+}
+
+/* One sends numbered messages to the other, from `first` on, for so many steps. */
+static inline void world_stream(World *world, const char *host, guint first, guint n,
+                                guint64 step_ns)
+{
+    for (guint i = first; i < first + n; i++) {
+        g_autofree char *text = g_strdup_printf("%u", i);
+
+        world_send(world, host, text);
+        world_pass(world, step_ns);
+    }
+}
+
+/* How often each number came to somebody: a byte each, n of them. */
+static inline guint8 *world_numbers(World *world, const char *host, guint n)
+{
+    g_autoptr(GArray) all = world_said(world, host);
+    guint8 *times = g_new0(guint8, n);
+
+    for (guint i = 0; i < all->len; i++) {
+        const Said *said = &g_array_index(all, Said, i);
+
+        if (strcmp(said->event, "data") == 0 && g_ascii_isdigit(*said->what) &&
+            g_ascii_strtoull(said->what, NULL, 10) < n)
+            times[g_ascii_strtoull(said->what, NULL, 10)]++;
+    }
+    return times;
+}
+
+static inline void assert_all_once(World *world, const char *host, guint n)
+{
+    g_autofree guint8 *times = world_numbers(world, host, n);
+
+    for (guint i = 0; i < n; i++)
+        if (times[i] != 1)
+            g_error("%s: message %u came %u times", host, i, times[i]);
+}
+
+/* bob waits, and alice connects to him 10 s later; 5 s later they have what they will have. */
+static inline void world_meet(World *world, const char *alice, const char *bob)
+{
+    const char *const hosts[] = {"bob", bob, "node", "alice", alice, "node --connect bob", NULL};
+
+    world_init(world, hosts, "");
+    world_start(world, "bob");
+    world_pass(world, 10 * S);
+    world_start(world, "alice");
+    world_pass(world, 5 * S);
 }
