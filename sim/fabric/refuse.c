@@ -24,12 +24,4 @@ void pl_fabric_refuse(const PlTopology *topology, GPtrArray *reasons)
             refuse(reasons, "host %s needs libpinhole's node, which this version does not have",
                    node->name);
     }
-    for (unsigned i = 0; i < topology->expects->len; i++) {
-        const PlExpect *expect = g_ptr_array_index(topology->expects, i);
-
-        if (expect->kind == PL_EXPECT_PATH)
-            refuse(reasons,
-                   "the path %s needs libpinhole's peers, which this version does not have",
-                   expect->key);
-    }
 }

@@ -107,12 +107,4 @@ void pl_kernel_refuse(const PlTopology *topology, GPtrArray *reasons)
         if (node->kind == PL_NODE_HOST)
             refuse_host(node, reasons);
     }
-    for (unsigned i = 0; i < topology->expects->len; i++) {
-        const PlExpect *expect = g_ptr_array_index(topology->expects, i);
-
-        if (expect->kind == PL_EXPECT_PATH)
-            refuse(reasons,
-                   "the path %s needs libpinhole's peers, which this version does not have",
-                   expect->key);
-    }
 }

@@ -184,6 +184,39 @@ static char *word_for(const PlTopology *topology, PlVerdict *verdict, const PlNo
     return pl_path_word("none", blocked ? "udp-blocked" : NULL);
 }
 
+/* What two nodes say to each other is for nobody else to read. */
+static void check_plaintext(const PlCapture *capture, PlVerdict *verdict, const PlNode *from)
+{
+    g_autofree char *greeting =
+        from->program.word == PL_WORD_NODE ? pl_node_greeting(&from->program) : NULL;
+
+    if (greeting && pl_path_plaintext(capture, greeting))
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "what host %s says can be read on the wire",
+                          from->name);
+}
+
+/* Whom nodes have nothing to do with must get nothing of them. */
+static gboolean check_third_parties(const PlTopology *topology, const PlCapture *capture,
+                                    const PlPathQuery *query, PlVerdict *verdict, GError **error)
+{
+    for (guint i = 0; i < query->n_relays; i++) {
+        const PlPathRelay *other = &query->relays[i];
+        const PlNode *host = pl_topology_node(topology, other->name);
+        const PlPathEnd third = {pl_topology_way_out(topology, host)->label, other->addresses};
+        guint packets;
+
+        if (host->program.word == PL_WORD_HUB || host->program.word == PL_WORD_NODE)
+            continue;
+        if (!pl_path_third_party(capture, query, &third, &packets, error))
+            return FALSE;
+        if (packets > 0)
+            pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
+                              "host %s got %u packets of two nodes that it has nothing to do with",
+                              host->name, packets);
+    }
+    return TRUE;
+}
+
 static gboolean observe(const PlTopology *topology, const PlCapture *capture, PlVerdict *verdict,
                         PlPath *path, GError **error)
 {
@@ -205,6 +238,10 @@ static gboolean observe(const PlTopology *topology, const PlCapture *capture, Pl
     } else if ((done = pl_path_judge(capture, &query, &evidence, error))) {
         word = word_for(topology, verdict, from, to, &evidence);
         pl_path_finding_set(&path->observed, word, NULL);
+    }
+    if (done && from->program.word == PL_WORD_NODE && to->program.word == PL_WORD_NODE) {
+        check_plaintext(capture, verdict, from);
+        done = check_third_parties(topology, capture, &query, verdict, error);
     }
     for (guint i = 0; i < relays->len; i++)
         g_array_unref((GArray *)g_array_index(relays, PlPathRelay, i).addresses);

@@ -101,7 +101,7 @@ char *pl_pair_text(unsigned alice, unsigned bob)
                            pl_pair_kinds[alice], pl_pair_kinds[bob]);
     /* Who is looked for is there first. */
     put_side(text, bob, BOB, "node");
-    put_side(text, alice, ALICE, "node --connect bob");
+    put_side(text, alice, ALICE, "node --connect bob\ntime-limit = 60s");
     if (!kinds[alice].behaviour || !kinds[bob].behaviour)
         g_string_append(text, "[expect]\n");
     if (!kinds[alice].behaviour)

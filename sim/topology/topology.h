@@ -236,6 +236,9 @@ PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *lab
 void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
                     gsize length);
 
+/* What a `node` that connects says to its peer first, to be freed: it must not be read on the way. */
+char *pl_node_greeting(const PlProgram *node);
+
 /* A network has one family. */
 static inline uint8_t pl_network_family(const PlNetwork *network)
 {

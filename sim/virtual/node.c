@@ -52,7 +52,7 @@ static void add_locals(const PlNode *host, PhNodeConfig *config)
 /* The greeting waits for the peer. */
 static void connect_peer(Node *node)
 {
-    g_autofree char *greeting = g_strdup_printf("hello from %s", node->program->name);
+    g_autofree char *greeting = pl_node_greeting(node->program);
 
     node->retry_ns = UINT64_MAX;
     node->peer = ph_node_connect(node->core, node->program->connect, NULL, node->now);
