@@ -25,6 +25,11 @@ const char *ph_path_kind_name(PhPathKind kind)
     return names[kind];
 }
 
+bool ph_node_name_is_valid(const char *name)
+{
+    return ph_name_is_valid(name);
+}
+
 void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES])
 {
     ph_random_bytes(&node->random, ret_seed, PH_SEED_BYTES);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hub: a reflector of each family on real sockets.
+ * A hub: a reflector of each family, and one station for both, on real sockets.
  *
- *     its four sockets of a family --datagram--> that family's reflector --answer--> one of them
+ *     its four sockets of a family --STUN--> that family's reflector --answer--> one of them
+ *     all of its sockets <--packets of sessions--> the station
  */
 #include <pinhole/hub.h>
 
+#include <sodium/utils.h>
 #include <string.h>
 
 #include "sockets.h"
@@ -18,15 +20,24 @@
 
 struct PhHub {
     PhReflector *reflectors[PH_HUB_FAMILIES];
+    PhStation *station; /* NULL: none */
+    GSource *alarm;     /* the station's */
     PhSockets *sockets;
     PhAddress addresses[PH_HUB_ADDRESSES];
     size_t n_addresses;
 };
 
-static void take_datagram(gpointer data, const PhPath *path, const uint8_t *bytes, size_t length,
-                          uint64_t now)
+static void serve_station(PhHub *hub)
 {
-    PhHub *hub = data;
+    PhTransmit transmit;
+
+    while (ph_station_poll_transmit(hub->station, &transmit))
+        ph_sockets_send(hub->sockets, &transmit);
+}
+
+static void reflect(PhHub *hub, const PhPath *path, const uint8_t *bytes, size_t length,
+                    uint64_t now)
+{
     uint32_t family = path->socket >> FAMILY_SHIFT;
     PhPath seen = *path;
     uint8_t answer[PH_REFLECTOR_ANSWER_MAX];
@@ -41,11 +52,36 @@ static void take_datagram(gpointer data, const PhPath *path, const uint8_t *byte
     ph_sockets_send(hub->sockets, &transmit);
 }
 
+static void take_datagram(gpointer data, const PhPath *path, const uint8_t *bytes, size_t length,
+                          uint64_t now)
+{
+    PhHub *hub = data;
+
+    if (hub->station && ph_station_is_packet(bytes, length)) {
+        ph_station_handle_datagram(hub->station, path, bytes, length, now);
+        serve_station(hub);
+    } else {
+        reflect(hub, path, bytes, length, now);
+    }
+}
+
 static void finish_batch(gpointer data)
 {
     PhHub *hub = data;
 
     ph_sockets_flush(hub->sockets);
+    if (hub->station)
+        ph_alarm_set(hub->alarm, ph_station_next_timeout(hub->station));
+}
+
+static gboolean wake(gpointer data)
+{
+    PhHub *hub = data;
+
+    ph_station_handle_timeout(hub->station, ph_clock_now());
+    serve_station(hub);
+    finish_batch(hub);
+    return G_SOURCE_CONTINUE;
 }
 
 static const PhSocketsHandler handler = {.datagram = take_datagram, .done = finish_batch};
@@ -111,6 +147,23 @@ static gboolean open_sockets(PhHub *hub, uint32_t family, const PhAddress locals
     return TRUE;
 }
 
+static gboolean start_station(PhHub *hub, GMainContext *context, const PhKey *key, GError **error)
+{
+    PhStationConfig config;
+
+    ph_station_config_init(&config);
+    ph_seed_fill(config.seed);
+    memcpy(config.secret, key->secret, sizeof(config.secret));
+    config.wall_ns = ph_clock_wall_offset();
+    hub->station = ph_station_new(&config);
+    sodium_memzero(&config, sizeof(config));
+    if (!hub->station)
+        return refuse(error, "there is no memory for a station");
+    hub->alarm = ph_alarm_new(context, wake, hub);
+    ph_alarm_set(hub->alarm, ph_station_next_timeout(hub->station));
+    return TRUE;
+}
+
 static gboolean start(PhHub *hub, const PhHubConfig *config, GError **error)
 {
     static const PhFamily families[PH_HUB_FAMILIES] = {PH_FAMILY_IPV4, PH_FAMILY_IPV6};
@@ -145,7 +198,10 @@ PhHub *ph_hub_new(GMainContext *context, const PhHubConfig *config, GError **err
     g_autoptr(PhHub) hub = g_new0(PhHub, 1);
 
     hub->sockets = ph_sockets_new(context, &handler, hub);
-    return start(hub, config, error) ? g_steal_pointer(&hub) : NULL;
+    if (!start(hub, config, error) ||
+        (config->key && !start_station(hub, context, config->key, error)))
+        return NULL;
+    return g_steal_pointer(&hub);
 }
 
 PhHub *ph_hub_free(PhHub *hub)
@@ -153,6 +209,11 @@ PhHub *ph_hub_free(PhHub *hub)
     if (!hub)
         return NULL;
     ph_sockets_free(hub->sockets);
+    if (hub->alarm) {
+        g_source_destroy(hub->alarm);
+        g_source_unref(hub->alarm);
+    }
+    ph_station_free(hub->station);
     for (unsigned i = 0; i < PH_HUB_FAMILIES; i++)
         ph_reflector_free(hub->reflectors[i]);
     g_free(hub);
@@ -215,4 +276,14 @@ void ph_hub_classes(const PhHub *hub, PhFamily family, uint64_t ret_votes[static
         ph_reflector_classes(reflector, ph_clock_now(), ret_votes);
     else
         memset(ret_votes, 0, PH_CLASS_N * sizeof(*ret_votes));
+}
+
+const PhStationCounters *ph_hub_station_counters(const PhHub *hub)
+{
+    return hub->station ? ph_station_counters(hub->station) : NULL;
+}
+
+bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_node)
+{
+    return hub->station && ph_station_node(hub->station, index, ret_node);
 }

@@ -2,10 +2,9 @@
 /* A job: see job.h. */
 #include "job.h"
 
-#include <pinhole/hub.h>
 #include <string.h>
 
-#include "sockaddr.h"
+#include "resolve.h"
 #include "sockets.h"
 #include "system.h"
 
@@ -171,73 +170,29 @@ static void start(Job *job)
     serve(job);
 }
 
-static gboolean use_address(GInetAddress *found, uint16_t port, PhAddress *ret_address)
-{
-    g_autoptr(GSocketAddress) address = g_inet_socket_address_new(found, port);
-    struct sockaddr_storage native;
-    gssize size = g_socket_address_get_native_size(address);
-
-    return size > 0 && (size_t)size <= sizeof(native) &&
-           g_socket_address_to_native(address, &native, sizeof(native), NULL) &&
-           ph_sockaddr_to_address((const struct sockaddr *)&native, (socklen_t)size, ret_address);
-}
-
-/* With a socket of the caller's only addresses of its family are of use. */
-static gboolean is_better(const Job *job, const PhAddress *address, const PhAddress *than)
-{
-    if (job->socket && (address->family == PH_FAMILY_IPV4) !=
-                           (g_socket_get_family(job->socket) == G_SOCKET_FAMILY_IPV4))
-        return FALSE;
-    return than->family == PH_FAMILY_NONE ||
-           (than->family == PH_FAMILY_IPV6 && address->family == PH_FAMILY_IPV4);
-}
-
-static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer data)
+static void take_server(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpointer data)
 {
     Job *job = data;
     GError *error = NULL;
-    GList *found = g_resolver_lookup_by_name_finish(G_RESOLVER(resolver), result, &error);
-    PhAddress server = {0}, address;
 
-    for (GList *i = found; i; i = i->next) {
-        if (use_address(i->data, job->server.port, &address) && is_better(job, &address, &server))
-            server = address;
-    }
-    g_resolver_free_addresses(found);
-    if (!error && server.family == PH_FAMILY_NONE)
-        error = g_error_new(G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "it has no address%s",
-                            job->socket ? " of the socket's family" : "");
-    if (error) {
-        g_prefix_error(&error, "cannot find the server: ");
+    if (ph_resolve_server_finish(result, &job->server, &error))
+        start(job);
+    else
         fail(job, error);
-        return;
-    }
-    job->server = server;
-    start(job);
 }
 
-char *ph_job_parse_server(const char *server, uint16_t *ret_port, GError **error)
+/* With a socket of the caller's only addresses of its family are of use. */
+static PhFamily family_of(GSocket *socket)
 {
-    g_autoptr(GSocketConnectable) parsed = g_network_address_parse(server, PH_HUB_PORT, NULL);
-    GNetworkAddress *address = (GNetworkAddress *)parsed;
-
-    if (!parsed || !*g_network_address_get_hostname(address) ||
-        g_network_address_get_port(address) == 0) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "expected a server as HOST or HOST:PORT, not \"%s\"", server);
-        return NULL;
-    }
-    *ret_port = g_network_address_get_port(address);
-    return g_strdup(g_network_address_get_hostname(address));
+    if (!socket)
+        return PH_FAMILY_NONE;
+    return g_socket_get_family(socket) == G_SOCKET_FAMILY_IPV4 ? PH_FAMILY_IPV4 : PH_FAMILY_IPV6;
 }
 
 void ph_job_start(const PhJobKind *kind, const char *server, gconstpointer options, GSocket *socket,
                   GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
 {
-    g_autoptr(GResolver) resolver = g_resolver_get_default();
-    g_autofree char *host = NULL;
     Job *job = g_new0(Job, 1);
-    GError *error = NULL;
 
     *job = (Job){
         .task = g_task_new(NULL, cancellable, callback, data),
@@ -248,11 +203,7 @@ void ph_job_start(const PhJobKind *kind, const char *server, gconstpointer optio
     };
     g_task_set_source_tag(job->task, (gpointer)kind);
     g_task_set_task_data(job->task, job, job_free);
-    host = ph_job_parse_server(server, &job->server.port, &error);
-    if (host)
-        g_resolver_lookup_by_name_async(resolver, host, cancellable, take_addresses, job);
-    else
-        fail(job, error);
+    ph_resolve_server_async(server, family_of(socket), cancellable, take_server, job);
 }
 
 gboolean ph_job_finish(GAsyncResult *result, gpointer ret_result, PhAddress *ret_server,

@@ -31,12 +31,6 @@ typedef struct PhJobKind {
 } PhJobKind;
 
 /*
- * HOST or HOST:PORT, into a host and a port that is PH_HUB_PORT when none is given. NULL and
- * G_IO_ERROR_INVALID_ARGUMENT when it makes no sense.
- */
-char *ph_job_parse_server(const char *server, uint16_t *ret_port, GError **error);
-
-/*
  * Runs in the thread-default main context. `options` is copied. The first socket that the agent
  * wants is `socket`, unless that is NULL; it is the caller's, and stays open. The source tag is the
  * kind.

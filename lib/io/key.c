@@ -44,6 +44,12 @@ static gboolean write_line(int fd, const char *line)
     return fsync(fd) == 0;
 }
 
+void ph_key_generate(PhKey *ret_key)
+{
+    randombytes_buf(ret_key->secret, sizeof(ret_key->secret));
+    (void)crypto_scalarmult_base(ret_key->public, ret_key->secret);
+}
+
 gboolean ph_key_create(const char *path, PhKey *ret_key, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
@@ -53,8 +59,7 @@ gboolean ph_key_create(const char *path, PhKey *ret_key, GError **error)
 
     if (fd < 0)
         return fail(error, errno, "make", path);
-    randombytes_buf(key.secret, sizeof(key.secret));
-    (void)crypto_scalarmult_base(key.public, key.secret);
+    ph_key_generate(&key);
     sodium_bin2base64(line + WORD_LEN, PH_KEY_TEXT_MAX, key.secret, sizeof(key.secret),
                       sodium_base64_VARIANT_ORIGINAL);
     line[LINE_LEN - 1] = '\n';
@@ -155,8 +160,28 @@ void ph_key_wipe(PhKey *key)
     sodium_memzero(key, sizeof(*key));
 }
 
+char *ph_key_format_public(const uint8_t public[static PH_KEY_BYTES],
+                           char buffer[static PH_KEY_TEXT_MAX])
+{
+    return sodium_bin2base64(buffer, PH_KEY_TEXT_MAX, public, PH_KEY_BYTES,
+                             sodium_base64_VARIANT_ORIGINAL);
+}
+
 char *ph_key_format(const PhKey *key, char buffer[static PH_KEY_TEXT_MAX])
 {
-    return sodium_bin2base64(buffer, PH_KEY_TEXT_MAX, key->public, PH_KEY_BYTES,
-                             sodium_base64_VARIANT_ORIGINAL);
+    return ph_key_format_public(key->public, buffer);
+}
+
+gboolean ph_key_parse_public(const char *text, uint8_t ret_public[static PH_KEY_BYTES])
+{
+    uint8_t public[PH_KEY_BYTES];
+    size_t decoded;
+
+    if (strlen(text) != PH_KEY_TEXT_MAX - 1 ||
+        sodium_base642bin(public, sizeof(public), text, PH_KEY_TEXT_MAX - 1, NULL, &decoded, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        decoded != PH_KEY_BYTES)
+        return FALSE;
+    memcpy(ret_public, public, sizeof(public));
+    return TRUE;
 }

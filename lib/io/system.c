@@ -21,6 +21,13 @@ uint64_t ph_clock_now(void)
     return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 }
 
+uint64_t ph_clock_wall_offset(void)
+{
+    uint64_t wall = (uint64_t)g_get_real_time() * NS_PER_US, now = ph_clock_now();
+
+    return wall > now ? wall - now : 0;
+}
+
 static gboolean dispatch_alarm(GSource *source, GSourceFunc wake, gpointer data)
 {
     g_source_set_ready_time(source, -1);

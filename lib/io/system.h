@@ -7,6 +7,8 @@
 
 /* CLOCK_MONOTONIC, in nanoseconds. */
 uint64_t ph_clock_now(void);
+/* The time since 1970 when that clock was at 0. */
+uint64_t ph_clock_wall_offset(void);
 
 /*
  * A source that calls `wake` once when the clock gets to what ph_alarm_set said, and never before

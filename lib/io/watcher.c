@@ -11,7 +11,7 @@
 #include <pinhole/ask.h>
 
 #include "../core/clock.h"
-#include "job.h"
+#include "resolve.h"
 #include "system.h"
 
 #define REFLEX_NS UINT64_C(30000000000)
@@ -135,7 +135,7 @@ PhWatcher *ph_watcher_new(const PhWatcherConfig *config, PhWatcherChanged change
     PhWatcher *watcher;
     uint16_t port;
 
-    host = ph_job_parse_server(config->server, &port, error);
+    host = ph_resolve_parse(config->server, &port, error);
     if (!host)
         return NULL;
     watcher = g_new(PhWatcher, 1);

@@ -117,7 +117,7 @@ def test_a_hub_with_one_address_says_what_it_cannot_tell(lab):
 def test_a_hub_with_one_port_tells_the_address(lab, pinhole):
     cell = lab(BEHIND.format(nat="behaviour = restricted"), hub=f"{pinhole} hub --one-port\nready = line ready",
                classify=f"{pinhole} reflex --server hub\nready = exit", expect="alice.output = 203.0.113.2:")
-    assert cell["hosts"]["hub"]["program"]["output"] == "ready 203.0.113.10:3478\n"
+    assert cell["hosts"]["hub"]["program"]["output"] == "ready 203.0.113.10:3478 reflector-only\n"
 
 
 def test_a_hub_with_one_address_tells_a_mapping_that_differs_by_port(lab):

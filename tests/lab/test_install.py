@@ -61,7 +61,8 @@ def test_every_command_has_a_man_page(installed):
     commands = ("list", "check", "run", "matrix", "script", "up", "exec", "shell", "nat", "capture", "output", "labs",
                 "down")
     for page in ("pinlab", *(f"pinlab-{command}" for command in commands),
-                 "pinhole", *(f"pinhole-{command}" for command in ("hub", "classify", "watch", "reflex", "lifetime", "key"))):
+                 "pinhole", *(f"pinhole-{command}" for command in ("hub", "classify", "watch", "reflex", "lifetime", "key", "node",
+                                                                 "ping", "pipe"))):
         text = subprocess.run(["man", "--warnings", str(pages / f"{page}.1")], capture_output=True, text=True, check=True,
                               timeout=60, env={"MANWIDTH": "100", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
         assert text.stderr == ""

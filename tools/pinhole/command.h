@@ -28,6 +28,9 @@ int command_classify(int argc, char **argv);
 int command_hub(int argc, char **argv);
 int command_key(int argc, char **argv);
 int command_lifetime(int argc, char **argv);
+int command_node(int argc, char **argv);
+int command_ping(int argc, char **argv);
+int command_pipe(int argc, char **argv);
 int command_reflex(int argc, char **argv);
 int command_watch(int argc, char **argv);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pinhole hub: serve as a reflector until asked to end. */
+/* pinhole hub: serve as a reflector, and as a station when there is a key, until asked to end. */
 #include <glib-unix.h>
 #include <pinhole/hub.h>
 #include <signal.h>
@@ -14,13 +14,16 @@
 static const Command command = {
     .name = "hub",
     .summary =
-        "Serve those who want to know their NAT.\n"
+        "Serve those who want to know their NAT, or to meet.\n"
         "\n"
         "The hub answers STUN (RFC 8489, RFC 5780, RFC 3489) by UDP, on two ports of each of its\n"
         "addresses. With two addresses it can tell everything, with one much stays unknown.\n"
+        "With a key it also serves nodes: it knows them by name, introduces them to each other,\n"
+        "and relays between them what it cannot read. Without one it is a reflector only.\n"
         "It runs until it gets SIGINT or SIGTERM. When it serves, it says so in a line: "
         "\"ready\",\n"
-        "and each address with its port. On SIGUSR1 it writes its counters, a line of JSON.",
+        "each address with its port, and \"key\" with its public key, or \"reflector-only\".\n"
+        "On SIGUSR1 it writes its counters, a line of JSON.",
     .description =
         "ADDR is an address of this machine, an IPv6 one in brackets when a PORT follows; there\n"
         "may be two of IPv4 and two of IPv6. Without --listen these are the first two that this\n"
@@ -29,8 +32,12 @@ static const Command command = {
         "Behind a NAT that translates one to one, as clouds have it, --advertise says as what\n"
         "clients reach the --listen addresses, in the same order. The ports must be the same.\n"
         "\n"
+        "FILE is one of pinhole key new. Nodes are given KEY@HOST, or KEY@HOST:PORT, where KEY\n"
+        "is the hub's public key.\n"
+        "\n"
         "Examples:\n"
         "  pinhole hub\n"
+        "  pinhole hub --key hub.key\n"
         "  pinhole hub --listen 203.0.113.10 --listen 203.0.113.11\n"
         "  pinhole hub --listen 203.0.113.10:5000 --second-port 6000\n"
         "  pinhole hub --listen 10.0.0.4 --advertise 203.0.113.10\n"
@@ -121,16 +128,19 @@ static gboolean read_config(char **listen, int second, gboolean one_port, PhHubC
     return config->n_hosts > 0 && choose_ports(second, one_port, config, error);
 }
 
-static void say_ready(const PhHub *hub)
+static void say_ready(const PhHub *hub, const PhKey *key)
 {
     PhAddress addresses[PH_HUB_ADDRESSES];
     size_t n = ph_hub_addresses(hub, addresses);
-    char text[PH_ADDRESS_TEXT_MAX];
+    char text[PH_ADDRESS_TEXT_MAX], key_text[PH_KEY_TEXT_MAX];
 
     fputs("ready", stdout);
     for (size_t i = 0; i < n; i++)
         printf(" %s", ph_address_format(&addresses[i], text));
-    puts("");
+    if (key)
+        printf(" key %s\n", ph_key_format(key, key_text));
+    else
+        puts(" reflector-only");
     fflush(stdout); /* a failure is told at the end */
 }
 
@@ -167,7 +177,7 @@ static int serve(const PhHubConfig *config, uint64_t metrics_ns)
     g_unix_signal_add(SIGUSR1, show_metrics, &serving);
     if (metrics_ns)
         g_timeout_add((guint)(metrics_ns / NS_PER_MS), show_metrics, &serving);
-    say_ready(hub);
+    say_ready(hub, config->key);
     g_main_loop_run(loop);
     if (metrics_ns)
         show_metrics(&serving);
@@ -177,10 +187,11 @@ static int serve(const PhHubConfig *config, uint64_t metrics_ns)
 int command_hub(int argc, char **argv)
 {
     g_auto(GStrv) listen = NULL, advertise = NULL, arguments = NULL;
-    g_autofree char *metrics = NULL;
+    g_autofree char *metrics = NULL, *key_file = NULL;
     uint64_t metrics_ns = 0;
     gboolean one_port = FALSE;
     int second = 0, status;
+    PhKey key;
     const GOptionEntry entries[] = {
         {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
          "Serve on this address; may be given again", "ADDR[:PORT]"},
@@ -190,6 +201,8 @@ int command_hub(int argc, char **argv)
          "Serve one address on its first port alone: enough for reflex", NULL},
         {"advertise", 'a', 0, G_OPTION_ARG_STRING_ARRAY, &advertise,
          "Clients reach the --listen address at this one; may be given again", "ADDR"},
+        {"key", 'k', 0, G_OPTION_ARG_FILENAME, &key_file,
+         "Serve nodes, too, as who has this secret key", "FILE"},
         {"metrics", 'm', 0, G_OPTION_ARG_STRING, &metrics,
          "Write the counters every so often, and at the end", "DURATION"},
         {0},
@@ -205,5 +218,10 @@ int command_hub(int argc, char **argv)
         !add_advertised(advertise, &config, &error) ||
         (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error)))
         return command_fail_error(error);
-    return serve(&config, metrics_ns);
+    if (key_file && !ph_key_load(key_file, &key, &error))
+        return command_fail_error(error);
+    config.key = key_file ? &key : NULL;
+    status = serve(&config, metrics_ns);
+    ph_key_wipe(&key);
+    return status;
 }

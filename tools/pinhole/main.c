@@ -14,15 +14,17 @@ static const struct {
 } commands[] = {
     {"hub", command_hub},       {"classify", command_classify}, {"watch", command_watch},
     {"reflex", command_reflex}, {"lifetime", command_lifetime}, {"key", command_key},
+    {"node", command_node},     {"ping", command_ping},         {"pipe", command_pipe},
 };
 
 static const Command pinhole = {
     .parameters = "COMMAND",
     .summary =
-        "Find out behind what kind of NAT a host is.\n"
+        "Find out behind what kind of NAT a host is, and talk to others behind theirs.\n"
         "\n"
         "A hub on the open internet tells whoever asks at what address it sees them; a host\n"
-        "that asks a hub knows afterwards what its NAT does.",
+        "that asks a hub knows afterwards what its NAT does. A hub with a key introduces nodes to\n"
+        "each other, which talk directly where their NATs let them, and by the hub elsewhere.",
     .description =
         "Commands:\n"
         "  hub                    Serve those who want to know their NAT\n"
@@ -31,6 +33,9 @@ static const Command pinhole = {
         "  reflex                 Say at what address others see this host\n"
         "  lifetime               Measure how long the NAT keeps an unused mapping\n"
         "  key                    Make and show key pairs\n"
+        "  node                   Be a node: register with a hub, and talk to peers\n"
+        "  ping                   Say how long it takes to a peer and back, and by which path\n"
+        "  pipe                   Carry standard input to a peer, and its to standard output\n"
         "\n"
         "Each command has its own --help.\n"
         "\n" COMMAND_EXIT_STATUS "  3                      classify, lifetime: nothing is known\n",
@@ -58,7 +63,7 @@ static int run(int argc, char **argv)
         }
         return command_fail(EXIT_ARGUMENTS,
                             "there is no command %s (there are: hub, classify, watch, reflex, "
-                            "lifetime, key)",
+                            "lifetime, key, node, ping, pipe)",
                             argv[1]);
     }
     if (!command_parse(&pinhole, NULL, argc, argv, &rest, &status))

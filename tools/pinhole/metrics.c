@@ -54,6 +54,35 @@ static void show_classes(JsonBuilder *builder, const PhHub *hub, PhFamily family
     json_builder_end_object(builder);
 }
 
+static void show_station(JsonBuilder *builder, const PhStationCounters *c)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } members[] = {
+        {"registered", c->registered},
+        {"expired", c->expired},
+        {"refused-name", c->refused_name},
+        {"refused-full", c->refused_full},
+        {"refused-often", c->refused_often},
+        {"connects", c->connects},
+        {"unknown-peer", c->unknown_peer},
+        {"introductions", c->introductions},
+        {"introductions-refused", c->introductions_refused},
+        {"relayed", c->relayed},
+        {"relayed-bytes", c->relayed_bytes},
+        {"relay-dropped-limit", c->relay_dropped_limit},
+        {"relay-dropped-queue", c->relay_dropped_queue},
+        {"relay-dropped-unknown", c->relay_dropped_unknown},
+    };
+
+    json_builder_set_member_name(builder, "station");
+    json_builder_begin_object(builder);
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+        show_int(builder, members[i].name, (gint64)members[i].value);
+    json_builder_end_object(builder);
+}
+
 void metrics_show(const PhHub *hub, gint64 started_us)
 {
     static const struct {
@@ -76,6 +105,8 @@ void metrics_show(const PhHub *hub, gint64 started_us)
         show_classes(builder, hub, families[i].family);
         json_builder_end_object(builder);
     }
+    if (ph_hub_station_counters(hub))
+        show_station(builder, ph_hub_station_counters(hub));
     json_builder_end_object(builder);
     show_json(builder, /* pretty= */ FALSE);
 }

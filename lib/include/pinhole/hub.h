@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hub serves peers: in this version it is a reflector (reflector.h) on real sockets, driven by a
- * GMainContext. On two addresses of a family it can tell a client everything about its NAT; on one,
- * what one can.
+ * A hub serves peers: a reflector (reflector.h) and, when it has a key, a station (station.h) on
+ * the same real sockets, driven by a GMainContext. On two addresses of a family it can tell a
+ * client everything about its NAT; on one, what one can.
  *
  * A hub belongs to the thread that runs its context.
  */
 #pragma once
 
 #include <gio/gio.h>
+#include <pinhole/key.h>
 #include <pinhole/reflector.h>
+#include <pinhole/station.h>
 
 #define PH_HUB_PORT      3478 /* RFC 8489 §18.6: STUN's port */
 #define PH_HUB_HOSTS     2    /* of one family */
@@ -27,6 +29,8 @@ typedef struct PhHubConfig {
     /* Each address is served on both. [1] is 0: one port only, for a peer that tells others at what
      * address it sees them; then there is one address of a family. */
     uint16_t ports[2];
+    /* The station's, copied. NULL: there is none, and the hub is a reflector only. */
+    const PhKey *key;
 } PhHubConfig;
 
 typedef struct PhHub PhHub;
@@ -54,3 +58,8 @@ PH_EXPORT const PhReflectorCounters *ph_hub_counters(const PhHub *hub, PhFamily 
 /* How many clients are behind NATs of each class, as ph_reflector_classes has it. */
 PH_EXPORT void ph_hub_classes(const PhHub *hub, PhFamily family,
                               uint64_t ret_votes[static PH_CLASS_N]);
+
+/* Those of the station, which go with the hub; NULL when there is none. */
+PH_EXPORT const PhStationCounters *ph_hub_station_counters(const PhHub *hub);
+/* Who is registered at the station: false beyond the last one. */
+PH_EXPORT bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_node);

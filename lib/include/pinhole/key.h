@@ -25,7 +25,14 @@ PH_EXPORT gboolean ph_key_create(const char *path, PhKey *ret_key, GError **erro
  * (all three: G_IO_ERROR_PERMISSION_DENIED), and what holds no key (G_IO_ERROR_INVALID_DATA). */
 PH_EXPORT gboolean ph_key_load(const char *path, PhKey *ret_key, GError **error);
 
+/* Makes a key that is kept nowhere. */
+PH_EXPORT void ph_key_generate(PhKey *ret_key);
 PH_EXPORT void ph_key_wipe(PhKey *key);
 
 /* The public half in base64, into a buffer of PH_KEY_TEXT_MAX bytes. Returns the buffer. */
 PH_EXPORT char *ph_key_format(const PhKey *key, char buffer[static PH_KEY_TEXT_MAX]);
+/* Another's public half, as ph_key_format_public writes it. FALSE, and nothing written: it is none.
+ */
+PH_EXPORT gboolean ph_key_parse_public(const char *text, uint8_t ret_public[static PH_KEY_BYTES]);
+PH_EXPORT char *ph_key_format_public(const uint8_t public[static PH_KEY_BYTES],
+                                     char buffer[static PH_KEY_TEXT_MAX]);

@@ -105,6 +105,9 @@ typedef struct PhNodePeer {
 
 typedef struct PhNode PhNode;
 
+/* Letters, digits and any of -_. up to PH_NODE_NAME_MAX of them, and at least one. */
+PH_EXPORT bool ph_node_name_is_valid(const char *name);
+
 PH_EXPORT PhNode *ph_node_new(const PhNodeConfig *config, uint64_t now);
 PH_EXPORT PhNode *ph_node_free(PhNode *node); /* NULL is fine; returns NULL */
 /* Says goodbye; poll what is to be sent afterwards. */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "resolve.h"
+
+#include <pinhole/hub.h>
+
+#include "sockaddr.h"
+
+typedef struct Lookup {
+    PhFamily family;
+    PhAddress address; /* what was found; before that its port alone */
+} Lookup;
+
+char *ph_resolve_parse(const char *server, uint16_t *ret_port, GError **error)
+{
+    g_autoptr(GSocketConnectable) parsed = g_network_address_parse(server, PH_HUB_PORT, NULL);
+    GNetworkAddress *address = (GNetworkAddress *)parsed;
+
+    if (!parsed || !*g_network_address_get_hostname(address) ||
+        g_network_address_get_port(address) == 0) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "expected a server as HOST or HOST:PORT, not \"%s\"", server);
+        return NULL;
+    }
+    *ret_port = g_network_address_get_port(address);
+    return g_strdup(g_network_address_get_hostname(address));
+}
+
+static gboolean use_address(GInetAddress *found, uint16_t port, PhAddress *ret_address)
+{
+    g_autoptr(GSocketAddress) address = g_inet_socket_address_new(found, port);
+    struct sockaddr_storage native;
+    gssize size = g_socket_address_get_native_size(address);
+
+    return size > 0 && (size_t)size <= sizeof(native) &&
+           g_socket_address_to_native(address, &native, sizeof(native), NULL) &&
+           ph_sockaddr_to_address((const struct sockaddr *)&native, (socklen_t)size, ret_address);
+}
+
+static gboolean is_better(PhFamily family, const PhAddress *address, const PhAddress *than)
+{
+    if (family != PH_FAMILY_NONE && address->family != family)
+        return FALSE;
+    return than->family == PH_FAMILY_NONE ||
+           (than->family == PH_FAMILY_IPV6 && address->family == PH_FAMILY_IPV4);
+}
+
+static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(GTask) task = data;
+    Lookup *lookup = g_task_get_task_data(task);
+    GError *error = NULL;
+    GList *found = g_resolver_lookup_by_name_finish(G_RESOLVER(resolver), result, &error);
+    PhAddress server = {0}, address;
+
+    for (GList *i = found; i; i = i->next) {
+        if (use_address(i->data, lookup->address.port, &address) &&
+            is_better(lookup->family, &address, &server))
+            server = address;
+    }
+    g_resolver_free_addresses(found);
+    if (!error && server.family == PH_FAMILY_NONE)
+        error = g_error_new(G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "it has no address%s",
+                            lookup->family != PH_FAMILY_NONE ? " of the socket's family" : "");
+    if (error) {
+        g_prefix_error(&error, "cannot find the server: ");
+        g_task_return_error(task, error);
+        return;
+    }
+    lookup->address = server;
+    g_task_return_boolean(task, TRUE);
+}
+
+void ph_resolve_server_async(const char *server, PhFamily family, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer data)
+{
+    g_autoptr(GResolver) resolver = g_resolver_get_default();
+    g_autoptr(GTask) task = g_task_new(NULL, cancellable, callback, data);
+    Lookup *lookup = g_new0(Lookup, 1);
+    g_autofree char *host = NULL;
+    GError *error = NULL;
+
+    lookup->family = family;
+    g_task_set_source_tag(task, ph_resolve_server_async);
+    g_task_set_task_data(task, lookup, g_free);
+    host = ph_resolve_parse(server, &lookup->address.port, &error);
+    if (host)
+        g_resolver_lookup_by_name_async(resolver, host, cancellable, take_addresses,
+                                        g_steal_pointer(&task));
+    else
+        g_task_return_error(task, error);
+}
+
+gboolean ph_resolve_server_finish(GAsyncResult *result, PhAddress *ret_address, GError **error)
+{
+    const Lookup *lookup = g_task_get_task_data(G_TASK(result));
+
+    if (!g_task_propagate_boolean(G_TASK(result), error))
+        return FALSE;
+    *ret_address = lookup->address;
+    return TRUE;
+}
