@@ -20,8 +20,5 @@ void pl_fabric_refuse(const PlTopology *topology, GPtrArray *reasons)
         if (node->rules)
             refuse(reasons, "engine fabric cannot express nat %s rules (it has no nftables)",
                    node->name);
-        if (node->program.word == PL_WORD_NODE)
-            refuse(reasons, "host %s needs libpinhole's node, which this version does not have",
-                   node->name);
     }
 }
