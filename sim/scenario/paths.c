@@ -7,9 +7,9 @@
 #include "capture/path.h"
 
 #define LOOK_NS (50 * G_GUINT64_CONSTANT(1000000))
-/* A relayed pair that goes direct after all does so within this: a classification, and three
- * attempts of a second or two. */
-#define HOLD_NS (8 * G_GUINT64_CONSTANT(1000000000))
+/* A relayed pair that goes direct after all does so within this: a classification takes 3 s where
+ * silence has to be waited for. */
+#define HOLD_NS (4 * G_GUINT64_CONSTANT(1000000000))
 
 /* ---- claimed ---- */
 

@@ -118,6 +118,18 @@ def test_what_is_no_pair_is_refused(pinlab, arguments, wanted):
     assert wanted in result.stderr
 
 
+@pytest.mark.parametrize("engine", ["kernel", "fabric"])
+@pytest.mark.parametrize("pair, path", [("port-restricted,restricted", "punched"), ("firewall,port-restricted", "punched"),
+                                        ("symmetric,symmetric-block", "relayed(hub)"),
+                                        ("udp-blocked,restricted", "none(udp-blocked)")])
+def test_real_nodes_get_the_same_paths(pinlab, engine, pair, path):
+    cell = pinlab.run("run", "--pair", pair, "--engine", engine, "--seed", 1, "--json", "-").json()
+    if cell["verdict"] == "skip":
+        pytest.skip("; ".join(cell["reasons"]))
+    assert cell["verdict"] == "pass", story(cell)
+    assert path_of(cell)["observed"] == path_of(cell)["claimed"] == path
+
+
 @pytest.fixture(params=["kernel", "fabric", "virtual"])
 def talk(request, pinlab, write):
     """Two homes on each engine, the packets between them, and the cell."""
