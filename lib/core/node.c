@@ -13,23 +13,6 @@
 #define SESSIONS_MAX        (2 * PH_NODE_PEERS_MAX)
 #define HANDSHAKES_A_SECOND 100
 
-const char *ph_path_kind_name(PhPathKind kind)
-{
-    static const char *const names[] = {
-        [PH_PATH_NONE] = "none",
-        [PH_PATH_RELAYED] = "relayed",
-        [PH_PATH_DIRECT] = "direct",
-        [PH_PATH_PUNCHED] = "punched",
-    };
-
-    return names[kind];
-}
-
-bool ph_node_name_is_valid(const char *name)
-{
-    return ph_name_is_valid(name);
-}
-
 void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES])
 {
     ph_random_bytes(&node->random, ret_seed, PH_SEED_BYTES);
@@ -120,67 +103,13 @@ void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_l
     if (n_locals > 0)
         memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
     node->config.n_locals = n_locals;
-    node->hub.again_ns = node->now;
     node->hub.back_off_ns = PH_SECOND;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state != PH_PEER_TALKING)
-            continue;
-        ph_node_punch_drop(node, peer);
-        peer->attempt = 0;
-        peer->next_attempt_ns = node->now;
-    }
+    if (node->socket_state == PH_SOCKET_THERE && node->hub.state != PH_HUB_ASKING)
+        ph_node_hub_begin(node);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].state == PH_PEER_TALKING && node->peers[i].relayed.there)
+            ph_node_path_again(node, &node->peers[i], &node->peers[i].relayed.route);
     ph_node_classify(node);
-}
-
-/* ---- events ---- */
-
-PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer)
-{
-    PhNodeEvent *event;
-
-    if (node->events_n == PH_NODE_EVENTS)
-        return NULL;
-    event = &node->events[(node->events_first + node->events_n++) % PH_NODE_EVENTS];
-    memset(event, 0, sizeof(*event));
-    event->kind = kind;
-    if (!peer)
-        return event;
-    event->peer = peer->number;
-    memcpy(event->key, peer->key, sizeof(event->key));
-    memcpy(event->name, peer->name, sizeof(event->name));
-    event->nat_class = (PhClass)peer->record.nat_class;
-    if (peer->used) {
-        event->path = peer->used->kind;
-        event->health = ph_health_name(peer->used->detector.health);
-        if (peer->used->route.via)
-            memcpy(event->via, node->config.hub_key, sizeof(event->via));
-        else
-            event->address = peer->used->route.path.remote;
-    }
-    return event;
-}
-
-void ph_node_say_reason(PhNodeEvent *event, PhReason reason)
-{
-    event->reason = ph_reason_name(reason);
-    event->sentence = ph_reason_sentence(reason);
-}
-
-bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event)
-{
-    if (node->events_n == 0)
-        return false;
-    *ret_event = node->events[node->events_first];
-    if (ret_event->kind == PH_NODE_DATA) {
-        memcpy(node->event_bytes.bytes, node->event_data[node->events_first].bytes,
-               ret_event->length);
-        ret_event->bytes = node->event_bytes.bytes;
-    }
-    node->events_first = (node->events_first + 1) % PH_NODE_EVENTS;
-    node->events_n--;
-    return true;
 }
 
 /* ---- sockets ---- */
@@ -311,7 +240,8 @@ bool ph_node_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
 /* A session's packet, or what came of one. */
 static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput *input)
 {
-    bool hub = input->session != 0 && input->session == node->hub.session;
+    bool hub = input->kind != PH_SESSION_NOTHING && input->kind != PH_SESSION_REQUEST &&
+               memcmp(input->remote_key, node->config.hub_key, sizeof(input->remote_key)) == 0;
     PhPeer *peer = hub ? NULL : ph_node_peer_by_key(node, input->remote_key);
 
     switch (input->kind) {
@@ -322,7 +252,7 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
         return;
     case PH_SESSION_UP:
         if (hub)
-            ph_node_hub_up(node, input->bytes, input->length);
+            ph_node_hub_up(node, input);
         else if (peer)
             ph_node_peer_session(node, peer, input->session, route);
         return;
@@ -334,7 +264,7 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
         return;
     case PH_SESSION_GONE:
         if (hub)
-            ph_node_hub_gone(node, input->reason);
+            ph_node_hub_session_gone(node, input);
         else if (peer)
             ph_node_peer_session_gone(node, peer, input);
         return;
@@ -418,45 +348,4 @@ uint64_t ph_node_next_timeout(const PhNode *node)
             (at = ph_node_peer_next(node, &node->peers[i])) < next)
             next = at;
     return next;
-}
-
-/* ---- what it knows ---- */
-
-const PhNodeCounters *ph_node_counters(const PhNode *node)
-{
-    return &node->counters;
-}
-
-bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
-{
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        const PhPeer *peer = &node->peers[i];
-
-        if (peer->state == PH_PEER_FREE || index-- > 0)
-            continue;
-        *ret_peer = (PhNodePeer){
-            .peer = peer->number,
-            .nat_class = (PhClass)peer->record.nat_class,
-            .path = peer->used ? peer->used->kind : PH_PATH_NONE,
-            .health = peer->used ? ph_health_name(peer->used->detector.health) : NULL,
-            /* Then the peer is to blame for nothing. */
-            .reason = !peer->used && node->record.nat_class == PH_CLASS_UDP_BLOCKED
-                          ? ph_class_name(PH_CLASS_UDP_BLOCKED)
-                          : peer->reason,
-            .rtt_ns = peer->used ? peer->used->detector.rtt.smooth_ns : 0,
-        };
-        memcpy(ret_peer->key, peer->key, sizeof(peer->key));
-        memcpy(ret_peer->name, peer->name, sizeof(peer->name));
-        if (peer->used && peer->used->route.via)
-            memcpy(ret_peer->via, node->config.hub_key, sizeof(ret_peer->via));
-        else if (peer->used)
-            ret_peer->address = peer->used->route.path.remote;
-        return true;
-    }
-    return false;
-}
-
-const uint8_t *ph_node_public_key(const PhNode *node)
-{
-    return node->public_key;
 }

@@ -77,10 +77,14 @@ void ph_node_hub_begin(PhNode *node)
             break; /* the others are asked for when it is up */
         peer->ask_ns = node->now + 2 * PH_SECOND;
     }
-    node->hub.session =
+    if (node->hub.coming)
+        ph_sessions_close(node->sessions, node->hub.coming, node->now);
+    node->hub.coming =
         ph_sessions_open(node->sessions, node->config.hub_key, &route, payload, length, node->now);
-    node->hub.state = PH_HUB_ASKING;
-    if (node->hub.session == 0)
+    /* What there is stays in use until it is answered. */
+    if (node->hub.state != PH_HUB_UP)
+        node->hub.state = PH_HUB_ASKING;
+    if (node->hub.coming == 0)
         ph_node_hub_gone(node, "full");
     ph_node_flush_sessions(node);
 }
@@ -124,7 +128,7 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
     if (node->hub.state != PH_HUB_UP && node->hub.state != PH_HUB_ASKING)
         return;
     node->hub.state = PH_HUB_WAITING;
-    node->hub.session = 0;
+    node->hub.session = node->hub.coming = 0;
     node->hub.again_ns = node->now + node->hub.back_off_ns;
     node->hub.back_off_ns *= 2;
     if (node->hub.back_off_ns > BACK_OFF_MOST_NS)
@@ -160,7 +164,7 @@ static void seen_elsewhere(PhNode *node, const PhAddress *seen)
 
 static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *message)
 {
-    PhRoute relayed = {.via = node->hub.session};
+    PhRoute relayed = {.via = PH_NODE_VIA_HUB};
 
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_REGISTERED:
@@ -227,12 +231,23 @@ void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *byt
     }
 }
 
-void ph_node_hub_up(PhNode *node, const uint8_t *payload, size_t length)
+void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input)
+{
+    if (input->session == node->hub.coming || input->session == node->hub.session)
+        ph_node_hub_gone(node, input->reason);
+}
+
+void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
 {
     PhRoute route = ph_node_hub_route(node);
     PhMessage alive = {.kind = PH_MESSAGE_KEEPALIVE};
 
-    ph_node_hub_messages(node, &route, payload, length);
+    if (input->session != node->hub.coming)
+        return;
+    node->hub.session = node->hub.coming;
+    node->hub.coming = 0;
+    node->hub.state = PH_HUB_ASKING;
+    ph_node_hub_messages(node, &route, input->bytes, input->length);
     /* The hub may be waiting for the proof that its answer came to the right place. */
     (void)ph_node_tell_hub(node, &alive);
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX && node->hub.state == PH_HUB_UP; i++) {
@@ -240,6 +255,8 @@ void ph_node_hub_up(PhNode *node, const uint8_t *payload, size_t length)
         bool talking =
             peer->state == PH_PEER_TALKING && peer->relayed.detector.health != PH_HEALTHY;
 
+        if (peer->state == PH_PEER_TALKING)
+            ph_node_flush_queue(node, peer);
         if (peer->ours && peer->ask_ns <= node->now &&
             (peer->state == PH_PEER_LOOKING || peer->state == PH_PEER_MEETING || talking))
             ph_node_ask_for(node, peer);
@@ -335,10 +352,8 @@ void ph_node_hub_timeout(PhNode *node)
     if (node->hub.state == PH_HUB_UP) {
         /* It may have begun anew, and know us no more: that costs one round trip to find out. */
         if (ph_detector_handle_timeout(&node->hub.detector, node->now) &&
-            node->hub.detector.health != PH_HEALTHY) {
+            node->hub.detector.health != PH_HEALTHY && node->hub.coming == 0)
             ph_node_hub_begin(node);
-            return;
-        }
         if (ph_detector_poll_ping(&node->hub.detector, node->now, &ping.ping.id))
             (void)ph_node_tell_hub(node, &ping);
         if (node->now >= node->classify_ns)

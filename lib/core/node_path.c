@@ -62,9 +62,9 @@ static void leave(PhNode *node, const PhWay *way, const PhWay *other)
     ph_node_close_socket(node, socket);
 }
 
-void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route, PhPathKind kind)
+void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
-    peer->fresh = (PhWay){.route = *route, .kind = kind};
+    peer->fresh = (PhWay){.route = *route, .kind = PH_PATH_PUNCHED};
     init_detector(node, &peer->fresh);
     peer->proving = true;
     peer->prove_until_ns = node->now + PH_NODE_PROVE_NS;
@@ -97,7 +97,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
         return;
     use(node, peer, &peer->relayed, "a new session");
     peer->direct.there = false;
-    ph_node_prove(node, peer, &peer->direct.route, peer->direct.kind);
+    ph_node_prove(node, peer, &peer->direct.route);
 }
 
 void ph_node_path_leave(PhNode *node, PhPeer *peer)
@@ -137,7 +137,7 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
     else if (!peer->proving && (!peer->punch || peer->opened))
         /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own
          * ping decides whether it can be used. */
-        ph_node_prove(node, peer, route, PH_PATH_PUNCHED);
+        ph_node_prove(node, peer, route);
 }
 
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id)
@@ -153,6 +153,7 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
         leave(node, &peer->direct, &peer->fresh);
     peer->direct = peer->fresh;
     peer->direct.there = true;
+    peer->direct.kind = ph_node_kind(node, peer);
     if (peer->used == &peer->direct)
         peer->used = NULL; /* the same one in another place */
     use(node, peer, &peer->direct, ph_strategy_name(peer->strategy));
@@ -230,11 +231,28 @@ static void choose(PhNode *node, PhPeer *peer)
 /* It did not hold: the other side got nothing of ours, or we nothing of theirs. */
 static void proof_failed(PhNode *node, PhPeer *peer)
 {
+    bool punched = peer->opened;
+
     peer->proving = false;
     leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
     ph_node_punch_drop(node, peer);
-    node->counters.punches_timed_out++;
-    ph_node_back_off(node, peer);
+    if (punched) {
+        node->counters.punches_timed_out++;
+        ph_node_back_off(node, peer);
+    } else {
+        peer->next_attempt_ns = node->now; /* it was where the peer had been */
+    }
+}
+
+static bool is_well(const PhWay *way)
+{
+    return way->there && way->detector.health == PH_HEALTHY;
+}
+
+/* Nothing works: the hub may know the way, or will as soon as the peer is there again. */
+static bool is_lost(const PhPeer *peer)
+{
+    return peer->ours && !is_well(&peer->direct) && !is_well(&peer->relayed);
 }
 
 void ph_node_path_timeout(PhNode *node, PhPeer *peer)
@@ -252,7 +270,11 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         ph_node_punch_drop(node, peer);
     if (ph_node_may_attempt(peer) && node->now >= peer->next_attempt_ns)
         ph_node_attempt(node, peer);
+    if (is_lost(peer) && node->now >= peer->ask_ns)
+        ph_node_ask_for(node, peer);
     choose(node, peer);
+    if (peer->state == PH_PEER_TALKING && peer->queue_n > 0)
+        ph_node_flush_queue(node, peer);
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -268,6 +290,8 @@ uint64_t ph_node_path_next(const PhPeer *peer)
         next = sooner(next, ph_punch_next_timeout(peer->punch));
     if (peer->opened)
         next = sooner(next, peer->punch_until_ns);
+    if (is_lost(peer))
+        next = sooner(next, peer->ask_ns);
     if (peer->relayed.there)
         next = sooner(next, ph_detector_next_timeout(&peer->relayed.detector));
     if (peer->direct.there)

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The node's parts: node.c (its surface: sockets, datagrams, time), node_hub.c (the hub, and our
- * own class), node_peer.c (peers: who they are, their sessions and messages), node_path.c (the ways
- * to a peer, and which one is used), node_punch.c (attempts at a direct one), node_send.c (from a
- * message to a datagram).
+ * The node's parts:
+ *
+ *   node.c         its surface: sockets, datagrams, time
+ *   node_event.c   what it tells
+ *   node_hub.c     the hub, and our own class
+ *   node_peer.c    who the peers are, and their sessions
+ *   node_talk.c    what is said to them, and by them
+ *   node_path.c    the ways to a peer, and which one is used
+ *   node_punch.c   attempts at a direct one
+ *   node_send.c    from a message to a datagram
  */
 #pragma once
 
@@ -23,7 +29,9 @@
 /* Until the next attempt, doubling; how long a path may take to be proven. */
 #define PH_NODE_BACK_OFF_NS (4 * UINT64_C(1000000000))
 #define PH_NODE_PROVE_NS    (3 * UINT64_C(1000000000))
-#define PH_NEVER            UINT64_MAX
+/* A route by the hub's relay, whatever its session is just now. */
+#define PH_NODE_VIA_HUB 1
+#define PH_NEVER        UINT64_MAX
 
 /* A way to a peer. */
 typedef struct PhWay {
@@ -76,7 +84,7 @@ typedef struct PhPeer {
 
 typedef struct PhHubLink {
     enum { PH_HUB_WAITING, PH_HUB_ASKING, PH_HUB_UP, PH_HUB_REFUSED } state;
-    uint32_t session;
+    uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
     uint64_t again_ns, back_off_ns;
@@ -120,9 +128,11 @@ struct PhNode {
     bool closing;
 };
 
-/* node.c */
+/* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
 void ph_node_say_reason(PhNodeEvent *event, PhReason reason);
+
+/* node.c */
 /* A socket that nobody uses any more; a punch that may have some left to close. */
 void ph_node_close_socket(PhNode *node, uint32_t socket);
 void ph_node_bury(PhNode *node, PhPunch *punch);
@@ -143,8 +153,9 @@ void ph_node_packet(PhNode *node, const PhRoute *route, const uint8_t *bytes, si
 /* node_hub.c */
 PhRoute ph_node_hub_route(const PhNode *node);
 void ph_node_hub_begin(PhNode *node);
-void ph_node_hub_up(PhNode *node, const uint8_t *payload, size_t length);
+void ph_node_hub_up(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_gone(PhNode *node, const char *reason);
+void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
@@ -163,14 +174,18 @@ void ph_node_found(PhNode *node, const PhMessage *message);
 void ph_node_wanted(PhNode *node, const PhMessage *message);
 void ph_node_refused(PhNode *node, const PhMessage *message);
 void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInput *input);
-void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route);
 /* A session is up, and takes the place of the one before; one is gone. */
 void ph_node_peer_session(PhNode *node, PhPeer *peer, uint32_t session, const PhRoute *route);
 void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput *input);
-void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
-                           size_t length);
 void ph_node_peer_timeout(PhNode *node, PhPeer *peer);
 uint64_t ph_node_peer_next(const PhNode *node, const PhPeer *peer);
+
+/* node_talk.c */
+/* What waits for a peer that can be sent to. */
+void ph_node_flush_queue(PhNode *node, PhPeer *peer);
+void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route);
+void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
+                           size_t length);
 
 /* node_path.c */
 /* A session that takes another one's place: the peer may be in another place as well. */
@@ -180,11 +195,12 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
 /* Forgets the direct ways, and their sockets. */
 void ph_node_path_leave(PhNode *node, PhPeer *peer);
-void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route, PhPathKind kind);
+void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route);
 void ph_node_path_timeout(PhNode *node, PhPeer *peer);
 uint64_t ph_node_path_next(const PhPeer *peer);
 
 /* node_punch.c */
+PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
 bool ph_node_may_attempt(const PhPeer *peer);
 void ph_node_attempt(PhNode *node, PhPeer *peer);
 void ph_node_back_off(PhNode *node, PhPeer *peer);

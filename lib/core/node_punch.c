@@ -20,8 +20,11 @@ static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer)
     return ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
 }
 
-static PhPathKind kind_of(PhStrategy strategy)
+/* Of a direct path: by what is known of the two now, however it was opened. */
+PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
 {
+    PhStrategy strategy = strategy_for(node, peer);
+
     return strategy == PH_STRATEGY_DIAL || strategy == PH_STRATEGY_WAIT ? PH_PATH_DIRECT
                                                                         : PH_PATH_PUNCHED;
 }
@@ -163,7 +166,7 @@ void ph_node_punch_progress(PhNode *node, PhPeer *peer)
         peer->opened = true;
         peer->punch_until_ns = node->now + PH_NODE_PROVE_NS;
         node->counters.punches_succeeded++;
-        ph_node_prove(node, peer, &(PhRoute){.path = path}, kind_of(peer->strategy));
+        ph_node_prove(node, peer, &(PhRoute){.path = path});
         return;
     case PH_PUNCH_FAILED:
         punch_failed(node, peer);
@@ -174,21 +177,16 @@ void ph_node_punch_progress(PhNode *node, PhPeer *peer)
 /* What was assumed before they were known may have called for more than was needed. */
 void ph_node_path_classes(PhNode *node, PhPeer *peer)
 {
-    PhStrategy strategy = strategy_for(node, peer);
+    PhPathKind kind = ph_node_kind(node, peer);
     PhNodeEvent *event;
 
-    if (ph_node_may_attempt(peer)) {
+    if (ph_node_may_attempt(peer))
         peer->next_attempt_ns = node->now;
+    if (!peer->direct.there || kind == peer->direct.kind)
         return;
-    }
-    if (!peer->direct.there || strategy == PH_STRATEGY_RELAY ||
-        kind_of(strategy) == peer->direct.kind)
-        return;
-    peer->strategy = strategy;
-    peer->direct.kind = kind_of(strategy);
+    peer->direct.kind = kind;
     if (peer->used != &peer->direct)
         return;
-    peer->reason = ph_strategy_name(strategy);
     event = ph_node_event(node, PH_NODE_PEER_PATH, peer);
     if (event)
         event->reason = peer->reason;

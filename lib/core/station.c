@@ -277,7 +277,7 @@ static void accept_request(PhStation *station, const PhRoute *route, const PhSes
         station->counters.refused_full += reason == PH_REASON_FULL;
         answer = refusal(PH_MESSAGE_REGISTER, reason, 0);
         write_answer(&answer, payload, &length);
-        session = ph_sessions_accept(station->sessions, payload, length, station->now);
+        (void)ph_sessions_accept(station->sessions, payload, length, station->now);
         return; /* it is not registered, and its session ends by itself */
     }
     answer = registered(&route->path);

@@ -38,13 +38,21 @@ static void pass(End *end, const PlNode *nat)
     end->allocation = behaviour->port_allocation;
 }
 
+static const PlNode *nat_at(const GPtrArray *chain, unsigned i)
+{
+    const PlNode *nat = g_ptr_array_index(chain, i);
+
+    g_assert(nat);
+    return nat;
+}
+
 static End end_of(const GPtrArray *chain, unsigned n)
 {
     End end = {PL_MAPPING_NONE, PL_FILTERING_ENDPOINT_INDEPENDENT, PL_PORT_ALLOCATION_PRESERVE,
                FALSE};
 
     for (unsigned i = 0; i < n; i++)
-        pass(&end, g_ptr_array_index(chain, i));
+        pass(&end, nat_at(chain, i));
     return end;
 }
 
@@ -93,8 +101,7 @@ static unsigned turning_point(const GPtrArray *chain, unsigned n_own)
 {
     unsigned i = n_own;
 
-    while (i < chain->len &&
-           ((const PlNode *)g_ptr_array_index(chain, i))->behaviour.mapping == PL_MAPPING_NONE)
+    while (i < chain->len && nat_at(chain, i)->behaviour.mapping == PL_MAPPING_NONE)
         i++;
     return i;
 }
@@ -141,7 +148,7 @@ static const char *with_shared(const GPtrArray *a, const GPtrArray *b, unsigned 
         return "direct";
     end_a = end_of(a, at);
     end_b = end_of(b, turning_point(b, own_b));
-    return turned_around(g_ptr_array_index(a, at), end_a, end_b);
+    return turned_around(nat_at(a, at), end_a, end_b);
 }
 
 /* A NAT on the way that no theory is about; and one that lets no UDP pass. */
@@ -159,7 +166,7 @@ static const PlNode *find_fickle(const GPtrArray *chain)
 static gboolean is_blocked(const GPtrArray *chain)
 {
     for (unsigned i = 0; i < chain->len; i++)
-        if (((const PlNode *)g_ptr_array_index(chain, i))->behaviour.udp == PL_PASS_BLOCKED)
+        if (nat_at(chain, i)->behaviour.udp == PL_PASS_BLOCKED)
             return TRUE;
     return FALSE;
 }

@@ -52,7 +52,7 @@ static int run_pairs(const Options *options)
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) kinds = read_kinds(options->arguments, &error);
 
-    if (!kinds)
+    if (error)
         return command_refuse("%s", error->message);
     for (guint row = 0; row + 1 < kinds->len; row++) {
         for (guint column = 0; column + 1 < kinds->len; column++) {
