@@ -20,9 +20,10 @@
 #define QUEUE_MAX 32
 /* Paths that the peer's probes came along are tried, too, again and again, for they work one way.
  */
-#define SEEN_MAX    8
-#define SEEN_TRIES  5
-#define SEEN_GAP_NS (100 * PH_MS)
+#define SEEN_MAX     8
+#define SEEN_TRIES   12
+#define SEEN_GAP_NS  (100 * PH_MS)
+#define SEEN_DOUBLES 3
 /* Of all these together: with what a plan has it stays below PH_PUNCH_CHECKS_MAX. */
 #define EXTRA_MAX 17
 /* The other side may not have heard it yet. */
@@ -279,7 +280,9 @@ static void try_seen(PhPunch *punch, Seen *seen, uint64_t now)
     }
     punch->extra++;
     enqueue(punch, &seen->path, PH_PUNCH_PROBE, 0, NULL);
-    seen->next_ns = now + (SEEN_GAP_NS << seen->tries++);
+    seen->next_ns =
+        now + (SEEN_GAP_NS << (seen->tries < SEEN_DOUBLES ? seen->tries : SEEN_DOUBLES));
+    seen->tries++;
     if (punch->end_ns < end)
         punch->end_ns = end; /* its answer is waited for */
 }
@@ -306,10 +309,12 @@ static void handle_probe(PhPunch *punch, const PhPath *path, const PhPunchPacket
     if (!seen && punch->state == PH_PUNCH_RUNNING && punch->n_seen < SEEN_MAX) {
         seen = &punch->seen[punch->n_seen++];
         seen->path = *path;
-        try_seen(punch, seen, now);
     }
-    if (seen)
-        memcpy(seen->transaction, packet->transaction, sizeof(seen->transaction));
+    if (!seen)
+        return;
+    memcpy(seen->transaction, packet->transaction, sizeof(seen->transaction));
+    if (punch->state == PH_PUNCH_RUNNING && seen->tries < SEEN_TRIES)
+        try_seen(punch, seen, now); /* as often as the peer's get through, ours may */
 }
 
 bool ph_punch_handle_datagram(PhPunch *punch, const PhPath *path, const uint8_t *bytes,

@@ -25,13 +25,13 @@ static const uint64_t rounds_ms[] = {0, 100, 200, 400, 800, 1600};
 #define SWAPPED_LEAD_NS (100 * PH_MS)
 
 /* Mappings that the other may have made since somebody saw one. */
-#define PREDICT_PORTS  50
-#define PREDICT_PASSES 2
+#define PREDICT_PORTS   50
+#define PREDICT_PASSES  4
+#define PREDICT_PASS_NS (400 * PH_MS)
 /* Both in sequence: each aims so many mappings ahead, from so many sockets. */
 #define MEET_AHEAD   48
 #define MEET_SOCKETS 64
 #define MEET_PASSES  5
-#define MEET_PASS_NS (400 * PH_MS)
 
 #define PORT_LEAST     1024 /* of those that NATs give out */
 #define PORTS          (UINT16_MAX - PORT_LEAST + 1)
@@ -291,12 +291,13 @@ PhPunchStep ph_punch_plan_step(const PhPunchPlan *plan, unsigned i)
     switch (plan->strategy) {
     case PH_STRATEGY_PREDICT:
         if (plan->n_sockets == 0) {
+            step.after_ns = i / PREDICT_PORTS * PREDICT_PASS_NS + i % PREDICT_PORTS * PACE_NS;
             remote->port = port_ahead(remote->port, (long)(i % PREDICT_PORTS + 1) * plan->step);
             return step;
         }
         step.fresh = true;
         step.socket = i % plan->n_sockets;
-        step.after_ns = i / plan->n_sockets * MEET_PASS_NS + step.socket * PACE_NS;
+        step.after_ns = i / plan->n_sockets * PREDICT_PASS_NS + step.socket * PACE_NS;
         remote->port = port_ahead(remote->port, plan->step);
         return step;
     case PH_STRATEGY_SPREAD:

@@ -125,7 +125,7 @@ static void init_with(Punching *p, const char *text, const Kind *a, const Kind *
     g_autofree char *whole =
         g_strconcat(HEAD "[host hub]\non = internet\naddress = 203.0.113.200\n", text, NULL);
 
-    punching_init(p, whole, 1);
+    punching_init(p, whole, NULL, 1);
     introduce(p, both);
 }
 
