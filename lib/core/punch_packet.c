@@ -14,8 +14,11 @@ _Static_assert(TAG_BYTES == crypto_generichash_blake2b_BYTES_MIN, "the shortest 
 /* BLAKE2b (RFC 7693) with a key. */
 static void tag(const uint8_t *bytes, const uint8_t *token, uint8_t ret_tag[static TAG_BYTES])
 {
-    (void)crypto_generichash_blake2b(ret_tag, TAG_BYTES, bytes, TAG_AT, token,
-                                     PH_PUNCH_TOKEN_BYTES);
+    crypto_generichash_blake2b_state state;
+
+    (void)crypto_generichash_blake2b_init(&state, token, PH_PUNCH_TOKEN_BYTES, TAG_BYTES);
+    (void)crypto_generichash_blake2b_update(&state, bytes, TAG_AT);
+    (void)crypto_generichash_blake2b_final(&state, ret_tag, TAG_BYTES);
 }
 
 void ph_punch_packet_write(const PhPunchPacket *packet,

@@ -151,7 +151,7 @@ static void plan_predicted(PhPunchPlan *plan, const PhPunchConfig *config)
     plan->n_sockets = MEET_SOCKETS;
     plan->n = plan->n_targets * MEET_SOCKETS * MEET_PASSES;
     /* Attempts before this one have used as many. */
-    plan->step *= MEET_AHEAD + (int)(config->attempt - 1) * MEET_SOCKETS;
+    plan->step *= MEET_AHEAD + (config->attempt > 1 ? (int)config->attempt - 1 : 0) * MEET_SOCKETS;
 }
 
 /* All our sockets to the one place where the other is; once more when it has tried its ports. */
