@@ -306,6 +306,11 @@ uint64_t ph_classifier_next_timeout(const PhClassifier *c)
     return next;
 }
 
+PhMapping ph_classifier_mapping(const PhClassifier *classifier)
+{
+    return classifier->result.mapping;
+}
+
 const PhClassifierCounters *ph_classifier_counters(const PhClassifier *c)
 {
     return &c->counters;

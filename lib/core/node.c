@@ -13,18 +13,6 @@
 #define SESSIONS_MAX        (2 * PH_NODE_PEERS_MAX)
 #define HANDSHAKES_A_SECOND 100
 
-const char *ph_path_kind_name(PhPathKind kind)
-{
-    static const char *const names[] = {
-        [PH_PATH_NONE] = "none",
-        [PH_PATH_RELAYED] = "relayed",
-        [PH_PATH_DIRECT] = "direct",
-        [PH_PATH_PUNCHED] = "punched",
-    };
-
-    return names[kind];
-}
-
 void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES])
 {
     ph_random_bytes(&node->random, ret_seed, PH_SEED_BYTES);
@@ -76,6 +64,8 @@ PhNode *ph_node_free(PhNode *node)
         ph_punch_free(node->peers[i].punch);
         free(node->peers[i].queue);
     }
+    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
+        ph_punch_free(node->buried[i]);
     ph_classifier_free(node->classifier);
     ph_sessions_free(node->sessions);
     free(node->peers);
@@ -113,70 +103,52 @@ void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_l
     if (n_locals > 0)
         memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
     node->config.n_locals = n_locals;
-    node->hub.again_ns = node->now;
     node->hub.back_off_ns = PH_SECOND;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state != PH_PEER_TALKING)
-            continue;
-        ph_node_punch_drop(node, peer);
-        peer->attempt = 0;
-        peer->next_attempt_ns = node->now;
-    }
+    if (node->socket_state == PH_SOCKET_THERE && node->hub.state != PH_HUB_ASKING)
+        ph_node_hub_begin(node);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].state == PH_PEER_TALKING && node->peers[i].relayed.there)
+            ph_node_path_again(node, &node->peers[i], &node->peers[i].relayed.route);
     ph_node_classify(node);
 }
 
-/* ---- events ---- */
+/* ---- sockets ---- */
 
-PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer)
+void ph_node_close_socket(PhNode *node, uint32_t socket)
 {
-    PhNodeEvent *event;
-
-    if (node->events_n == PH_NODE_EVENTS)
-        return NULL;
-    event = &node->events[(node->events_first + node->events_n++) % PH_NODE_EVENTS];
-    memset(event, 0, sizeof(*event));
-    event->kind = kind;
-    if (!peer)
-        return event;
-    event->peer = peer->number;
-    memcpy(event->key, peer->key, sizeof(event->key));
-    memcpy(event->name, peer->name, sizeof(event->name));
-    event->nat_class = (PhClass)peer->record.nat_class;
-    if (peer->used) {
-        event->path = peer->used->kind;
-        event->health = ph_health_name(peer->used->detector.health);
-        if (peer->used->route.via)
-            memcpy(event->via, node->config.hub_key, sizeof(event->via));
-        else
-            event->address = peer->used->route.path.remote;
-    }
-    return event;
+    if (node->closes_n < PH_NODE_CLOSES)
+        node->closes[node->closes_n++] = socket;
 }
 
-void ph_node_say_reason(PhNodeEvent *event, PhReason reason)
+void ph_node_bury(PhNode *node, PhPunch *punch)
 {
-    event->reason = ph_reason_name(reason);
-    event->sentence = ph_reason_sentence(reason);
+    ph_punch_stop(punch);
+    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
+        if (!node->buried[i]) {
+            node->buried[i] = punch;
+            return;
+        }
+    ph_punch_free(punch); /* its driver does not poll */
 }
 
-bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event)
+static bool poll_closes(PhNode *node, PhSocketRequest *ret_request)
 {
-    if (node->events_n == 0)
+    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
+        if (node->buried[i]) {
+            if (ph_punch_poll_socket(node->buried[i], ret_request))
+                return true;
+            node->buried[i] = ph_punch_free(node->buried[i]);
+        }
+    if (node->closes_n == 0)
         return false;
-    *ret_event = node->events[node->events_first];
-    if (ret_event->kind == PH_NODE_DATA) {
-        memcpy(node->event_bytes.bytes, node->event_data[node->events_first].bytes,
-               ret_event->length);
-        ret_event->bytes = node->event_bytes.bytes;
-    }
-    node->events_first = (node->events_first + 1) % PH_NODE_EVENTS;
-    node->events_n--;
+    *ret_request = (PhSocketRequest){
+        .kind = PH_SOCKET_CLOSE,
+        .transport = PH_TRANSPORT_UDP,
+        .socket = node->closes[--node->closes_n],
+        .family = (PhFamily)node->config.hub.family,
+    };
     return true;
 }
-
-/* ---- sockets ---- */
 
 bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request)
 {
@@ -203,7 +175,7 @@ bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
         if (node->peers[i].punch && ph_punch_poll_socket(node->peers[i].punch, ret_request))
             return true;
-    return false;
+    return poll_closes(node, ret_request);
 }
 
 void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
@@ -269,7 +241,7 @@ bool ph_node_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
 static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput *input)
 {
     bool hub = input->session != 0 && input->session == node->hub.session;
-    PhPeer *peer = hub ? NULL : ph_node_peer_by_session(node, input->session);
+    PhPeer *peer = hub ? NULL : ph_node_peer_by_key(node, input->remote_key);
 
     switch (input->kind) {
     case PH_SESSION_NOTHING:
@@ -281,7 +253,7 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
         if (hub)
             ph_node_hub_up(node, input->bytes, input->length);
         else if (peer)
-            ph_node_peer_up(node, peer, route);
+            ph_node_peer_session(node, peer, input->session, route);
         return;
     case PH_SESSION_MESSAGE:
         if (hub)
@@ -290,13 +262,10 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
             ph_node_peer_messages(node, peer, route, input->bytes, input->length);
         return;
     case PH_SESSION_GONE:
-        if (hub) {
-            ph_node_hub_gone(node, "timeout");
-        } else if (peer) {
-            node->counters.sessions_failed++;
-            peer->session = 0;
-            ph_node_peer_gone(node, peer, "timeout", input->reason);
-        }
+        if (hub)
+            ph_node_hub_gone(node, input->reason);
+        else if (peer)
+            ph_node_peer_session_gone(node, peer, input);
         return;
     }
 }
@@ -329,8 +298,10 @@ bool ph_node_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *by
         }
     }
     if (node->classifier &&
-        ph_classifier_handle_datagram(node->classifier, path, bytes, length, node->now))
+        ph_classifier_handle_datagram(node->classifier, path, bytes, length, node->now)) {
+        ph_node_classify_progress(node);
         return true;
+    }
     node->counters.foreign++;
     return false;
 }
@@ -376,42 +347,4 @@ uint64_t ph_node_next_timeout(const PhNode *node)
             (at = ph_node_peer_next(node, &node->peers[i])) < next)
             next = at;
     return next;
-}
-
-/* ---- what it knows ---- */
-
-const PhNodeCounters *ph_node_counters(const PhNode *node)
-{
-    return &node->counters;
-}
-
-bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
-{
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        const PhPeer *peer = &node->peers[i];
-
-        if (peer->state == PH_PEER_FREE || index-- > 0)
-            continue;
-        *ret_peer = (PhNodePeer){
-            .peer = peer->number,
-            .nat_class = (PhClass)peer->record.nat_class,
-            .path = peer->used ? peer->used->kind : PH_PATH_NONE,
-            .health = peer->used ? ph_health_name(peer->used->detector.health) : NULL,
-            .reason = peer->reason,
-            .rtt_ns = peer->used ? peer->used->detector.rtt.smooth_ns : 0,
-        };
-        memcpy(ret_peer->key, peer->key, sizeof(peer->key));
-        memcpy(ret_peer->name, peer->name, sizeof(peer->name));
-        if (peer->used && peer->used->route.via)
-            memcpy(ret_peer->via, node->config.hub_key, sizeof(ret_peer->via));
-        else if (peer->used)
-            ret_peer->address = peer->used->route.path.remote;
-        return true;
-    }
-    return false;
-}
-
-const uint8_t *ph_node_public_key(const PhNode *node)
-{
-    return node->public_key;
 }

@@ -15,6 +15,8 @@
 
 #define BACK_OFF_NS      PH_SECOND
 #define BACK_OFF_MOST_NS (60 * PH_SECOND)
+/* The shortest life of an idle mapping that is met with (RFC 4787 REQ-5 asks for 120 s). */
+#define SHORTEST_BINDING_NS (10 * PH_SECOND)
 /* Classes change when networks do; once an hour finds what nobody noticed. */
 #define RECLASSIFY_NS (3600 * PH_SECOND)
 
@@ -33,7 +35,9 @@ static void update_record(PhNode *node)
     PhNodeRecord *record = &node->record;
 
     record->sequence++;
-    record->nat_class = (uint8_t)node->classification.nat_class;
+    record->nat_class = (uint8_t)(node->classification.nat_class != PH_CLASS_UNKNOWN
+                                      ? node->classification.nat_class
+                                      : node->assumed);
     record->port_allocation = (uint8_t)node->classification.port_allocation;
     record->step = node->classification.step;
     record->block_first = node->classification.block_first;
@@ -83,6 +87,8 @@ void ph_node_hub_begin(PhNode *node)
 
 static void hub_is_up(PhNode *node, const PhMessage *message)
 {
+    PhDetectorConfig detector = {.fast = node->config.fast_detector,
+                                 .binding_ns = node->config.binding_ns};
     PhNodeEvent *event;
 
     if (node->hub.state == PH_HUB_UP)
@@ -90,10 +96,8 @@ static void hub_is_up(PhNode *node, const PhMessage *message)
     node->hub.state = PH_HUB_UP;
     node->hub.back_off_ns = BACK_OFF_NS;
     node->hub.seen = message->registered.seen;
-    ph_detector_init(&node->hub.detector, &(PhDetectorConfig){.fast = node->config.fast_detector},
-                     node->now);
-    ph_node_seed(node, node->hub.detector.config.seed);
-    ph_random_init(&node->hub.detector.random, node->hub.detector.config.seed);
+    ph_node_seed(node, detector.seed);
+    ph_detector_init(&node->hub.detector, &detector, node->now);
     event = ph_node_event(node, PH_NODE_REGISTERED, NULL);
     if (event)
         event->address = node->hub.seen;
@@ -110,6 +114,7 @@ static void hub_refuses(PhNode *node, PhReason reason)
     node->hub.state = PH_HUB_REFUSED;
     node->hub.again_ns = node->now + BACK_OFF_MOST_NS;
     ph_sessions_close(node->sessions, node->hub.session, node->now);
+    node->hub.session = 0;
 }
 
 void ph_node_hub_gone(PhNode *node, const char *reason)
@@ -128,6 +133,28 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
     if (event) {
         event->reason = reason;
         event->sentence = "The hub does not answer; it is asked again.";
+    }
+}
+
+/* N4: a changed reflexive address is a reason to classify again. Another port at the same host is a
+ * mapping that was not kept: from now on pings come as often as the worst NATs need. */
+static void seen_elsewhere(PhNode *node, const PhAddress *seen)
+{
+    bool same = ph_address_equal_host(seen, &node->hub.seen);
+
+    node->hub.seen = *seen;
+    ph_node_classify(node);
+    if (!same || node->config.binding_ns != 0)
+        return;
+    node->config.binding_ns = SHORTEST_BINDING_NS;
+    ph_detector_set_binding(&node->hub.detector, SHORTEST_BINDING_NS, node->now);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        ph_detector_set_binding(&peer->relayed.detector, SHORTEST_BINDING_NS, node->now);
+        ph_detector_set_binding(&peer->direct.detector, SHORTEST_BINDING_NS, node->now);
     }
 }
 
@@ -162,9 +189,7 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
         (void)ph_detector_ponged(&node->hub.detector, message->ping.id, node->now);
         if (message->ping.seen.family != PH_FAMILY_NONE &&
             !ph_address_equal(&message->ping.seen, &node->hub.seen)) {
-            /* N4: a changed reflexive address is a reason to classify again. */
-            node->hub.seen = message->ping.seen;
-            ph_node_classify(node);
+            seen_elsewhere(node, &message->ping.seen);
         }
         return;
     case PH_MESSAGE_CLOSE:
@@ -210,9 +235,15 @@ void ph_node_hub_up(PhNode *node, const uint8_t *payload, size_t length)
     ph_node_hub_messages(node, &route, payload, length);
     /* The hub may be waiting for the proof that its answer came to the right place. */
     (void)ph_node_tell_hub(node, &alive);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && node->hub.state == PH_HUB_UP; i++)
-        if (node->peers[i].state == PH_PEER_LOOKING && node->peers[i].ask_ns <= node->now)
-            ph_node_ask_for(node, &node->peers[i]);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && node->hub.state == PH_HUB_UP; i++) {
+        PhPeer *peer = &node->peers[i];
+        bool talking =
+            peer->state == PH_PEER_TALKING && peer->relayed.detector.health != PH_HEALTHY;
+
+        if (peer->ours && peer->ask_ns <= node->now &&
+            (peer->state == PH_PEER_LOOKING || peer->state == PH_PEER_MEETING || talking))
+            ph_node_ask_for(node, peer);
+    }
 }
 
 /* ---- our own class ---- */
@@ -237,10 +268,40 @@ void ph_node_classify(PhNode *node)
     node->classify_ns = node->now + RECLASSIFY_NS;
 }
 
+/* Everybody is told what we know of ourselves now. */
+static void tell_record(PhNode *node)
+{
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+
+    update_record(node);
+    update.record = node->record;
+    (void)ph_node_tell_hub(node, &update);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
+        ph_node_path_classes(node, peer);
+    }
+}
+
+/* A mapping that is the same for all is enough to begin with: nobody is worse off who takes the
+ * filtering for the narrowest. */
+void ph_node_classify_progress(PhNode *node)
+{
+    PhMapping mapping = ph_classifier_mapping(node->classifier);
+
+    if (node->assumed != PH_CLASS_UNKNOWN || node->classification.nat_class != PH_CLASS_UNKNOWN ||
+        (mapping != PH_MAPPING_NONE && mapping != PH_MAPPING_ENDPOINT_INDEPENDENT))
+        return;
+    node->assumed = PH_CLASS_PORT_RESTRICTED;
+    tell_record(node);
+}
+
 void ph_node_classified(PhNode *node, const PhClassification *classification)
 {
     bool changed = classification->nat_class != node->classification.nat_class;
-    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
     PhNodeEvent *event;
 
     node->counters.classified++;
@@ -249,15 +310,8 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
         node->classification.nat_class != PH_CLASS_UNKNOWN)
         return;
     node->classification = *classification;
-    update_record(node);
-    update.record = node->record;
-    (void)ph_node_tell_hub(node, &update);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state == PH_PEER_TALKING)
-            (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
-    }
+    node->assumed = PH_CLASS_PORT_RESTRICTED;
+    tell_record(node);
     if (!changed)
         return;
     event = ph_node_event(node, PH_NODE_CLASSIFIED, NULL);
@@ -279,10 +333,10 @@ void ph_node_hub_timeout(PhNode *node)
         node->now >= node->hub.again_ns && !node->closing)
         ph_node_hub_begin(node);
     if (node->hub.state == PH_HUB_UP) {
+        /* It may have begun anew, and know us no more: that costs one round trip to find out. */
         if (ph_detector_handle_timeout(&node->hub.detector, node->now) &&
-            node->hub.detector.health == PH_FAILED) {
-            ph_sessions_close(node->sessions, node->hub.session, node->now);
-            ph_node_hub_gone(node, "timeout");
+            node->hub.detector.health != PH_HEALTHY) {
+            ph_node_hub_begin(node);
             return;
         }
         if (ph_detector_poll_ping(&node->hub.detector, node->now, &ping.ping.id))

@@ -16,13 +16,6 @@
 #include "bucket.h"
 #include "node_private.h"
 
-#define BACK_OFF_NS      (4 * PH_SECOND)
-#define BACK_OFF_MOST_NS (64 * PH_SECOND)
-/* The mediator's answer, and the peer's class, may be on their way. */
-#define AGAIN_SOON_NS (PH_SECOND / 2)
-#define PROVE_NS      (3 * PH_SECOND)
-#define ATTEMPTS      3
-
 static void use(PhNode *node, PhPeer *peer, PhWay *way, const char *reason)
 {
     PhNodeEvent *event;
@@ -30,6 +23,8 @@ static void use(PhNode *node, PhPeer *peer, PhWay *way, const char *reason)
     peer->reason = reason;
     if (peer->used == way)
         return;
+    node->counters.upgrades += peer->used == &peer->relayed;
+    node->counters.downgrades += peer->used == &peer->direct;
     peer->used = way;
     event = ph_node_event(node, PH_NODE_PEER_PATH, peer);
     if (event)
@@ -39,17 +34,40 @@ static void use(PhNode *node, PhPeer *peer, PhWay *way, const char *reason)
 static void init_detector(PhNode *node, PhWay *way)
 {
     PhDetectorConfig config = {.relayed = way->kind == PH_PATH_RELAYED,
-                               .fast = node->config.fast_detector};
+                               .fast = node->config.fast_detector,
+                               .binding_ns = node->config.binding_ns};
 
     ph_node_seed(node, config.seed);
     ph_detector_init(&way->detector, &config, node->now);
 }
 
-static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer)
+static void relay_is_there(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
-    if (node->config.relay_only)
-        return PH_STRATEGY_RELAY;
-    return ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
+    /* The hub's session, or the peer's channel, may be another one by now. */
+    peer->relayed.route = *route;
+    if (peer->relayed.there)
+        return;
+    peer->relayed.there = true;
+    peer->relayed.kind = PH_PATH_RELAYED;
+    init_detector(node, &peer->relayed);
+}
+
+/* A way is left for another one, or for none: a socket of its own goes with it. */
+static void leave(PhNode *node, const PhWay *way, const PhWay *other)
+{
+    uint32_t socket = way->route.path.socket;
+
+    if (way->route.via || socket == node->socket || (other && other->route.path.socket == socket))
+        return;
+    ph_node_close_socket(node, socket);
+}
+
+void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route)
+{
+    peer->fresh = (PhWay){.route = *route, .kind = PH_PATH_PUNCHED};
+    init_detector(node, &peer->fresh);
+    peer->proving = true;
+    peer->prove_until_ns = node->now + PH_NODE_PROVE_NS;
 }
 
 void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *route)
@@ -60,10 +78,34 @@ void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *route)
     way->there = true;
     way->kind = route->via ? PH_PATH_RELAYED : PH_PATH_DIRECT;
     init_detector(node, way);
-    peer->back_off_ns = BACK_OFF_NS;
+    peer->back_off_ns = PH_NODE_BACK_OFF_NS;
     peer->next_attempt_ns = node->now;
     peer->used = NULL;
     use(node, peer, way, "first");
+}
+
+void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
+{
+    if (!route->via)
+        return;
+    relay_is_there(node, peer, route);
+    init_detector(node, &peer->relayed);
+    ph_node_punch_drop(node, peer);
+    peer->attempt = 0;
+    peer->next_attempt_ns = node->now;
+    if (!peer->direct.there)
+        return;
+    use(node, peer, &peer->relayed, "a new session");
+    peer->direct.there = false;
+    ph_node_prove(node, peer, &peer->direct.route);
+}
+
+void ph_node_path_leave(PhNode *node, PhPeer *peer)
+{
+    if (peer->direct.there)
+        leave(node, &peer->direct, NULL);
+    if (peer->proving)
+        leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
 }
 
 /* ---- heartbeats ---- */
@@ -79,186 +121,42 @@ static PhWay *way_of(PhPeer *peer, const PhRoute *route)
 {
     if (route->via)
         return &peer->relayed;
-    return peer->direct.there && same_route(&peer->direct.route, route) ? &peer->direct : NULL;
+    if (peer->direct.there && same_route(&peer->direct.route, route))
+        return &peer->direct;
+    return peer->proving && same_route(&peer->fresh.route, route) ? &peer->fresh : NULL;
 }
 
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data)
 {
     PhWay *way = way_of(peer, route);
 
-    if (route->via) {
-        /* The hub's session, or the peer's channel, may be another one by now. */
-        peer->relayed.route = *route;
-        if (!peer->relayed.there) {
-            peer->relayed.there = true;
-            peer->relayed.kind = PH_PATH_RELAYED;
-            init_detector(node, &peer->relayed);
-        }
-    }
-    if (way) {
+    if (route->via)
+        relay_is_there(node, peer, route);
+    if (way)
         ph_detector_heard(&way->detector, data, node->now);
-        return;
-    }
-    /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own ping
-     * decides whether it can be used. */
-    if (!peer->proving && !peer->punch) {
-        peer->direct.route = *route;
-        peer->direct.kind = PH_PATH_PUNCHED;
-        peer->proving = true;
-        peer->prove_until_ns = node->now + PROVE_NS;
-        init_detector(node, &peer->direct);
-    }
+    else if (!peer->proving && (!peer->punch || peer->opened))
+        /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own
+         * ping decides whether it can be used. */
+        ph_node_prove(node, peer, route);
 }
 
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id)
 {
-    PhWay *way = route->via ? &peer->relayed : &peer->direct;
-    bool proving = !route->via && peer->proving && same_route(&peer->direct.route, route);
+    PhWay *way = way_of(peer, route);
 
-    if (!way->there && !proving)
+    if (!way || !ph_detector_ponged(&way->detector, id, node->now) || way != &peer->fresh)
         return;
-    if (!ph_detector_ponged(&way->detector, id, node->now))
-        return;
-    if (proving) {
-        peer->proving = false;
-        peer->direct.there = true;
-        peer->attempt = 0;
-        peer->back_off_ns = BACK_OFF_NS;
-        node->counters.upgrades++;
-        use(node, peer, &peer->direct, ph_strategy_name(peer->strategy));
-    }
-}
-
-/* ---- attempts ---- */
-
-static void back_off(PhNode *node, PhPeer *peer)
-{
-    peer->attempt = 0;
-    peer->next_attempt_ns = node->now + peer->back_off_ns;
-    peer->back_off_ns *= 2;
-    if (peer->back_off_ns > BACK_OFF_MOST_NS)
-        peer->back_off_ns = BACK_OFF_MOST_NS;
-}
-
-/* The lower key asks; the other one is told. */
-static void ask_mediator(PhNode *node, PhPeer *peer)
-{
-    PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
-
-    if (++node->last_request == 0)
-        node->last_request = 1;
-    peer->request = message.introduce.request = node->last_request;
-    message.introduce.attempt = (uint8_t)(peer->attempt + 1);
-    memcpy(message.introduce.key, peer->key, sizeof(peer->key));
-    message.introduce.record = node->record;
-    peer->next_attempt_ns = node->now + 4 * PH_SECOND;
-    (void)ph_node_tell_hub(node, &message);
-}
-
-static void consider_attempt(PhNode *node, PhPeer *peer)
-{
-    bool known =
-        node->record.nat_class != PH_CLASS_UNKNOWN && peer->record.nat_class != PH_CLASS_UNKNOWN;
-
-    peer->next_attempt_ns = node->now + AGAIN_SOON_NS;
-    if (!known)
-        return;
-    peer->strategy = strategy_for(node, peer);
-    if (peer->strategy == PH_STRATEGY_RELAY) {
-        node->counters.relay_fallbacks += peer->reason && strcmp(peer->reason, "relay") != 0;
-        peer->reason = "relay";
-        peer->next_attempt_ns = PH_NEVER; /* until one of the two is in another place */
-        return;
-    }
-    if (peer->lower)
-        ask_mediator(node, peer);
-    else
-        peer->next_attempt_ns = PH_NEVER;
-}
-
-void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason)
-{
-    peer->request = 0;
-    peer->reason = ph_reason_name(reason);
-    node->counters.punches_rejected++;
-    back_off(node, peer);
-}
-
-void ph_node_introduced(PhNode *node, const PhMessage *message)
-{
-    PhPeer *peer = ph_node_peer_by_key(node, message->introduced.key);
-    PhPunchConfig config = {
-        .attempt = message->introduced.attempt,
-        .own = node->record,
-        .socket = node->socket,
-        .family = (PhFamily)node->config.hub.family,
-        .n_sockets = PH_PUNCH_SOCKETS,
-        .start_ns = node->now + message->introduced.start_us * UINT64_C(1000),
-    };
-
-    if (!peer || peer->state != PH_PEER_TALKING || node->config.relay_only)
-        return;
-    peer->request = 0;
-    peer->record.n_candidates = message->introduced.record.n_candidates;
-    memcpy(peer->record.candidates, message->introduced.record.candidates,
-           sizeof(peer->record.candidates));
-    if (message->introduced.record.sequence > peer->record.sequence)
-        peer->record = message->introduced.record;
-    peer->strategy = strategy_for(node, peer);
-    ph_node_punch_drop(node, peer);
-    if (peer->strategy == PH_STRATEGY_RELAY)
-        return;
-    config.strategy = peer->strategy;
-    config.lower = peer->lower;
-    config.other = peer->record;
-    config.rtt_ns = peer->relayed.detector.rtt.smooth_ns;
-    config.first_socket = node->next_socket;
-    memcpy(config.token, message->introduced.token, sizeof(config.token));
-    ph_node_seed(node, config.seed);
-    node->next_socket += PH_PUNCH_SOCKETS;
-    peer->attempt = message->introduced.attempt;
     peer->proving = false;
-    peer->punch = ph_punch_new(&config, node->now);
-    peer->next_attempt_ns = PH_NEVER;
-    node->counters.punches_attempted++;
-}
-
-void ph_node_punch_drop(PhNode *node, PhPeer *peer)
-{
-    (void)node;
-    peer->punch = ph_punch_free(peer->punch);
-}
-
-void ph_node_punch_progress(PhNode *node, PhPeer *peer)
-{
-    PhPath path;
-
-    switch (ph_punch_state(peer->punch, &path)) {
-    case PH_PUNCH_RUNNING:
-        return;
-    case PH_PUNCH_OPEN:
-        if (peer->proving || peer->direct.there)
-            return;
-        peer->direct.route = (PhRoute){.path = path};
-        peer->direct.kind = peer->strategy == PH_STRATEGY_DIAL || peer->strategy == PH_STRATEGY_WAIT
-                                ? PH_PATH_DIRECT
-                                : PH_PATH_PUNCHED;
-        init_detector(node, &peer->direct);
-        peer->proving = true;
-        peer->prove_until_ns = node->now + PROVE_NS;
-        node->counters.punches_succeeded++;
-        return;
-    case PH_PUNCH_FAILED:
-        node->counters.punches_failed++;
-        ph_node_punch_drop(node, peer);
-        peer->reason = "punch-failed";
-        if (peer->attempt < ATTEMPTS && peer->strategy != PH_STRATEGY_SPREAD &&
-            peer->strategy != PH_STRATEGY_SCATTER)
-            peer->next_attempt_ns = peer->lower ? node->now : PH_NEVER;
-        else
-            back_off(node, peer);
-        return;
-    }
+    peer->attempt = 0;
+    peer->back_off_ns = PH_NODE_BACK_OFF_NS;
+    if (peer->direct.there)
+        leave(node, &peer->direct, &peer->fresh);
+    peer->direct = peer->fresh;
+    peer->direct.there = true;
+    peer->direct.kind = ph_node_kind(node, peer);
+    if (peer->used == &peer->direct)
+        peer->used = NULL; /* the same one in another place */
+    use(node, peer, &peer->direct, ph_strategy_name(peer->strategy));
 }
 
 /* ---- time ---- */
@@ -282,15 +180,28 @@ static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
         event->reason = way->detector.reason;
 }
 
+/* Before it fails: another direct path, and the relay, where the peer may have another channel. */
+static void suspected(PhNode *node, PhPeer *peer, const PhWay *way)
+{
+    if (way == &peer->direct)
+        peer->next_attempt_ns = node->now;
+    if (peer->ours && (way == &peer->relayed || !peer->relayed.there ||
+                       peer->relayed.detector.health != PH_HEALTHY))
+        ph_node_ask_for(node, peer);
+}
+
 static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
 {
     PhHealth before = way->detector.health;
 
-    if (!way->there && !(way == &peer->direct && peer->proving))
+    if (!way->there && !(way == &peer->fresh && peer->proving))
         return;
     (void)ph_detector_handle_timeout(&way->detector, node->now);
-    if (way->detector.health != before && way->there)
+    if (way->detector.health != before && way->there) {
         health_changed(node, peer, way);
+        if (way->detector.health == PH_SUSPECT)
+            suspected(node, peer, way);
+    }
     ping(node, peer, way);
 }
 
@@ -301,7 +212,7 @@ static void choose(PhNode *node, PhPeer *peer)
 
     if (direct->there && direct->detector.health == PH_FAILED) {
         direct->there = false;
-        node->counters.downgrades++;
+        leave(node, direct, peer->proving ? &peer->fresh : NULL);
         ph_node_punch_drop(node, peer);
         peer->attempt = 0;
         peer->next_attempt_ns = node->now;
@@ -317,6 +228,33 @@ static void choose(PhNode *node, PhPeer *peer)
         ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");
 }
 
+/* It did not hold: the other side got nothing of ours, or we nothing of theirs. */
+static void proof_failed(PhNode *node, PhPeer *peer)
+{
+    bool punched = peer->opened;
+
+    peer->proving = false;
+    leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
+    ph_node_punch_drop(node, peer);
+    if (punched) {
+        node->counters.punches_timed_out++;
+        ph_node_back_off(node, peer);
+    } else {
+        peer->next_attempt_ns = node->now; /* it was where the peer had been */
+    }
+}
+
+static bool is_well(const PhWay *way)
+{
+    return way->there && way->detector.health == PH_HEALTHY;
+}
+
+/* Nothing works: the hub may know the way, or will as soon as the peer is there again. */
+static bool is_lost(const PhPeer *peer)
+{
+    return peer->ours && !is_well(&peer->direct) && !is_well(&peer->relayed);
+}
+
 void ph_node_path_timeout(PhNode *node, PhPeer *peer)
 {
     if (peer->punch) {
@@ -325,31 +263,39 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
     }
     look_after(node, peer, &peer->relayed);
     look_after(node, peer, &peer->direct);
-    if (peer->proving && node->now >= peer->prove_until_ns) {
-        peer->proving = false;
+    look_after(node, peer, &peer->fresh);
+    if (peer->proving && node->now >= peer->prove_until_ns)
+        proof_failed(node, peer);
+    else if (peer->opened && node->now >= peer->punch_until_ns)
         ph_node_punch_drop(node, peer);
-        node->counters.punches_timed_out++;
-        back_off(node, peer);
-    }
-    if (!peer->punch && !peer->proving && !peer->direct.there && node->now >= peer->next_attempt_ns)
-        consider_attempt(node, peer);
+    if (ph_node_may_attempt(peer) && node->now >= peer->next_attempt_ns)
+        ph_node_attempt(node, peer);
+    if (is_lost(peer) && node->now >= peer->ask_ns)
+        ph_node_ask_for(node, peer);
     choose(node, peer);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 uint64_t ph_node_path_next(const PhPeer *peer)
 {
-    uint64_t next = PH_NEVER, at;
+    uint64_t next = ph_node_may_attempt(peer) ? peer->next_attempt_ns : PH_NEVER;
 
-    if (peer->punch && (at = ph_punch_next_timeout(peer->punch)) < next)
-        next = at;
-    if (peer->relayed.there && (at = ph_detector_next_timeout(&peer->relayed.detector)) < next)
-        next = at;
-    if ((peer->direct.there || peer->proving) &&
-        (at = ph_detector_next_timeout(&peer->direct.detector)) < next)
-        next = at;
-    if (peer->proving && peer->prove_until_ns < next)
-        next = peer->prove_until_ns;
-    if (!peer->punch && !peer->proving && !peer->direct.there && peer->next_attempt_ns < next)
-        next = peer->next_attempt_ns;
+    if (peer->punch)
+        next = sooner(next, ph_punch_next_timeout(peer->punch));
+    if (peer->opened)
+        next = sooner(next, peer->punch_until_ns);
+    if (is_lost(peer))
+        next = sooner(next, peer->ask_ns);
+    if (peer->relayed.there)
+        next = sooner(next, ph_detector_next_timeout(&peer->relayed.detector));
+    if (peer->direct.there)
+        next = sooner(next, ph_detector_next_timeout(&peer->direct.detector));
+    if (peer->proving)
+        next = sooner(
+            next, sooner(ph_detector_next_timeout(&peer->fresh.detector), peer->prove_until_ns));
     return next;
 }

@@ -42,14 +42,6 @@ PhPeer *ph_node_peer_by_key(PhNode *node, const uint8_t *key)
     return NULL;
 }
 
-PhPeer *ph_node_peer_by_session(PhNode *node, uint32_t session)
-{
-    for (unsigned i = 0; session != 0 && i < PH_NODE_PEERS_MAX; i++)
-        if (node->peers[i].state != PH_PEER_FREE && node->peers[i].session == session)
-            return &node->peers[i];
-    return NULL;
-}
-
 static PhPeer *by_request(PhNode *node, uint32_t request)
 {
     for (unsigned i = 0; request != 0 && i < PH_NODE_PEERS_MAX; i++)
@@ -92,6 +84,9 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
     ph_node_punch_drop(node, peer);
     if (peer->session)
         ph_sessions_close(node->sessions, peer->session, node->now);
+    if (peer->coming)
+        ph_sessions_close(node->sessions, peer->coming, node->now);
+    ph_node_path_leave(node, peer);
     ph_node_flush_sessions(node);
     free(peer->queue);
     memset(peer, 0, sizeof(*peer));
@@ -128,9 +123,11 @@ uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key, uin
 
     if (now > node->now)
         node->now = now;
-    if (peer)
+    if (peer) {
+        peer->ours = true;
         return peer->number;
-    if ((name && !ph_name_is_valid(name)) ||
+    }
+    if ((!name && !key) || (name && !ph_name_is_valid(name)) ||
         (key && memcmp(key, node->public_key, PH_NODE_KEY_BYTES) == 0))
         return 0;
     peer = new_peer(node);
@@ -141,7 +138,7 @@ uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key, uin
     peer->by_name = name != NULL;
     if (name)
         memcpy(peer->name, name, strlen(name));
-    else
+    else if (key)
         set_key(node, peer, key);
     peer->ask_ns = node->now;
     peer->give_up_ns = node->now + LOOKING_NS;
@@ -190,9 +187,8 @@ void ph_node_found(PhNode *node, const PhMessage *message)
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
     } else if (peer->state == PH_PEER_TALKING) {
-        /* It was up before it was found, or the hub has forgotten us in between. */
+        /* The hub has forgotten us in between; the peer is told, and begins anew. */
         peer->relayed.route = relayed;
-        ph_node_peer_up(node, peer, &relayed);
     }
 }
 
@@ -206,6 +202,7 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
     if (!peer && !(peer = new_peer(node)))
         return;
     set_key(node, peer, message->peer.key);
+    peer->theirs = true;
     peer->record = message->peer.record;
     if (peer->record.name[0])
         memcpy(peer->name, peer->record.name, sizeof(peer->name));
@@ -213,11 +210,12 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
-    } else {
-        peer->relayed.route = relayed;
     }
-    /* It has lost its session, or never had one: a new one either way. */
-    peer->session = ph_sessions_open(node->sessions, peer->key, &relayed, NULL, 0, node->now);
+    /* It has lost its session, or the way to us, or never had one: a new one in any case. What
+     * there is stays in use until that is up. */
+    if (peer->coming)
+        ph_sessions_close(node->sessions, peer->coming, node->now);
+    peer->coming = ph_sessions_open(node->sessions, peer->key, &relayed, NULL, 0, node->now);
     node->counters.sessions_opened++;
     ph_node_flush_sessions(node);
 }
@@ -263,170 +261,35 @@ void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInp
     if (peer->state == PH_PEER_FREE)
         peer->state = PH_PEER_MEETING;
     set_key(node, peer, input->remote_key);
-    peer->session = session;
     if (route->via)
         peer->channel = route->relay;
     ph_node_flush_sessions(node);
+    ph_node_peer_session(node, peer, session, route);
+}
+
+void ph_node_peer_session(PhNode *node, PhPeer *peer, uint32_t session, const PhRoute *route)
+{
+    if (peer->coming == session)
+        peer->coming = 0;
+    peer->session = session;
+    if (peer->state == PH_PEER_TALKING)
+        ph_node_path_again(node, peer, route);
     ph_node_peer_up(node, peer, route);
 }
 
-static void flush_queue(PhNode *node, PhPeer *peer)
+void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput *input)
 {
-    while (peer->queue_n > 0) {
-        const PhQueued *queued = &peer->queue[peer->queue_first];
-        PhMessage message = {.kind = PH_MESSAGE_DATA};
-
-        message.data.bytes = queued->bytes;
-        message.data.length = queued->length;
-        if (!ph_node_tell(node, peer->session, &peer->used->route, &message))
-            return;
-        ph_detector_sent(&peer->used->detector, true, node->now);
-        node->counters.messages_sent++;
-        peer->queue_first = (peer->queue_first + 1) % PH_NODE_QUEUE_MAX;
-        peer->queue_n--;
-    }
-    free(peer->queue);
-    peer->queue = NULL;
-}
-
-void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route)
-{
-    bool fresh = peer->state != PH_PEER_TALKING;
-    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
-
-    peer->state = PH_PEER_TALKING;
-    if (fresh) {
-        (void)ph_node_event(node, PH_NODE_PEER_UP, peer);
-        ph_node_path_begin(node, peer, route);
-        update.record = node->record;
-        (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
-    }
-    flush_queue(node, peer);
-}
-
-/* ---- talking ---- */
-
-static void deliver(PhNode *node, PhPeer *peer, const PhMessage *message)
-{
-    PhNodeEvent *event;
-
-    if (message->data.length > PH_NODE_MESSAGE_MAX)
+    if (input->session == peer->coming) {
+        /* Nobody answered: whoever asked for it asks again. */
+        peer->coming = 0;
+        node->counters.sessions_failed++;
         return;
-    event = ph_node_event(node, PH_NODE_DATA, peer);
-    if (!event)
-        return; /* the application does not poll: it is the one that loses */
-    memcpy(node->event_data[event - node->events].bytes, message->data.bytes, message->data.length);
-    event->length = message->data.length;
-    node->counters.messages_received++;
-}
-
-static void answer_ping(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id)
-{
-    PhMessage pong = {.kind = PH_MESSAGE_PONG};
-
-    pong.ping.id = id;
-    if (route->via == 0)
-        pong.ping.seen = route->path.remote;
-    (void)ph_node_tell(node, peer->session, route, &pong);
-}
-
-static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const PhMessage *message)
-{
-    switch ((PhMessageKind)message->kind) {
-    case PH_MESSAGE_DATA:
-        deliver(node, peer, message);
-        return true;
-    case PH_MESSAGE_PING:
-        answer_ping(node, peer, route, message->ping.id);
-        return true;
-    case PH_MESSAGE_PONG:
-        ph_node_path_pong(node, peer, route, message->ping.id);
-        return true;
-    case PH_MESSAGE_UPDATE:
-        if (message->record.sequence > peer->record.sequence) {
-            peer->record = message->record;
-            peer->next_attempt_ns = node->now;
-        }
-        return true;
-    case PH_MESSAGE_CLOSE:
-        ph_node_peer_gone(node, peer, ph_reason_name((PhReason)message->reason),
-                          ph_reason_sentence((PhReason)message->reason));
-        return false;
-    case PH_MESSAGE_UNKNOWN:
-    case PH_MESSAGE_KEEPALIVE:
-    case PH_MESSAGE_REGISTER:
-    case PH_MESSAGE_REGISTERED:
-    case PH_MESSAGE_REFUSED:
-    case PH_MESSAGE_CONNECT:
-    case PH_MESSAGE_FOUND:
-    case PH_MESSAGE_WANTED:
-    case PH_MESSAGE_RELAY:
-    case PH_MESSAGE_RELAYED:
-    case PH_MESSAGE_INTRODUCE:
-    case PH_MESSAGE_INTRODUCED:
-        return true;
     }
-    return true;
-}
-
-void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
-                           size_t length)
-{
-    uint8_t copy[PH_DATAGRAM_MAX];
-    PhMessage message;
-    size_t used;
-
-    if (length > sizeof(copy))
-        return;
-    memcpy(copy, bytes, length);
-    if (peer->state != PH_PEER_TALKING)
-        ph_node_peer_up(node, peer, route);
-    ph_node_path_heard(node, peer, route, length > 0 && copy[0] == PH_MESSAGE_DATA);
-    for (size_t at = 0; at < length; at += used)
-        if (!ph_message_read(copy + at, length - at, &message, &used) ||
-            !peer_message(node, peer, route, &message))
-            return;
-}
-
-bool ph_node_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t length, uint64_t now)
-{
-    PhPeer *peer = ph_node_peer_at(node, number);
-    PhQueued *queued;
-
-    if (now > node->now)
-        node->now = now;
-    if (!peer || length > PH_NODE_MESSAGE_MAX)
-        return false;
-    if (!peer->queue)
-        peer->queue = calloc(PH_NODE_QUEUE_MAX, sizeof(*peer->queue));
-    if (!peer->queue)
-        return false;
-    if (peer->queue_n == PH_NODE_QUEUE_MAX) {
-        peer->queue_first = (peer->queue_first + 1) % PH_NODE_QUEUE_MAX;
-        peer->queue_n--;
-        node->counters.messages_dropped++;
-    }
-    queued = &peer->queue[(peer->queue_first + peer->queue_n++) % PH_NODE_QUEUE_MAX];
-    queued->length = (uint16_t)length;
-    if (length > 0)
-        memcpy(queued->bytes, bytes, length);
-    if (peer->state == PH_PEER_TALKING)
-        flush_queue(node, peer);
-    return true;
-}
-
-void ph_node_disconnect(PhNode *node, uint32_t number, uint64_t now)
-{
-    PhPeer *peer = ph_node_peer_at(node, number);
-    PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
-
-    if (now > node->now)
-        node->now = now;
-    if (!peer)
-        return;
-    if (peer->state == PH_PEER_TALKING)
-        (void)ph_node_tell(node, peer->session, &peer->used->route, &close);
-    ph_node_peer_gone(node, peer, "goodbye", "We ended it.");
+    if (input->session != peer->session)
+        return; /* one that was replaced */
+    peer->session = 0;
+    node->counters.sessions_failed++;
+    ph_node_peer_gone(node, peer, input->reason, "The session with the peer has ended.");
 }
 
 /* ---- time ---- */
@@ -444,7 +307,7 @@ void ph_node_peer_timeout(PhNode *node, PhPeer *peer)
                               : "The hub does not answer, so that nobody can be found.");
         return;
     }
-    if (peer->state == PH_PEER_LOOKING && node->hub.state == PH_HUB_UP && node->now >= peer->ask_ns)
+    if (peer->ours && node->hub.state == PH_HUB_UP && node->now >= peer->ask_ns)
         ph_node_ask_for(node, peer);
 }
 
@@ -454,7 +317,7 @@ uint64_t ph_node_peer_next(const PhNode *node, const PhPeer *peer)
 
     if (peer->state == PH_PEER_TALKING)
         return ph_node_path_next(peer);
-    if (peer->state == PH_PEER_LOOKING && node->hub.state == PH_HUB_UP && peer->ask_ns < next)
+    if (peer->ours && node->hub.state == PH_HUB_UP && peer->ask_ns < next)
         next = peer->ask_ns;
     return next;
 }

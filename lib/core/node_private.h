@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The node's parts: node.c (its surface: sockets, datagrams, time), node_hub.c (the hub, and our
- * own class), node_peer.c (peers: who they are, their sessions and messages), node_path.c (the ways
- * to a peer, and which one is used), node_send.c (from a message to a datagram).
+ * The node's parts:
+ *
+ *   node.c         its surface: sockets, datagrams, time
+ *   node_event.c   what it tells
+ *   node_hub.c     the hub, and our own class
+ *   node_peer.c    who the peers are, and their sessions
+ *   node_talk.c    what is said to them, and by them
+ *   node_path.c    the ways to a peer, and which one is used
+ *   node_punch.c   attempts at a direct one
+ *   node_send.c    from a message to a datagram
  */
 #pragma once
 
@@ -17,7 +24,12 @@
 
 #define PH_NODE_EVENTS   256
 #define PH_NODE_OUTGOING 128
-#define PH_NEVER         UINT64_MAX
+#define PH_NODE_CLOSES   64
+#define PH_NODE_BURIED   16
+/* Until the next attempt, doubling; how long a path may take to be proven. */
+#define PH_NODE_BACK_OFF_NS (4 * UINT64_C(1000000000))
+#define PH_NODE_PROVE_NS    (3 * UINT64_C(1000000000))
+#define PH_NEVER            UINT64_MAX
 
 /* A way to a peer. */
 typedef struct PhWay {
@@ -42,22 +54,26 @@ typedef struct PhQueued {
 typedef struct PhPeer {
     PhPeerState state;
     uint32_t number;
-    uint32_t request;   /* of CONNECT or INTRODUCE */
-    bool by_name, ours; /* we asked for it */
-    bool lower;         /* our key is the lower one */
-    bool known;         /* its key is */
+    uint32_t request; /* of CONNECT or INTRODUCE */
+    bool by_name;
+    bool ours, theirs; /* who asked for whom; of two, the lower key has punches attempted */
+    bool lower;        /* our key is the lower one */
+    bool known;        /* its key is */
     uint8_t key[PH_NODE_KEY_BYTES];
     char name[PH_NAME_MAX + 1];
     uint32_t session, channel; /* end to end; at the hub */
+    uint32_t coming;           /* a newer session that is being made; 0: none */
     PhNodeRecord record;
     PhWay relayed, direct;
+    PhWay fresh; /* a direct one that is being proven, beside what is used */
     PhWay *used; /* one of these, once it talks */
     /* A punch that is under way, what it opened, and when the next one may be. */
     PhPunch *punch;
     PhStrategy strategy;
     unsigned attempt;
-    bool proving; /* the opened path is being validated: `direct` is not there yet */
-    uint64_t next_attempt_ns, back_off_ns, prove_until_ns;
+    bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
+    bool proving; /* `fresh` is */
+    uint64_t next_attempt_ns, back_off_ns, prove_until_ns, punch_until_ns;
     const char *reason;          /* why the path is what it is */
     uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
     PhQueued *queue;             /* PH_NODE_QUEUE_MAX of them, while it is not reached */
@@ -95,7 +111,8 @@ struct PhNode {
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
     PhClassification classification;
-    PhPeer *peers; /* PH_NODE_PEERS_MAX of them */
+    PhClass assumed; /* while there is no class: the worst that the mapping leaves */
+    PhPeer *peers;   /* PH_NODE_PEERS_MAX of them */
     uint32_t last_peer, last_request;
     PhNodeEvent *events; /* a ring */
     unsigned events_first, events_n;
@@ -103,12 +120,20 @@ struct PhNode {
     PhQueued *event_data; /* beside the ring: the bytes of each */
     PhOutgoing *outgoing; /* a ring */
     unsigned outgoing_first, outgoing_n;
+    uint32_t closes[PH_NODE_CLOSES];
+    unsigned closes_n;
+    PhPunch *buried[PH_NODE_BURIED];
     bool closing;
 };
 
-/* node.c */
+/* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
 void ph_node_say_reason(PhNodeEvent *event, PhReason reason);
+
+/* node.c */
+/* A socket that nobody uses any more; a punch that may have some left to close. */
+void ph_node_close_socket(PhNode *node, uint32_t socket);
+void ph_node_bury(PhNode *node, PhPunch *punch);
 void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES]);
 
 /* node_send.c: false when it cannot be sent (no session, too long, the ring is full). */
@@ -132,12 +157,13 @@ void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *byt
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
 void ph_node_classify(PhNode *node);
+/* The classifier may know something by now. */
+void ph_node_classify_progress(PhNode *node);
 void ph_node_classified(PhNode *node, const PhClassification *classification);
 
 /* node_peer.c */
 PhPeer *ph_node_peer_at(PhNode *node, uint32_t number);
 PhPeer *ph_node_peer_by_key(PhNode *node, const uint8_t *key);
-PhPeer *ph_node_peer_by_session(PhNode *node, uint32_t session);
 void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const char *sentence);
 void ph_node_ask_for(PhNode *node, PhPeer *peer);
 PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer);
@@ -145,19 +171,37 @@ void ph_node_found(PhNode *node, const PhMessage *message);
 void ph_node_wanted(PhNode *node, const PhMessage *message);
 void ph_node_refused(PhNode *node, const PhMessage *message);
 void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInput *input);
-void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route);
-void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
-                           size_t length);
+/* A session is up, and takes the place of the one before; one is gone. */
+void ph_node_peer_session(PhNode *node, PhPeer *peer, uint32_t session, const PhRoute *route);
+void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput *input);
 void ph_node_peer_timeout(PhNode *node, PhPeer *peer);
 uint64_t ph_node_peer_next(const PhNode *node, const PhPeer *peer);
 
+/* node_talk.c */
+void ph_node_peer_up(PhNode *node, PhPeer *peer, const PhRoute *route);
+void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
+                           size_t length);
+
 /* node_path.c */
+/* A session that takes another one's place: the peer may be in another place as well. */
+void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route);
 void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *relayed);
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data);
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
+/* Forgets the direct ways, and their sockets. */
+void ph_node_path_leave(PhNode *node, PhPeer *peer);
+void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route);
+void ph_node_path_timeout(PhNode *node, PhPeer *peer);
+uint64_t ph_node_path_next(const PhPeer *peer);
+
+/* node_punch.c */
+PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
+bool ph_node_may_attempt(const PhPeer *peer);
+void ph_node_attempt(PhNode *node, PhPeer *peer);
+void ph_node_back_off(PhNode *node, PhPeer *peer);
 void ph_node_introduced(PhNode *node, const PhMessage *message);
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason);
 void ph_node_punch_progress(PhNode *node, PhPeer *peer);
 void ph_node_punch_drop(PhNode *node, PhPeer *peer);
-void ph_node_path_timeout(PhNode *node, PhPeer *peer);
-uint64_t ph_node_path_next(const PhPeer *peer);
+/* Our class is another one, or the peer's. */
+void ph_node_path_classes(PhNode *node, PhPeer *peer);

@@ -97,6 +97,12 @@ PhPunch *ph_punch_new(const PhPunchConfig *config, uint64_t now)
     return punch;
 }
 
+void ph_punch_stop(PhPunch *punch)
+{
+    if (punch->state == PH_PUNCH_RUNNING)
+        punch->state = PH_PUNCH_FAILED;
+}
+
 PhPunch *ph_punch_free(PhPunch *punch)
 {
     if (punch)

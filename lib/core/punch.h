@@ -72,6 +72,8 @@ typedef struct PhPunchCounters {
 typedef struct PhPunch PhPunch;
 
 PhPunch *ph_punch_new(const PhPunchConfig *config, uint64_t now);
+/* Nothing more is attempted; poll the sockets that it wants closed. */
+void ph_punch_stop(PhPunch *punch);
 PhPunch *ph_punch_free(PhPunch *punch); /* NULL is fine; returns NULL */
 bool ph_punch_poll_socket(PhPunch *punch, PhSocketRequest *ret_request);
 void ph_punch_socket_opened(PhPunch *punch, uint32_t socket, const PhAddress *local, uint64_t now);

@@ -238,6 +238,26 @@ static void write_answer(const PhMessage *message, uint8_t *payload, size_t *len
     *length += ph_message_write(message, payload + *length, PH_SESSION_PAYLOAD_MAX - *length);
 }
 
+/* The same key again: it has begun anew, or its network is another one. Its number stays, so that
+ * its peers reach it as before. */
+static PhEntry *entry_for(PhStation *station, const uint8_t *key, const PhNodeRecord *record,
+                          uint32_t session)
+{
+    PhEntry *entry = ph_directory_by_key(&station->directory, key);
+
+    if (entry && strlen(entry->record.name) == strlen(record->name) &&
+        memcmp(entry->record.name, record->name, strlen(record->name)) == 0) {
+        if (entry->session != session)
+            ph_sessions_close(station->sessions, entry->session, station->now);
+        ph_directory_move(&station->directory, entry, session);
+        entry->record = *record;
+        return entry;
+    }
+    if (entry)
+        forget(station, entry);
+    return ph_directory_add(&station->directory, key, record, session);
+}
+
 /* Somebody asks for a session: the first message says who it is. */
 static void accept_request(PhStation *station, const PhRoute *route, const PhSessionInput *input)
 {
@@ -257,7 +277,7 @@ static void accept_request(PhStation *station, const PhRoute *route, const PhSes
         station->counters.refused_full += reason == PH_REASON_FULL;
         answer = refusal(PH_MESSAGE_REGISTER, reason, 0);
         write_answer(&answer, payload, &length);
-        session = ph_sessions_accept(station->sessions, payload, length, station->now);
+        (void)ph_sessions_accept(station->sessions, payload, length, station->now);
         return; /* it is not registered, and its session ends by itself */
     }
     answer = registered(&route->path);
@@ -265,15 +285,10 @@ static void accept_request(PhStation *station, const PhRoute *route, const PhSes
     session = ph_sessions_accept(station->sessions, payload, length, station->now);
     if (session == 0)
         return;
-    /* The same key again: it has begun anew. */
-    entry = ph_directory_by_key(&station->directory, input->remote_key);
-    if (entry && entry->session != session)
-        forget(station, entry);
-    else if (entry)
-        ph_directory_remove(&station->directory, entry);
-    entry = ph_directory_add(&station->directory, input->remote_key, &first.record, session);
+    entry = entry_for(station, input->remote_key, &first.record, session);
     if (!entry)
         return;
+    entry->confirmed = false;
     entry->path = route->path;
     entry->asked_ns = entry->heard_ns = station->now;
     station->counters.registered++;

@@ -14,6 +14,7 @@
  *   quirks.c     what they get wrong
  *   link.c       what the links do
  *   program.c    what the hosts run
+ *   identity.c   the keys that they have
  */
 #pragma once
 
@@ -50,6 +51,14 @@ gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **err
 gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error);
 /* What one host runs. */
 gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error);
+/* program_node.c */
+gboolean pl_build_node(PlTopology *topology, PlNode *host, const PlIni *ini, const char *group,
+                       GError **error);
+/* The value of the option that *argument is, "--name VALUE" or "--name=VALUE", and *argument moved
+ * on behind it; NULL when it is not that option. */
+const char *pl_build_option(char ***argument, const char *name);
+/* The first host that is a hub and has addresses of that family; NULL: none. */
+const PlNode *pl_build_first_hub(const PlTopology *topology, uint8_t family);
 /* The axes of one NAT. */
 gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);
 /* Its quirks, and which of them go with the axes. */

@@ -39,6 +39,10 @@ static void set_defaults(PlProgram *program)
     } else if (program->word == PL_WORD_CLASSIFY) {
         program->ready = PL_READY_EXIT;
         program->time_limit_ns = LIMIT_CLASSIFY_NS;
+    } else if (program->word == PL_WORD_NODE) {
+        /* Registered, or the hub is not there. */
+        program->ready = PL_READY_LINE;
+        program->ready_text = g_strdup("\"event\"");
     }
 }
 
@@ -133,9 +137,7 @@ gboolean pl_build_program(PlNode *host, const PlIni *ini, GError **error)
                            &program->time_limit_ns, error);
 }
 
-/* The value of the option that *argument is, "--name VALUE" or "--name=VALUE", and *argument moved
- * on behind it; NULL when it is not that option. */
-static const char *take_option(char ***argument, const char *name)
+const char *pl_build_option(char ***argument, const char *name)
 {
     const char *word = **argument;
     gsize length = strlen(name);
@@ -223,10 +225,10 @@ static gboolean build_hub(PlNode *host, const PlIni *ini, const char *group, GEr
     for (char **argument = program->argv + 1; *argument;) {
         const char *word = *argument, *value;
 
-        if ((value = take_option(&argument, "--listen"))) {
+        if ((value = pl_build_option(&argument, "--listen"))) {
             if (!add_listen(ini, group, host, value, error))
                 return FALSE;
-        } else if ((value = take_option(&argument, "--second-port"))) {
+        } else if ((value = pl_build_option(&argument, "--second-port"))) {
             if (!pl_port_parse(value, &program->second_port))
                 return pl_ini_fail(ini, group, "run", error,
                                    "--second-port \"%s\" (expected a port, 1 to 65535)", value);
@@ -251,8 +253,7 @@ static gboolean build_hub(PlNode *host, const PlIni *ini, const char *group, GEr
 
 /* HOST or HOST:PORT, HOST an address or the name of a host, which may have one of `family`. */
 static gboolean read_server(const PlTopology *topology, const PlIni *ini, const char *group,
-                            const char *text, uint8_t family, PhAddress *ret_server,
-                            GError **error)
+                            const char *text, uint8_t family, PhAddress *ret_server, GError **error)
 {
     const char *colon = strchr(text, ':');
     g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
@@ -276,9 +277,8 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     } else {
         const PlAttachment *attachment = g_ptr_array_index(host->attachments, 0);
 
-        for (unsigned i = 1; i < host->attachments->len &&
-                             pl_network_family(attachment->network) != family;
-             i++)
+        for (unsigned i = 1;
+             i < host->attachments->len && pl_network_family(attachment->network) != family; i++)
             attachment = g_ptr_array_index(host->attachments, i);
         *ret_server = g_array_index(attachment->addresses, PhAddress, 0);
         ret_server->port = PH_HUB_PORT;
@@ -288,7 +288,7 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
     return TRUE;
 }
 
-static const PlNode *first_hub(const PlTopology *topology, uint8_t family)
+const PlNode *pl_build_first_hub(const PlTopology *topology, uint8_t family)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
@@ -304,10 +304,10 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
 {
     PlProgram *program = &host->program;
     const uint8_t family = pl_node_family(host);
-    const PlNode *hub = first_hub(topology, family);
+    const PlNode *hub = pl_build_first_hub(topology, family);
 
     for (char **argument = program->argv + 1; *argument;) {
-        const char *word = *argument, *server = take_option(&argument, "--server");
+        const char *word = *argument, *server = pl_build_option(&argument, "--server");
 
         if (!server)
             return pl_ini_fail(ini, group, "run", error,
@@ -326,10 +326,11 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
     }
     if (program->n_addresses == 0) {
         if (!hub)
-            return pl_ini_fail(ini, group, "run", error,
-                               "there is nobody to ask (expected a host with run = hub that has %s, or "
-                               "--server HOST[:PORT])",
-                               pl_family_name(family));
+            return pl_ini_fail(
+                ini, group, "run", error,
+                "there is nobody to ask (expected a host with run = hub that has %s, or "
+                "--server HOST[:PORT])",
+                pl_family_name(family));
         program->addresses[0] = hub->program.addresses[0];
         program->n_addresses = 1;
     }
@@ -337,17 +338,25 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
     return TRUE;
 }
 
+static gboolean build_word(PlTopology *topology, PlNode *host, const PlIni *ini, const char *group,
+                           GError **error)
+{
+    if (host->program.word == PL_WORD_HUB)
+        return build_hub(host, ini, group, error);
+    if (host->program.word == PL_WORD_CLASSIFY)
+        return build_classify(topology, host, ini, group, error);
+    return pl_build_node(topology, host, ini, group, error);
+}
+
 gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error)
 {
     /* Hubs first, since they are asked. */
-    for (PlWord word = PL_WORD_HUB; word <= PL_WORD_CLASSIFY; word++) {
+    for (PlWord word = PL_WORD_HUB; word <= PL_WORD_NODE; word++) {
         for (unsigned i = 0; i < topology->nodes->len; i++) {
             PlNode *node = g_ptr_array_index(topology->nodes, i);
             g_autofree char *group = pl_build_group(node);
 
-            if (node->program.word == word &&
-                !(word == PL_WORD_HUB ? build_hub(node, ini, group, error)
-                                      : build_classify(topology, node, ini, group, error)))
+            if (node->program.word == word && !build_word(topology, node, ini, group, error))
                 return FALSE;
         }
     }

@@ -39,6 +39,8 @@ static void free_node(gpointer data)
     g_ptr_array_unref(node->attachments);
     g_strfreev(node->program.argv);
     g_free(node->program.ready_text);
+    g_free(node->program.name);
+    g_free(node->program.connect);
     g_array_unref(node->forwards);
     g_free(node->rules);
     g_free(node);

@@ -43,7 +43,8 @@ struct PlNetwork {
     GPtrArray *attachments; /* PlAttachment, borrowed, in file order */
     /*
      * Addresses that belong to the lab itself and that no node may have: the four before the last
-     * one of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside one.
+     * one of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside
+     * one.
      */
     PhAddress reserved[4];
 };
@@ -106,11 +107,13 @@ typedef struct PlProgram {
      * arguments. */
     char **argv;
     PlWord word;
-    PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` asks; with ports */
+    PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` and `node` ask; with ports */
     unsigned n_addresses;
     uint16_t second_port;                /* of a hub's addresses */
     uint16_t ports[PL_LISTEN_PORTS_MAX]; /* that `listen` has, on all addresses */
     unsigned n_ports;
+    const PlNode *hub;    /* of `node` */
+    char *name, *connect; /* of `node`: its own; its peer's, or NULL */
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;
@@ -292,9 +295,9 @@ typedef struct PlRoute {
 /*
  * The routes a node on `network` needs to reach every other network that it should: those its zone
  * routes to (a zone is networks joined by hosts that route and NATs that do not translate), and the
- * default route towards the upstream NAT of the zone; all of the network's family. Networks `node` is attached to itself are
- * left out; node is NULL for the lab's own presence. The array of PlRoute is in a fixed order and
- * belongs to the caller.
+ * default route towards the upstream NAT of the zone; all of the network's family. Networks `node`
+ * is attached to itself are left out; node is NULL for the lab's own presence. The array of PlRoute
+ * is in a fixed order and belongs to the caller.
  */
 GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
                            const PlNode *node);

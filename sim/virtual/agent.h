@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include <pinhole/node.h>
 #include <pinhole/path.h>
+#include <pinhole/station.h>
 
 #include "topology/topology.h"
 
@@ -29,10 +31,17 @@ typedef struct PlAgentAction {
     int exit_status;
 } PlAgentAction;
 
+typedef struct PlAgentStart {
+    const PlNode *host;
+    uint64_t run_seed; /* keys follow from that (topology/identity.h) */
+    uint64_t seed;     /* the program's own */
+    uint64_t now;
+} PlAgentStart;
+
 typedef struct PlAgentClass {
     PlWord word;
     /* An agent for this host, whose program it is. NULL with an error when the core refuses. */
-    gpointer (*new)(const PlNode *host, uint64_t seed, uint64_t now, GError **error);
+    gpointer (*new)(const PlAgentStart *start, GError **error);
     void (*free)(gpointer agent);
     /* The next thing to do; called until it says NOTHING or END, after every other call. */
     void (*poll)(gpointer agent, PlAgentAction *ret_action);
@@ -47,7 +56,11 @@ typedef struct PlAgentClass {
     void (*claims)(gpointer agent, PlFindings *ret_claims);
 } PlAgentClass;
 
-extern const PlAgentClass pl_hub_agent, pl_classify_agent, pl_listen_agent;
+extern const PlAgentClass pl_hub_agent, pl_classify_agent, pl_listen_agent, pl_node_agent;
+
+/* The cores of a node and of a hub: who drives them itself pumps their seats afterwards (lab.h). */
+PhNode *pl_node_agent_core(gpointer agent);
+PhStation *pl_hub_agent_station(gpointer agent);
 
 /* A seed for a core of libpinhole. */
 void pl_agent_seed(uint64_t seed, uint8_t ret_bytes[static PH_SEED_BYTES]);

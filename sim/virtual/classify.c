@@ -41,16 +41,17 @@ static void add_locals(const PlNode *host, PhClassifierConfig *config)
     }
 }
 
-static gpointer classify_new(const PlNode *host, uint64_t seed, uint64_t now, GError **error)
+static gpointer classify_new(const PlAgentStart *start, GError **error)
 {
+    const PlNode *host = start->host;
     Classify *classify = g_new0(Classify, 1);
     PhClassifierConfig config = {.server = host->program.addresses[0],
                                  .first_socket = FIRST_SOCKET};
 
-    pl_agent_seed(seed, config.seed);
+    pl_agent_seed(start->seed, config.seed);
     add_locals(host, &config);
     classify->text = g_string_new(NULL);
-    classify->classifier = ph_classifier_new(&config, now);
+    classify->classifier = ph_classifier_new(&config, start->now);
     if (classify->classifier)
         return classify;
     g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s cannot classify", host->name);

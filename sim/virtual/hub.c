@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `run = hub`: a reflector on the addresses and ports that the topology names. */
+/* `run = hub`: a reflector and a station, on the addresses and ports that the topology names. */
 #include <pinhole/reflector.h>
+#include <pinhole/station.h>
+#include <string.h>
 
+#include "topology/identity.h"
+#include "topology/random.h"
 #include "virtual/agent.h"
 
 #define SOCKETS 4
 
 typedef struct Hub {
     PhReflector *reflector;
+    PhStation *station;
     PhAddress sockets[SOCKETS]; /* of no family: there is none */
     unsigned next;              /* to be opened; then it says that it is ready */
     gboolean ready, failed;
@@ -23,19 +28,34 @@ static void hub_free(gpointer data)
     Hub *hub = data;
 
     ph_reflector_free(hub->reflector);
+    ph_station_free(hub->station);
     g_string_free(hub->text, TRUE);
     g_free(hub);
 }
 
-static gpointer hub_new(const PlNode *host, uint64_t seed, uint64_t now, GError **error)
+/* The lab's clock is the wall clock. */
+static PhStation *make_station(const PlAgentStart *start)
 {
-    const PlProgram *program = &host->program;
+    g_autofree char *name = g_strdup_printf("station %s", start->host->name);
+    PhStationConfig config;
+    PhKey key;
+
+    ph_station_config_init(&config);
+    pl_agent_seed(pl_random_stream(start->run_seed, name), config.seed);
+    pl_host_key(start->host, start->run_seed, &key);
+    memcpy(config.secret, key.secret, sizeof(config.secret));
+    ph_key_wipe(&key);
+    return ph_station_new(&config);
+}
+
+static gpointer hub_new(const PlAgentStart *start, GError **error)
+{
+    const PlProgram *program = &start->host->program;
     Hub *hub = g_new0(Hub, 1);
     PhReflectorConfig config;
 
-    (void)now;
     ph_reflector_config_init(&config);
-    pl_agent_seed(seed, config.seed);
+    pl_agent_seed(start->seed, config.seed);
     config.ports[0] = program->addresses[0].port;
     config.ports[1] = program->second_port;
     for (unsigned i = 0; i < program->n_addresses; i++) {
@@ -50,9 +70,10 @@ static gpointer hub_new(const PlNode *host, uint64_t seed, uint64_t now, GError 
     }
     hub->text = g_string_new("ready");
     hub->reflector = ph_reflector_new(&config);
-    if (hub->reflector)
+    hub->station = make_station(start);
+    if (hub->reflector && hub->station)
         return hub;
-    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s cannot be a hub", host->name);
+    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s cannot be a hub", start->host->name);
     hub_free(hub);
     return NULL;
 }
@@ -75,6 +96,20 @@ static void poll_start(Hub *hub, PlAgentAction *ret_action)
     };
 }
 
+static void poll_station(Hub *hub, PlAgentAction *ret_action)
+{
+    PhTransmit transmit;
+
+    if (ph_station_poll_transmit(hub->station, &transmit))
+        *ret_action = (PlAgentAction){
+            .kind = PL_AGENT_SEND,
+            .socket = transmit.path.socket,
+            .address = transmit.path.remote,
+            .bytes = transmit.bytes,
+            .length = transmit.length,
+        };
+}
+
 static void hub_poll(gpointer data, PlAgentAction *ret_action)
 {
     Hub *hub = data;
@@ -92,6 +127,8 @@ static void hub_poll(gpointer data, PlAgentAction *ret_action)
             .length = hub->answer_length,
         };
         hub->answer_length = 0;
+    } else {
+        poll_station(hub, ret_action);
     }
 }
 
@@ -113,20 +150,26 @@ static void hub_datagram(gpointer data, const PhPath *path, const uint8_t *bytes
 {
     Hub *hub = data;
 
-    hub->answer_length = ph_reflector_handle_datagram(hub->reflector, path, bytes, length, now,
-                                                      &hub->path, hub->answer);
+    if (ph_station_is_packet(bytes, length))
+        ph_station_handle_datagram(hub->station, path, bytes, length, now);
+    else
+        hub->answer_length = ph_reflector_handle_datagram(hub->reflector, path, bytes, length, now,
+                                                          &hub->path, hub->answer);
 }
 
 static uint64_t hub_next_timeout(gpointer data)
 {
-    (void)data;
-    return UINT64_MAX;
+    return ph_station_next_timeout(((Hub *)data)->station);
 }
 
 static void hub_timeout(gpointer data, uint64_t now)
 {
-    (void)data;
-    (void)now;
+    ph_station_handle_timeout(((Hub *)data)->station, now);
+}
+
+PhStation *pl_hub_agent_station(gpointer agent)
+{
+    return ((Hub *)agent)->station;
 }
 
 const PlAgentClass pl_hub_agent = {

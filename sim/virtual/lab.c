@@ -25,6 +25,8 @@ static void emit(gpointer data, unsigned interface, const uint8_t *bytes, size_t
         from.attachment = g_ptr_array_index(host->node->attachments, interface);
         from.network = from.attachment->network;
     }
+    if (host->lab->loses && host->lab->loses(host->lab->loses_data, host->node, bytes, length))
+        return;
     pl_world_send(host->lab->world, &from, bytes, length, now);
 }
 

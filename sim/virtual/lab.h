@@ -45,6 +45,9 @@ struct PlLab {
     PlLabHost *presences; /* of each network */
     PlClient *prober;     /* while one works */
     PlWitness *witness;
+    /* A wire that loses what it likes, just behind a host; NULL: there is none. */
+    gboolean (*loses)(gpointer data, const PlNode *host, const uint8_t *bytes, size_t length);
+    gpointer loses_data;
 };
 
 PlLab *pl_virtual_new(const PlTopology *topology, uint64_t seed);
@@ -65,6 +68,9 @@ gboolean pl_virtual_probe(PlLab *lab, const PlVantage *inside, const PlVantage *
 /* programs.c */
 PlSeat *pl_seat_free(PlSeat *seat);
 PlClient *pl_seat_client(PlSeat *seat);
+gpointer pl_seat_agent(const PlSeat *seat);
+/* Does what the agent wants by now. */
+void pl_seat_pump(PlSeat *seat);
 gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error);
 gboolean pl_virtual_await(PlLab *lab, const PlNode *host, const char *text, GError **error);
 gboolean pl_virtual_result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result,

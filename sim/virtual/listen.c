@@ -11,14 +11,12 @@ typedef struct Listen {
     gboolean printed;
 } Listen;
 
-static gpointer listen_new(const PlNode *host, uint64_t seed, uint64_t now, GError **error)
+static gpointer listen_new(const PlAgentStart *start, GError **error)
 {
     Listen *listen = g_new0(Listen, 1);
 
-    (void)seed;
-    (void)now;
     (void)error;
-    listen->program = &host->program;
+    listen->program = &start->host->program;
     listen->text = g_string_new(NULL);
     return listen;
 }

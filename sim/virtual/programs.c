@@ -9,7 +9,8 @@
 #define OUTPUT_MAX    (1024 * 1024) /* the last of it is kept */
 #define STATUS_KILLED 137
 
-static const PlAgentClass *const classes[] = {&pl_hub_agent, &pl_classify_agent, &pl_listen_agent};
+static const PlAgentClass *const classes[] = {&pl_hub_agent, &pl_classify_agent, &pl_listen_agent,
+                                              &pl_node_agent};
 
 typedef struct SeatSocket {
     uint32_t id;
@@ -147,7 +148,7 @@ static void act(PlSeat *seat, const PlAgentAction *action)
     }
 }
 
-static void pump(PlSeat *seat)
+void pl_seat_pump(PlSeat *seat)
 {
     PlAgentAction action;
 
@@ -168,7 +169,7 @@ static void take_event(PlClient *client, const PlStackEvent *event, uint64_t now
         seat->class->datagram(seat->agent, &path, event->bytes, event->length, now);
     else if (event->kind == PL_STACK_UNREACHABLE && seat->class->unreachable)
         seat->class->unreachable(seat->agent, &path, now);
-    pump(seat);
+    pl_seat_pump(seat);
 }
 
 static uint64_t next_time(const PlClient *client)
@@ -183,7 +184,7 @@ static void take_timeout(PlClient *client, uint64_t now)
     PlSeat *seat = (PlSeat *)client;
 
     seat->class->timeout(seat->agent, now);
-    pump(seat);
+    pl_seat_pump(seat);
 }
 
 PlSeat *pl_seat_free(PlSeat *seat)
@@ -201,6 +202,11 @@ PlSeat *pl_seat_free(PlSeat *seat)
 PlClient *pl_seat_client(PlSeat *seat)
 {
     return &seat->client;
+}
+
+gpointer pl_seat_agent(const PlSeat *seat)
+{
+    return seat->agent;
 }
 
 static const PlAgentClass *class_of(const PlNode *host)
@@ -227,7 +233,13 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
     const PlProgram *program = &host->program;
     const PlAgentClass *class = class_of(host);
     g_autofree char *name = g_strdup_printf("program %s", host->name);
-    gpointer agent = class->new (host, pl_random_stream(lab->seed, name), lab->now, error);
+    const PlAgentStart start = {
+        .host = host,
+        .run_seed = lab->seed,
+        .seed = pl_random_stream(lab->seed, name),
+        .now = lab->now,
+    };
+    gpointer agent = class->new (&start, error);
     PlSeat *seat;
 
     if (!agent)
@@ -242,7 +254,7 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
     seat->sockets = g_array_new(FALSE, FALSE, sizeof(SeatSocket));
     seat->output = g_string_new(NULL);
     lab->nodes[host->index].program = seat;
-    pump(seat);
+    pl_seat_pump(seat);
     if (!wait_for(seat, program->ready, program->ready_text, program->ready_port, error))
         return FALSE;
     if (!seat->reached) {

@@ -17,11 +17,8 @@ static void refuse_node(const PlNode *node, GPtrArray *reasons)
     if (node->rules)
         refuse(reasons, "engine virtual cannot express nat %s rules (it has no nftables)",
                node->name);
-    if (node->program.word == PL_WORD_NODE)
-        refuse(reasons, "host %s needs libpinhole's node, which this version does not have",
-               node->name);
-    else if (node->program.argv && node->program.word == PL_WORD_NONE)
-        refuse(reasons, "engine virtual runs hub, classify and listen only (host %s runs %s)",
+    if (node->program.argv && node->program.word == PL_WORD_NONE)
+        refuse(reasons, "engine virtual runs hub, classify, node and listen only (host %s runs %s)",
                node->name, node->program.argv[0]);
 }
 
@@ -34,7 +31,8 @@ void pl_virtual_refuse(const PlTopology *topology, GPtrArray *reasons)
 
         if (step->kind == PL_STEP_HOST_RUN)
             refuse(reasons,
-                   "engine virtual runs hub, classify and listen only (step %u: host %s runs %s)",
+                   "engine virtual runs hub, classify, node and listen only (step %u: host %s runs "
+                   "%s)",
                    step->number, step->node->name, step->argv[0]);
     }
     for (unsigned i = 0; i < topology->expects->len; i++) {

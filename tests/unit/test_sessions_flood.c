@@ -72,11 +72,11 @@ static guint requests_after(World *world, const PhRoute *route, const Flying *pa
 /* Uses up what is answered without one. */
 static void flood(World *world)
 {
-    const Flying *packet = &g_array_index(world->log, Flying, 0);
-    PhRoute route = route_to(&packet->from);
+    Flying packet = g_array_index(world->log, Flying, 0);
+    PhRoute route = route_to(&packet.from);
 
     for (guint i = 0; i < 3; i++)
-        requests_after(world, &route, packet);
+        requests_after(world, &route, &packet);
 }
 
 static void test_a_cookie_is_good_for_one_address(void)

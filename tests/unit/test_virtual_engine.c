@@ -297,9 +297,9 @@ static void test_refused(void)
         const char *nat, *alice, *rest, *reason;
     } cases[] = {
         {"behaviour = full-cone", "run = ping -c 1 hub", "",
-         "engine virtual runs hub, classify and listen only (host alice runs ping)"},
+         "engine virtual runs hub, classify, node and listen only (host alice runs ping)"},
         {"behaviour = full-cone", "", "[step 1]\nat = 1s\ndo = host alice run true\n",
-         "engine virtual runs hub, classify and listen only (step 1: host alice runs true)"},
+         "engine virtual runs hub, classify, node and listen only (step 1: host alice runs true)"},
         {"behaviour = full-cone\nrules = x.nft", "", "",
          "engine virtual cannot express nat home rules (it has no nftables)"},
     };

@@ -71,6 +71,9 @@ PH_EXPORT bool ph_classifier_poll_transmit(PhClassifier *classifier, PhTransmit 
 PH_EXPORT bool ph_classifier_poll_event(PhClassifier *classifier,
                                         PhClassification *ret_classification);
 
+/* The mapping, as far as it is known by now: before the result, from two round trips on. */
+PH_EXPORT PhMapping ph_classifier_mapping(const PhClassifier *classifier);
+
 /* False: not ours. */
 PH_EXPORT bool ph_classifier_handle_datagram(PhClassifier *classifier, const PhPath *path,
                                              const uint8_t *bytes, size_t length, uint64_t now);

@@ -39,6 +39,7 @@ typedef struct PhNodeConfig {
     bool fast_detector;
     bool no_hard_punching; /* pairs that need many sockets or ports are relayed */
     bool relay_only;       /* never attempts a direct path */
+    uint64_t binding_ns;   /* how long the NAT keeps an idle mapping; 0: unknown */
     uint32_t first_socket; /* ids for its sockets, from here on */
 } PhNodeConfig;
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* What a node tells: events, which wait in a ring until they are polled, and the table of peers. */
+#include <string.h>
+
+#include "node_private.h"
+
+const char *ph_path_kind_name(PhPathKind kind)
+{
+    static const char *const names[] = {
+        [PH_PATH_NONE] = "none",
+        [PH_PATH_RELAYED] = "relayed",
+        [PH_PATH_DIRECT] = "direct",
+        [PH_PATH_PUNCHED] = "punched",
+    };
+
+    return names[kind];
+}
+
+PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer)
+{
+    PhNodeEvent *event;
+
+    if (node->events_n == PH_NODE_EVENTS)
+        return NULL;
+    event = &node->events[(node->events_first + node->events_n++) % PH_NODE_EVENTS];
+    memset(event, 0, sizeof(*event));
+    event->kind = kind;
+    if (!peer)
+        return event;
+    event->peer = peer->number;
+    memcpy(event->key, peer->key, sizeof(event->key));
+    memcpy(event->name, peer->name, sizeof(event->name));
+    event->nat_class = (PhClass)peer->record.nat_class;
+    if (peer->used) {
+        event->path = peer->used->kind;
+        event->health = ph_health_name(peer->used->detector.health);
+        if (peer->used->route.via)
+            memcpy(event->via, node->config.hub_key, sizeof(event->via));
+        else
+            event->address = peer->used->route.path.remote;
+    }
+    return event;
+}
+
+void ph_node_say_reason(PhNodeEvent *event, PhReason reason)
+{
+    event->reason = ph_reason_name(reason);
+    event->sentence = ph_reason_sentence(reason);
+}
+
+bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event)
+{
+    if (node->events_n == 0)
+        return false;
+    *ret_event = node->events[node->events_first];
+    if (ret_event->kind == PH_NODE_DATA) {
+        memcpy(node->event_bytes.bytes, node->event_data[node->events_first].bytes,
+               ret_event->length);
+        ret_event->bytes = node->event_bytes.bytes;
+    }
+    node->events_first = (node->events_first + 1) % PH_NODE_EVENTS;
+    node->events_n--;
+    return true;
+}
+
+/* ---- what it knows ---- */
+
+const PhNodeCounters *ph_node_counters(const PhNode *node)
+{
+    return &node->counters;
+}
+
+bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
+{
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        const PhPeer *peer = &node->peers[i];
+
+        if (peer->state == PH_PEER_FREE || index-- > 0)
+            continue;
+        *ret_peer = (PhNodePeer){
+            .peer = peer->number,
+            .nat_class = (PhClass)peer->record.nat_class,
+            .path = peer->used ? peer->used->kind : PH_PATH_NONE,
+            .health = peer->used ? ph_health_name(peer->used->detector.health) : NULL,
+            .reason = peer->reason,
+            .rtt_ns = peer->used ? peer->used->detector.rtt.smooth_ns : 0,
+        };
+        memcpy(ret_peer->key, peer->key, sizeof(peer->key));
+        memcpy(ret_peer->name, peer->name, sizeof(peer->name));
+        if (peer->used && peer->used->route.via)
+            memcpy(ret_peer->via, node->config.hub_key, sizeof(ret_peer->via));
+        else if (peer->used)
+            ret_peer->address = peer->used->route.path.remote;
+        return true;
+    }
+    return false;
+}
+
+const uint8_t *ph_node_public_key(const PhNode *node)
+{
+    return node->public_key;
+}

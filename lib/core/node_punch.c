@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attempts at a direct way: when, who asks the mediator, and what comes of a punch. The ways
+ * themselves are in node_path.c.
+ */
+#include <string.h>
+
+#include "bucket.h"
+#include "node_private.h"
+
+#define BACK_OFF_MOST_NS (64 * PH_SECOND)
+/* The mediator's answer, and the peer's class, may be on their way. */
+#define AGAIN_SOON_NS (PH_SECOND / 2)
+#define ATTEMPTS      3
+
+static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer)
+{
+    if (node->config.relay_only)
+        return PH_STRATEGY_RELAY;
+    return ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
+}
+
+/* Of a direct path: by what is known of the two now, however it was opened. */
+PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
+{
+    PhStrategy strategy = strategy_for(node, peer);
+
+    return strategy == PH_STRATEGY_DIAL || strategy == PH_STRATEGY_WAIT ? PH_PATH_DIRECT
+                                                                        : PH_PATH_PUNCHED;
+}
+
+void ph_node_back_off(PhNode *node, PhPeer *peer)
+{
+    peer->attempt = 0;
+    peer->next_attempt_ns = node->now + peer->back_off_ns;
+    peer->back_off_ns *= 2;
+    if (peer->back_off_ns > BACK_OFF_MOST_NS)
+        peer->back_off_ns = BACK_OFF_MOST_NS;
+}
+
+/* A suspect path is reason enough to look for another one. */
+bool ph_node_may_attempt(const PhPeer *peer)
+{
+    return !peer->punch && !peer->proving &&
+           (!peer->direct.there || peer->direct.detector.health != PH_HEALTHY);
+}
+
+/* Who wanted the peer asks; the other one is told. */
+static bool is_asker(const PhPeer *peer)
+{
+    return peer->ours && (peer->lower || !peer->theirs);
+}
+
+static void ask_mediator(PhNode *node, PhPeer *peer)
+{
+    PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
+
+    if (++node->last_request == 0)
+        node->last_request = 1;
+    peer->request = message.introduce.request = node->last_request;
+    message.introduce.attempt = (uint8_t)(peer->attempt + 1);
+    memcpy(message.introduce.key, peer->key, sizeof(peer->key));
+    message.introduce.record = node->record;
+    peer->next_attempt_ns = node->now + 4 * PH_SECOND;
+    (void)ph_node_tell_hub(node, &message);
+}
+
+void ph_node_attempt(PhNode *node, PhPeer *peer)
+{
+    bool known =
+        node->record.nat_class != PH_CLASS_UNKNOWN && peer->record.nat_class != PH_CLASS_UNKNOWN;
+
+    peer->next_attempt_ns = node->now + AGAIN_SOON_NS;
+    if (!known)
+        return;
+    peer->strategy = strategy_for(node, peer);
+    if (peer->strategy == PH_STRATEGY_RELAY) {
+        node->counters.relay_fallbacks += peer->reason && strcmp(peer->reason, "relay") != 0;
+        peer->reason = "relay";
+        peer->next_attempt_ns = PH_NEVER; /* until one of the two is in another place */
+        return;
+    }
+    if (is_asker(peer))
+        ask_mediator(node, peer);
+    else
+        peer->next_attempt_ns = PH_NEVER;
+}
+
+void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason)
+{
+    peer->request = 0;
+    peer->reason = ph_reason_name(reason);
+    node->counters.punches_rejected++;
+    ph_node_back_off(node, peer);
+}
+
+void ph_node_introduced(PhNode *node, const PhMessage *message)
+{
+    PhPeer *peer = ph_node_peer_by_key(node, message->introduced.key);
+    PhPunchConfig config = {
+        .attempt = message->introduced.attempt,
+        .own = node->record,
+        .socket = node->socket,
+        .family = (PhFamily)node->config.hub.family,
+        .n_sockets = PH_PUNCH_SOCKETS,
+        .start_ns = node->now + message->introduced.start_us * UINT64_C(1000),
+    };
+
+    if (!peer || peer->state != PH_PEER_TALKING || node->config.relay_only)
+        return;
+    peer->request = 0;
+    peer->record.n_candidates = message->introduced.record.n_candidates;
+    memcpy(peer->record.candidates, message->introduced.record.candidates,
+           sizeof(peer->record.candidates));
+    if (message->introduced.record.sequence > peer->record.sequence)
+        peer->record = message->introduced.record;
+    peer->strategy = strategy_for(node, peer);
+    ph_node_punch_drop(node, peer);
+    if (peer->strategy == PH_STRATEGY_RELAY)
+        return;
+    config.strategy = peer->strategy;
+    config.lower = peer->lower;
+    config.other = peer->record;
+    config.rtt_ns = peer->relayed.detector.rtt.smooth_ns;
+    config.first_socket = node->next_socket;
+    memcpy(config.token, message->introduced.token, sizeof(config.token));
+    ph_node_seed(node, config.seed);
+    node->next_socket += PH_PUNCH_SOCKETS;
+    peer->attempt = message->introduced.attempt;
+    peer->punch = ph_punch_new(&config, node->now);
+    peer->next_attempt_ns = PH_NEVER;
+    node->counters.punches_attempted++;
+}
+
+void ph_node_punch_drop(PhNode *node, PhPeer *peer)
+{
+    if (peer->punch)
+        ph_node_bury(node, peer->punch);
+    peer->punch = NULL;
+    peer->opened = false;
+}
+
+static void punch_failed(PhNode *node, PhPeer *peer)
+{
+    bool hard = peer->strategy == PH_STRATEGY_SPREAD || peer->strategy == PH_STRATEGY_SCATTER;
+
+    node->counters.punches_failed++;
+    ph_node_punch_drop(node, peer);
+    peer->reason = "punch-failed";
+    if (peer->attempt < ATTEMPTS && !hard)
+        peer->next_attempt_ns = is_asker(peer) ? node->now : PH_NEVER;
+    else
+        ph_node_back_off(node, peer);
+}
+
+void ph_node_punch_progress(PhNode *node, PhPeer *peer)
+{
+    PhPath path;
+
+    switch (ph_punch_state(peer->punch, &path)) {
+    case PH_PUNCH_RUNNING:
+        return;
+    case PH_PUNCH_OPEN:
+        if (peer->opened)
+            return;
+        peer->opened = true;
+        peer->punch_until_ns = node->now + PH_NODE_PROVE_NS;
+        node->counters.punches_succeeded++;
+        ph_node_prove(node, peer, &(PhRoute){.path = path});
+        return;
+    case PH_PUNCH_FAILED:
+        punch_failed(node, peer);
+        return;
+    }
+}
+
+/* What was assumed before they were known may have called for more than was needed. */
+void ph_node_path_classes(PhNode *node, PhPeer *peer)
+{
+    PhPathKind kind = ph_node_kind(node, peer);
+    PhNodeEvent *event;
+
+    if (ph_node_may_attempt(peer))
+        peer->next_attempt_ns = node->now;
+    if (!peer->direct.there || kind == peer->direct.kind)
+        return;
+    peer->direct.kind = kind;
+    if (peer->used != &peer->direct)
+        return;
+    event = ph_node_event(node, PH_NODE_PEER_PATH, peer);
+    if (event)
+        event->reason = peer->reason;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `run = node`: libpinhole's node, which registers with the topology's hub, and with --connect
+ * looks for a peer and greets it; when the peer is gone it is looked for again. What happens to it
+ * is a line of JSON each, with the time since the program's start.
+ */
+#include <json-glib/json-glib.h>
+#include <pinhole/node.h>
+#include <string.h>
+
+#include "topology/identity.h"
+#include "topology/units.h"
+#include "virtual/agent.h"
+
+#define FIRST_SOCKET 1
+#define SECOND_NS    G_GUINT64_CONSTANT(1000000000)
+#define RETRY_NS     SECOND_NS
+
+typedef struct Node {
+    PhNode *core;
+    const PlProgram *program;
+    uint64_t start_ns, now, retry_ns; /* retry_ns: when the peer is looked for again */
+    uint32_t peer;                    /* the one that we connect to */
+    GString *text;
+} Node;
+
+static void node_free(gpointer data)
+{
+    Node *node = data;
+
+    ph_node_free(node->core);
+    g_string_free(node->text, TRUE);
+    g_free(node);
+}
+
+static void add_locals(const PlNode *host, PhNodeConfig *config)
+{
+    for (unsigned i = 0; i < host->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
+
+        for (unsigned k = 0; k < attachment->addresses->len && config->n_locals < PH_NODE_LOCALS;
+             k++) {
+            const PhAddress *address = &g_array_index(attachment->addresses, PhAddress, k);
+
+            if (address->family == config->hub.family)
+                config->locals[config->n_locals++] = *address;
+        }
+    }
+}
+
+/* The greeting waits for the peer. */
+static void connect_peer(Node *node)
+{
+    g_autofree char *greeting = g_strdup_printf("hello from %s", node->program->name);
+
+    node->retry_ns = UINT64_MAX;
+    node->peer = ph_node_connect(node->core, node->program->connect, NULL, node->now);
+    ph_node_send(node->core, node->peer, (const uint8_t *)greeting, strlen(greeting), node->now);
+}
+
+static gpointer node_new(const PlAgentStart *start, GError **error)
+{
+    const PlProgram *program = &start->host->program;
+    PhNodeConfig config = {
+        .hub = program->addresses[0],
+        .wall_ns = 0, /* the lab's clock is the wall clock */
+        .first_socket = FIRST_SOCKET,
+    };
+    Node *node = g_new0(Node, 1);
+    PhKey key;
+
+    pl_agent_seed(start->seed, config.seed);
+    pl_host_key(program->hub, start->run_seed, &key);
+    memcpy(config.hub_key, key.public, sizeof(config.hub_key));
+    pl_host_key(start->host, start->run_seed, &key);
+    memcpy(config.secret, key.secret, sizeof(config.secret));
+    g_strlcpy(config.name, program->name, sizeof(config.name));
+    add_locals(start->host, &config);
+    node->program = program;
+    node->start_ns = node->now = start->now;
+    node->retry_ns = UINT64_MAX;
+    node->text = g_string_new(NULL);
+    node->core = ph_node_new(&config, start->now);
+    ph_key_wipe(&key);
+    if (!node->core) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s cannot be a node",
+                    start->host->name);
+        node_free(node);
+        return NULL;
+    }
+    if (program->connect)
+        connect_peer(node);
+    return node;
+}
+
+/* ---- what it says ---- */
+
+static const char *event_name(PhNodeEventKind kind)
+{
+    static const char *const names[] = {
+        [PH_NODE_REGISTERED] = "registered",
+        [PH_NODE_HUB_LOST] = "hub-lost",
+        [PH_NODE_REFUSED] = "refused",
+        [PH_NODE_CLASSIFIED] = "class",
+        [PH_NODE_PEER_UP] = "peer-up",
+        [PH_NODE_PEER_PATH] = "path",
+        [PH_NODE_PEER_HEALTH] = "health",
+        [PH_NODE_PEER_GONE] = "gone",
+        [PH_NODE_DATA] = "data",
+    };
+
+    return names[kind];
+}
+
+static void add_string(JsonObject *object, const char *member, const char *value)
+{
+    if (value && *value)
+        json_object_set_string_member(object, member, value);
+}
+
+static void describe(Node *node, const PhNodeEvent *event)
+{
+    g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
+    JsonObject *object = json_object_new();
+    g_autofree char *line = NULL;
+    char address[PH_ADDRESS_TEXT_MAX];
+
+    json_node_take_object(root, object);
+    json_object_set_int_member(object, "time_us", (gint64)((node->now - node->start_ns) / 1000));
+    add_string(object, "event", event_name(event->kind));
+    add_string(object, "peer", event->name);
+    if (event->kind == PH_NODE_CLASSIFIED)
+        add_string(object, "class", ph_class_name(event->nat_class));
+    if (event->kind == PH_NODE_PEER_PATH)
+        add_string(object, "path", ph_path_kind_name(event->path));
+    if (event->kind == PH_NODE_PEER_HEALTH)
+        add_string(object, "health", event->health);
+    if (event->kind == PH_NODE_DATA) {
+        g_autofree char *text = pl_bytes_format(event->bytes, event->length);
+
+        add_string(object, "data", text);
+    } else if (event->address.family != PH_FAMILY_NONE) {
+        add_string(object, "address", ph_address_format(&event->address, address));
+    }
+    add_string(object, "reason", event->reason);
+    add_string(object, "sentence", event->sentence);
+    line = json_to_string(root, FALSE);
+    g_string_append_printf(node->text, "%s\n", line);
+}
+
+static void take_event(Node *node, const PhNodeEvent *event)
+{
+    describe(node, event);
+    if (event->kind == PH_NODE_PEER_GONE && event->peer == node->peer) {
+        node->peer = 0;
+        node->retry_ns = node->now + RETRY_NS;
+    }
+}
+
+/* ---- the core, in the order of path.h ---- */
+
+static gboolean poll_core(Node *node, PlAgentAction *ret_action)
+{
+    PhSocketRequest request;
+    PhTransmit transmit;
+
+    if (ph_node_poll_socket(node->core, &request)) {
+        *ret_action = (PlAgentAction){
+            .kind = request.kind == PH_SOCKET_OPEN ? PL_AGENT_OPEN : PL_AGENT_CLOSE,
+            .socket = request.socket,
+            .address = {.family = (uint8_t)request.family},
+        };
+        return TRUE;
+    }
+    if (ph_node_poll_transmit(node->core, &transmit)) {
+        *ret_action = (PlAgentAction){
+            .kind = PL_AGENT_SEND,
+            .socket = transmit.path.socket,
+            .address = transmit.path.remote,
+            .bytes = transmit.bytes,
+            .length = transmit.length,
+            .ttl = transmit.ttl,
+        };
+        return TRUE;
+    }
+    return FALSE;
+}
+
+static void node_poll(gpointer data, PlAgentAction *ret_action)
+{
+    Node *node = data;
+    PhNodeEvent event;
+
+    if (poll_core(node, ret_action))
+        return;
+    g_string_truncate(node->text, 0);
+    if (!ph_node_poll_event(node->core, &event))
+        return;
+    take_event(node, &event);
+    *ret_action = (PlAgentAction){
+        .kind = PL_AGENT_PRINT,
+        .bytes = (const uint8_t *)node->text->str,
+        .length = node->text->len,
+    };
+}
+
+static void node_opened(gpointer data, uint32_t socket, const PhAddress *local, uint64_t now)
+{
+    Node *node = data;
+
+    node->now = now;
+    if (local)
+        ph_node_socket_opened(node->core, socket, local, now);
+    else
+        ph_node_socket_failed(node->core, socket, now);
+}
+
+static void node_datagram(gpointer data, const PhPath *path, const uint8_t *bytes, size_t length,
+                          uint64_t now)
+{
+    Node *node = data;
+
+    node->now = now;
+    ph_node_handle_datagram(node->core, path, bytes, length, now);
+}
+
+static void node_unreachable(gpointer data, const PhPath *path, uint64_t now)
+{
+    Node *node = data;
+
+    node->now = now;
+    ph_node_unreachable(node->core, path, now);
+}
+
+static uint64_t node_next_timeout(gpointer data)
+{
+    const Node *node = data;
+
+    return MIN(node->retry_ns, ph_node_next_timeout(node->core));
+}
+
+static void node_timeout(gpointer data, uint64_t now)
+{
+    Node *node = data;
+
+    node->now = now;
+    if (now >= node->retry_ns)
+        connect_peer(node);
+    ph_node_handle_timeout(node->core, now);
+}
+
+PhNode *pl_node_agent_core(gpointer agent)
+{
+    return ((Node *)agent)->core;
+}
+
+const PlAgentClass pl_node_agent = {
+    .word = PL_WORD_NODE,
+    .new = node_new,
+    .free = node_free,
+    .poll = node_poll,
+    .opened = node_opened,
+    .datagram = node_datagram,
+    .unreachable = node_unreachable,
+    .next_timeout = node_next_timeout,
+    .timeout = node_timeout,
+};

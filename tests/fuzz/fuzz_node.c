@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two nodes and a station that have real sessions, and a network that does to their packets what
+ * the input says: late, twice, not at all, changed, from elsewhere, to somebody else. Whatever
+ * comes, nothing crashes, no datagram is too long, and only what was opened is closed.
+ */
+#include <glib.h>
+#include <pinhole/node.h>
+#include <pinhole/station.h>
+#include <sodium.h>
+#include <string.h>
+
+#define MS        G_GUINT64_CONSTANT(1000000)
+#define NODES     2
+#define FLYING    64
+#define BYTES     1232
+#define STEPS     4000
+#define FIRST_USE 0xc0
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+typedef struct Flying {
+    PhAddress from, to;
+    gsize length;
+    guint8 bytes[BYTES];
+} Flying;
+
+typedef struct Feed {
+    const guint8 *data;
+    gsize left;
+    guint64 now;
+    PhStation *station;
+    PhNode *nodes[NODES];
+    GHashTable *opened[NODES]; /* ids of sockets */
+    guint32 peers[NODES];      /* the last one of each */
+    Flying flying[FLYING];
+    guint n;
+} Feed;
+
+static guint take(Feed *feed)
+{
+    if (feed->left == 0)
+        return 0;
+    feed->left--;
+    return *feed->data++;
+}
+
+static PhAddress hub_address(void)
+{
+    return ph_address_ipv4(0xcb00710a, 3478);
+}
+
+/* A socket's address tells its node and its number. */
+static PhAddress node_address(guint node, guint32 socket)
+{
+    return ph_address_ipv4(0xc6336401 + node, (guint16)(1000 + socket % 60000));
+}
+
+static void fly(Feed *feed, const PhAddress *from, const PhTransmit *transmit)
+{
+    Flying *flying = &feed->flying[feed->n % FLYING];
+
+    g_assert_cmpuint(transmit->length, <=, BYTES);
+    g_assert_cmpuint(transmit->path.remote.port, !=, 0);
+    feed->n++;
+    *flying = (Flying){.from = *from, .to = transmit->path.remote, .length = transmit->length};
+    memcpy(flying->bytes, transmit->bytes, transmit->length);
+}
+
+static void poll_sockets(Feed *feed, guint node)
+{
+    PhSocketRequest request;
+
+    while (ph_node_poll_socket(feed->nodes[node], &request)) {
+        gpointer id = GUINT_TO_POINTER(request.socket);
+        PhAddress local = node_address(node, request.socket);
+
+        if (request.kind == PH_SOCKET_CLOSE) {
+            g_assert(g_hash_table_remove(feed->opened[node], id));
+        } else {
+            g_assert(!g_hash_table_contains(feed->opened[node], id));
+            g_hash_table_add(feed->opened[node], id);
+            ph_node_socket_opened(feed->nodes[node], request.socket, &local, feed->now);
+        }
+    }
+}
+
+static void poll_node(Feed *feed, guint node)
+{
+    PhTransmit transmit;
+    PhNodeEvent event;
+
+    poll_sockets(feed, node);
+    while (ph_node_poll_transmit(feed->nodes[node], &transmit)) {
+        PhAddress from = node_address(node, transmit.path.socket);
+
+        g_assert(g_hash_table_contains(feed->opened[node], GUINT_TO_POINTER(transmit.path.socket)));
+        fly(feed, &from, &transmit);
+    }
+    while (ph_node_poll_event(feed->nodes[node], &event)) {
+        g_assert_cmpuint(event.length, <=, PH_NODE_MESSAGE_MAX);
+        if (event.kind == PH_NODE_PEER_UP)
+            feed->peers[node] = event.peer;
+    }
+    poll_sockets(feed, node);
+}
+
+static void poll_all(Feed *feed)
+{
+    PhAddress hub = hub_address();
+    PhTransmit transmit;
+
+    while (ph_station_poll_transmit(feed->station, &transmit))
+        fly(feed, &hub, &transmit);
+    for (guint i = 0; i < NODES; i++)
+        poll_node(feed, i);
+}
+
+static void arrive(Feed *feed, const Flying *flying)
+{
+    PhAddress hub = hub_address();
+    PhPath path = {.transport = PH_TRANSPORT_UDP, .remote = flying->from};
+
+    if (ph_address_equal(&flying->to, &hub) && ph_station_is_packet(flying->bytes, flying->length))
+        ph_station_handle_datagram(feed->station, &path, flying->bytes, flying->length, feed->now);
+    for (guint i = 0; i < NODES; i++) {
+        PhAddress to = node_address(i, 0);
+
+        path.socket = flying->to.port - 1000U;
+        if (ph_address_equal_host(&to, &flying->to) &&
+            g_hash_table_contains(feed->opened[i], GUINT_TO_POINTER(path.socket)))
+            ph_node_handle_datagram(feed->nodes[i], &path, flying->bytes, flying->length,
+                                    feed->now);
+    }
+}
+
+/* One packet, and what becomes of it. */
+static void deliver(Feed *feed, guint how)
+{
+    guint n = MIN(feed->n, FLYING);
+    Flying flying;
+
+    if (n == 0)
+        return;
+    flying = feed->flying[(feed->n - 1 - take(feed) % n) % FLYING];
+    if (how & 1 && flying.length > 0)
+        flying.bytes[take(feed) * flying.length / 256] ^= (guint8)take(feed);
+    if (how & 2)
+        flying.length = flying.length * take(feed) / 256;
+    if (how & 4)
+        flying.from = node_address(take(feed) % 3, take(feed));
+    if (how & 8)
+        flying.to = take(feed) % 2 ? hub_address() : node_address(take(feed) % NODES, 1);
+    arrive(feed, &flying);
+}
+
+/* All that was sent last, in order and unchanged: so that sessions come about. */
+static void deliver_all(Feed *feed)
+{
+    static Flying all[FLYING];
+    guint n = MIN(feed->n, FLYING);
+
+    for (guint i = 0; i < n; i++)
+        all[i] = feed->flying[(feed->n - n + i) % FLYING];
+    feed->n = 0;
+    for (guint i = 0; i < n; i++) {
+        arrive(feed, &all[i]);
+        poll_all(feed);
+    }
+}
+
+static void pass(Feed *feed, guint64 ns)
+{
+    feed->now += ns;
+    ph_station_handle_timeout(feed->station, feed->now);
+    for (guint i = 0; i < NODES; i++)
+        ph_node_handle_timeout(feed->nodes[i], feed->now);
+}
+
+/* What an application does. */
+static void use(Feed *feed)
+{
+    guint what = take(feed), node = what % NODES;
+    PhNode *core = feed->nodes[node];
+    PhAddress local = node_address(node, take(feed));
+    guint8 bytes[PH_NODE_MESSAGE_MAX + 1] = {0};
+
+    switch (what >> 4) {
+    case 0:
+        feed->peers[node] = ph_node_connect(core, node ? "zero" : "one", NULL, feed->now);
+        break;
+    case 1:
+        feed->peers[node] =
+            ph_node_connect(core, NULL, ph_node_public_key(feed->nodes[1 - node]), feed->now);
+        break;
+    case 2:
+        ph_node_disconnect(core, feed->peers[node], feed->now);
+        break;
+    case 3:
+        local.port = 0;
+        ph_node_network_changed(core, &local, 1, feed->now);
+        break;
+    case 4:
+        ph_node_unreachable(core, &(PhPath){.socket = 1, .remote = hub_address()}, feed->now);
+        break;
+    case 5:
+        if (take(feed) == 0xff)
+            ph_node_close(core, feed->now);
+        break;
+    default:
+        ph_node_send(core, feed->peers[node], bytes, take(feed) * 5U, feed->now);
+        break;
+    }
+}
+
+static PhNode *make_node(guint i, guint64 now)
+{
+    PhNodeConfig config = {.hub = hub_address(), .first_socket = 1, .fast_detector = i == 1};
+    guint8 hub_secret[PH_NODE_KEY_BYTES];
+
+    memset(hub_secret, 0x42, sizeof(hub_secret));
+    g_assert(crypto_scalarmult_base(config.hub_key, hub_secret) == 0);
+    memset(config.secret, (int)(1 + i), sizeof(config.secret));
+    memset(config.seed, (int)(3 + i), sizeof(config.seed));
+    g_strlcpy(config.name, i ? "one" : "zero", sizeof(config.name));
+    config.locals[config.n_locals] = node_address(i, 0);
+    config.locals[config.n_locals++].port = 0;
+    return ph_node_new(&config, now);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    Feed feed = {.data = data, .left = size, .now = 1000 * MS};
+    PhStationConfig config;
+
+    ph_station_config_init(&config);
+    config.nodes_max = 8;
+    memset(config.secret, 0x42, sizeof(config.secret));
+    feed.station = ph_station_new(&config);
+    g_assert(feed.station);
+    for (guint i = 0; i < NODES; i++) {
+        feed.nodes[i] = make_node(i, feed.now);
+        g_assert(feed.nodes[i]);
+        feed.opened[i] = g_hash_table_new(NULL, NULL);
+    }
+    poll_all(&feed);
+    for (guint i = 0; i < STEPS && feed.left > 0; i++) {
+        guint what = take(&feed);
+
+        if (what >= FIRST_USE)
+            use(&feed);
+        else if (what >= 0x80)
+            pass(&feed, (what & 0x3f) * (what & 0x3f) * 20 * MS);
+        else if (what >= 0x40)
+            deliver_all(&feed);
+        else
+            deliver(&feed, what);
+        poll_all(&feed);
+    }
+    ph_station_free(feed.station);
+    for (guint i = 0; i < NODES; i++) {
+        ph_node_free(feed.nodes[i]);
+        g_hash_table_unref(feed.opened[i]);
+    }
+    return 0;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Nodes that find each other and go direct: which path, and exactly when. */
+#include "node_world.h"
+
+static const char cone[] = "behaviour = port-restricted";
+static const char full[] = "behaviour = full-cone";
+static const char symmetric[] = "behaviour = symmetric";
+
+/* When bob's clock showed alice's start. */
+#define STARTED_MS 10000
+
+/* 20 ms from each to the hub, and to each other: a round trip is 40 ms. The node asks the hub,
+ * which tells the peer; the peer's request, alice's answer and what she says go by the relay: 120
+ * ms. The mediator is asked at 80 ms, when the mapping is known; both begin at 125, answers are
+ * there at 165, the proof at 205. */
+static void test_first_bytes(void)
+{
+    g_auto(World) world = {0};
+
+    world_meet(&world, cone, cone);
+    g_assert_cmpfloat(world_when(&world, "alice", 0, "registered", NULL), ==, 40);
+    g_assert_cmpfloat(world_when(&world, "alice", 0, "peer-up", NULL), ==, 80);
+    g_assert_cmpfloat(world_when(&world, "bob", 0, "data", "hello from alice"), ==,
+                      STARTED_MS + 120);
+    g_assert_cmpfloat(world_when(&world, "alice", 0, "path", "punched"), ==, 205);
+    g_assert_cmpfloat(world_when(&world, "bob", 0, "path", "punched"), ==, STARTED_MS + 205);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "bob", PH_PATH_PUNCHED);
+}
+
+/* N6 */
+static void test_counters(void)
+{
+    g_auto(World) world = {0};
+
+    world_meet(&world, cone, cone);
+    world_pass(&world, 60 * S);
+    for (guint i = 0; i < 2; i++) {
+        const PhNodeCounters *counters = world_counters(&world, i ? "alice" : "bob");
+
+        g_assert_cmpuint(counters->punches_attempted, ==, 1);
+        g_assert_cmpuint(counters->punches_succeeded, ==, 1);
+        g_assert_cmpuint(counters->punches_failed, ==, 0);
+        g_assert_cmpuint(counters->punches_timed_out, ==, 0);
+        g_assert_cmpuint(counters->upgrades, ==, 1);
+        g_assert_cmpuint(counters->downgrades, ==, 0);
+    }
+    g_assert_cmpuint(world_station(&world)->introductions, ==, 1);
+}
+
+/* N12: nothing could be attempted that had a chance. */
+static void test_both_symmetric(void)
+{
+    g_auto(World) world = {0};
+
+    world_meet(&world, symmetric, symmetric);
+    world_pass(&world, 300 * S);
+    for (guint i = 0; i < 2; i++) {
+        const PhNodeCounters *counters = world_counters(&world, i ? "alice" : "bob");
+
+        assert_path(&world, i ? "alice" : "bob", PH_PATH_RELAYED);
+        g_assert_cmpuint(counters->punches_attempted, ==, 0);
+        g_assert_cmpuint(counters->relay_fallbacks, ==, 1);
+        g_assert_cmpuint(world_count(&world, i ? "alice" : "bob", "gone", NULL), ==, 0);
+        g_assert_cmpuint(world_count(&world, i ? "alice" : "bob", "health", NULL), ==, 0);
+    }
+    g_assert_cmpuint(world_station(&world)->introductions, ==, 0);
+    g_assert_cmpfloat(world_when(&world, "bob", 0, "data", "hello from alice"), ==,
+                      STARTED_MS + 120);
+}
+
+static void test_pair(gconstpointer data)
+{
+    static const struct {
+        const char *alice, *bob;
+        PhPathKind path;
+    } pairs[] = {
+        {"open", "open", PH_PATH_DIRECT},
+        {"open", cone, PH_PATH_DIRECT},
+        {cone, "open", PH_PATH_DIRECT},
+        {full, cone, PH_PATH_DIRECT},
+        {cone, full, PH_PATH_DIRECT},
+        {full, full, PH_PATH_DIRECT},
+        {symmetric, "open", PH_PATH_DIRECT},
+        {full, symmetric, PH_PATH_DIRECT},
+        {"behaviour = restricted", symmetric, PH_PATH_PUNCHED},
+        {"behaviour = restricted", cone, PH_PATH_PUNCHED},
+    };
+    guint i = GPOINTER_TO_UINT(data);
+    g_auto(World) world = {0};
+
+    world_meet(&world, pairs[i].alice, pairs[i].bob);
+    world_pass(&world, 10 * S);
+    g_test_message("%s and %s", pairs[i].alice, pairs[i].bob);
+    assert_path(&world, "alice", pairs[i].path);
+    assert_path(&world, "bob", pairs[i].path);
+    world_stream(&world, "alice", 0, 20, 50 * MS);
+    world_stream(&world, "bob", 0, 20, 50 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 20);
+    assert_all_once(&world, "alice", 20);
+}
+
+/* N7: the hub has done its part. Five minutes have new keys in them. */
+static void test_hub_killed(void)
+{
+    g_auto(World) world = {0};
+
+    world_meet(&world, cone, cone);
+    world_kill(&world, "hub");
+    world_stream(&world, "alice", 0, 300, S);
+    world_stream(&world, "bob", 0, 100, S);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 300);
+    assert_all_once(&world, "alice", 100);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+    g_assert_cmpuint(world_count(&world, "bob", "gone", NULL), ==, 0);
+    g_assert_cmpuint(world_count(&world, "alice", "hub-lost", NULL), >, 0);
+}
+
+/* N30: a message every millisecond, while the direct path takes over. */
+static void test_upgrade_in_the_stream(void)
+{
+    const char *const hosts[] = {"bob", cone, "node", "alice", cone, "node --connect bob", NULL};
+    g_auto(World) world = {0};
+    g_autoptr(GArray) said = NULL;
+    guint next = 0;
+
+    world_init(&world, hosts, "");
+    world_start(&world, "bob");
+    world_pass(&world, 10 * S);
+    world_start(&world, "alice");
+    world_pass(&world, 100 * MS);
+    assert_path(&world, "alice", PH_PATH_RELAYED);
+    world_stream(&world, "alice", 0, 400, MS);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 400);
+    said = world_said(&world, "bob");
+    for (guint i = 0; i < said->len; i++)
+        if (g_ascii_isdigit(*g_array_index(said, Said, i).what))
+            next += g_ascii_strtoull(g_array_index(said, Said, i).what, NULL, 10) == next;
+    /* The relay is the longer way: what is sent by it last may come after what went direct. */
+    g_assert_cmpuint(next, >, 100);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/node/first bytes after three round trips, direct after six",
+                    test_first_bytes);
+    g_test_add_func("/node/N6 counters of a punch", test_counters);
+    g_test_add_func("/node/N12 both symmetric", test_both_symmetric);
+    for (guint i = 0; i < 10; i++) {
+        g_autofree char *name = g_strdup_printf("/node/pair/%u", i);
+
+        g_test_add_data_func(name, GUINT_TO_POINTER(i), test_pair);
+    }
+    g_test_add_func("/node/N7 hub killed", test_hub_killed);
+    g_test_add_func("/node/N30 upgrade in the stream", test_upgrade_in_the_stream);
+    return g_test_run();
+}

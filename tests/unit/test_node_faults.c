@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What happens to nodes that talk: paths that die and come back, routers, hubs and peers that begin
+ * anew. */
+#include "node_world.h"
+
+static const char cone[] = "behaviour = port-restricted";
+
+static const char drawn[] = "behaviour = port-restricted\nport-allocation = random";
+
+static double now_ms(World *world)
+{
+    /* Of alice's clock, which began 10 s after the lab. */
+    return (double)(world->lab->now - G_GUINT64_CONSTANT(946684800) * S) / 1e6 - 10000;
+}
+
+/* N21 to N23: suspect, over to the relay, failed; and direct again soon after it is healed. */
+static void test_black_hole(void)
+{
+    g_auto(World) world = {0};
+    g_autofree guint8 *times = NULL;
+    double at, suspect, relayed;
+    guint lost = 0;
+
+    world_meet(&world, cone, cone);
+    world_stream(&world, "alice", 0, 100, 100 * MS);
+    at = now_ms(&world);
+    world.hole = TRUE;
+    world_stream(&world, "alice", 100, 600, 100 * MS);
+    suspect = world_when(&world, "alice", at, "health", "suspect");
+    relayed = world_when(&world, "alice", at, "path", "relayed");
+    g_assert_cmpfloat(suspect, >=, at + 6500);
+    g_assert_cmpfloat(suspect, <=, at + 15000);
+    g_assert_cmpfloat(relayed, ==, suspect);
+    assert_path(&world, "alice", PH_PATH_RELAYED);
+    assert_path(&world, "bob", PH_PATH_RELAYED);
+    g_assert_cmpuint(world_counters(&world, "alice")->downgrades, >=, 1);
+    world.hole = FALSE;
+    at = now_ms(&world);
+    world_stream(&world, "alice", 700, 1000, 100 * MS);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "bob", PH_PATH_PUNCHED);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+    g_assert_cmpuint(world_count(&world, "bob", "gone", NULL), ==, 0);
+    world_pass(&world, S);
+    times = world_numbers(&world, "bob", 1700);
+    for (guint i = 0; i < 1700; i++) {
+        g_assert_cmpuint(times[i], <=, 1);
+        lost += times[i] == 0;
+        /* Nothing but what went into the hole: from its first packet to the relay's. */
+        if (times[i] == 0)
+            g_assert_true(i >= 100 && i < 100 + (guint)((relayed - at + 60000) / 100) + 150);
+    }
+    g_assert_cmpuint(lost, >, 60);
+    g_assert_cmpuint(lost, <, 150);
+}
+
+/* N24: a fifth of the packets, both ways, for a minute. */
+static void test_loss(void)
+{
+    const char *const hosts[] = {"bob", "open", "node", "alice", "open", "node --connect bob",
+                                 NULL};
+    g_auto(World) world = {0};
+
+    world_init(&world, hosts, "");
+    pl_topology_attachment(world.topology, "alice")->link.loss_ppm = 200000;
+    pl_world_reset(world.lab->world, world.lab->now);
+    world_start(&world, "bob");
+    world_pass(&world, 10 * S);
+    world_start(&world, "alice");
+    world_pass(&world, 120 * S);
+    g_assert_cmpuint(world_count(&world, "alice", "health", "failed"), ==, 0);
+    g_assert_cmpuint(world_count(&world, "bob", "health", "failed"), ==, 0);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+    assert_path(&world, "alice", PH_PATH_DIRECT);
+}
+
+/* G15: a router is flushed: its own pairs punch again, nobody else does. */
+static void test_flush(void)
+{
+    const char *const hosts[] = {"bob",   cone, "node", "alice", drawn, "node --connect bob",
+                                 "carol", cone, "node", "dave",  cone,  "node --connect carol",
+                                 NULL};
+    g_auto(World) world = {0};
+    PhAddress before;
+    PhNodePeer after;
+
+    world_init(&world, hosts, "");
+    world_start(&world, "bob");
+    world_start(&world, "carol");
+    world_pass(&world, 10 * S);
+    world_start(&world, "alice");
+    world_start(&world, "dave");
+    world_pass(&world, 10 * S);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "dave", PH_PATH_PUNCHED);
+    before = world_peer(&world, "bob").address;
+    pl_world_nat_flush(world.lab->world, world_nat(&world, "alice"), world.lab->now);
+    world_pass(&world, 60 * S);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "bob", PH_PATH_PUNCHED);
+    after = world_peer(&world, "bob");
+    g_assert_false(ph_address_equal(&before, &after.address));
+    g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, >=, 2);
+    g_assert_cmpuint(world_counters(&world, "carol")->punches_attempted, ==, 1);
+    g_assert_cmpuint(world_counters(&world, "dave")->punches_attempted, ==, 1);
+    g_assert_cmpuint(world_count(&world, "dave", "path", NULL), ==, 2);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+    world_stream(&world, "alice", 0, 20, 100 * MS);
+    world_stream(&world, "bob", 0, 20, 100 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 20);
+    assert_all_once(&world, "alice", 20);
+}
+
+/* G14: whatever is lost before the node has found out, it then keeps its path for as long as
+ * wanted, with nothing said. */
+static void test_short_binding(void)
+{
+    static const char brief[] =
+        "behaviour = port-restricted\nport-allocation = random\nudp-timeout = 10s";
+    g_auto(World) world = {0};
+    guint64 attempted;
+
+    world_meet(&world, brief, brief);
+    world_pass(&world, 300 * S);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    attempted = world_counters(&world, "alice")->punches_attempted;
+    world_pass(&world, 1800 * S);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "bob", PH_PATH_PUNCHED);
+    g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, attempted);
+    world_stream(&world, "bob", 0, 10, 10 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "alice", 10);
+}
+
+/* The network has another external address: the same sessions, and the same numbers of peers. */
+static void test_roaming(void)
+{
+    g_auto(World) world = {0};
+    PhAddress other = ph_address_ipv4(0xcb007163, 0);
+    PhNodePeer before, after;
+
+    world_meet(&world, "behaviour = full-cone", "behaviour = full-cone");
+    before = world_peer(&world, "bob");
+    pl_world_nat_address(world.lab->world, world_nat(&world, "alice"), &other, world.lab->now);
+    world_pass(&world, 60 * S);
+    after = world_peer(&world, "bob");
+    g_assert_cmpuint(before.peer, ==, after.peer);
+    g_assert_true(ph_address_equal_host(&after.address, &other));
+    assert_path(&world, "alice", PH_PATH_DIRECT);
+    g_assert_cmpuint(world_count(&world, "bob", "peer-up", NULL), ==, 1);
+    world_stream(&world, "alice", 0, 10, 100 * MS);
+    world_stream(&world, "bob", 0, 10, 100 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 10);
+    assert_all_once(&world, "alice", 10);
+}
+
+/* The connecting node begins anew with the same key: its peer knows it again. */
+static void test_asker_restarts(void)
+{
+    g_auto(World) world = {0};
+    PhNodePeer before;
+
+    world_meet(&world, cone, cone);
+    before = world_peer(&world, "bob");
+    world_restart(&world, "alice");
+    world_pass(&world, 20 * S);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "bob", PH_PATH_PUNCHED);
+    g_assert_cmpuint(world_peer(&world, "bob").peer, ==, before.peer);
+    world_stream(&world, "bob", 0, 10, 100 * MS);
+    world_stream(&world, "alice", 0, 10, 100 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "alice", 10);
+    assert_all_once(&world, "bob", 10);
+}
+
+/* And so does the other one, which knows nobody any more. */
+static void test_peer_restarts(void)
+{
+    g_auto(World) world = {0};
+
+    world_meet(&world, cone, cone);
+    world_restart(&world, "bob");
+    world_pass(&world, 30 * S);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "bob", PH_PATH_PUNCHED);
+    world_stream(&world, "alice", 0, 10, 100 * MS);
+    world_stream(&world, "bob", 0, 10, 100 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 10);
+    assert_all_once(&world, "alice", 10);
+}
+
+/* The relay of a pair that has no other path begins anew, and knows nobody. */
+static void test_hub_restarts(void)
+{
+    g_auto(World) world = {0};
+
+    world_meet(&world, "behaviour = symmetric", "behaviour = symmetric");
+    assert_path(&world, "alice", PH_PATH_RELAYED);
+    world_restart(&world, "hub");
+    world_pass(&world, 60 * S);
+    assert_path(&world, "alice", PH_PATH_RELAYED);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+    g_assert_cmpuint(world_count(&world, "bob", "gone", NULL), ==, 0);
+    world_stream(&world, "alice", 0, 10, 100 * MS);
+    world_stream(&world, "bob", 0, 10, 100 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 10);
+    assert_all_once(&world, "alice", 10);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/node/faults/N21 N22 N23 black hole", test_black_hole);
+    g_test_add_func("/node/faults/N24 a fifth is lost", test_loss);
+    g_test_add_func("/node/faults/G15 a router is flushed", test_flush);
+    g_test_add_func("/node/faults/G14 mappings of 10 s", test_short_binding);
+    g_test_add_func("/node/faults/roaming", test_roaming);
+    g_test_add_func("/node/faults/who connected begins anew", test_asker_restarts);
+    g_test_add_func("/node/faults/the peer begins anew", test_peer_restarts);
+    g_test_add_func("/node/faults/the hub begins anew", test_hub_restarts);
+    return g_test_run();
+}
