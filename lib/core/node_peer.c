@@ -166,7 +166,20 @@ static PhPeer *join_halves(PhNode *node, PhPeer *looking, const uint8_t *key)
     }
     free(looking->queue);
     memset(looking, 0, sizeof(*looking));
+    if (met->state == PH_PEER_TALKING) {
+        (void)ph_node_event(node, PH_NODE_PEER_UP, met);
+        ph_node_flush_queue(node, met);
+    }
     return met;
+}
+
+/* The hub's copy may be older than what the peer has told us itself. */
+static void take_record(PhPeer *peer, const PhNodeRecord *record)
+{
+    if (record->sequence > peer->record.sequence)
+        peer->record = *record;
+    if (record->name[0])
+        memcpy(peer->name, record->name, sizeof(peer->name));
 }
 
 void ph_node_found(PhNode *node, const PhMessage *message)
@@ -179,9 +192,7 @@ void ph_node_found(PhNode *node, const PhMessage *message)
     peer->request = 0;
     peer = join_halves(node, peer, message->peer.key);
     set_key(node, peer, message->peer.key);
-    peer->record = message->peer.record;
-    if (peer->record.name[0])
-        memcpy(peer->name, peer->record.name, sizeof(peer->name));
+    take_record(peer, &message->peer.record);
     peer->channel = message->peer.channel;
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
@@ -203,9 +214,7 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
         return;
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
-    peer->record = message->peer.record;
-    if (peer->record.name[0])
-        memcpy(peer->name, peer->record.name, sizeof(peer->name));
+    take_record(peer, &message->peer.record);
     peer->channel = message->peer.channel;
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;

@@ -101,6 +101,29 @@ static void test_pair(gconstpointer data)
     assert_all_once(&world, "alice", 20);
 }
 
+/* Each looks for the other at the same time: one pair, and one punch. */
+static void test_both_ask(void)
+{
+    const char *const hosts[] = {
+        "bob", cone, "node --connect alice", "alice", cone, "node --connect bob", NULL};
+    g_auto(World) world = {0};
+    PhNodePeer peer;
+
+    world_init(&world, hosts, "");
+    world_start(&world, "bob");
+    world_start(&world, "alice");
+    world_pass(&world, 20 * S);
+    for (guint i = 0; i < 2; i++) {
+        const char *host = i ? "alice" : "bob";
+
+        g_assert_cmpuint(
+            world_count(&world, host, "data", i ? "hello from bob" : "hello from alice"), ==, 1);
+        g_assert_cmpuint(world_counters(&world, host)->punches_attempted, ==, 1);
+        g_assert_false(ph_node_peer(world_node(&world, host), 1, &peer));
+        assert_path(&world, host, PH_PATH_PUNCHED);
+    }
+}
+
 /* N7: the hub has done its part. Five minutes have new keys in them. */
 static void test_hub_killed(void)
 {
@@ -157,6 +180,7 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(name, GUINT_TO_POINTER(i), test_pair);
     }
+    g_test_add_func("/node/both ask", test_both_ask);
     g_test_add_func("/node/N7 hub killed", test_hub_killed);
     g_test_add_func("/node/N30 upgrade in the stream", test_upgrade_in_the_stream);
     return g_test_run();

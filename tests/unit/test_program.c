@@ -46,7 +46,9 @@ static const Case cases[] = {
      "classify --server 203.0.113.10:3478"},
     {INTERNET ALICE RUN("classify --server=192.0.2.1") HUB, "alice",
      "classify --server 192.0.2.1:3478"},
-    {INTERNET ALICE RUN("node --any thing") HUB, "alice", "node --any thing"},
+    {INTERNET ALICE RUN("node  --connect bob") HUB RUN("hub"), "alice", "node --connect bob"},
+    {INTERNET ALICE RUN("node a.b --connect=bob") HUB RUN("hub"), "alice",
+     "node a.b --connect=bob"},
     {INTERNET ALICE RUN("/usr/bin/hub --help") HUB, "alice", "/usr/bin/hub --help"},
     {INTERNET ALICE RUN("listen  7000 5000") HUB, "alice", "listen 7000 5000"},
 };
