@@ -13,11 +13,6 @@
 #define SESSIONS_MAX        (2 * PH_NODE_PEERS_MAX)
 #define HANDSHAKES_A_SECOND 100
 
-bool ph_node_name_is_valid(const char *name)
-{
-    return ph_name_is_valid(name);
-}
-
 void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES])
 {
     ph_random_bytes(&node->random, ret_seed, PH_SEED_BYTES);

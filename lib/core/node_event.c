@@ -16,6 +16,11 @@ const char *ph_path_kind_name(PhPathKind kind)
     return names[kind];
 }
 
+bool ph_node_name_is_valid(const char *name)
+{
+    return ph_name_is_valid(name);
+}
+
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer)
 {
     PhNodeEvent *event;
@@ -82,7 +87,10 @@ bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
             .nat_class = (PhClass)peer->record.nat_class,
             .path = peer->used ? peer->used->kind : PH_PATH_NONE,
             .health = peer->used ? ph_health_name(peer->used->detector.health) : NULL,
-            .reason = peer->reason,
+            /* Then the peer is to blame for nothing. */
+            .reason = !peer->used && node->record.nat_class == PH_CLASS_UDP_BLOCKED
+                          ? ph_class_name(PH_CLASS_UDP_BLOCKED)
+                          : peer->reason,
             .rtt_ns = peer->used ? peer->used->detector.rtt.smooth_ns : 0,
         };
         memcpy(ret_peer->key, peer->key, sizeof(peer->key));

@@ -9,6 +9,8 @@
  *     by port          dial    punch               punch              predict     scatter   scatter
  *     sequential       dial    punch               punch              predict     relay     relay
  *     block, random    dial    punch               spread             relay       relay     relay
+ *
+ * Where it says relay, two that are behind one NAT try each other's local addresses (punch).
  */
 #include "punch.h"
 
@@ -60,10 +62,23 @@ static const PhStrategy table[PLACE_N][PLACE_N] = {
                     PH_STRATEGY_RELAY, PH_STRATEGY_RELAY},
 };
 
+/* A mediator passes on local addresses between nodes that it hears from one and the same host. */
+static bool are_together(const PhNodeRecord *other)
+{
+    for (unsigned i = 0; i < other->n_candidates && i < PH_CANDIDATES_MAX; i++)
+        if (other->candidates[i].kind == PH_CANDIDATE_LOCAL)
+            return true;
+    return false;
+}
+
 PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool hard)
 {
-    PhStrategy strategy = table[place_of(own)][place_of(other)];
+    Place here = place_of(own), there = place_of(other);
+    PhStrategy strategy = table[here][there];
 
+    if (strategy == PH_STRATEGY_RELAY && here != PLACE_NONE && there != PLACE_NONE &&
+        are_together(other))
+        return PH_STRATEGY_PUNCH;
     if (!hard && (strategy == PH_STRATEGY_SPREAD || strategy == PH_STRATEGY_SCATTER))
         return PH_STRATEGY_RELAY;
     return strategy;

@@ -52,7 +52,7 @@ static gboolean build(PlLab *lab, GError **error)
             lab->external[i] = g_array_copy(pl_nat_outside(node)->addresses);
         else if (!pl_fabric_wire_host(lab, node, error))
             return FALSE;
-        lab->residents[i] = pl_resident_new(topology, node, netns(lab, node));
+        lab->residents[i] = pl_resident_new(topology, node, lab->seed, netns(lab, node));
     }
     pl_spaces_rest(lab->spaces);
     return TRUE;
@@ -198,6 +198,19 @@ static gboolean claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, G
     return pl_resident_claims(lab->residents[host->index], ret_claims, error);
 }
 
+static char *path(PlLab *lab, const PlNode *host, const char *peer)
+{
+    return pl_resident_path(lab->residents[host->index], peer);
+}
+
+static gboolean pass(PlLab *lab, uint64_t for_ns, GError **error)
+{
+    (void)lab;
+    (void)error;
+    pl_clock_wait(pl_now_ns() + for_ns);
+    return TRUE;
+}
+
 /* ---- steps ---- */
 
 static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
@@ -261,6 +274,8 @@ const PlEngine pl_fabric_engine = {
     .await = await,
     .result = result,
     .claims = claims,
+    .path = path,
+    .pass = pass,
     .step = step,
     .machine = machine,
     .connections = connections,

@@ -20,16 +20,5 @@ void pl_fabric_refuse(const PlTopology *topology, GPtrArray *reasons)
         if (node->rules)
             refuse(reasons, "engine fabric cannot express nat %s rules (it has no nftables)",
                    node->name);
-        if (node->program.word == PL_WORD_NODE)
-            refuse(reasons, "host %s needs libpinhole's node, which this version does not have",
-                   node->name);
-    }
-    for (unsigned i = 0; i < topology->expects->len; i++) {
-        const PlExpect *expect = g_ptr_array_index(topology->expects, i);
-
-        if (expect->kind == PL_EXPECT_PATH)
-            refuse(reasons,
-                   "the path %s needs libpinhole's peers, which this version does not have",
-                   expect->key);
     }
 }

@@ -118,7 +118,7 @@ static PlLab *up(const PlTopology *topology, uint64_t seed, GError **error)
         return NULL;
     for (unsigned i = 0; i < topology->nodes->len; i++)
         lab->nodes[i].resident =
-            pl_resident_new(topology, lab->nodes[i].node, netns(lab, lab->nodes[i].node));
+            pl_resident_new(topology, lab->nodes[i].node, seed, netns(lab, lab->nodes[i].node));
     lab->ready_ns = pl_lab_now(lab);
     return g_steal_pointer(&lab);
 }
@@ -242,6 +242,18 @@ static gboolean claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, G
     return pl_resident_claims(lab->nodes[host->index].resident, ret_claims, error);
 }
 
+static char *path(PlLab *lab, const PlNode *host, const char *peer)
+{
+    return pl_resident_path(lab->nodes[host->index].resident, peer);
+}
+
+static gboolean pass(PlLab *lab, uint64_t for_ns, GError **error)
+{
+    (void)error;
+    pl_clock_wait(pl_lab_now(lab) + for_ns);
+    return TRUE;
+}
+
 const PlEngine pl_kernel_engine = {
     .name = "kernel",
     .description = "network namespaces, real processes, NATs by nftables, real time",
@@ -260,6 +272,8 @@ const PlEngine pl_kernel_engine = {
     .await = await,
     .result = result,
     .claims = claims,
+    .path = path,
+    .pass = pass,
     .step = pl_lab_step,
     .machine = pl_lab_machine,
     .connections = connections,

@@ -79,13 +79,6 @@ static void refuse_nat(const PlTopology *topology, const PlNode *nat, GPtrArray 
                nat->name);
 }
 
-static void refuse_host(const PlNode *host, GPtrArray *reasons)
-{
-    if (host->program.word == PL_WORD_NODE)
-        refuse(reasons, "host %s needs libpinhole's node, which this version does not have",
-               host->name);
-}
-
 void pl_kernel_refuse_wiring(const PlTopology *topology, GPtrArray *reasons)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
@@ -101,18 +94,4 @@ void pl_kernel_refuse_wiring(const PlTopology *topology, GPtrArray *reasons)
 void pl_kernel_refuse(const PlTopology *topology, GPtrArray *reasons)
 {
     pl_kernel_refuse_wiring(topology, reasons);
-    for (unsigned i = 0; i < topology->nodes->len; i++) {
-        const PlNode *node = g_ptr_array_index(topology->nodes, i);
-
-        if (node->kind == PL_NODE_HOST)
-            refuse_host(node, reasons);
-    }
-    for (unsigned i = 0; i < topology->expects->len; i++) {
-        const PlExpect *expect = g_ptr_array_index(topology->expects, i);
-
-        if (expect->kind == PL_EXPECT_PATH)
-            refuse(reasons,
-                   "the path %s needs libpinhole's peers, which this version does not have",
-                   expect->key);
-    }
 }

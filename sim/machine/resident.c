@@ -3,23 +3,27 @@
 #include "machine/resident.h"
 
 #include "machine/claims.h"
+#include "machine/peers.h"
 #include "machine/pinhole.h"
 
 struct PlResident {
     const PlTopology *topology;
     const PlNode *node;
+    uint64_t seed;
     int netns_fd;
     PlMachine *machine;
     PlProgram program; /* the node's, as a process */
     char **command;    /* where that is not the topology's own */
 };
 
-PlResident *pl_resident_new(const PlTopology *topology, const PlNode *node, int netns_fd)
+PlResident *pl_resident_new(const PlTopology *topology, const PlNode *node, uint64_t seed,
+                            int netns_fd)
 {
     PlResident *resident = g_new0(PlResident, 1);
 
     resident->topology = topology;
     resident->node = node;
+    resident->seed = seed;
     resident->netns_fd = netns_fd;
     resident->program = node->program;
     return resident;
@@ -84,7 +88,8 @@ static gboolean find_command(PlResident *resident, GError **error)
     if (resident->program.word == PL_WORD_NONE || resident->program.word == PL_WORD_LISTEN ||
         resident->command)
         return TRUE;
-    resident->command = pl_pinhole_command(&resident->program, error);
+    resident->command =
+        pl_pinhole_command(resident->topology, resident->node, resident->seed, error);
     if (!resident->command) {
         g_prefix_error(error, "host %s: ", resident->node->name);
         return FALSE;
@@ -127,6 +132,17 @@ gboolean pl_resident_claims(PlResident *resident, PlFindings *ret_claims, GError
     if (!done)
         g_prefix_error(error, "host %s: ", resident->node->name);
     return done;
+}
+
+char *pl_resident_path(PlResident *resident, const char *peer)
+{
+    PlProgramResult result = {0};
+    char *path = NULL;
+
+    if (pl_resident_result(resident, &result, NULL))
+        path = pl_peers_read(result.output, peer, resident->topology, resident->seed);
+    pl_program_result_clear(&result);
+    return path;
 }
 
 void pl_resident_kill(PlResident *resident)

@@ -11,7 +11,8 @@ typedef struct PlResident PlResident;
 
 /* The topology and `netns_fd` are borrowed until the end. The machine is made when it is needed
  * first: it knows all hosts by name, and sees the topology file's directory. */
-PlResident *pl_resident_new(const PlTopology *topology, const PlNode *node, int netns_fd);
+PlResident *pl_resident_new(const PlTopology *topology, const PlNode *node, uint64_t seed,
+                            int netns_fd);
 /* Kills what still runs; NULL is fine. */
 void pl_resident_free(PlResident *resident);
 
@@ -23,5 +24,7 @@ gboolean pl_resident_start(PlResident *resident, GError **error);
 gboolean pl_resident_await(PlResident *resident, const char *text, GError **error);
 gboolean pl_resident_result(PlResident *resident, PlProgramResult *ret_result, GError **error);
 gboolean pl_resident_claims(PlResident *resident, PlFindings *ret_claims, GError **error);
+/* As PlEngine says of path. */
+char *pl_resident_path(PlResident *resident, const char *peer);
 /* SIGKILL to all that runs there, if anything ever did. */
 void pl_resident_kill(PlResident *resident);

@@ -22,3 +22,11 @@ void pl_oracle_host(const PlTopology *topology, const PlNode *host, PlFindings *
  * (pl_behaviour_shows_unsolicited).
  */
 void pl_oracle_nat(const PlTopology *topology, const PlNode *nat, PlFindings *ret_findings);
+
+/*
+ * The path that two hosts with peers get, if each has tried what can work at all: "direct",
+ * "punched", "relayed" or "none(udp-blocked)"; a static string. NULL with a reason, to be freed,
+ * where no theory knows it. It is the same in both directions.
+ */
+const char *pl_oracle_path(const PlTopology *topology, const PlNode *from, const PlNode *to,
+                           char **ret_why);

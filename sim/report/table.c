@@ -15,6 +15,7 @@
  *
  *   27 passed, 1 failed, 1 skipped, 1 differing: 30 cells on engine kernel in 4.21 s
  */
+#include "report/grid.h"
 #include "report/programs.h"
 #include "report/report.h"
 
@@ -405,6 +406,24 @@ static void put_totals(const PlText *text, GPtrArray *verdicts, uint64_t duratio
     fprintf(text->out, " in %.2f s\n", (double)duration_ns / 1e9);
 }
 
+/* What stands below a table. */
+static void put_findings(const PlText *text, GPtrArray *verdicts, const GArray *rows,
+                         uint64_t duration_ns)
+{
+    for (guint i = 0; i < rows->len; i++) {
+        if (g_array_index(rows, Row, i).differs)
+            put_differing(text, verdicts, &g_array_index(rows, Row, i));
+    }
+    for (guint i = 0; i < verdicts->len; i++) {
+        const PlVerdict *verdict = g_ptr_array_index(verdicts, i);
+
+        if (verdict->outcome == PL_OUTCOME_FAIL && !repeats_last(verdicts, i))
+            put_failure(text, verdict);
+    }
+    put_skips(text, verdicts);
+    put_totals(text, verdicts, duration_ns);
+}
+
 void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, PlReportStyle style)
 {
     const PlText text = {.out = out, .style = style};
@@ -415,16 +434,15 @@ void pl_report_table(FILE *out, GPtrArray *verdicts, uint64_t duration_ns, PlRep
         put_head(&text, &widths);
     for (guint i = 0; i < rows->len; i++)
         put_row(&text, &widths, verdicts, &g_array_index(rows, Row, i));
-    for (guint i = 0; i < rows->len; i++) {
-        if (g_array_index(rows, Row, i).differs)
-            put_differing(&text, verdicts, &g_array_index(rows, Row, i));
-    }
-    for (guint i = 0; i < verdicts->len; i++) {
-        const PlVerdict *verdict = g_ptr_array_index(verdicts, i);
+    put_findings(&text, verdicts, rows, duration_ns);
+}
 
-        if (verdict->outcome == PL_OUTCOME_FAIL && !repeats_last(verdicts, i))
-            put_failure(&text, verdict);
-    }
-    put_skips(&text, verdicts);
-    put_totals(&text, verdicts, duration_ns);
+void pl_report_pairs(FILE *out, GPtrArray *verdicts, const char *const *kinds, unsigned repeat,
+                     uint64_t duration_ns, PlReportStyle style)
+{
+    const PlText text = {.out = out, .style = style};
+    g_autoptr(GArray) rows = make_rows(verdicts);
+
+    pl_grid_put(&text, verdicts, kinds, repeat);
+    put_findings(&text, verdicts, rows, duration_ns);
 }

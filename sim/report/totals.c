@@ -25,10 +25,23 @@ static gboolean subjects_differ(const PlSubject *a, const PlSubject *b)
     return FALSE;
 }
 
+/* What theory expects is the same each time. */
+static gboolean paths_differ(const PlPath *a, const PlPath *b)
+{
+    return g_strcmp0(a->from, b->from) != 0 || g_strcmp0(a->to, b->to) != 0 ||
+           g_strcmp0(a->claimed.value, b->claimed.value) != 0 ||
+           g_strcmp0(a->observed.value, b->observed.value) != 0;
+}
+
 gboolean pl_report_differs(const PlVerdict *a, const PlVerdict *b)
 {
-    if (a->outcome != b->outcome || a->subjects->len != b->subjects->len)
+    if (a->outcome != b->outcome || a->subjects->len != b->subjects->len ||
+        a->paths->len != b->paths->len)
         return TRUE;
+    for (guint i = 0; i < a->paths->len; i++) {
+        if (paths_differ(g_ptr_array_index(a->paths, i), g_ptr_array_index(b->paths, i)))
+            return TRUE;
+    }
     for (guint i = 0; i < a->subjects->len; i++) {
         if (subjects_differ(g_ptr_array_index(a->subjects, i), g_ptr_array_index(b->subjects, i)))
             return TRUE;

@@ -132,6 +132,56 @@ static void put_subject(const PlText *text, const Columns *columns, const PlSubj
     }
 }
 
+enum {
+    PATH_WIDTH = 18, /* "relayed(HOST)", "none(udp-blocked)" */
+};
+
+static void put_path_value(const PlText *text, PlStyle style, const PlPathFinding *finding,
+                           gboolean last)
+{
+    const char *value = finding->value ? finding->value : "-";
+
+    if (!finding->value)
+        style = PL_STYLE_DIM;
+    if (last)
+        pl_text_last(text, style, PATH_WIDTH, value);
+    else
+        pl_text_cell(text, style, PATH_WIDTH, value);
+}
+
+static void put_path(const PlText *text, const PlPath *path, unsigned width)
+{
+    g_autofree char *name = g_strdup_printf("%s -> %s", path->from, path->to);
+    gboolean ok = pl_verdict_path_ok(path);
+    PlStyle style = ok ? PL_STYLE_NONE : PL_STYLE_BAD;
+
+    pl_text_cell(text, PL_STYLE_BAD, MARK_WIDTH, ok ? "" : "!");
+    pl_text_cell(text, PL_STYLE_NONE, width, name);
+    put_path_value(text, style, &path->expected, FALSE);
+    put_path_value(text, style, &path->claimed, FALSE);
+    put_path_value(text, style, &path->observed, TRUE);
+}
+
+static void put_paths(const PlText *text, const PlVerdict *verdict)
+{
+    unsigned width = MARK_WIDTH + AXIS_WIDTH;
+
+    if (!verdict->paths->len)
+        return;
+    for (guint i = 0; i < verdict->paths->len; i++) {
+        const PlPath *path = g_ptr_array_index(verdict->paths, i);
+
+        width = MAX(width, pl_text_width(path->from) + pl_text_width(path->to) + 4 + GAP);
+    }
+    fputc('\n', text->out);
+    pl_text_cell(text, PL_STYLE_BOLD, MARK_WIDTH + width, "paths");
+    pl_text_cell(text, PL_STYLE_DIM, PATH_WIDTH, "expected");
+    pl_text_cell(text, PL_STYLE_DIM, PATH_WIDTH, "claimed");
+    pl_text_last(text, PL_STYLE_DIM, PATH_WIDTH, "observed");
+    for (guint i = 0; i < verdict->paths->len; i++)
+        put_path(text, g_ptr_array_index(verdict->paths, i), width);
+}
+
 static PlStyle outcome_style(PlOutcome outcome)
 {
     return outcome == PL_OUTCOME_PASS   ? PL_STYLE_GOOD
@@ -171,6 +221,7 @@ void pl_report_verdict(FILE *out, const PlVerdict *verdict, const char *about, P
     }
     for (guint i = 0; i < verdict->subjects->len; i++)
         put_subject(&text, &columns, g_ptr_array_index(verdict->subjects, i));
+    put_paths(&text, verdict);
     if (verdict->outcome == PL_OUTCOME_FAIL)
         pl_programs_put(&text, verdict);
     put_result(&text, verdict);

@@ -85,6 +85,12 @@ typedef struct PlEngine {
      * know is NULL with its reason. */
     gboolean (*claims)(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error);
 
+    /* What a host's `node` says of the path to the peer of this name, to be freed: "direct",
+     * "punched", "relayed(HOST)" or "none(REASON)". NULL: it knows of no such peer. */
+    char *(*path)(PlLab *lab, const PlNode *host, const char *peer);
+    /* Lets so much time pass. */
+    gboolean (*pass)(PlLab *lab, uint64_t for_ns, GError **error);
+
     /* Waits until at_ns after the engine's clock stood at the last program's readiness, and does
      * the step. */
     gboolean (*step)(PlLab *lab, const PlStep *step, GError **error);
@@ -106,4 +112,6 @@ typedef struct PlEngine {
     int (*tap)(PlLab *lab, const GPtrArray *attachments, int fd, int connection, GError **error);
 } PlEngine;
 
+/* A path as a word, to be freed; `detail` (by whom, or why not) may be NULL. */
+char *pl_path_word(const char *kind, const char *detail);
 void pl_program_result_clear(PlProgramResult *result);

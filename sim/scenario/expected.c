@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "oracle/oracle.h"
+#include "scenario/verdict_private.h"
 
 static const PlExpect *find(const PlTopology *topology, const PlNode *node, PlExpectKind kind,
                             PlAxis axis)
@@ -96,6 +97,46 @@ static void add_addresses(const PlTopology *topology, const PlNode *node, PlFind
     }
 }
 
+/* What is judged without being expected by the file: those that nodes are to get. */
+static void add_path(const PlTopology *topology, PlVerdict *verdict, const PlNode *from,
+                     const PlNode *to)
+{
+    PlPath *path;
+    g_autofree char *why = NULL;
+    const char *value;
+
+    if (pl_verdict_path(verdict, from->name, to->name))
+        return;
+    path = pl_verdict_add_path(verdict, from->name, to->name);
+    value = pl_oracle_path(topology, from, to, &why);
+    pl_path_finding_set(&path->expected, value, why);
+}
+
+static void fill_paths(const PlTopology *topology, PlVerdict *verdict)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *from = g_ptr_array_index(topology->nodes, i);
+
+        for (unsigned k = 0; from->program.connect && k < topology->nodes->len; k++) {
+            const PlNode *to = g_ptr_array_index(topology->nodes, k);
+
+            if (to->program.word == PL_WORD_NODE && to != from &&
+                strcmp(to->program.name, from->program.connect) == 0)
+                add_path(topology, verdict, from, to);
+        }
+    }
+    for (unsigned i = 0; i < topology->expects->len; i++) {
+        const PlExpect *expect = g_ptr_array_index(topology->expects, i);
+
+        if (expect->kind != PL_EXPECT_PATH)
+            continue;
+        add_path(topology, verdict, expect->node, expect->peer);
+        pl_path_finding_set(
+            &pl_verdict_path(verdict, expect->node->name, expect->peer->name)->expected,
+            expect->value, NULL);
+    }
+}
+
 void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict)
 {
     for (unsigned i = 0; i < topology->nodes->len; i++) {
@@ -114,6 +155,7 @@ void pl_expected_fill(const PlTopology *topology, PlVerdict *verdict)
                 pl_findings_set(&subject->expected, axis, expect->value, NULL);
         }
     }
+    fill_paths(topology, verdict);
 }
 
 gboolean pl_expected_any(const PlSubject *subject)

@@ -13,6 +13,8 @@
  */
 #include "scenario/verdict.h"
 
+#include <string.h>
+
 typedef struct Judged {
     const char *expected, *certified, *claimed, *observed;
 } Judged;
@@ -159,10 +161,68 @@ static void judge_kind(PlVerdict *verdict, PlNodeKind kind)
     }
 }
 
+gboolean pl_path_agrees(const char *expected, const char *found)
+{
+    gsize length = strlen(expected);
+
+    return strncmp(expected, found, length) == 0 &&
+           (found[length] == '\0' || (found[length] == '(' && !strchr(expected, '(')));
+}
+
+gboolean pl_path_claim_agrees(const char *expected, const char *claimed)
+{
+    return pl_path_agrees(expected, claimed) ||
+           (g_str_has_prefix(expected, "none") && strcmp(claimed, "none(unknown-peer)") == 0);
+}
+
+/* Whether one of the two says the same as the other, or less. */
+static gboolean is_compatible(const char *claimed, const char *observed)
+{
+    return !claimed || !observed || pl_path_agrees(claimed, observed) ||
+           pl_path_claim_agrees(observed, claimed);
+}
+
+/* Where nobody could see it, the wire has its reason. */
+gboolean pl_verdict_path_ok(const PlPath *path)
+{
+    const char *expected = path->expected.value, *claimed = path->claimed.value;
+    const char *observed = path->observed.value;
+
+    if ((!observed && !path->observed.why) || (!claimed && path->claimed.why))
+        return FALSE;
+    if (expected && ((claimed && !pl_path_claim_agrees(expected, claimed)) ||
+                     (observed && !pl_path_agrees(expected, observed))))
+        return FALSE;
+    return is_compatible(claimed, observed);
+}
+
+static void append_finding(GString *text, const char *judge, const PlPathFinding *finding)
+{
+    g_string_append_printf(text, "%s%s %s", text->len ? ", " : "", judge,
+                           finding->value ? finding->value : "nothing");
+    if (!finding->value && finding->why)
+        g_string_append_printf(text, " (%s)", finding->why);
+}
+
+static void judge_path(PlVerdict *verdict, const PlPath *path)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (pl_verdict_path_ok(path))
+        return;
+    append_finding(text, "expected", &path->expected);
+    append_finding(text, "claimed", &path->claimed);
+    append_finding(text, "observed", &path->observed);
+    pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "path %s -> %s: %s", path->from, path->to,
+                      text->str);
+}
+
 void pl_verdict_judge(PlVerdict *verdict)
 {
     judge_kind(verdict, PL_NODE_NAT);
     judge_kind(verdict, PL_NODE_HOST);
+    for (guint i = 0; i < verdict->paths->len; i++)
+        judge_path(verdict, g_ptr_array_index(verdict->paths, i));
 }
 
 void pl_verdict_judge_setup(PlVerdict *verdict)

@@ -5,6 +5,7 @@
 #include "capture/evidence.h"
 #include "scenario/claimed.h"
 #include "scenario/expected.h"
+#include "scenario/paths.h"
 #include "scenario/survey.h"
 
 typedef struct Scenario {
@@ -69,7 +70,8 @@ static gboolean await_programs(const Scenario *scenario, GError **error)
                                      error))
             return FALSE;
     }
-    return TRUE;
+    return pl_paths_settle(scenario->topology, scenario->engine, scenario->lab, scenario->verdict,
+                           error);
 }
 
 /* What the programs left, also when something went wrong: it may say why. One that was the reason
@@ -200,7 +202,7 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
             return FALSE;
         }
     }
-    return TRUE;
+    return pl_paths_observe(scenario->topology, capture, scenario->verdict, error);
 }
 
 static gboolean run_recorded(Scenario *scenario, GError **error)

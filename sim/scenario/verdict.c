@@ -23,10 +23,23 @@ static void subject_free(gpointer data)
     g_free(subject);
 }
 
+static void path_free(gpointer data)
+{
+    PlPath *path = data;
+    PlPathFinding *const all[] = {&path->expected, &path->claimed, &path->observed};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(all); i++)
+        pl_path_finding_set(all[i], NULL, NULL);
+    g_free(path->from);
+    g_free(path->to);
+    g_free(path);
+}
+
 PlVerdict *pl_verdict_empty(void)
 {
     PlVerdict *verdict = g_new0(PlVerdict, 1);
 
+    verdict->paths = g_ptr_array_new_with_free_func(path_free);
     verdict->subjects = g_ptr_array_new_with_free_func(subject_free);
     verdict->reasons = g_ptr_array_new_with_free_func(g_free);
     return verdict;
@@ -41,6 +54,42 @@ PlSubject *pl_verdict_add(PlVerdict *verdict, const char *name, PlNodeKind kind)
     subject->exit_status = -1;
     g_ptr_array_add(verdict->subjects, subject);
     return subject;
+}
+
+void pl_path_finding_set(PlPathFinding *finding, const char *value, const char *why)
+{
+    char *old[] = {finding->value, finding->why};
+
+    finding->value = g_strdup(value);
+    finding->why = g_strdup(why);
+    for (gsize i = 0; i < G_N_ELEMENTS(old); i++)
+        g_free(old[i]);
+}
+
+PlPath *pl_verdict_add_path(PlVerdict *verdict, const char *from, const char *to)
+{
+    PlPath *path = g_new0(PlPath, 1);
+
+    path->from = g_strdup(from);
+    path->to = g_strdup(to);
+    g_ptr_array_add(verdict->paths, path);
+    return path;
+}
+
+PlPath *pl_verdict_path(const PlVerdict *verdict, const char *from, const char *to)
+{
+    for (guint i = 0; i < verdict->paths->len; i++) {
+        PlPath *path = g_ptr_array_index(verdict->paths, i);
+
+        if (g_str_equal(path->from, from) && g_str_equal(path->to, to))
+            return path;
+    }
+    return NULL;
+}
+
+char *pl_path_word(const char *kind, const char *detail)
+{
+    return detail ? g_strdup_printf("%s(%s)", kind, detail) : g_strdup(kind);
 }
 
 /* Quotes only what a shell would not take as it is. */
@@ -64,8 +113,8 @@ PlVerdict *pl_verdict_new(const PlTopology *topology, const char *engine, uint64
     verdict->title = g_strdup(topology->title);
     verdict->engine = g_strdup(engine);
     verdict->seed = seed;
-    verdict->command =
-        g_strdup_printf("pinlab run %s --engine %s --seed %" G_GUINT64_FORMAT, path, engine, seed);
+    verdict->command = g_strdup_printf("pinlab run %s --engine %s --seed %" G_GUINT64_FORMAT,
+                                       topology->command ? topology->command : path, engine, seed);
     for (guint i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
         PlSubject *subject = pl_verdict_add(verdict, node->name, node->kind);
@@ -80,6 +129,7 @@ void pl_verdict_free(PlVerdict *verdict)
     if (!verdict)
         return;
     g_ptr_array_unref(verdict->subjects);
+    g_ptr_array_unref(verdict->paths);
     g_ptr_array_unref(verdict->reasons);
     g_free(verdict->topology);
     g_free(verdict->title);

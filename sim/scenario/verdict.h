@@ -27,6 +27,19 @@ typedef struct PlSubject {
     char *output;
 } PlSubject;
 
+/* What one judge says of a path: a word, NULL where it found nothing; then `why` may say the
+ * reason.
+ */
+typedef struct PlPathFinding {
+    char *value, *why;
+} PlPathFinding;
+
+/* The path from one host to another. */
+typedef struct PlPath {
+    char *from, *to;
+    PlPathFinding expected, claimed, observed;
+} PlPath;
+
 typedef struct PlVerdict {
     char *topology; /* name */
     char *title;
@@ -34,6 +47,7 @@ typedef struct PlVerdict {
     uint64_t seed;
     uint64_t duration_ns;
     GPtrArray *subjects; /* PlSubject, owned, in the topology's order */
+    GPtrArray *paths;    /* PlPath, owned: those that are judged */
     PlOutcome outcome;
     GPtrArray *reasons; /* char *, owned: why it failed or was skipped */
     gboolean bad_input; /* it failed because a file is wrong, which only the lab could tell */
@@ -65,6 +79,17 @@ gboolean pl_verdict_axis_ok(const PlSubject *subject, PlAxis axis);
 void pl_verdict_judge(PlVerdict *verdict);
 /* The same with what the prober certified only, for a lab that nothing has been observed in. */
 void pl_verdict_judge_setup(PlVerdict *verdict);
+
+/* The path between these two; NULL when it is none that is judged. */
+PlPath *pl_verdict_path(const PlVerdict *verdict, const char *from, const char *to);
+void pl_path_finding_set(PlPathFinding *finding, const char *value, const char *why);
+/* Whether what was found is what was expected: "relayed" is met by any "relayed(HOST)". */
+gboolean pl_path_agrees(const char *expected, const char *found);
+/* The same for what a node says, which cannot know why a peer is not at the hub: "none" is met by
+ * "none(unknown-peer)", whatever the reason. */
+gboolean pl_path_claim_agrees(const char *expected, const char *claimed);
+/* Whether the three say the same of it, as far as they have to. */
+gboolean pl_verdict_path_ok(const PlPath *path);
 
 /* "schema": 1. The node belongs to the caller. */
 JsonNode *pl_verdict_to_json(const PlVerdict *verdict);

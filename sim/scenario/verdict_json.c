@@ -114,6 +114,40 @@ static void add_subjects(JsonObject *object, const PlVerdict *verdict)
     json_object_set_object_member(object, "nats", nats);
 }
 
+static const char *const path_judges[] = {"expected", "claimed", "observed"};
+
+static PlPathFinding *path_finding_of(PlPath *path, unsigned judge)
+{
+    PlPathFinding *all[] = {&path->expected, &path->claimed, &path->observed};
+
+    return all[judge];
+}
+
+static JsonArray *paths_to_json(const PlVerdict *verdict)
+{
+    JsonArray *paths = json_array_new();
+
+    for (guint i = 0; i < verdict->paths->len; i++) {
+        PlPath *path = g_ptr_array_index(verdict->paths, i);
+        JsonObject *object = json_object_new(), *why = json_object_new();
+
+        set_text(object, "from", path->from);
+        set_text(object, "to", path->to);
+        for (unsigned judge = 0; judge < G_N_ELEMENTS(path_judges); judge++) {
+            const PlPathFinding *finding = path_finding_of(path, judge);
+
+            set_text(object, path_judges[judge], finding->value);
+            if (finding->why)
+                set_text(why, path_judges[judge], finding->why);
+        }
+        json_object_set_object_member(object, "why", why);
+        if (!json_object_get_size(why))
+            json_object_remove_member(object, "why");
+        json_array_add_object_element(paths, object);
+    }
+    return paths;
+}
+
 JsonNode *pl_verdict_to_json(const PlVerdict *verdict)
 {
     JsonNode *node = json_node_new(JSON_NODE_OBJECT);
@@ -136,6 +170,7 @@ JsonNode *pl_verdict_to_json(const PlVerdict *verdict)
     json_object_set_array_member(object, "reasons", reasons);
     json_object_set_boolean_member(object, "bad_input", verdict->bad_input);
     add_subjects(object, verdict);
+    json_object_set_array_member(object, "paths", paths_to_json(verdict));
     set_text(object, "capture", verdict->capture);
     set_text(object, "command", verdict->command);
     set_text(object, "packets_sha256", verdict->packets_sha256);
@@ -302,6 +337,46 @@ static gboolean subjects_from_json(PlVerdict *verdict, JsonObject *object, GErro
     return TRUE;
 }
 
+static gboolean path_from_json(PlVerdict *verdict, JsonObject *object, GError **error)
+{
+    g_autofree char *from = NULL, *to = NULL;
+    JsonObject *why = NULL;
+    PlPath *path;
+
+    if (!get_text(object, "from", FALSE, &from, error) ||
+        !get_text(object, "to", FALSE, &to, error) ||
+        (json_object_has_member(object, "why") && !(why = get_object(object, "why", error))))
+        return FALSE;
+    path = pl_verdict_add_path(verdict, from, to);
+    for (unsigned judge = 0; judge < G_N_ELEMENTS(path_judges); judge++) {
+        PlPathFinding *finding = path_finding_of(path, judge);
+
+        if (!get_text(object, path_judges[judge], TRUE, &finding->value, error) ||
+            (why && json_object_has_member(why, path_judges[judge]) &&
+             !get_text(why, path_judges[judge], FALSE, &finding->why, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Verdicts of before they were there have none. */
+static gboolean paths_from_json(PlVerdict *verdict, JsonObject *object, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, "paths");
+
+    if (node && !JSON_NODE_HOLDS_ARRAY(node))
+        return refuse(error, "paths", "a list of objects");
+    for (guint i = 0; node && i < json_array_get_length(json_node_get_array(node)); i++) {
+        JsonNode *element = json_array_get_element(json_node_get_array(node), i);
+
+        if (!JSON_NODE_HOLDS_OBJECT(element))
+            return refuse(error, "paths", "a list of objects");
+        if (!path_from_json(verdict, json_node_get_object(element), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean outcome_from_json(PlVerdict *verdict, JsonObject *object, GError **error)
 {
     JsonArray *reasons = get_strings(object, "reasons", error);
@@ -353,7 +428,7 @@ PlVerdict *pl_verdict_from_json(JsonNode *node, GError **error)
         !get_duration(object, &verdict->duration_ns, error) ||
         !outcome_from_json(verdict, object, error) ||
         !bad_input_from_json(verdict, object, error) ||
-        !subjects_from_json(verdict, object, error) ||
+        !subjects_from_json(verdict, object, error) || !paths_from_json(verdict, object, error) ||
         !get_text(object, "capture", TRUE, &verdict->capture, error) ||
         !get_text(object, "command", TRUE, &verdict->command, error) ||
         !get_new_text(object, "packets_sha256", &verdict->packets_sha256, error) ||

@@ -7,3 +7,5 @@
 PlVerdict *pl_verdict_empty(void);
 /* The subject belongs to the verdict. */
 PlSubject *pl_verdict_add(PlVerdict *verdict, const char *name, PlNodeKind kind);
+/* The path belongs to the verdict. */
+PlPath *pl_verdict_add_path(PlVerdict *verdict, const char *from, const char *to);

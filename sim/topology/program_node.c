@@ -62,3 +62,8 @@ gboolean pl_build_node(PlTopology *topology, PlNode *host, const PlIni *ini, con
     program->n_addresses = 1;
     return TRUE;
 }
+
+char *pl_node_greeting(const PlProgram *node)
+{
+    return g_strdup_printf("hello from %s", node->name);
+}

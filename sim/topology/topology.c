@@ -96,6 +96,7 @@ void pl_topology_free(PlTopology *topology)
         return;
     g_free(topology->name);
     g_free(topology->path);
+    g_free(topology->command);
     g_free(topology->title);
     g_free(topology->about);
     g_ptr_array_unref(topology->expects);

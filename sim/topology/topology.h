@@ -199,6 +199,7 @@ typedef struct PlExpect {
 struct PlTopology {
     char *name; /* the file's name without directory and ".ini" */
     char *path; /* as it was given */
+    char *command; /* what names it on a command line in the path's place; mostly NULL */
     char *title;
     char *about; /* the paragraph that teaches; may be NULL */
     /* PlNetwork, owned: those of [network] in file order, then those that NATs bring, in theirs */
@@ -234,6 +235,9 @@ PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *lab
 #define PL_LISTEN_READY "ready\n"
 void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
                     gsize length);
+
+/* What a `node` that connects says to its peer first, to be freed: it must not be read on the way. */
+char *pl_node_greeting(const PlProgram *node);
 
 /* A network has one family. */
 static inline uint8_t pl_network_family(const PlNetwork *network)

@@ -60,6 +60,8 @@ extern const PlAgentClass pl_hub_agent, pl_classify_agent, pl_listen_agent, pl_n
 
 /* The cores of a node and of a hub: who drives them itself pumps their seats afterwards (lab.h). */
 PhNode *pl_node_agent_core(gpointer agent);
+/* Why the peer that it connects to was lost, or not found, last: a static word, or NULL. */
+const char *pl_node_agent_gone(gpointer agent);
 PhStation *pl_hub_agent_station(gpointer agent);
 
 /* A seed for a core of libpinhole. */

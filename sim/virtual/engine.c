@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The engine: labs that are hosts before a world, and what happens to them. */
+#include <pinhole/node.h>
+#include <string.h>
+
+#include "topology/identity.h"
+#include "virtual/agent.h"
 #include "virtual/lab.h"
 #include "virtual/virtual.h"
 
@@ -31,6 +36,49 @@ static gboolean reset(PlLab *lab, GError **error)
     (void)error;
     pl_world_reset(lab->world, lab->now);
     return TRUE;
+}
+
+/* Hosts have names, keys have not. */
+static const char *name_of(const PlLab *lab, const uint8_t key[static PH_KEY_BYTES])
+{
+    for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(lab->topology->nodes, i);
+        PhKey own;
+
+        if (host->program.word != PL_WORD_HUB && host->program.word != PL_WORD_NODE)
+            continue;
+        pl_host_key(host, lab->seed, &own);
+        if (memcmp(own.public_half, key, PH_KEY_BYTES) == 0)
+            return host->name;
+    }
+    return NULL;
+}
+
+/* Of one that it looks for again and again the reason is what it heard last. */
+static char *path(PlLab *lab, const PlNode *host, const char *name)
+{
+    PlSeat *seat = lab->nodes[host->index].program;
+    gpointer agent = seat ? pl_seat_agent(seat) : NULL;
+    const char *gone =
+        agent && g_strcmp0(host->program.connect, name) == 0 ? pl_node_agent_gone(agent) : NULL;
+    PhNodePeer peer;
+
+    for (uint32_t i = 0; agent && ph_node_peer(pl_node_agent_core(agent), i, &peer); i++) {
+        const char *detail = peer.path == PH_PATH_RELAYED ? name_of(lab, peer.via)
+                             : peer.path == PH_PATH_NONE  ? peer.reason ? peer.reason : gone
+                                                          : NULL;
+
+        if (strcmp(peer.name, name) == 0)
+            return pl_path_word(ph_path_kind_name(peer.path), detail);
+    }
+    return gone ? pl_path_word(ph_path_kind_name(PH_PATH_NONE), gone) : NULL;
+}
+
+static gboolean let_pass(PlLab *lab, uint64_t for_ns, GError **error)
+{
+    const gboolean never = FALSE;
+
+    return pl_virtual_run(lab, lab->now + for_ns, &never, error);
 }
 
 static gboolean send_text(PlLab *lab, const PlStep *step, GError **error)
@@ -131,6 +179,8 @@ const PlEngine pl_virtual_engine = {
     .await = pl_virtual_await,
     .result = pl_virtual_result,
     .claims = pl_virtual_claims,
+    .path = path,
+    .pass = let_pass,
     .step = step,
     .connections = connections,
     .external = external,

@@ -21,6 +21,7 @@ typedef struct Node {
     const PlProgram *program;
     uint64_t start_ns, now, retry_ns; /* retry_ns: when the peer is looked for again */
     uint32_t peer;                    /* the one that we connect to */
+    const char *gone;                 /* why it was lost, or not found, last; NULL: it is there */
     GString *text;
 } Node;
 
@@ -51,7 +52,7 @@ static void add_locals(const PlNode *host, PhNodeConfig *config)
 /* The greeting waits for the peer. */
 static void connect_peer(Node *node)
 {
-    g_autofree char *greeting = g_strdup_printf("hello from %s", node->program->name);
+    g_autofree char *greeting = pl_node_greeting(node->program);
 
     node->retry_ns = UINT64_MAX;
     node->peer = ph_node_connect(node->core, node->program->connect, NULL, node->now);
@@ -151,8 +152,11 @@ static void describe(Node *node, const PhNodeEvent *event)
 static void take_event(Node *node, const PhNodeEvent *event)
 {
     describe(node, event);
+    if (event->kind == PH_NODE_PEER_UP && event->peer == node->peer)
+        node->gone = NULL;
     if (event->kind == PH_NODE_PEER_GONE && event->peer == node->peer) {
         node->peer = 0;
+        node->gone = event->reason;
         node->retry_ns = node->now + RETRY_NS;
     }
 }
@@ -252,6 +256,11 @@ static void node_timeout(gpointer data, uint64_t now)
 PhNode *pl_node_agent_core(gpointer agent)
 {
     return ((Node *)agent)->core;
+}
+
+const char *pl_node_agent_gone(gpointer agent)
+{
+    return ((Node *)agent)->gone;
 }
 
 const PlAgentClass pl_node_agent = {

@@ -35,12 +35,4 @@ void pl_virtual_refuse(const PlTopology *topology, GPtrArray *reasons)
                    "%s)",
                    step->number, step->node->name, step->argv[0]);
     }
-    for (unsigned i = 0; i < topology->expects->len; i++) {
-        const PlExpect *expect = g_ptr_array_index(topology->expects, i);
-
-        if (expect->kind == PL_EXPECT_PATH)
-            refuse(reasons,
-                   "the path %s needs libpinhole's peers, which this version does not have",
-                   expect->key);
-    }
 }

@@ -178,11 +178,6 @@ def test_classifications_may_run_at_the_same_time(pinlab, write):
     assert cell["hosts"]["alice"]["class"]["claimed"] == cell["hosts"]["bob"]["class"]["claimed"] == "port-restricted"
 
 
-def test_node_is_refused_by_name(pinlab, write):
-    _, why = reasons(pinlab, write(home("node")), status=77)
-    assert why == "host alice needs libpinhole's node, which this version does not have"
-
-
 def test_pinhole_that_is_missing_is_named(installed, write):
     with tempfile.TemporaryDirectory(prefix="pinlab-alone-") as place:
         copy = Path(shutil.copytree(installed, Path(place) / "tree"))

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "oracle/oracle.h"
+#include "topology/pair.h"
 
 #define INTERNET                                                                                   \
     "[topology]\ntitle = t\n[network internet]\nsubnet = 203.0.113.0/24\n"                         \
@@ -238,6 +239,160 @@ static void findings_own_what_they_hold(void)
     g_assert_false(pl_axis_from_name("colour", &axis));
 }
 
+/* ---- paths ---- */
+
+/* As a person would fill it in: d direct, p punched, r relayed, n nothing. Rows and columns are the
+ * kinds in their order. */
+static void every_pair_of_kinds_has_its_path(void)
+{
+    static const char *const kinds[] = {
+        "open",
+        "firewall",
+        "full-cone",
+        "restricted",
+        "port-restricted",
+        "symmetric",
+        "symmetric-sequential",
+        "symmetric-block",
+        "double",
+        "double-symmetric",
+        "cgn",
+        "udp-blocked",
+    };
+    static const char *const table[] = {
+        "dddddddddddn", /* open */
+        "dpdppppppppn", /* firewall */
+        "dddddddddddn", /* full-cone */
+        "dpdppppppppn", /* restricted */
+        "dpdppppppppn", /* port-restricted */
+        "dpdpprrrprpn", /* symmetric */
+        "dpdpprprprpn", /* symmetric-sequential */
+        "dpdpprrrprpn", /* symmetric-block */
+        "dpdppppppppn", /* double */
+        "dpdpprrrprpn", /* double-symmetric */
+        "dpdppppppppn", /* cgn */
+        "nnnnnnnnnnnn", /* udp-blocked */
+    };
+
+    for (unsigned row = 0; row < G_N_ELEMENTS(kinds); row++) {
+        g_assert_cmpstr(pl_pair_kinds[row], ==, kinds[row]);
+        for (unsigned column = 0; column < G_N_ELEMENTS(kinds); column++) {
+            g_autoptr(PlTopology) t = pl_pair_topology(row, column);
+            g_autofree char *why = NULL;
+            const char *path =
+                pl_oracle_path(t, pl_topology_node(t, "alice"), pl_topology_node(t, "bob"), &why);
+
+            g_assert_nonnull(path);
+            if (path[0] != table[row][column])
+                g_error("%s -> %s: %s", kinds[row], kinds[column], path);
+        }
+    }
+    g_assert_null(pl_pair_kinds[G_N_ELEMENTS(kinds)]);
+}
+
+/* Two hosts, "a" and "b", somewhere in this text. */
+static const char *path_in(const char *rest)
+{
+    g_autofree char *text = g_strconcat(INTERNET, rest, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PlTopology) t = pl_topology_parse("t.ini", text, strlen(text), &error);
+    g_autofree char *why = NULL, *why_back = NULL;
+    const char *path;
+
+    g_assert_no_error(error);
+    path = pl_oracle_path(t, pl_topology_node(t, "a"), pl_topology_node(t, "b"), &why);
+    /* The way back is the same. */
+    g_assert_cmpstr(
+        pl_oracle_path(t, pl_topology_node(t, "b"), pl_topology_node(t, "a"), &why_back), ==, path);
+    g_assert_cmpint(path == NULL, ==, why != NULL);
+    return path;
+}
+
+#define ONE_HOME "[nat home]\noutside = internet\ninside = 192.168.1.0/24\n"
+#define BOTH_IN  "[host a]\nbehind = home\n[host b]\nbehind = home\n"
+
+static void neighbours_need_no_nat(void)
+{
+    g_assert_cmpstr(path_in(ONE_HOME "behaviour = symmetric\n" BOTH_IN), ==, "direct");
+    g_assert_cmpstr(path_in(ONE_HOME "behaviour = port-restricted\nhairpin = none\n" BOTH_IN), ==,
+                    "direct");
+    g_assert_cmpstr(path_in(ONE_HOME "behaviour = full-cone\nudp = blocked\n" BOTH_IN), ==,
+                    "none(udp-blocked)");
+}
+
+/* Two homes behind one carrier's NAT. */
+static const char *behind_one_carrier(const char *carrier, const char *homes)
+{
+    g_autofree char *text = g_strdup_printf(
+        "[nat cgn]\noutside = internet\ninside = 100.64.0.0/24\nbehaviour = full-cone\n%s\n"
+        "[nat home-a]\noutside = cgn.inside\ninside = 192.168.1.0/24\n%s\n"
+        "[nat home-b]\noutside = cgn.inside\ninside = 192.168.1.0/24\n%s\n"
+        "[host a]\nbehind = home-a\n[host b]\nbehind = home-b\n",
+        carrier, homes, homes);
+
+    return path_in(text);
+}
+
+static void behind_one_carrier_it_depends_on_hairpins(void)
+{
+    static const char restricted[] = "behaviour = port-restricted";
+    static const char open[] = "behaviour = full-cone", symmetric[] = "behaviour = symmetric";
+
+    g_assert_cmpstr(behind_one_carrier("hairpin = none", restricted), ==, "relayed");
+    g_assert_cmpstr(behind_one_carrier("hairpin = none", open), ==, "relayed");
+    g_assert_cmpstr(behind_one_carrier("hairpin = external-source", restricted), ==, "punched");
+    g_assert_cmpstr(behind_one_carrier("hairpin = external-source", open), ==, "direct");
+    g_assert_cmpstr(behind_one_carrier("hairpin = external-source", symmetric), ==, "relayed");
+    g_assert_cmpstr(behind_one_carrier("hairpin = internal-source", restricted), ==, "relayed");
+    g_assert_cmpstr(behind_one_carrier("hairpin = internal-source", open), ==, "direct");
+}
+
+/* A carrier's customer without a router of his own has an address that his neighbours reach. */
+static void the_carriers_own_customer_can_be_dialled(void)
+{
+    g_assert_cmpstr(path_in("[nat cgn]\noutside = internet\ninside = 100.64.0.0/24\n"
+                            "behaviour = symmetric\n"
+                            "[nat home]\noutside = cgn.inside\ninside = 192.168.1.0/24\n"
+                            "behaviour = symmetric\n"
+                            "[host a]\nbehind = home\n[host b]\non = cgn.inside\n"),
+                    ==, "direct");
+}
+
+static void where_ports_follow_is_the_outer_nats_business(void)
+{
+    static const char *const outer[] = {
+        "behaviour = full-cone\nport-allocation = preserve",
+        "behaviour = full-cone\nport-allocation = random",
+        "behaviour = full-cone\nport-allocation = sequential",
+    };
+    static const char *const inner[] = {"sequential", "random"};
+    static const char *const expected[2][3] = {{"punched", "relayed", "punched"},
+                                               {"relayed", "relayed", "punched"}};
+
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned o = 0; o < 3; o++) {
+            g_autofree char *text = g_strdup_printf(
+                "[nat outer]\noutside = internet\ninside = 100.64.0.0/24\n%s\n"
+                "[nat inner]\noutside = outer.inside\ninside = 192.168.1.0/24\n"
+                "behaviour = symmetric\nport-allocation = %s\n[host a]\nbehind = inner\n"
+                "[nat home]\noutside = internet\ninside = 192.168.1.0/24\n"
+                "behaviour = symmetric\nport-allocation = sequential\n[host b]\nbehind = home\n",
+                outer[o], inner[i]);
+
+            g_assert_cmpstr(path_in(text), ==, expected[i][o]);
+        }
+    }
+}
+
+static void what_changes_or_cannot_meet_has_no_theory(void)
+{
+    g_assert_null(path_in(ONE_HOME "behaviour = restricted\nport-allocation = random\n"
+                                   "symmetric-after = 4\n[host a]\nbehind = home\n"
+                                   "[host b]\non = internet\n"));
+    g_assert_null(path_in("[host a]\non = internet\n[network six]\nsubnet = 2001:db8::/64\n"
+                          "[host b]\non = six\n[host c]\non = six\n"));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -259,6 +414,13 @@ int main(int argc, char **argv)
         what_takes_too_long_or_cannot_be_seen_is_left_out);
     ADD("a-host-finds-icmp-blocked-where-any-nat-blocks-it",
         a_host_finds_icmp_blocked_where_any_nat_blocks_it);
+    ADD("every-pair-of-kinds-has-its-path", every_pair_of_kinds_has_its_path);
+    ADD("neighbours-need-no-nat", neighbours_need_no_nat);
+    ADD("behind-one-carrier-it-depends-on-hairpins", behind_one_carrier_it_depends_on_hairpins);
+    ADD("the-carriers-own-customer-can-be-dialled", the_carriers_own_customer_can_be_dialled);
+    ADD("where-ports-follow-is-the-outer-nats-business",
+        where_ports_follow_is_the_outer_nats_business);
+    ADD("what-changes-or-cannot-meet-has-no-theory", what_changes_or_cannot_meet_has_no_theory);
     ADD("findings-agree-by-meaning-not-by-spelling", findings_agree_by_meaning_not_by_spelling);
     ADD("findings-own-what-they-hold", findings_own_what_they_hold);
     return g_test_run();

@@ -217,9 +217,15 @@ static gboolean write_junit(Outputs *outputs, GPtrArray *verdicts, uint64_t dura
     return ok;
 }
 
+/* A table of pairs; without `kinds` it is a list. A shard has no such shape. */
+typedef struct Grid {
+    const char *const *kinds;
+    unsigned repeat;
+} Grid;
+
 /* `single`: the only topology, when its verdict is wanted in full. */
 static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_ns,
-                       const PlTopology *single, GError **error)
+                       const PlTopology *single, const Grid *grid, GError **error)
 {
     gboolean full = single && verdicts->len == 1;
     const PlReportStyle style = {.colour = wants_colour(), .columns = terminal_columns()};
@@ -229,14 +235,18 @@ static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_
     if (!outputs->json_on_stdout && !outputs->junit_on_stdout) {
         if (full)
             pl_report_verdict(stdout, g_ptr_array_index(verdicts, 0), single->about, style);
+        else if (grid->kinds)
+            pl_report_pairs(stdout, verdicts, grid->kinds, grid->repeat, duration_ns, style);
         else
             pl_report_table(stdout, verdicts, duration_ns, style);
     }
     return write_json(outputs, node, error) && write_junit(outputs, verdicts, duration_ns, error);
 }
 
-int execute(const Options *options, const GPtrArray *topologies, gboolean single)
+int execute(const Options *options, const GPtrArray *topologies, gboolean single,
+            const char *const *grid)
 {
+    const Grid table = {options->shards == 1 ? grid : NULL, options->repeat};
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GArray) cells = NULL;
     g_autoptr(GPtrArray) verdicts = NULL;
@@ -263,7 +273,7 @@ int execute(const Options *options, const GPtrArray *topologies, gboolean single
     if (options->no_skip)
         pl_report_forbid_skips(verdicts);
     if (!report(&outputs, verdicts, (uint64_t)(g_get_monotonic_time() - start) * 1000,
-                single ? g_ptr_array_index(topologies, 0) : NULL, &error)) {
+                single ? g_ptr_array_index(topologies, 0) : NULL, &table, &error)) {
         command_refuse("%s", error->message);
         return EXIT_FAILURE;
     }

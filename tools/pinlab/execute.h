@@ -7,4 +7,7 @@
 
 /* `single`: one topology was asked for, so its verdict is shown in full. Returns the exit status.
  */
-int execute(const Options *options, const GPtrArray *topologies, gboolean single);
+/* `grid`: the kinds (ended by NULL) of which the topologies are all pairs, row by row; else NULL.
+ */
+int execute(const Options *options, const GPtrArray *topologies, gboolean single,
+            const char *const *grid);

@@ -43,6 +43,7 @@ void options_clear(Options *options)
     g_free(options->pcap);
     g_free(options->json);
     g_free(options->junit);
+    g_free(options->pair);
     g_strfreev(options->arguments);
     *options = (Options){0};
 }
@@ -184,6 +185,22 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
                                 "Give namespaces names for `ip netns exec` while the lab stands: "
                                 "TOPOLOGY.NODE (root only)",
                                 NULL};
+    const GOptionEntry pair = {"pair",
+                               0,
+                               0,
+                               G_OPTION_ARG_STRING,
+                               &options->pair,
+                               "Run two nodes behind these kinds of NATs, in the place of a "
+                               "topology",
+                               "KIND,KIND"};
+    const GOptionEntry pairs = {"pairs",
+                                0,
+                                0,
+                                G_OPTION_ARG_NONE,
+                                &options->pairs,
+                                "Run two nodes behind every kind of NAT against every kind, or "
+                                "each of those that are named",
+                                NULL};
     const GOptionEntry entries[] = {
         {"engine", 'e', 0, G_OPTION_ARG_STRING, &words.engine,
          "What builds the lab: kernel (default), fabric or virtual", "ENGINE"},
@@ -208,6 +225,7 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
         {"no-skip", 0, 0, G_OPTION_ARG_NONE, &options->no_skip,
          "Count what cannot be done on this machine as failed", NULL},
         sharded ? shard : names,
+        sharded ? pairs : pair,
         {0},
     };
 

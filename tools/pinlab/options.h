@@ -15,6 +15,8 @@ typedef struct Options {
     uint64_t timeout_ns;
     gboolean no_skip;
     gboolean names;   /* only `run` can have it */
+    char *pair;       /* and this: two kinds of NAT, in a topology's place */
+    gboolean pairs;   /* only `matrix` can: the arguments are kinds of NATs */
     char **arguments; /* what is no option */
 } Options;
 

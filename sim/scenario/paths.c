@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The paths of a run; see paths.h. */
+#include "scenario/paths.h"
+
+#include <string.h>
+
+#include "capture/path.h"
+
+#define LOOK_NS (50 * G_GUINT64_CONSTANT(1000000))
+/* A relayed pair that goes direct after all does so within this: a classification takes 3 s where
+ * silence has to be waited for. */
+#define HOLD_NS (4 * G_GUINT64_CONSTANT(1000000000))
+
+/* ---- claimed ---- */
+
+static void ask(const PlTopology *topology, const PlEngine *engine, PlLab *lab, PlPath *path)
+{
+    const PlNode *from = pl_topology_node(topology, path->from);
+    const PlNode *to = pl_topology_node(topology, path->to);
+    g_autofree char *word = NULL;
+
+    if (from->program.word != PL_WORD_NODE || to->program.word != PL_WORD_NODE)
+        return;
+    word = engine->path(lab, from, to->program.name);
+    pl_path_finding_set(&path->claimed, word, word ? NULL : "its node knows of no such peer");
+}
+
+static gboolean is_claimed(const PlPath *path)
+{
+    return path->claimed.value || path->claimed.why;
+}
+
+/* Whether all say what is expected; *ret_hold: one of them has to go on with it to be believed. */
+static gboolean are_there(const PlVerdict *verdict, gboolean *ret_hold)
+{
+    gboolean there = TRUE;
+
+    *ret_hold = FALSE;
+    for (guint i = 0; i < verdict->paths->len; i++) {
+        const PlPath *path = g_ptr_array_index(verdict->paths, i);
+        const char *expected = path->expected.value, *claimed = path->claimed.value;
+
+        if (!is_claimed(path))
+            continue;
+        there = there && claimed && (!expected || pl_path_claim_agrees(expected, claimed));
+        *ret_hold |=
+            !expected || g_str_has_prefix(expected, "relayed") || strcmp(expected, "none") == 0;
+    }
+    return there;
+}
+
+/* The longest time that one of them may take. */
+static uint64_t time_limit(const PlTopology *topology, const PlVerdict *verdict)
+{
+    uint64_t limit = 0;
+
+    for (guint i = 0; i < verdict->paths->len; i++) {
+        const PlPath *path = g_ptr_array_index(verdict->paths, i);
+
+        if (is_claimed(path))
+            limit = MAX(limit, pl_topology_node(topology, path->from)->program.time_limit_ns);
+    }
+    return limit;
+}
+
+static void ask_all(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
+                    PlVerdict *verdict)
+{
+    for (guint i = 0; i < verdict->paths->len; i++)
+        ask(topology, engine, lab, g_ptr_array_index(verdict->paths, i));
+}
+
+gboolean pl_paths_settle(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
+                         PlVerdict *verdict, GError **error)
+{
+    uint64_t start = engine->now(lab), since = start, limit;
+    gboolean hold;
+
+    ask_all(topology, engine, lab, verdict);
+    limit = time_limit(topology, verdict);
+    while (engine->now(lab) - start < limit) {
+        gboolean there = are_there(verdict, &hold);
+
+        if (!there)
+            since = engine->now(lab);
+        else if (!hold || engine->now(lab) - since >= HOLD_NS)
+            break;
+        if (!engine->pass(lab, LOOK_NS, error))
+            return FALSE;
+        ask_all(topology, engine, lab, verdict);
+    }
+    return TRUE;
+}
+
+/* ---- observed ---- */
+
+static GArray *addresses_of(const PlNode *host)
+{
+    GArray *all = g_array_new(FALSE, FALSE, sizeof(PhAddress));
+
+    for (unsigned i = 0; i < host->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
+
+        g_array_append_vals(all, attachment->addresses->data, attachment->addresses->len);
+    }
+    return all;
+}
+
+/* Where it is seen with its own addresses. */
+static const char *interface_of(const PlTopology *topology, const PlNode *host)
+{
+    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
+
+    return chain->len ? pl_nat_inside(g_ptr_array_index(chain, 0))->label
+                      : pl_topology_way_out(topology, host)->label;
+}
+
+/* Third hosts that both can reach. */
+static GArray *relays_of(const PlTopology *topology, const PlNode *from, const PlNode *to)
+{
+    GArray *relays = g_array_new(FALSE, FALSE, sizeof(PlPathRelay));
+
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+        g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
+        PlPathRelay relay = {.name = node->name};
+
+        if (node->kind != PL_NODE_HOST || node == from || node == to || chain->len > 0)
+            continue;
+        relay.addresses = addresses_of(node);
+        g_array_append_val(relays, relay);
+    }
+    return relays;
+}
+
+static gboolean share_hidden_network(const PlNode *from, const PlNode *to)
+{
+    for (unsigned i = 0; i < from->attachments->len; i++) {
+        const PlAttachment *a = g_ptr_array_index(from->attachments, i);
+
+        for (unsigned k = 0; k < to->attachments->len; k++) {
+            const PlAttachment *b = g_ptr_array_index(to->attachments, k);
+
+            if (a->network == b->network && a->network->upstream)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Whether the wire shows that everybody gets in. */
+static gboolean is_open(const PlTopology *topology, PlVerdict *verdict, const PlNode *host)
+{
+    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
+    const char *class = pl_verdict_subject(verdict, host->name)->observed.value[PL_AXIS_CLASS];
+
+    return chain->len == 0 || g_strcmp0(class, "direct") == 0 || g_strcmp0(class, "full-cone") == 0;
+}
+
+static gboolean is_blocked(PlVerdict *verdict, const PlNode *host)
+{
+    const char *class = pl_verdict_subject(verdict, host->name)->observed.value[PL_AXIS_CLASS];
+
+    return g_strcmp0(class, "udp-blocked") == 0;
+}
+
+static char *word_for(const PlTopology *topology, PlVerdict *verdict, const PlNode *from,
+                      const PlNode *to, const PlPathEvidence *evidence)
+{
+    gboolean blocked = is_blocked(verdict, from) || is_blocked(verdict, to);
+
+    switch (evidence->seen) {
+    case PL_PATH_STRAIGHT:
+        return pl_path_word(evidence->dialled || is_open(topology, verdict, from) ||
+                                    is_open(topology, verdict, to)
+                                ? "direct"
+                                : "punched",
+                            NULL);
+    case PL_PATH_RELAYED:
+        return pl_path_word("relayed", evidence->relay->name);
+    case PL_PATH_NOTHING:
+        break;
+    }
+    return pl_path_word("none", blocked ? "udp-blocked" : NULL);
+}
+
+/* What two nodes say to each other is for nobody else to read. */
+static void check_plaintext(const PlCapture *capture, PlVerdict *verdict, const PlNode *from)
+{
+    g_autofree char *greeting =
+        from->program.word == PL_WORD_NODE ? pl_node_greeting(&from->program) : NULL;
+
+    if (greeting && pl_path_plaintext(capture, greeting))
+        pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "what host %s says can be read on the wire",
+                          from->name);
+}
+
+/* Whom nodes have nothing to do with must get nothing of them. */
+static gboolean check_third_parties(const PlTopology *topology, const PlCapture *capture,
+                                    const PlPathQuery *query, PlVerdict *verdict, GError **error)
+{
+    for (guint i = 0; i < query->n_relays; i++) {
+        const PlPathRelay *other = &query->relays[i];
+        const PlNode *host = pl_topology_node(topology, other->name);
+        const PlPathEnd third = {pl_topology_way_out(topology, host)->label, other->addresses};
+        guint packets;
+
+        if (host->program.word == PL_WORD_HUB || host->program.word == PL_WORD_NODE)
+            continue;
+        if (!pl_path_third_party(capture, query, &third, &packets, error))
+            return FALSE;
+        if (packets > 0)
+            pl_verdict_reason(verdict, PL_OUTCOME_FAIL,
+                              "host %s got %u packets of two nodes that it has nothing to do with",
+                              host->name, packets);
+    }
+    return TRUE;
+}
+
+static gboolean observe(const PlTopology *topology, const PlCapture *capture, PlVerdict *verdict,
+                        PlPath *path, GError **error)
+{
+    const PlNode *from = pl_topology_node(topology, path->from);
+    const PlNode *to = pl_topology_node(topology, path->to);
+    g_autoptr(GArray) own = addresses_of(from), others = addresses_of(to);
+    g_autoptr(GArray) relays = relays_of(topology, from, to);
+    const PlPathQuery query = {
+        .ends = {{interface_of(topology, from), own}, {interface_of(topology, to), others}},
+        .relays = (const PlPathRelay *)(const void *)relays->data,
+        .n_relays = relays->len,
+    };
+    g_autofree char *word = NULL;
+    PlPathEvidence evidence;
+    gboolean done = TRUE;
+
+    if (share_hidden_network(from, to)) {
+        pl_path_finding_set(&path->observed, NULL, "both are on one network, where nobody records");
+    } else if ((done = pl_path_judge(capture, &query, &evidence, error))) {
+        word = word_for(topology, verdict, from, to, &evidence);
+        pl_path_finding_set(&path->observed, word, NULL);
+    }
+    if (done && from->program.word == PL_WORD_NODE && to->program.word == PL_WORD_NODE) {
+        check_plaintext(capture, verdict, from);
+        done = check_third_parties(topology, capture, &query, verdict, error);
+    }
+    for (guint i = 0; i < relays->len; i++)
+        g_array_unref((GArray *)g_array_index(relays, PlPathRelay, i).addresses);
+    return done;
+}
+
+gboolean pl_paths_observe(const PlTopology *topology, const PlCapture *capture, PlVerdict *verdict,
+                          GError **error)
+{
+    for (guint i = 0; i < verdict->paths->len; i++)
+        if (!observe(topology, capture, verdict, g_ptr_array_index(verdict->paths, i), error))
+            return FALSE;
+    return TRUE;
+}
