@@ -12,26 +12,37 @@
 #include "random.h"
 #include "rtt.h"
 
-#define KIND_PROBE  1
-#define KIND_ANSWER 2
-
-#define TAG_AT    16
-#define NONCE_AT  4
-#define NUMBER_AT 12
-
-/* Answers and extra probes that wait to be sent. */
+/* Packets that wait to be sent. */
 #define QUEUE_MAX 32
-/* Probes to where the peer's came from, if that was not among its candidates. */
-#define EXTRA_MAX 8
-/* The other side may not have received any yet. */
-#define MORE_PACKETS 3
+/* Paths that the peer's probes came along work one way, and are tried again and again. */
+#define SEEN_MAX     8
+#define SEEN_TRIES   12
+#define SEEN_GAP_NS  (100 * PH_MS)
+#define SEEN_DOUBLES 3
+/* Of all these together: with what a plan has it stays below PH_PUNCH_CHECKS_MAX. */
+#define EXTRA_MAX 17
+/* The other side may not have heard it yet: quickly at first, and then until it says so. */
+#define MORE_PACKETS 10
+#define MORE_QUICKLY 3
 #define MORE_GAP_NS  (20 * PH_MS)
+#define MORE_LATE_NS (100 * PH_MS)
+/* The peer's probes that are answered, each once; it has fewer. */
+#define HEARD_MAX 2048
 
 typedef struct Outgoing {
     PhPath path;
     uint8_t kind, ttl;
-    uint8_t transaction[12];
+    uint8_t transaction[PH_PUNCH_TRANSACTION_BYTES]; /* of what is answered */
 } Outgoing;
+
+typedef struct Seen {
+    PhPath path;
+    uint8_t transaction[PH_PUNCH_TRANSACTION_BYTES]; /* the last one that came */
+    unsigned tries;
+    uint64_t next_ns;
+} Seen;
+
+typedef enum { SOCKET_NONE, SOCKET_ASKED, SOCKET_THERE } SocketState;
 
 struct PhPunch {
     PhPunchConfig config;
@@ -39,40 +50,61 @@ struct PhPunch {
     PhPunchCounters counters;
     PhPunchState state;
     PhPath open;
-    uint8_t nonce[8]; /* the first part of our transactions */
-    uint32_t number;  /* the next one's second part */
-    unsigned next;    /* of the plan's packets */
-    unsigned extra;   /* probes that are in no plan */
-    unsigned more;    /* packets still to be sent along the open path */
-    uint64_t more_ns; /* the next of these */
-    uint64_t end_ns;  /* patience is over */
+    uint8_t secret[PH_PUNCH_SECRET_BYTES]; /* binds our transactions to their paths */
+    uint32_t number;                       /* the next one's */
+    bool decides;                          /* which path it is */
+    unsigned next;                         /* of the plan's packets */
+    unsigned extra;                        /* probes that are in no plan */
+    unsigned more;                         /* packets still to be sent along the open path */
+    uint64_t more_ns;                      /* the next of these */
+    uint64_t end_ns;                       /* patience is over */
     Outgoing queue[QUEUE_MAX];
     unsigned queue_first, queue_n;
-    /* Fresh sockets: asked for, there, to be closed, by number. */
-    unsigned asked, closed;
-    bool there[PH_PUNCH_SOCKETS];
+    Seen seen[SEEN_MAX];
+    unsigned n_seen;
+    uint8_t heard[HEARD_MAX / 8];
+    uint8_t sockets[PH_PUNCH_SOCKETS]; /* SocketState of the fresh ones, by number */
+    unsigned asked;
     uint8_t packet[PH_PUNCH_PACKET_BYTES];
 };
+
+static bool does_decide(const PhPunchConfig *config, const PhPunchPlan *plan)
+{
+    switch (config->strategy) {
+    case PH_STRATEGY_SPREAD:
+        return true;
+    case PH_STRATEGY_SCATTER:
+        return false;
+    case PH_STRATEGY_DIAL:
+    case PH_STRATEGY_PUNCH:
+        if (plan->n_targets == 1 && plan->n_sockets == 0)
+            return true; /* there is nothing to choose from */
+        break;
+    case PH_STRATEGY_RELAY:
+    case PH_STRATEGY_WAIT:
+    case PH_STRATEGY_PREDICT:
+        break;
+    }
+    return config->lower;
+}
 
 PhPunch *ph_punch_new(const PhPunchConfig *config, uint64_t now)
 {
     PhPunch *punch = calloc(1, sizeof(*punch));
     PhRandom random;
-    uint64_t drawn;
+    uint64_t drawn[2];
 
     if (!punch)
         return NULL;
     punch->config = *config;
-    if (punch->config.n_sockets > PH_PUNCH_SOCKETS)
-        punch->config.n_sockets = PH_PUNCH_SOCKETS;
     if (punch->config.start_ns < now)
         punch->config.start_ns = now;
     ph_random_init(&random, config->seed);
-    ph_random_bytes(&random, punch->nonce, sizeof(punch->nonce));
-    ph_random_bytes(&random, (uint8_t *)&drawn, sizeof(drawn));
+    ph_random_bytes(&random, punch->secret, sizeof(punch->secret));
+    ph_random_bytes(&random, (uint8_t *)drawn, sizeof(drawn));
     ph_punch_plan(&punch->plan, &punch->config, drawn);
-    if (punch->plan.n_sockets > punch->config.n_sockets)
-        punch->plan.n_sockets = punch->config.n_sockets;
+    punch->decides = does_decide(config, &punch->plan);
+    assert(punch->plan.n_sockets <= PH_PUNCH_SOCKETS);
     punch->end_ns = punch->config.start_ns + punch->plan.patience_ns;
     if (punch->plan.n > 0)
         punch->end_ns += ph_punch_plan_step(&punch->plan, punch->plan.n - 1).after_ns;
@@ -97,104 +129,102 @@ PhPunch *ph_punch_free(PhPunch *punch)
 
 /* ---- sockets ---- */
 
-static uint32_t socket_id(const PhPunch *punch, unsigned number)
+static PhSocketRequest request(const PhPunch *punch, PhSocketKind kind, unsigned number)
 {
-    return punch->plan.n_sockets ? punch->config.first_socket + number : punch->config.socket;
-}
-
-static bool is_there(const PhPunch *punch, unsigned number)
-{
-    return punch->plan.n_sockets == 0 || punch->there[number];
-}
-
-/* The number of a fresh socket; PH_PUNCH_SOCKETS when it is none. */
-static unsigned number_of(const PhPunch *punch, uint32_t socket)
-{
-    uint32_t number = socket - punch->config.first_socket;
-
-    return punch->plan.n_sockets && number < punch->asked ? number : PH_PUNCH_SOCKETS;
+    return (PhSocketRequest){
+        .kind = kind,
+        .transport = PH_TRANSPORT_UDP,
+        .socket = punch->config.first_socket + number,
+        .family = punch->config.family,
+    };
 }
 
 bool ph_punch_poll_socket(PhPunch *punch, PhSocketRequest *ret_request)
 {
-    if (punch->state == PH_PUNCH_RUNNING && punch->asked < punch->plan.n_sockets) {
-        *ret_request = (PhSocketRequest){
-            .kind = PH_SOCKET_OPEN,
-            .transport = PH_TRANSPORT_UDP,
-            .socket = socket_id(punch, punch->asked++),
-            .family = punch->config.family,
-        };
+    if (punch->state == PH_PUNCH_RUNNING) {
+        if (punch->asked == punch->plan.n_sockets)
+            return false;
+        punch->sockets[punch->asked] = SOCKET_ASKED;
+        *ret_request = request(punch, PH_SOCKET_OPEN, punch->asked++);
         return true;
     }
     /* Afterwards all go but the one that is open. */
-    while (punch->state != PH_PUNCH_RUNNING && punch->closed < punch->asked) {
-        unsigned number = punch->closed++;
-
-        if (!punch->there[number] ||
-            (punch->state == PH_PUNCH_OPEN && punch->open.socket == socket_id(punch, number)))
+    for (unsigned i = 0; i < punch->asked; i++) {
+        if (punch->sockets[i] != SOCKET_THERE ||
+            (punch->state == PH_PUNCH_OPEN && punch->open.socket == punch->config.first_socket + i))
             continue;
-        punch->there[number] = false;
-        *ret_request = (PhSocketRequest){
-            .kind = PH_SOCKET_CLOSE,
-            .transport = PH_TRANSPORT_UDP,
-            .socket = socket_id(punch, number),
-            .family = punch->config.family,
-        };
+        punch->sockets[i] = SOCKET_NONE;
+        *ret_request = request(punch, PH_SOCKET_CLOSE, i);
         return true;
     }
     return false;
 }
 
+static void socket_is(PhPunch *punch, uint32_t socket, SocketState state)
+{
+    uint32_t number = socket - punch->config.first_socket;
+
+    if (number < punch->asked && punch->sockets[number] == SOCKET_ASKED)
+        punch->sockets[number] = (uint8_t)state;
+}
+
 void ph_punch_socket_opened(PhPunch *punch, uint32_t socket, const PhAddress *local, uint64_t now)
 {
-    unsigned number = number_of(punch, socket);
-
     (void)local;
     (void)now;
-    if (number < PH_PUNCH_SOCKETS)
-        punch->there[number] = true;
+    socket_is(punch, socket, SOCKET_THERE);
 }
 
 void ph_punch_socket_failed(PhPunch *punch, uint32_t socket, uint64_t now)
 {
-    unsigned number = number_of(punch, socket);
-
     (void)now;
-    if (number < PH_PUNCH_SOCKETS)
-        punch->there[number] = false;
+    socket_is(punch, socket, SOCKET_NONE);
+}
+
+/* Whether it is the data socket, or a fresh one that is there. */
+static bool is_ours(const PhPunch *punch, const PhPath *path)
+{
+    uint32_t number = path->socket - punch->config.first_socket;
+
+    return path->transport == PH_TRANSPORT_UDP &&
+           (path->socket == punch->config.socket ||
+            (number < punch->asked && punch->sockets[number] == SOCKET_THERE));
+}
+
+/* ---- transactions ---- */
+
+static bool path_equal(const PhPath *a, const PhPath *b)
+{
+    return a->transport == b->transport && a->socket == b->socket &&
+           ph_address_equal(&a->remote, &b->remote);
+}
+
+/* Whether this is a transaction of ours that went along this path. */
+static bool is_answer(const PhPunch *punch, const PhPath *path, const PhPunchPacket *packet)
+{
+    uint8_t bound[PH_PUNCH_BOUND_BYTES];
+
+    ph_punch_bind(punch->secret, path, bound);
+    return memcmp(packet->transaction, bound, PH_PUNCH_BOUND_BYTES) == 0 &&
+           ph_get32(packet->transaction + PH_PUNCH_BOUND_BYTES) < punch->number;
+}
+
+/* The first time that this probe of the peer's is heard of. */
+static bool is_news(PhPunch *punch, const PhPunchPacket *packet)
+{
+    uint32_t number = ph_get32(packet->transaction + PH_PUNCH_BOUND_BYTES);
+    uint8_t bit = (uint8_t)(1U << number % 8);
+
+    if (number >= HEARD_MAX || punch->heard[number / 8] & bit)
+        return false;
+    punch->heard[number / 8] |= bit;
+    return true;
 }
 
 /* ---- packets ---- */
 
-static void tag(const PhPunch *punch, const uint8_t *packet, uint8_t ret_tag[static 16])
-{
-    crypto_generichash_blake2b_state state;
-
-    (void)crypto_generichash_blake2b_init(&state, punch->config.token, sizeof(punch->config.token),
-                                          16);
-    (void)crypto_generichash_blake2b_update(&state, packet, TAG_AT);
-    (void)crypto_generichash_blake2b_final(&state, ret_tag, 16);
-}
-
-static void write_packet(PhPunch *punch, uint8_t kind, const uint8_t transaction[static 12])
-{
-    punch->packet[0] = PH_PUNCH_TYPE;
-    punch->packet[1] = kind;
-    punch->packet[2] = (uint8_t)punch->config.attempt;
-    punch->packet[3] = punch->config.lower ? 0 : 1;
-    memcpy(punch->packet + NONCE_AT, transaction, 12);
-    tag(punch, punch->packet, punch->packet + TAG_AT);
-    punch->counters.sent++;
-}
-
-static void next_transaction(PhPunch *punch, uint8_t ret_transaction[static 12])
-{
-    memcpy(ret_transaction, punch->nonce, sizeof(punch->nonce));
-    ph_put32(ret_transaction + sizeof(punch->nonce), punch->number++);
-}
-
-/* `transaction` is that of the probe that is answered; NULL: a new one. */
-static void enqueue(PhPunch *punch, const PhPath *path, uint8_t kind, uint8_t ttl,
+/* `transaction` is that of the probe that is answered; NULL for a probe of ours. */
+static void enqueue(PhPunch *punch, const PhPath *path, PhPunchKind kind, uint8_t ttl,
                     const uint8_t *transaction)
 {
     Outgoing *outgoing;
@@ -202,16 +232,66 @@ static void enqueue(PhPunch *punch, const PhPath *path, uint8_t kind, uint8_t tt
     if (punch->queue_n == QUEUE_MAX)
         return; /* who sends so much does not need all of it answered */
     outgoing = &punch->queue[(punch->queue_first + punch->queue_n++) % QUEUE_MAX];
-    *outgoing = (Outgoing){.path = *path, .kind = kind, .ttl = ttl};
+    *outgoing = (Outgoing){.path = *path, .kind = (uint8_t)kind, .ttl = ttl};
     if (transaction)
         memcpy(outgoing->transaction, transaction, sizeof(outgoing->transaction));
-    else
-        next_transaction(punch, outgoing->transaction);
 }
 
-bool ph_punch_is_packet(const uint8_t *bytes, size_t length)
+bool ph_punch_poll_transmit(PhPunch *punch, PhTransmit *ret_transmit)
 {
-    return length == PH_PUNCH_PACKET_BYTES && bytes[0] == PH_PUNCH_TYPE;
+    PhPunchPacket packet = {.attempt = (uint8_t)punch->config.attempt,
+                            .side = punch->config.lower ? 0 : 1};
+    Outgoing outgoing;
+
+    do {
+        if (punch->queue_n == 0 || punch->counters.sent == PH_PUNCH_HARD_MAX)
+            return false;
+        outgoing = punch->queue[punch->queue_first];
+        punch->queue_first = (punch->queue_first + 1) % QUEUE_MAX;
+        punch->queue_n--;
+        /* A socket may be closed by now. */
+    } while (!is_ours(punch, &outgoing.path));
+    packet.kind = outgoing.kind;
+    memcpy(packet.transaction, outgoing.transaction, sizeof(packet.transaction));
+    if (outgoing.kind == PH_PUNCH_PROBE) {
+        ph_punch_bind(punch->secret, &outgoing.path, packet.transaction);
+        ph_put32(packet.transaction + PH_PUNCH_BOUND_BYTES, punch->number++);
+        punch->counters.probes++;
+    }
+    punch->counters.sent++;
+    ph_punch_packet_write(&packet, punch->config.token, punch->packet);
+    *ret_transmit = (PhTransmit){
+        .path = outgoing.path,
+        .bytes = punch->packet,
+        .length = sizeof(punch->packet),
+        .ttl = outgoing.ttl,
+    };
+    return true;
+}
+
+static Seen *find_seen(PhPunch *punch, const PhPath *path)
+{
+    for (unsigned i = 0; i < punch->n_seen; i++)
+        if (path_equal(&punch->seen[i].path, path))
+            return &punch->seen[i];
+    return NULL;
+}
+
+static void try_seen(PhPunch *punch, Seen *seen, uint64_t now)
+{
+    uint64_t end = now + 2 * punch->config.rtt_ns + SEEN_GAP_NS;
+
+    if (punch->extra == EXTRA_MAX) {
+        seen->tries = SEEN_TRIES;
+        return;
+    }
+    punch->extra++;
+    enqueue(punch, &seen->path, PH_PUNCH_PROBE, 0, NULL);
+    seen->next_ns =
+        now + (SEEN_GAP_NS << (seen->tries < SEEN_DOUBLES ? seen->tries : SEEN_DOUBLES));
+    seen->tries++;
+    if (punch->end_ns < end)
+        punch->end_ns = end; /* its answer is waited for */
 }
 
 static void become_open(PhPunch *punch, const PhPath *path, uint64_t now)
@@ -222,32 +302,60 @@ static void become_open(PhPunch *punch, const PhPath *path, uint64_t now)
     punch->more_ns = now;
 }
 
+/* It works both ways, if it is one of ours that was answered. */
+static void handle_answer(PhPunch *punch, const PhPath *path, const PhPunchPacket *packet,
+                          uint64_t now)
+{
+    bool chosen = packet->kind == PH_PUNCH_CHOSEN;
+
+    if (!is_ours(punch, path) || !is_answer(punch, path, packet))
+        return;
+    if (punch->state == PH_PUNCH_RUNNING && (chosen || punch->decides))
+        become_open(punch, path, now);
+    /* The other is open, too; but it may not know yet that we are. */
+    if (punch->state == PH_PUNCH_OPEN && chosen && punch->more > MORE_QUICKLY)
+        punch->more = MORE_QUICKLY;
+}
+
+static void handle_probe(PhPunch *punch, const PhPath *path, const PhPunchPacket *packet,
+                         uint64_t now)
+{
+    bool chosen = punch->state == PH_PUNCH_OPEN && path_equal(path, &punch->open);
+    Seen *seen;
+
+    if (punch->state == PH_PUNCH_FAILED || !is_ours(punch, path) || !is_news(punch, packet))
+        return;
+    punch->counters.answered++;
+    enqueue(punch, path, chosen ? PH_PUNCH_CHOSEN : PH_PUNCH_ANSWER, 0, packet->transaction);
+    seen = find_seen(punch, path);
+    if (!seen && punch->state == PH_PUNCH_RUNNING && punch->n_seen < SEEN_MAX) {
+        seen = &punch->seen[punch->n_seen++];
+        seen->path = *path;
+    }
+    if (!seen)
+        return;
+    memcpy(seen->transaction, packet->transaction, sizeof(seen->transaction));
+    if (punch->state == PH_PUNCH_RUNNING && seen->tries < SEEN_TRIES)
+        try_seen(punch, seen, now); /* as often as the peer's get through, ours may */
+}
+
 bool ph_punch_handle_datagram(PhPunch *punch, const PhPath *path, const uint8_t *bytes,
                               size_t length, uint64_t now)
 {
-    uint8_t right[16];
+    PhPunchPacket packet;
 
-    if (!ph_punch_is_packet(bytes, length) || bytes[2] != punch->config.attempt ||
-        bytes[3] != (punch->config.lower ? 1 : 0))
+    if (!ph_punch_packet_read(bytes, length, &packet) || packet.attempt != punch->config.attempt ||
+        packet.side != (punch->config.lower ? 1 : 0))
         return false;
-    tag(punch, bytes, right);
-    if (sodium_memcmp(right, bytes + TAG_AT, sizeof(right)) != 0) {
+    if (!ph_punch_packet_is_right(bytes, punch->config.token)) {
         punch->counters.foreign++;
         return false;
     }
     punch->counters.received++;
-    if (bytes[1] == KIND_PROBE && punch->state != PH_PUNCH_FAILED) {
-        punch->counters.answered++;
-        enqueue(punch, path, KIND_ANSWER, 0, bytes + NONCE_AT);
-        if (punch->state == PH_PUNCH_RUNNING && punch->extra < EXTRA_MAX) {
-            punch->extra++;
-            enqueue(punch, path, KIND_PROBE, 0, NULL);
-        }
-    } else if (bytes[1] == KIND_ANSWER && punch->state == PH_PUNCH_RUNNING &&
-               memcmp(bytes + NONCE_AT, punch->nonce, sizeof(punch->nonce)) == 0 &&
-               ph_get32(bytes + NUMBER_AT) < punch->number) {
-        become_open(punch, path, now);
-    }
+    if (packet.kind == PH_PUNCH_PROBE)
+        handle_probe(punch, path, &packet, now);
+    else if (packet.kind == PH_PUNCH_ANSWER || packet.kind == PH_PUNCH_CHOSEN)
+        handle_answer(punch, path, &packet, now);
     return true;
 }
 
@@ -258,46 +366,44 @@ static uint64_t due(const PhPunch *punch)
     return punch->config.start_ns + ph_punch_plan_step(&punch->plan, punch->next).after_ns;
 }
 
-void ph_punch_handle_timeout(PhPunch *punch, uint64_t now)
+static void send_planned(PhPunch *punch, uint64_t now)
 {
-    if (punch->state == PH_PUNCH_OPEN && punch->more > 0 && now >= punch->more_ns) {
-        punch->more--;
-        punch->more_ns = now + MORE_GAP_NS;
-        enqueue(punch, &punch->open, KIND_PROBE, 0, NULL);
-    }
-    if (punch->state != PH_PUNCH_RUNNING)
-        return;
     while (punch->next < punch->plan.n && punch->queue_n < QUEUE_MAX && now >= due(punch)) {
         PhPunchStep step = ph_punch_plan_step(&punch->plan, punch->next++);
+        PhPath path = {.transport = PH_TRANSPORT_UDP,
+                       .socket = step.fresh ? punch->config.first_socket + step.socket
+                                            : punch->config.socket,
+                       .remote = step.remote};
 
-        if (is_there(punch, step.socket))
-            enqueue(punch,
-                    &(PhPath){.transport = PH_TRANSPORT_UDP,
-                              .socket = socket_id(punch, step.socket),
-                              .remote = step.remote},
-                    KIND_PROBE, step.ttl, NULL);
+        if (is_ours(punch, &path))
+            enqueue(punch, &path, PH_PUNCH_PROBE, step.ttl, NULL);
     }
-    if (now >= punch->end_ns)
-        punch->state = PH_PUNCH_FAILED;
 }
 
-bool ph_punch_poll_transmit(PhPunch *punch, PhTransmit *ret_transmit)
+static void say_more(PhPunch *punch, uint64_t now)
 {
-    Outgoing outgoing;
+    const Seen *seen = find_seen(punch, &punch->open);
 
-    if (punch->queue_n == 0)
-        return false;
-    outgoing = punch->queue[punch->queue_first];
-    punch->queue_first = (punch->queue_first + 1) % QUEUE_MAX;
-    punch->queue_n--;
-    write_packet(punch, outgoing.kind, outgoing.transaction);
-    *ret_transmit = (PhTransmit){
-        .path = outgoing.path,
-        .bytes = punch->packet,
-        .length = sizeof(punch->packet),
-        .ttl = outgoing.ttl,
-    };
-    return true;
+    punch->more--;
+    punch->more_ns = now + (punch->more > MORE_PACKETS - MORE_QUICKLY ? MORE_GAP_NS : MORE_LATE_NS);
+    if (seen)
+        enqueue(punch, &punch->open, PH_PUNCH_CHOSEN, 0, seen->transaction);
+    else
+        enqueue(punch, &punch->open, PH_PUNCH_PROBE, 0, NULL); /* asks for one */
+}
+
+void ph_punch_handle_timeout(PhPunch *punch, uint64_t now)
+{
+    if (punch->state == PH_PUNCH_OPEN && punch->more > 0 && now >= punch->more_ns)
+        say_more(punch, now);
+    if (punch->state != PH_PUNCH_RUNNING)
+        return;
+    send_planned(punch, now);
+    for (unsigned i = 0; i < punch->n_seen; i++)
+        if (punch->seen[i].tries < SEEN_TRIES && now >= punch->seen[i].next_ns)
+            try_seen(punch, &punch->seen[i], now);
+    if (now >= punch->end_ns)
+        punch->state = PH_PUNCH_FAILED;
 }
 
 uint64_t ph_punch_next_timeout(const PhPunch *punch)
@@ -310,6 +416,9 @@ uint64_t ph_punch_next_timeout(const PhPunch *punch)
         return UINT64_MAX;
     if (punch->next < punch->plan.n && due(punch) < next)
         next = due(punch);
+    for (unsigned i = 0; i < punch->n_seen; i++)
+        if (punch->seen[i].tries < SEEN_TRIES && punch->seen[i].next_ns < next)
+            next = punch->seen[i].next_ns;
     return next;
 }
 

@@ -9,20 +9,19 @@
  *        |                  +--all is sent, patience over--> FAILED
  *        +--nothing to attempt--> FAILED, at once
  *
- * Once it is open three more packets go out: the other side may not have received any yet. Punch
- * packets are authenticated by the token (a keyed hash) and have a transaction of 96 bits; one that is
- * stray, late, forged, replayed or reflected changes nothing. They are answered to the address that
- * they came from, not to one that is announced.
+ * One of the two decides which path it is, if several may work: who has many sockets, else the lower
+ * key. It is open with the first answer, says so three times more at least, and the other is open when it
+ * hears that. Punch packets are authenticated by the token (a keyed hash) and have a transaction of 96 bits,
+ * which is bound to the path of the probe; one that is stray, late, forged, replayed or reflected
+ * changes nothing. They are answered to the address that they came from, not to one that is announced.
  */
 /* clang-format on */
 #pragma once
 
 #include "message.h"
+#include "punch_packet.h"
 
-/* type, kind, attempt, side, transaction (12), tag (16) */
-#define PH_PUNCH_PACKET_BYTES 32
-#define PH_PUNCH_TYPE         0xc8
-/* Packets of an attempt: plain ones, and those of a hard NAT (200 a second at most). */
+/* Probes of an attempt, if it is a plain one; and packets of any (200 a second, and answers). */
 #define PH_PUNCH_CHECKS_MAX 100
 #define PH_PUNCH_HARD_MAX   1100
 #define PH_PUNCH_SOCKETS    256
@@ -33,7 +32,8 @@ typedef enum {
     PH_STRATEGY_DIAL,    /* we simply send: the other lets everybody in */
     PH_STRATEGY_WAIT,    /* the other dials; we answer */
     PH_STRATEGY_PUNCH,   /* both send to all candidates at the same time */
-    PH_STRATEGY_PREDICT, /* the other's next ports in sequence are tried */
+    PH_STRATEGY_PREDICT, /* the other's next ports in sequence are tried; if ours are in sequence
+                            too, one of them from many sockets */
     PH_STRATEGY_SPREAD,  /* we have the hard NAT: many sockets to one address */
     PH_STRATEGY_SCATTER, /* the other has the hard NAT: one socket to many of its ports */
 } PhStrategy;
@@ -44,10 +44,10 @@ const char *ph_strategy_name(PhStrategy strategy);
 typedef struct PhPunchConfig {
     uint8_t seed[PH_SEED_BYTES];
     PhStrategy strategy;
-    unsigned attempt; /* 1: plain; 2: with openers of a low TTL first; 3: from a fresh socket, order
-                         swapped */
-    bool lower;       /* our key is the lower one: who does what first */
-    uint8_t token[16];
+    unsigned attempt; /* 1: plain; 2: with openers of a low TTL first; 3: from a fresh socket as
+                         well, the higher key first */
+    bool lower;       /* our key is the lower one */
+    uint8_t token[PH_PUNCH_TOKEN_BYTES];
     PhNodeRecord own, other;
     uint32_t socket;       /* the node's data socket */
     PhFamily family;       /* of that, and so of all addresses that are tried */
@@ -64,7 +64,9 @@ typedef enum {
 } PhPunchState;
 
 typedef struct PhPunchCounters {
-    uint64_t sent, received, answered, foreign;
+    uint64_t sent, received; /* all packets; authentic ones */
+    uint64_t probes, answered;
+    uint64_t foreign; /* not by the peer, as it seemed */
 } PhPunchCounters;
 
 typedef struct PhPunch PhPunch;
@@ -77,8 +79,7 @@ bool ph_punch_poll_socket(PhPunch *punch, PhSocketRequest *ret_request);
 void ph_punch_socket_opened(PhPunch *punch, uint32_t socket, const PhAddress *local, uint64_t now);
 void ph_punch_socket_failed(PhPunch *punch, uint32_t socket, uint64_t now);
 bool ph_punch_poll_transmit(PhPunch *punch, PhTransmit *ret_transmit);
-/* Whether it looks like a punch packet; and whether it is this attempt's. */
-bool ph_punch_is_packet(const uint8_t *bytes, size_t length);
+/* Whether it is this attempt's. */
 bool ph_punch_handle_datagram(PhPunch *punch, const PhPath *path, const uint8_t *bytes,
                               size_t length, uint64_t now);
 void ph_punch_handle_timeout(PhPunch *punch, uint64_t now);

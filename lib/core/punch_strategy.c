@@ -9,6 +9,8 @@
  *     by port          dial    punch               punch              predict     scatter   scatter
  *     sequential       dial    punch               punch              predict     relay     relay
  *     block, random    dial    punch               spread             relay       relay     relay
+ *
+ * Where it says relay, two that are behind one NAT try each other's local addresses (punch).
  */
 #include "punch.h"
 
@@ -60,10 +62,32 @@ static const PhStrategy table[PLACE_N][PLACE_N] = {
                     PH_STRATEGY_RELAY, PH_STRATEGY_RELAY},
 };
 
+/* Seen from outside they have one and the same host, and local addresses are known. */
+static bool are_together(const PhNodeRecord *own, const PhNodeRecord *other)
+{
+    bool same = false, local = false;
+
+    for (unsigned i = 0; i < other->n_candidates && i < PH_CANDIDATES_MAX; i++) {
+        const PhCandidate *candidate = &other->candidates[i];
+
+        local = local || candidate->kind == PH_CANDIDATE_LOCAL;
+        for (unsigned k = 0; k < own->n_candidates && k < PH_CANDIDATES_MAX; k++)
+            same =
+                same || (candidate->kind == PH_CANDIDATE_REFLEXIVE &&
+                         own->candidates[k].kind == PH_CANDIDATE_REFLEXIVE &&
+                         ph_address_equal_host(&candidate->address, &own->candidates[k].address));
+    }
+    return same && local;
+}
+
 PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool hard)
 {
-    PhStrategy strategy = table[place_of(own)][place_of(other)];
+    Place here = place_of(own), there = place_of(other);
+    PhStrategy strategy = table[here][there];
 
+    if (strategy == PH_STRATEGY_RELAY && here != PLACE_NONE && there != PLACE_NONE &&
+        are_together(own, other))
+        return PH_STRATEGY_PUNCH;
     if (!hard && (strategy == PH_STRATEGY_SPREAD || strategy == PH_STRATEGY_SCATTER))
         return PH_STRATEGY_RELAY;
     return strategy;
