@@ -12,23 +12,20 @@
 #include "random.h"
 #include "rtt.h"
 
-/* Of a transaction: what binds it to a path, then its number. */
-#define BOUND_BYTES  8
-#define SECRET_BYTES 32
-
 /* Packets that wait to be sent. */
 #define QUEUE_MAX 32
-/* Paths that the peer's probes came along are tried, too, again and again, for they work one way.
- */
+/* Paths that the peer's probes came along work one way, and are tried again and again. */
 #define SEEN_MAX     8
 #define SEEN_TRIES   12
 #define SEEN_GAP_NS  (100 * PH_MS)
 #define SEEN_DOUBLES 3
 /* Of all these together: with what a plan has it stays below PH_PUNCH_CHECKS_MAX. */
 #define EXTRA_MAX 17
-/* The other side may not have heard it yet. */
-#define MORE_PACKETS 3
+/* The other side may not have heard it yet: quickly at first, and then until it says so. */
+#define MORE_PACKETS 10
+#define MORE_QUICKLY 3
 #define MORE_GAP_NS  (20 * PH_MS)
+#define MORE_LATE_NS (100 * PH_MS)
 /* The peer's probes that are answered, each once; it has fewer. */
 #define HEARD_MAX 2048
 
@@ -53,14 +50,14 @@ struct PhPunch {
     PhPunchCounters counters;
     PhPunchState state;
     PhPath open;
-    uint8_t secret[SECRET_BYTES]; /* binds our transactions to their paths */
-    uint32_t number;              /* the next one's */
-    bool decides;                 /* which path it is */
-    unsigned next;                /* of the plan's packets */
-    unsigned extra;               /* probes that are in no plan */
-    unsigned more;                /* packets still to be sent along the open path */
-    uint64_t more_ns;             /* the next of these */
-    uint64_t end_ns;              /* patience is over */
+    uint8_t secret[PH_PUNCH_SECRET_BYTES]; /* binds our transactions to their paths */
+    uint32_t number;                       /* the next one's */
+    bool decides;                          /* which path it is */
+    unsigned next;                         /* of the plan's packets */
+    unsigned extra;                        /* probes that are in no plan */
+    unsigned more;                         /* packets still to be sent along the open path */
+    uint64_t more_ns;                      /* the next of these */
+    uint64_t end_ns;                       /* patience is over */
     Outgoing queue[QUEUE_MAX];
     unsigned queue_first, queue_n;
     Seen seen[SEEN_MAX];
@@ -70,6 +67,26 @@ struct PhPunch {
     unsigned asked;
     uint8_t packet[PH_PUNCH_PACKET_BYTES];
 };
+
+static bool does_decide(const PhPunchConfig *config, const PhPunchPlan *plan)
+{
+    switch (config->strategy) {
+    case PH_STRATEGY_SPREAD:
+        return true;
+    case PH_STRATEGY_SCATTER:
+        return false;
+    case PH_STRATEGY_DIAL:
+    case PH_STRATEGY_PUNCH:
+        if (plan->n_targets == 1 && plan->n_sockets == 0)
+            return true; /* there is nothing to choose from */
+        break;
+    case PH_STRATEGY_RELAY:
+    case PH_STRATEGY_WAIT:
+    case PH_STRATEGY_PREDICT:
+        break;
+    }
+    return config->lower;
+}
 
 PhPunch *ph_punch_new(const PhPunchConfig *config, uint64_t now)
 {
@@ -82,12 +99,11 @@ PhPunch *ph_punch_new(const PhPunchConfig *config, uint64_t now)
     punch->config = *config;
     if (punch->config.start_ns < now)
         punch->config.start_ns = now;
-    punch->decides = config->strategy == PH_STRATEGY_SPREAD ||
-                     (config->strategy != PH_STRATEGY_SCATTER && config->lower);
     ph_random_init(&random, config->seed);
     ph_random_bytes(&random, punch->secret, sizeof(punch->secret));
     ph_random_bytes(&random, (uint8_t *)drawn, sizeof(drawn));
     ph_punch_plan(&punch->plan, &punch->config, drawn);
+    punch->decides = does_decide(config, &punch->plan);
     assert(punch->plan.n_sockets <= PH_PUNCH_SOCKETS);
     punch->end_ns = punch->config.start_ns + punch->plan.patience_ns;
     if (punch->plan.n > 0)
@@ -183,35 +199,20 @@ static bool path_equal(const PhPath *a, const PhPath *b)
            ph_address_equal(&a->remote, &b->remote);
 }
 
-/* So that nobody else can have it answered, and from nowhere else. */
-static void bind_to(const PhPunch *punch, const PhPath *path, uint8_t ret_bound[static BOUND_BYTES])
-{
-    crypto_generichash_blake2b_state state;
-    uint8_t bytes[crypto_generichash_blake2b_BYTES_MIN];
-
-    (void)crypto_generichash_blake2b_init(&state, punch->secret, SECRET_BYTES, sizeof(bytes));
-    (void)crypto_generichash_blake2b_update(&state, (const uint8_t *)&path->socket,
-                                            sizeof(path->socket));
-    (void)crypto_generichash_blake2b_update(&state, (const uint8_t *)&path->remote,
-                                            sizeof(path->remote));
-    (void)crypto_generichash_blake2b_final(&state, bytes, sizeof(bytes));
-    memcpy(ret_bound, bytes, BOUND_BYTES);
-}
-
 /* Whether this is a transaction of ours that went along this path. */
 static bool is_answer(const PhPunch *punch, const PhPath *path, const PhPunchPacket *packet)
 {
-    uint8_t bound[BOUND_BYTES];
+    uint8_t bound[PH_PUNCH_BOUND_BYTES];
 
-    bind_to(punch, path, bound);
-    return memcmp(packet->transaction, bound, BOUND_BYTES) == 0 &&
-           ph_get32(packet->transaction + BOUND_BYTES) < punch->number;
+    ph_punch_bind(punch->secret, path, bound);
+    return memcmp(packet->transaction, bound, PH_PUNCH_BOUND_BYTES) == 0 &&
+           ph_get32(packet->transaction + PH_PUNCH_BOUND_BYTES) < punch->number;
 }
 
 /* The first time that this probe of the peer's is heard of. */
 static bool is_news(PhPunch *punch, const PhPunchPacket *packet)
 {
-    uint32_t number = ph_get32(packet->transaction + BOUND_BYTES);
+    uint32_t number = ph_get32(packet->transaction + PH_PUNCH_BOUND_BYTES);
     uint8_t bit = (uint8_t)(1U << number % 8);
 
     if (number >= HEARD_MAX || punch->heard[number / 8] & bit)
@@ -253,8 +254,8 @@ bool ph_punch_poll_transmit(PhPunch *punch, PhTransmit *ret_transmit)
     packet.kind = outgoing.kind;
     memcpy(packet.transaction, outgoing.transaction, sizeof(packet.transaction));
     if (outgoing.kind == PH_PUNCH_PROBE) {
-        bind_to(punch, &outgoing.path, packet.transaction);
-        ph_put32(packet.transaction + BOUND_BYTES, punch->number++);
+        ph_punch_bind(punch->secret, &outgoing.path, packet.transaction);
+        ph_put32(packet.transaction + PH_PUNCH_BOUND_BYTES, punch->number++);
         punch->counters.probes++;
     }
     punch->counters.sent++;
@@ -297,14 +298,29 @@ static void become_open(PhPunch *punch, const PhPath *path, uint64_t now)
 {
     punch->state = PH_PUNCH_OPEN;
     punch->open = *path;
-    punch->more = punch->decides ? MORE_PACKETS : 0;
+    punch->more = MORE_PACKETS;
     punch->more_ns = now;
+}
+
+/* It works both ways, if it is one of ours that was answered. */
+static void handle_answer(PhPunch *punch, const PhPath *path, const PhPunchPacket *packet,
+                          uint64_t now)
+{
+    bool chosen = packet->kind == PH_PUNCH_CHOSEN;
+
+    if (!is_ours(punch, path) || !is_answer(punch, path, packet))
+        return;
+    if (punch->state == PH_PUNCH_RUNNING && (chosen || punch->decides))
+        become_open(punch, path, now);
+    /* The other is open, too; but it may not know yet that we are. */
+    if (punch->state == PH_PUNCH_OPEN && chosen && punch->more > MORE_QUICKLY)
+        punch->more = MORE_QUICKLY;
 }
 
 static void handle_probe(PhPunch *punch, const PhPath *path, const PhPunchPacket *packet,
                          uint64_t now)
 {
-    bool chosen = punch->state == PH_PUNCH_OPEN && punch->decides && path_equal(path, &punch->open);
+    bool chosen = punch->state == PH_PUNCH_OPEN && path_equal(path, &punch->open);
     Seen *seen;
 
     if (punch->state == PH_PUNCH_FAILED || !is_ours(punch, path) || !is_news(punch, packet))
@@ -338,10 +354,8 @@ bool ph_punch_handle_datagram(PhPunch *punch, const PhPath *path, const uint8_t 
     punch->counters.received++;
     if (packet.kind == PH_PUNCH_PROBE)
         handle_probe(punch, path, &packet, now);
-    else if (packet.kind == (punch->decides ? PH_PUNCH_ANSWER : PH_PUNCH_CHOSEN) &&
-             punch->state == PH_PUNCH_RUNNING && is_ours(punch, path) &&
-             is_answer(punch, path, &packet))
-        become_open(punch, path, now);
+    else if (packet.kind == PH_PUNCH_ANSWER || packet.kind == PH_PUNCH_CHOSEN)
+        handle_answer(punch, path, &packet, now);
     return true;
 }
 
@@ -371,7 +385,7 @@ static void say_more(PhPunch *punch, uint64_t now)
     const Seen *seen = find_seen(punch, &punch->open);
 
     punch->more--;
-    punch->more_ns = now + MORE_GAP_NS;
+    punch->more_ns = now + (punch->more > MORE_PACKETS - MORE_QUICKLY ? MORE_GAP_NS : MORE_LATE_NS);
     if (seen)
         enqueue(punch, &punch->open, PH_PUNCH_CHOSEN, 0, seen->transaction);
     else

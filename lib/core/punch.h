@@ -9,9 +9,9 @@
  *        |                  +--all is sent, patience over--> FAILED
  *        +--nothing to attempt--> FAILED, at once
  *
- * One of the two decides which path it is, if several work: who has many sockets, else the lower key.
- * It is open with the first answer, says so three times more, and the other is open when it hears
- * that. Punch packets are authenticated by the token (a keyed hash) and have a transaction of 96 bits,
+ * One of the two decides which path it is, if several may work: who has many sockets, else the lower
+ * key. It is open with the first answer, says so three times more at least, and the other is open when it
+ * hears that. Punch packets are authenticated by the token (a keyed hash) and have a transaction of 96 bits,
  * which is bound to the path of the probe; one that is stray, late, forged, replayed or reflected
  * changes nothing. They are answered to the address that they came from, not to one that is announced.
  */

@@ -21,6 +21,21 @@ static void tag(const uint8_t *bytes, const uint8_t *token, uint8_t ret_tag[stat
     (void)crypto_generichash_blake2b_final(&state, ret_tag, TAG_BYTES);
 }
 
+void ph_punch_bind(const uint8_t secret[static PH_PUNCH_SECRET_BYTES], const PhPath *path,
+                   uint8_t ret_bound[static PH_PUNCH_BOUND_BYTES])
+{
+    crypto_generichash_blake2b_state state;
+    uint8_t bytes[TAG_BYTES];
+
+    (void)crypto_generichash_blake2b_init(&state, secret, PH_PUNCH_SECRET_BYTES, sizeof(bytes));
+    (void)crypto_generichash_blake2b_update(&state, (const uint8_t *)&path->socket,
+                                            sizeof(path->socket));
+    (void)crypto_generichash_blake2b_update(&state, (const uint8_t *)&path->remote,
+                                            sizeof(path->remote));
+    (void)crypto_generichash_blake2b_final(&state, bytes, sizeof(bytes));
+    memcpy(ret_bound, bytes, PH_PUNCH_BOUND_BYTES);
+}
+
 void ph_punch_packet_write(const PhPunchPacket *packet,
                            const uint8_t token[static PH_PUNCH_TOKEN_BYTES],
                            uint8_t ret_bytes[static PH_PUNCH_PACKET_BYTES])

@@ -2,15 +2,15 @@
 /* The bytes of punch packets; docs/punching.md has them in words. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <pinhole/path.h>
 
 /* type, kind, attempt, side, transaction (12), tag (16) */
 #define PH_PUNCH_PACKET_BYTES      32
 #define PH_PUNCH_TYPE              0xc8
 #define PH_PUNCH_TOKEN_BYTES       16
 #define PH_PUNCH_TRANSACTION_BYTES 12
+#define PH_PUNCH_BOUND_BYTES       8
+#define PH_PUNCH_SECRET_BYTES      32
 
 typedef enum {
     PH_PUNCH_PROBE = 1,
@@ -34,3 +34,6 @@ bool ph_punch_packet_read(const uint8_t *bytes, size_t length, PhPunchPacket *re
 /* Whether who made it knows the token. */
 bool ph_punch_packet_is_right(const uint8_t bytes[static PH_PUNCH_PACKET_BYTES],
                               const uint8_t token[static PH_PUNCH_TOKEN_BYTES]);
+/* The first part of a transaction: nobody else can have it answered, and from nowhere else. */
+void ph_punch_bind(const uint8_t secret[static PH_PUNCH_SECRET_BYTES], const PhPath *path,
+                   uint8_t ret_bound[static PH_PUNCH_BOUND_BYTES]);

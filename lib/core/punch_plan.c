@@ -15,7 +15,7 @@
 static const uint64_t rounds_ms[] = {0, 100, 200, 400, 800, 1600};
 #define ROUNDS (sizeof(rounds_ms) / sizeof(*rounds_ms))
 /* Of PH_PUNCH_CHECKS_MAX: the others are for where the peer turns out to be. */
-#define PLAIN_MAX 80
+#define PLAIN_MAX 70
 /* Between two packets of ours, whoever they are for (RFC 8445 §14.2). */
 #define PACE_NS (5 * PH_MS)
 /* Far enough to leave our own NAT, and not to reach the other one. */

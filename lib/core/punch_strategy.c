@@ -62,13 +62,22 @@ static const PhStrategy table[PLACE_N][PLACE_N] = {
                     PH_STRATEGY_RELAY, PH_STRATEGY_RELAY},
 };
 
-/* A mediator passes on local addresses between nodes that it hears from one and the same host. */
-static bool are_together(const PhNodeRecord *other)
+/* Seen from outside they have one and the same host, and local addresses are known. */
+static bool are_together(const PhNodeRecord *own, const PhNodeRecord *other)
 {
-    for (unsigned i = 0; i < other->n_candidates && i < PH_CANDIDATES_MAX; i++)
-        if (other->candidates[i].kind == PH_CANDIDATE_LOCAL)
-            return true;
-    return false;
+    bool same = false, local = false;
+
+    for (unsigned i = 0; i < other->n_candidates && i < PH_CANDIDATES_MAX; i++) {
+        const PhCandidate *candidate = &other->candidates[i];
+
+        local = local || candidate->kind == PH_CANDIDATE_LOCAL;
+        for (unsigned k = 0; k < own->n_candidates && k < PH_CANDIDATES_MAX; k++)
+            same =
+                same || (candidate->kind == PH_CANDIDATE_REFLEXIVE &&
+                         own->candidates[k].kind == PH_CANDIDATE_REFLEXIVE &&
+                         ph_address_equal_host(&candidate->address, &own->candidates[k].address));
+    }
+    return same && local;
 }
 
 PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool hard)
@@ -77,7 +86,7 @@ PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool 
     PhStrategy strategy = table[here][there];
 
     if (strategy == PH_STRATEGY_RELAY && here != PLACE_NONE && there != PLACE_NONE &&
-        are_together(other))
+        are_together(own, other))
         return PH_STRATEGY_PUNCH;
     if (!hard && (strategy == PH_STRATEGY_SPREAD || strategy == PH_STRATEGY_SCATTER))
         return PH_STRATEGY_RELAY;
