@@ -77,8 +77,7 @@ static gboolean use_address(GInetAddress *found, uint16_t port, PhAddress *ret_a
 
 static gboolean is_better(PhFamily family, const PhAddress *address, const PhAddress *than)
 {
-    if (!ph_address_is_unicast(address) ||
-        (family != PH_FAMILY_NONE && address->family != family))
+    if (!ph_address_is_unicast(address) || (family != PH_FAMILY_NONE && address->family != family))
         return FALSE;
     return than->family == PH_FAMILY_NONE ||
            (than->family == PH_FAMILY_IPV6 && address->family == PH_FAMILY_IPV4);
@@ -99,7 +98,8 @@ static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer dat
     }
     g_resolver_free_addresses(found);
     if (!error && server.family == PH_FAMILY_NONE)
-        error = g_error_new(G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "it has no address%s that a server could have",
+        error = g_error_new(G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND,
+                            "it has no address%s that a server could have",
                             lookup->family != PH_FAMILY_NONE ? " of the socket's family" : "");
     if (error) {
         g_prefix_error(&error, "cannot find the server: ");

@@ -197,8 +197,8 @@ typedef struct PlExpect {
 } PlExpect;
 
 struct PlTopology {
-    char *name; /* the file's name without directory and ".ini" */
-    char *path; /* as it was given */
+    char *name;    /* the file's name without directory and ".ini" */
+    char *path;    /* as it was given */
     char *command; /* what names it on a command line in the path's place; mostly NULL */
     char *title;
     char *about; /* the paragraph that teaches; may be NULL */
@@ -236,7 +236,8 @@ PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *lab
 void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
                     gsize length);
 
-/* What a `node` that connects says to its peer first, to be freed: it must not be read on the way. */
+/* What a `node` that connects says to its peer first, to be freed: it must not be read on the way.
+ */
 char *pl_node_greeting(const PlProgram *node);
 
 /* A network has one family. */

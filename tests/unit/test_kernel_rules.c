@@ -316,7 +316,6 @@ static void test_refusals(void)
     assert_refused("behaviour = port-restricted\nunsolicited = accept\nport-allocation = block\n"
                    "block-size = 16",
                    "", "engine kernel cannot express nat home unsolicited = accept");
-    assert_refused(plain, "[expect]\nalice -> bob = punched", "the path alice -> bob needs");
 }
 
 int main(int argc, char **argv)

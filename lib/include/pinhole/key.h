@@ -35,7 +35,8 @@ PH_EXPORT void ph_key_wipe(PhKey *key);
 PH_EXPORT char *ph_key_format(const PhKey *key, char buffer[PH_STATIC(PH_KEY_TEXT_MAX)]);
 /* Another's public half, as ph_key_format_public writes it. FALSE, and nothing written: it is none.
  */
-PH_EXPORT gboolean ph_key_parse_public(const char *text, uint8_t ret_public_half[PH_STATIC(PH_KEY_BYTES)]);
+PH_EXPORT gboolean ph_key_parse_public(const char *text,
+                                       uint8_t ret_public_half[PH_STATIC(PH_KEY_BYTES)]);
 PH_EXPORT char *ph_key_format_public(const uint8_t public_half[PH_STATIC(PH_KEY_BYTES)],
                                      char buffer[PH_STATIC(PH_KEY_TEXT_MAX)]);
 
