@@ -349,6 +349,37 @@ static void test_forwards(void)
 }
 
 /* Nothing is translated, in either family; what has gone out may be answered. */
+/* Its host keeps the port for what it sends itself: with no client, with one, and when the first
+ * of two has gone. */
+static void test_forwards_port(void)
+{
+    for (guint clients = 0; clients < 3; clients++) {
+        g_auto(Box) box;
+        const PhAddress forwarded = wire_at("198.51.100.1:8080");
+
+        box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ENDPOINT_INDEPENDENT);
+        box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:8080")};
+        box.config.n_forwards = 1;
+        box_start(&box);
+        if (clients > 1) {
+            g_assert_true(box_in(&box, HUB_2, forwarded));
+            box.now += 70 * S;
+        }
+        if (clients > 0)
+            g_assert_true(box_in(&box, OTHER, forwarded));
+        if (clients > 1)
+            box.now += 60 * S;
+        wire_assert(box_out(&box, "192.168.1.2:8080", HUB), "198.51.100.1:8080");
+        g_assert_cmpuint(box_count(&box).mappings, ==, clients ? 2 : 1);
+        /* And who has the port by a mapping keeps it when all clients have gone. */
+        box.now += 80 * S;
+        box_out(&box, "192.168.1.2:8080", HUB);
+        box.now += 80 * S;
+        g_assert_cmpuint(box_out(&box, "192.168.1.3:8080", HUB_2).port, !=, 8080);
+        g_assert_cmpuint(box_count(&box).mappings, ==, 2);
+    }
+}
+
 static void test_firewall(void)
 {
     static const char *const ends[][4] = {
@@ -599,6 +630,7 @@ static const struct {
     {"unsolicited/reject", test_reject},
     {"blocked", test_blocked},
     {"forwards", test_forwards},
+    {"forwards/port", test_forwards_port},
     {"firewall", test_firewall},
     {"firewall/icmp", test_firewall_icmp},
     {"local", test_local},
