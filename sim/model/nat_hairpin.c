@@ -46,11 +46,12 @@ static void arrive(Pass *pass, uint32_t i, Endpoint source)
     uint8_t protocol = pass->ip.protocol;
     uint32_t flow = nat_flow_in(
         nat, protocol, (Endpoint){pass->ip.destination, pass->ip.destination_port}, source);
-    Course course = pl_nat_course(nat, flow, i);
+    Course course;
 
     if (flow == NONE)
-        pl_nat_note_in(nat, i, source);
-    else if (protocol == PL_IP_TCP)
+        flow = pl_nat_note_in(nat, i, source);
+    course = pl_nat_course(nat, flow, i);
+    if (flow != NONE && protocol == PL_IP_TCP)
         pl_nat_tcp(&nat->flows[flow], pass->ip.tcp_flags, /* outbound= */ false);
     if (nat->behaviour.inbound_refresh || protocol != PL_IP_UDP)
         pl_nat_refresh(nat, &course, pass->now);

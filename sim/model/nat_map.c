@@ -288,7 +288,7 @@ In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course)
     return in;
 }
 
-void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote)
+uint32_t pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote)
 {
     const Mapping *by = &nat->mappings[mapping];
     Endpoint inside = {by->inside, by->inside_port};
@@ -296,7 +296,8 @@ void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote)
     /* Half of the room is for flows that begin inside. */
     if (by->dependence != PL_MAPPING_ENDPOINT_INDEPENDENT && nat->flows_live < nat->flows_max / 2 &&
         nat_flow_out(nat, by->protocol, inside, remote) == NONE)
-        add_flow(nat, mapping, remote, /* from_outside= */ true);
+        return add_flow(nat, mapping, remote, /* from_outside= */ true);
+    return NONE;
 }
 
 void pl_nat_poison(PlNat *nat, const PlIp *ip, uint64_t now)

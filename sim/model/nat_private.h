@@ -325,8 +325,9 @@ typedef enum {
     IN_REFUSED,  /* counted */
 } In;
 In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course);
-/* Answers to what came in by a mapping that depends on the destination go out by it. */
-void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote);
+/* Answers to what came in by a mapping that depends on the destination go out by it: by the flow
+ * that this adds; NONE: by none, or one that there is. */
+uint32_t pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote);
 /* The router has taken a packet in. */
 void pl_nat_poison(PlNat *nat, const PlIp *ip, uint64_t now);
 

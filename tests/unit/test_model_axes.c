@@ -237,6 +237,29 @@ static void test_hairpin_symmetric(void)
 }
 
 /* What the router took in occupies the port towards its sender, and only that, for a while. */
+/* A connection that is only begun ends, also when it began with a packet that was turned around. */
+static void test_hairpin_ends(void)
+{
+    for (int hairpin = PL_HAIRPIN_EXTERNAL_SOURCE; hairpin < PL_HAIRPIN_N; hairpin++) {
+        g_auto(Box) box;
+        PhAddress external;
+
+        box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+        box.config.behaviour.hairpin = (PlHairpin)hairpin;
+        box.config.behaviour.port_allocation = PL_PORT_ALLOCATION_RANDOM;
+        box.config.behaviour.quirks.symmetric_after = 1;
+        box_start(&box);
+        g_assert_true(box_tcp(&box, PL_SIDE_INSIDE, "192.168.1.2:1111", wire_at(HUB), WIRE_SYN));
+        g_assert_true(box_tcp(&box, PL_SIDE_INSIDE, ALICE, wire_at(HUB), WIRE_SYN));
+        external = wire_source(box.packet);
+        g_assert_true(box_tcp(&box, PL_SIDE_INSIDE, BOB, external, WIRE_SYN));
+        wire_assert(wire_destination(box.packet), ALICE);
+        box.now += 240 * S; /* RFC 5382 REQ-5 */
+        g_assert_false(box_udp(&box, PL_SIDE_OUTSIDE, OTHER, "198.51.100.1:9"));
+        g_assert_cmpuint(box_count(&box).mappings, ==, 0);
+    }
+}
+
 static void test_accept(void)
 {
     static const PlFiltering filterings[] = {PL_FILTERING_ENDPOINT_INDEPENDENT,
@@ -624,6 +647,7 @@ static const struct {
     {"pooling", test_pooling},
     {"hairpin", test_hairpin},
     {"hairpin/symmetric", test_hairpin_symmetric},
+    {"hairpin/ends", test_hairpin_ends},
     {"unsolicited/accept", test_accept},
     {"unsolicited/accept-filtered", test_accept_filtered},
     {"unsolicited/drop", test_drop},
