@@ -87,9 +87,12 @@ static PlNatOutcome from_outside(Pass *pass, PlIp *quoted)
 static PlNatOutcome turn_around(Pass *pass, PlIp *quoted, Endpoint external)
 {
     PlNat *nat = pass->nat;
-    uint32_t i = pl_nat_mapping_in(nat, quoted->protocol, quoted_source(quoted));
+    uint32_t i =
+        mapping_of_flow(nat, nat_flow_in(nat, quoted->protocol, quoted_source(quoted), external));
     const Mapping *mapping;
 
+    if (i == NONE)
+        i = pl_nat_mapping_in(nat, quoted->protocol, quoted_source(quoted));
     if (i == NONE || nat->behaviour.hairpin == PL_HAIRPIN_NONE)
         return unmapped(pass);
     mapping = &nat->mappings[i];

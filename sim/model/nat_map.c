@@ -175,9 +175,9 @@ static In stranger(PlNat *nat, bool mapped)
 }
 
 /* A flow that begins outside: of a static forward, or through a firewall that filters nothing. */
-static In make_in(PlNat *nat, const PlIp *ip, Endpoint inside, uint64_t now, uint32_t *ret_flow)
+static In make_in(PlNat *nat, const PlIp *ip, Endpoint inside, Endpoint remote, uint64_t now,
+                  uint32_t *ret_flow)
 {
-    Endpoint remote = nat_remote(ip, ip->source, ip->source_port);
     Mapping mapping = {.inside = inside.host,
                        .inside_port = inside.port,
                        .remote = remote.host,
@@ -195,6 +195,21 @@ static In make_in(PlNat *nat, const PlIp *ip, Endpoint inside, uint64_t now, uin
         return IN_FOUND;
     nat->counters.exhausted++;
     return IN_REFUSED;
+}
+
+In pl_nat_map_forward(PlNat *nat, const PlIp *ip, uint32_t forward, Endpoint remote, uint64_t now,
+                      uint32_t *ret_flow)
+{
+    Endpoint external = {ip->destination, ip->destination_port};
+    Endpoint inside = {nat->forward_hosts[forward], nat->forwards[forward].inside.port};
+    uint32_t mapping;
+
+    *ret_flow = nat_flow_in(nat, ip->protocol, external, remote);
+    mapping = *ret_flow == NONE ? NONE : nat->flows[*ret_flow].mapping;
+    if (mapping != NONE && pl_host_equal(nat->mappings[mapping].inside, inside.host) &&
+        nat->mappings[mapping].inside_port == inside.port)
+        return IN_FOUND;
+    return make_in(nat, ip, inside, remote, now, ret_flow);
 }
 
 /* PlQuirks.port_overloading: whoever sent last, if his filter lets it in. */
@@ -246,18 +261,16 @@ static In begin_in(PlNat *nat, const PlIp *ip, uint64_t now, uint32_t *ret_flow,
                    uint32_t *ret_mapping)
 {
     Endpoint external = {ip->destination, ip->destination_port};
+    Endpoint remote = nat_remote(ip, ip->source, ip->source_port);
     uint32_t forward = nat->translates ? pl_nat_forward(nat, ip->protocol, external.port) : NONE;
     In in;
 
     if (forward != NONE)
-        return make_in(nat, ip,
-                       (Endpoint){nat->forward_hosts[forward], nat->forwards[forward].inside.port},
-                       now, ret_flow);
-    in = find_in(nat, ip, external, nat_remote(ip, ip->source, ip->source_port), ret_flow,
-                 ret_mapping);
+        return pl_nat_map_forward(nat, ip, forward, remote, now, ret_flow);
+    in = find_in(nat, ip, external, remote, ret_flow, ret_mapping);
     if (in == IN_STRANGER && !nat->translates && may_begin(ip) &&
         nat->behaviour.filtering == PL_FILTERING_ENDPOINT_INDEPENDENT)
-        in = make_in(nat, ip, external, now, ret_flow);
+        in = make_in(nat, ip, external, remote, now, ret_flow);
     return in;
 }
 

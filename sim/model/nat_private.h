@@ -325,6 +325,9 @@ typedef enum {
     IN_REFUSED,  /* counted */
 } In;
 In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course);
+/* What comes from `remote` for a static forward: its flow is found, or made. */
+In pl_nat_map_forward(PlNat *nat, const PlIp *ip, uint32_t forward, Endpoint remote, uint64_t now,
+                      uint32_t *ret_flow);
 /* Answers to what came in by a mapping that depends on the destination go out by it: by the flow
  * that this adds; NONE: by none, or one that there is. */
 uint32_t pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote);

@@ -237,6 +237,78 @@ static void test_hairpin_symmetric(void)
 }
 
 /* What the router took in occupies the port towards its sender, and only that, for a while. */
+static gboolean turn(Box *box, gboolean tcp, const char *from, const char *to, guint8 flags)
+{
+    return tcp ? box_tcp(box, PL_SIDE_INSIDE, from, wire_at(to), flags)
+               : box_udp(box, PL_SIDE_INSIDE, from, to);
+}
+
+/* To a static forward: the answer comes from where the question went to. */
+static void run_hairpin_forward(PlHairpin hairpin, gboolean tcp)
+{
+    g_auto(Box) box;
+    static const char *const host = "192.168.1.2:80", *const asked = "198.51.100.1:8080";
+    gboolean translated = hairpin == PL_HAIRPIN_EXTERNAL_SOURCE;
+    const char *seen = translated ? "198.51.100.1:4000" : BOB;
+
+    box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+    box.config.behaviour.hairpin = hairpin;
+    box.forwards[0] = (PlForward){tcp ? PL_PROTOCOL_TCP : PL_PROTOCOL_UDP, 8080, wire_at(host)};
+    box.config.n_forwards = 1;
+    box_start(&box);
+    for (guint i = 0; i < 2; i++) {
+        g_assert_true(turn(&box, tcp, BOB, asked, i ? WIRE_ACK : WIRE_SYN));
+        g_assert_cmpint(box.side, ==, PL_SIDE_INSIDE);
+        wire_assert(wire_source(box.packet), seen);
+        wire_assert(wire_destination(box.packet), host);
+        if (!translated)
+            continue; /* the answer goes past the NAT */
+        g_assert_true(turn(&box, tcp, host, seen, WIRE_SYN | WIRE_ACK));
+        g_assert_cmpint(box.side, ==, PL_SIDE_INSIDE);
+        wire_assert(wire_source(box.packet), asked);
+        wire_assert(wire_destination(box.packet), BOB);
+    }
+    g_assert_cmpuint(box_count(&box).mappings, ==, translated ? 2 : 1);
+    g_assert_cmpuint(box_count(&box).hairpinned, ==, translated ? 4 : 2);
+    /* RFC 5382 REQ-5: an established connection lives longer than one that is begun. */
+    box.now += 240 * S;
+    box_udp(&box, PL_SIDE_OUTSIDE, OTHER, "198.51.100.1:9");
+    g_assert_cmpuint(box_count(&box).mappings, ==, translated && tcp ? 2 : 0);
+}
+
+static void test_hairpin_forward(void)
+{
+    for (int hairpin = PL_HAIRPIN_INTERNAL_SOURCE; hairpin < PL_HAIRPIN_N; hairpin++) {
+        run_hairpin_forward((PlHairpin)hairpin, /* tcp= */ FALSE);
+        run_hairpin_forward((PlHairpin)hairpin, /* tcp= */ TRUE);
+    }
+}
+
+/* And so does a complaint, from either of them about the other. */
+static void test_hairpin_forward_error(void)
+{
+    g_auto(Box) box;
+    g_autoptr(PlDatagram) asked = NULL, answered = NULL;
+    const PhAddress host = wire_at("192.168.1.2"), bob = wire_at("192.168.1.3");
+    const PhAddress external = wire_at("198.51.100.1");
+
+    box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+    box.config.behaviour.hairpin = PL_HAIRPIN_EXTERNAL_SOURCE;
+    box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:80")};
+    box.config.n_forwards = 1;
+    box_start(&box);
+    g_assert_true(box_udp(&box, PL_SIDE_INSIDE, BOB, "198.51.100.1:8080"));
+    asked = pl_datagram_new(box.packet->bytes, box.packet->length);
+    g_assert_true(box_udp(&box, PL_SIDE_INSIDE, "192.168.1.2:80", "198.51.100.1:4000"));
+    answered = pl_datagram_new(box.packet->bytes, box.packet->length);
+    g_assert_true(box_send(&box, PL_SIDE_INSIDE, wire_error(&host, &external, 3, 3, asked, 28)));
+    g_assert_cmpint(box.side, ==, PL_SIDE_INSIDE);
+    wire_assert(wire_destination(box.packet), "192.168.1.3");
+    g_assert_true(box_send(&box, PL_SIDE_INSIDE, wire_error(&bob, &external, 3, 3, answered, 28)));
+    g_assert_cmpint(box.side, ==, PL_SIDE_INSIDE);
+    wire_assert(wire_destination(box.packet), "192.168.1.2");
+}
+
 /* A connection that is only begun ends, also when it began with a packet that was turned around. */
 static void test_hairpin_ends(void)
 {
@@ -401,6 +473,22 @@ static void test_forwards_port(void)
         g_assert_cmpuint(box_out(&box, "192.168.1.3:8080", HUB_2).port, !=, 8080);
         g_assert_cmpuint(box_count(&box).mappings, ==, 2);
     }
+}
+
+/* A client has one mapping, however many packets it sends. */
+static void test_forwards_overloading(void)
+{
+    g_auto(Box) box;
+
+    box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ENDPOINT_INDEPENDENT);
+    box.config.behaviour.quirks.port_overloading = TRUE;
+    box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:80")};
+    box.config.n_forwards = 1;
+    box_start(&box);
+    for (guint i = 0; i < 3; i++)
+        g_assert_true(box_in(&box, HUB, wire_at("198.51.100.1:8080")));
+    g_assert_cmpuint(box_count(&box).mappings, ==, 1);
+    wire_assert(box_out(&box, "192.168.1.2:80", HUB), "198.51.100.1:8080");
 }
 
 static void test_firewall(void)
@@ -647,6 +735,8 @@ static const struct {
     {"pooling", test_pooling},
     {"hairpin", test_hairpin},
     {"hairpin/symmetric", test_hairpin_symmetric},
+    {"hairpin/forward", test_hairpin_forward},
+    {"hairpin/forward-error", test_hairpin_forward_error},
     {"hairpin/ends", test_hairpin_ends},
     {"unsolicited/accept", test_accept},
     {"unsolicited/accept-filtered", test_accept_filtered},
@@ -655,6 +745,7 @@ static const struct {
     {"blocked", test_blocked},
     {"forwards", test_forwards},
     {"forwards/port", test_forwards_port},
+    {"forwards/overloading", test_forwards_overloading},
     {"firewall", test_firewall},
     {"firewall/icmp", test_firewall_icmp},
     {"local", test_local},
