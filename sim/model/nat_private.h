@@ -131,7 +131,7 @@ static inline const Link *nat_chain_first(const Chains *chains, uint32_t hash)
 }
 
 typedef struct Timer {
-    uint64_t at_ns;
+    uint64_t at_ns, sequence;
     uint32_t what; /* a mapping, or, with TIMER_FLOW, a flow */
 } Timer;
 
@@ -189,6 +189,7 @@ struct PlNat {
     unsigned n_freed;
     Timer *timers;
     uint32_t n_timers, timers_room;
+    uint64_t timer_sequence;
     uint64_t rate_start_ns; /* PlQuirks.mapping_rate: this second */
     unsigned rate_count;
     Fragments *fragments;

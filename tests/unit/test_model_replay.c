@@ -230,8 +230,8 @@ static guint64 tell_all(guint64 seed)
 
 static void no_compiler_and_no_preset_changes_a_byte(void)
 {
-    g_assert_cmphex(tell_all(1), ==, G_GUINT64_CONSTANT(0x7349e9ff996da7ab));
-    g_assert_cmphex(tell_all(2), ==, G_GUINT64_CONSTANT(0xbc330857df138aae));
+    g_assert_cmphex(tell_all(1), ==, G_GUINT64_CONSTANT(0x3b60f142ce07c315));
+    g_assert_cmphex(tell_all(2), ==, G_GUINT64_CONSTANT(0x495421a2269a5e97));
 }
 
 int main(int argc, char *argv[])
