@@ -40,7 +40,8 @@ static uint32_t add_flow(PlNat *nat, uint32_t mapping, Endpoint remote, bool fro
     return pl_nat_flow_add(nat, &flow);
 }
 
-/* PlQuirks.mapping_rate, a second at a time from the first mapping on. */
+/* PlQuirks.mapping_rate, a second at a time from the first mapping on: of those that begin inside.
+ */
 static bool is_limited(PlNat *nat, uint64_t now)
 {
     unsigned rate = nat->behaviour.quirks.mapping_rate;
@@ -89,7 +90,6 @@ static uint32_t make(PlNat *nat, Mapping *mapping, bool kept, uint64_t now)
         pl_nat_mapping_remove(nat, i);
         return NONE;
     }
-    nat->rate_count++;
     begin(nat, flow, i, now);
     return flow;
 }
@@ -115,6 +115,7 @@ static Found make_out(PlNat *nat, const PlIp *ip, bool kept, uint64_t now, Cours
         nat->counters.exhausted++;
         return REFUSED;
     }
+    nat->rate_count++;
     *ret_course = pl_nat_course(nat, flow, nat->flows[flow].mapping);
     return MADE;
 }

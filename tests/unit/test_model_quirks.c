@@ -203,6 +203,27 @@ static void test_mapping_rate(void)
     }
 }
 
+/* What comes by a static forward is not counted. */
+static void test_mapping_rate_forwards(void)
+{
+    g_auto(Box) box;
+
+    cone(&box, PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+    box.config.behaviour.quirks.mapping_rate = 2;
+    box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:80")};
+    box.config.n_forwards = 1;
+    box_start(&box);
+    box_out(&box, ALICE, HUB);
+    for (guint i = 0; i < 5; i++) {
+        g_autofree char *from = g_strdup_printf("203.0.113.50:%u", 1000 + i);
+
+        g_assert_true(box_in(&box, from, wire_at("198.51.100.1:8080")));
+    }
+    box_out(&box, BOB, HUB);
+    g_assert_false(box_udp(&box, PL_SIDE_INSIDE, "192.168.1.9:9", HUB));
+    g_assert_cmpuint(box_count(&box).limited, ==, 1);
+}
+
 /* Both have the port; who sent last gets what comes. */
 static void test_port_overloading(void)
 {
@@ -273,6 +294,7 @@ int main(int argc, char **argv)
     g_test_add_func("/model/quirks/early-reuse/ties", test_early_reuse_ties);
     g_test_add_func("/model/quirks/first-packet-lost", test_first_packet_lost);
     g_test_add_func("/model/quirks/mapping-rate", test_mapping_rate);
+    g_test_add_func("/model/quirks/mapping-rate/forwards", test_mapping_rate_forwards);
     g_test_add_func("/model/quirks/port-overloading", test_port_overloading);
     g_test_add_func("/model/quirks/port-step", test_port_step);
     g_test_add_func("/model/quirks/port-step-finds-all", test_port_step_all);
