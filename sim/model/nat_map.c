@@ -191,7 +191,10 @@ static In make_in(PlNat *nat, const PlIp *ip, Endpoint inside, Endpoint remote, 
 
     if (nat->translates)
         mapping.external = (uint16_t)pl_nat_find_external(nat, ip->destination);
-    *ret_flow = make(nat, &mapping, /* kept= */ true, now);
+    /* Half of the room is for what begins inside. */
+    *ret_flow = nat->mappings_outside < (nat->mappings_max + 1) / 2
+                    ? make(nat, &mapping, /* kept= */ true, now)
+                    : NONE;
     if (*ret_flow != NONE)
         return IN_FOUND;
     nat->counters.exhausted++;

@@ -175,6 +175,7 @@ struct PlNat {
 
     Mapping *mappings;
     uint32_t n_mappings, mappings_room, mappings_free; /* n: ever used; free: the first free one */
+    uint32_t mappings_outside;                         /* live ones that began outside */
     Chains by_inside, by_external;
     Flow *flows;
     uint32_t n_flows, flows_room, flows_free, flows_live;

@@ -586,6 +586,39 @@ static void test_limit(void)
     g_assert_cmpuint(box_count(&box).mappings, ==, 10);
 }
 
+/* Strangers take half of the room at most: by a static forward, or through a firewall that lets
+ * everybody in. */
+static void test_limit_outside(void)
+{
+    for (int firewall = 0; firewall < 2; firewall++) {
+        g_auto(Box) box;
+        PhAddress to = wire_at(firewall ? "192.168.1.2:80" : "198.51.100.1:8080");
+
+        box_init(&box, firewall ? PL_MAPPING_NONE : PL_MAPPING_ENDPOINT_INDEPENDENT,
+                 PL_FILTERING_ENDPOINT_INDEPENDENT);
+        box.config.mappings_max = 10;
+        box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:80")};
+        box.config.n_forwards = firewall ? 0 : 1;
+        box_start(&box);
+        for (guint round = 0; round < 2; round++) {
+            for (guint i = 0; i < 8; i++) {
+                g_autofree char *from = g_strdup_printf("203.0.113.50:%u", 1000 + i);
+
+                if (firewall)
+                    to.port++; /* where nobody has been let in */
+                g_assert_cmpint(box_in(&box, from, to), ==, i < 5);
+            }
+            for (guint i = 0; i < 8; i++) {
+                g_autofree char *from = g_strdup_printf("192.168.1.3:%u", 5000 + i);
+
+                g_assert_cmpint(box_udp(&box, PL_SIDE_INSIDE, from, HUB), ==, i < 5);
+            }
+            g_assert_cmpuint(box_count(&box).exhausted, ==, 6 * (round + 1));
+            box.now += 120 * S; /* and all have gone */
+        }
+    }
+}
+
 static void test_flush(void)
 {
     g_auto(Box) box;
@@ -750,6 +783,7 @@ static const struct {
     {"firewall/icmp", test_firewall_icmp},
     {"local", test_local},
     {"limit", test_limit},
+    {"limit/outside", test_limit_outside},
     {"flush", test_flush},
     {"determinism", test_determinism},
     {"entries", test_entries},
