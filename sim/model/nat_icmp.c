@@ -2,7 +2,7 @@
 /*
  * ICMP errors: they pass if they quote a packet of a flow that is known, and what they quote is
  * translated back to what its sender knows (RFC 5508 §4.2, §4.3). They keep nothing alive and end
- * nothing (RFC 4787 REQ-10), unless PlQuirks.icmp_drops.
+ * nothing (RFC 4787 REQ-12), unless PlQuirks.icmp_drops.
  */
 #include "model/nat_private.h"
 
