@@ -22,7 +22,9 @@ typedef struct PlNatConfig {
     unsigned n_external;
     const PlForward *forwards;
     unsigned n_forwards;
-    uint32_t mappings_max; /* live mappings of all protocols; 0: 65536 for each external address */
+    /* Live mappings of all protocols; 0: 65536 for each external address. Half of them, at most,
+     * have begun outside. */
+    uint32_t mappings_max;
     uint64_t seed;
 } PlNatConfig;
 

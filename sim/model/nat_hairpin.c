@@ -6,21 +6,21 @@
 #include "model/nat_private.h"
 
 /* Whom the external endpoint belongs to. */
-static bool find_target(const PlNat *nat, const PlIp *ip, Endpoint *ret_target,
-                        uint32_t *ret_mapping)
+typedef struct Target {
+    uint32_t forward; /* NONE: none, and it is the mapping's */
+    uint32_t mapping;
+} Target;
+
+/* FALSE: nobody's. As from outside, forwards come first. */
+static bool find_target(const PlNat *nat, const PlIp *ip, Target *ret_target)
 {
     Endpoint external = {ip->destination, ip->destination_port};
-    uint32_t forward = pl_nat_forward(nat, ip->protocol, external.port);
 
-    *ret_mapping = pl_nat_mapping_in(nat, ip->protocol, external);
-    if (*ret_mapping != NONE)
-        *ret_target =
-            (Endpoint){nat->mappings[*ret_mapping].inside, nat->mappings[*ret_mapping].inside_port};
-    else if (forward != NONE)
-        *ret_target = (Endpoint){nat->forward_hosts[forward], nat->forwards[forward].inside.port};
-    else
-        return false;
-    return true;
+    ret_target->forward = pl_nat_forward(nat, ip->protocol, external.port);
+    ret_target->mapping = NONE;
+    if (ret_target->forward == NONE)
+        ret_target->mapping = pl_nat_mapping_in(nat, ip->protocol, external);
+    return ret_target->forward != NONE || ret_target->mapping != NONE;
 }
 
 /* The sender's external endpoint (RFC 4787 REQ-9a). */
@@ -39,22 +39,43 @@ static Found find_source(Pass *pass, Endpoint *ret_source)
     return found;
 }
 
-/* The one that it goes to sees a packet come in by its mapping. */
-static void arrive(Pass *pass, uint32_t i, Endpoint source)
+/* The flow that it comes in by; NONE: there is none, and none is needed. */
+static In find_flow(Pass *pass, const Target *target, Endpoint source, uint32_t *ret_flow)
+{
+    PlNat *nat = pass->nat;
+    const PlIp *ip = &pass->ip;
+    Endpoint external = {ip->destination, ip->destination_port};
+
+    if (target->forward != NONE)
+        return pl_nat_map_forward(nat, ip, target->forward, source, pass->now, ret_flow);
+    *ret_flow = nat_flow_in(nat, ip->protocol, external, source);
+    if (*ret_flow == NONE)
+        *ret_flow = pl_nat_note_in(nat, target->mapping, source);
+    return IN_FOUND;
+}
+
+/* The one that it goes to sees a packet come in by its mapping, or by a static forward. */
+static In arrive(Pass *pass, const Target *target, Endpoint source, Endpoint *ret_inside)
 {
     PlNat *nat = pass->nat;
     uint8_t protocol = pass->ip.protocol;
-    uint32_t flow = nat_flow_in(
-        nat, protocol, (Endpoint){pass->ip.destination, pass->ip.destination_port}, source);
-    Course course = pl_nat_course(nat, flow, i);
+    uint32_t flow, mapping = target->mapping;
+    Course course;
+    In in = find_flow(pass, target, source, &flow);
 
-    if (flow == NONE)
-        pl_nat_note_in(nat, i, source);
-    else if (protocol == PL_IP_TCP)
+    if (in != IN_FOUND)
+        return in;
+    if (target->forward != NONE)
+        mapping = nat->flows[flow].mapping;
+    course = pl_nat_course(nat, flow, mapping);
+    if (flow != NONE && protocol == PL_IP_TCP)
         pl_nat_tcp(&nat->flows[flow], pass->ip.tcp_flags, /* outbound= */ false);
     if (nat->behaviour.inbound_refresh || protocol != PL_IP_UDP)
         pl_nat_refresh(nat, &course, pass->now);
-    pl_nat_reply(nat, &course);
+    if (!nat->mappings[mapping].from_outside)
+        pl_nat_reply(nat, &course);
+    *ret_inside = (Endpoint){nat->mappings[mapping].inside, nat->mappings[mapping].inside_port};
+    return in;
 }
 
 PlNatOutcome pl_nat_hairpin(Pass *pass)
@@ -62,26 +83,24 @@ PlNatOutcome pl_nat_hairpin(Pass *pass)
     PlNat *nat = pass->nat;
     PlIp *ip = &pass->ip;
     uint8_t *bytes = pass->datagram->bytes;
-    Endpoint source = {ip->source, ip->source_port}, target;
+    Endpoint source = {ip->source, ip->source_port}, inside;
     PlHairpin hairpin = nat->behaviour.hairpin;
     Found found = FOUND;
-    uint32_t mapping;
+    Target target;
 
-    if (hairpin == PL_HAIRPIN_NONE || !find_target(nat, ip, &target, &mapping)) {
+    if (hairpin == PL_HAIRPIN_NONE || !find_target(nat, ip, &target)) {
         nat->counters.unmapped++;
         return PL_NAT_DROPPED;
     }
     if (hairpin == PL_HAIRPIN_EXTERNAL_SOURCE)
         found = find_source(pass, &source);
-    if (found == REFUSED)
+    if (found == REFUSED || arrive(pass, &target, source, &inside) != IN_FOUND)
         return PL_NAT_DROPPED;
-    if (mapping != NONE)
-        arrive(pass, mapping, source);
     if (found == MADE && nat->behaviour.quirks.first_packet_lost)
         return PL_NAT_DROPPED;
     if (hairpin == PL_HAIRPIN_EXTERNAL_SOURCE)
         pl_ip_set_source(bytes, ip, source.host, source.port);
-    pl_ip_set_destination(bytes, ip, target.host, target.port);
+    pl_ip_set_destination(bytes, ip, inside.host, inside.port);
     nat->counters.translated++;
     nat->counters.hairpinned++;
     pass->to = PL_SIDE_INSIDE;

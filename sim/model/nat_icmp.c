@@ -2,7 +2,7 @@
 /*
  * ICMP errors: they pass if they quote a packet of a flow that is known, and what they quote is
  * translated back to what its sender knows (RFC 5508 §4.2, §4.3). They keep nothing alive and end
- * nothing (RFC 4787 REQ-10), unless PlQuirks.icmp_drops.
+ * nothing (RFC 4787 REQ-12), unless PlQuirks.icmp_drops.
  */
 #include "model/nat_private.h"
 
@@ -87,9 +87,12 @@ static PlNatOutcome from_outside(Pass *pass, PlIp *quoted)
 static PlNatOutcome turn_around(Pass *pass, PlIp *quoted, Endpoint external)
 {
     PlNat *nat = pass->nat;
-    uint32_t i = pl_nat_mapping_in(nat, quoted->protocol, quoted_source(quoted));
+    uint32_t i =
+        mapping_of_flow(nat, nat_flow_in(nat, quoted->protocol, quoted_source(quoted), external));
     const Mapping *mapping;
 
+    if (i == NONE)
+        i = pl_nat_mapping_in(nat, quoted->protocol, quoted_source(quoted));
     if (i == NONE || nat->behaviour.hairpin == PL_HAIRPIN_NONE)
         return unmapped(pass);
     mapping = &nat->mappings[i];

@@ -40,7 +40,8 @@ static uint32_t add_flow(PlNat *nat, uint32_t mapping, Endpoint remote, bool fro
     return pl_nat_flow_add(nat, &flow);
 }
 
-/* PlQuirks.mapping_rate, a second at a time from the first mapping on. */
+/* PlQuirks.mapping_rate, a second at a time from the first mapping on: of those that begin inside.
+ */
 static bool is_limited(PlNat *nat, uint64_t now)
 {
     unsigned rate = nat->behaviour.quirks.mapping_rate;
@@ -89,7 +90,6 @@ static uint32_t make(PlNat *nat, Mapping *mapping, bool kept, uint64_t now)
         pl_nat_mapping_remove(nat, i);
         return NONE;
     }
-    nat->rate_count++;
     begin(nat, flow, i, now);
     return flow;
 }
@@ -115,6 +115,7 @@ static Found make_out(PlNat *nat, const PlIp *ip, bool kept, uint64_t now, Cours
         nat->counters.exhausted++;
         return REFUSED;
     }
+    nat->rate_count++;
     *ret_course = pl_nat_course(nat, flow, nat->flows[flow].mapping);
     return MADE;
 }
@@ -175,9 +176,9 @@ static In stranger(PlNat *nat, bool mapped)
 }
 
 /* A flow that begins outside: of a static forward, or through a firewall that filters nothing. */
-static In make_in(PlNat *nat, const PlIp *ip, Endpoint inside, uint64_t now, uint32_t *ret_flow)
+static In make_in(PlNat *nat, const PlIp *ip, Endpoint inside, Endpoint remote, uint64_t now,
+                  uint32_t *ret_flow)
 {
-    Endpoint remote = nat_remote(ip, ip->source, ip->source_port);
     Mapping mapping = {.inside = inside.host,
                        .inside_port = inside.port,
                        .remote = remote.host,
@@ -190,11 +191,29 @@ static In make_in(PlNat *nat, const PlIp *ip, Endpoint inside, uint64_t now, uin
 
     if (nat->translates)
         mapping.external = (uint16_t)pl_nat_find_external(nat, ip->destination);
-    *ret_flow = make(nat, &mapping, /* kept= */ true, now);
+    /* Half of the room is for what begins inside. */
+    *ret_flow = nat->mappings_outside < (nat->mappings_max + 1) / 2
+                    ? make(nat, &mapping, /* kept= */ true, now)
+                    : NONE;
     if (*ret_flow != NONE)
         return IN_FOUND;
     nat->counters.exhausted++;
     return IN_REFUSED;
+}
+
+In pl_nat_map_forward(PlNat *nat, const PlIp *ip, uint32_t forward, Endpoint remote, uint64_t now,
+                      uint32_t *ret_flow)
+{
+    Endpoint external = {ip->destination, ip->destination_port};
+    Endpoint inside = {nat->forward_hosts[forward], nat->forwards[forward].inside.port};
+    uint32_t mapping;
+
+    *ret_flow = nat_flow_in(nat, ip->protocol, external, remote);
+    mapping = *ret_flow == NONE ? NONE : nat->flows[*ret_flow].mapping;
+    if (mapping != NONE && pl_host_equal(nat->mappings[mapping].inside, inside.host) &&
+        nat->mappings[mapping].inside_port == inside.port)
+        return IN_FOUND;
+    return make_in(nat, ip, inside, remote, now, ret_flow);
 }
 
 /* PlQuirks.port_overloading: whoever sent last, if his filter lets it in. */
@@ -246,18 +265,16 @@ static In begin_in(PlNat *nat, const PlIp *ip, uint64_t now, uint32_t *ret_flow,
                    uint32_t *ret_mapping)
 {
     Endpoint external = {ip->destination, ip->destination_port};
+    Endpoint remote = nat_remote(ip, ip->source, ip->source_port);
     uint32_t forward = nat->translates ? pl_nat_forward(nat, ip->protocol, external.port) : NONE;
     In in;
 
     if (forward != NONE)
-        return make_in(nat, ip,
-                       (Endpoint){nat->forward_hosts[forward], nat->forwards[forward].inside.port},
-                       now, ret_flow);
-    in = find_in(nat, ip, external, nat_remote(ip, ip->source, ip->source_port), ret_flow,
-                 ret_mapping);
+        return pl_nat_map_forward(nat, ip, forward, remote, now, ret_flow);
+    in = find_in(nat, ip, external, remote, ret_flow, ret_mapping);
     if (in == IN_STRANGER && !nat->translates && may_begin(ip) &&
         nat->behaviour.filtering == PL_FILTERING_ENDPOINT_INDEPENDENT)
-        in = make_in(nat, ip, external, now, ret_flow);
+        in = make_in(nat, ip, external, remote, now, ret_flow);
     return in;
 }
 
@@ -288,7 +305,7 @@ In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course)
     return in;
 }
 
-void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote)
+uint32_t pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote)
 {
     const Mapping *by = &nat->mappings[mapping];
     Endpoint inside = {by->inside, by->inside_port};
@@ -296,7 +313,8 @@ void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote)
     /* Half of the room is for flows that begin inside. */
     if (by->dependence != PL_MAPPING_ENDPOINT_INDEPENDENT && nat->flows_live < nat->flows_max / 2 &&
         nat_flow_out(nat, by->protocol, inside, remote) == NONE)
-        add_flow(nat, mapping, remote, /* from_outside= */ true);
+        return add_flow(nat, mapping, remote, /* from_outside= */ true);
+    return NONE;
 }
 
 void pl_nat_poison(PlNat *nat, const PlIp *ip, uint64_t now)

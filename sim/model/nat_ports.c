@@ -235,11 +235,17 @@ bool pl_nat_allocate(PlNat *nat, Mapping *mapping, bool kept)
     return false;
 }
 
+/* A static forward's port is its host's own, however many come by it. */
+static bool occupies(const PlNat *nat, const Mapping *mapping)
+{
+    return nat->translates && !mapping->from_forward;
+}
+
 void pl_nat_port_take(PlNat *nat, const Mapping *mapping)
 {
     Ports *ports;
 
-    if (!nat->translates)
+    if (!occupies(nat, mapping))
         return;
     ports = ports_of(nat, mapping->protocol, mapping->external);
     if (!ports->used)
@@ -252,7 +258,7 @@ void pl_nat_port_release(PlNat *nat, const Mapping *mapping)
 {
     Ports *ports;
 
-    if (!nat->translates ||
+    if (!occupies(nat, mapping) ||
         pl_nat_mapping_in(nat, mapping->protocol, pl_nat_external(nat, mapping)) != NONE)
         return;
     ports = ports_of(nat, mapping->protocol, mapping->external);

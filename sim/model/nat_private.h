@@ -131,7 +131,7 @@ static inline const Link *nat_chain_first(const Chains *chains, uint32_t hash)
 }
 
 typedef struct Timer {
-    uint64_t at_ns;
+    uint64_t at_ns, sequence;
     uint32_t what; /* a mapping, or, with TIMER_FLOW, a flow */
 } Timer;
 
@@ -175,6 +175,7 @@ struct PlNat {
 
     Mapping *mappings;
     uint32_t n_mappings, mappings_room, mappings_free; /* n: ever used; free: the first free one */
+    uint32_t mappings_outside;                         /* live ones that began outside */
     Chains by_inside, by_external;
     Flow *flows;
     uint32_t n_flows, flows_room, flows_free, flows_live;
@@ -189,6 +190,7 @@ struct PlNat {
     unsigned n_freed;
     Timer *timers;
     uint32_t n_timers, timers_room;
+    uint64_t timer_sequence;
     uint64_t rate_start_ns; /* PlQuirks.mapping_rate: this second */
     unsigned rate_count;
     Fragments *fragments;
@@ -325,8 +327,12 @@ typedef enum {
     IN_REFUSED,  /* counted */
 } In;
 In pl_nat_map_in(PlNat *nat, const PlIp *ip, uint64_t now, Course *ret_course);
-/* Answers to what came in by a mapping that depends on the destination go out by it. */
-void pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote);
+/* What comes from `remote` for a static forward: its flow is found, or made. */
+In pl_nat_map_forward(PlNat *nat, const PlIp *ip, uint32_t forward, Endpoint remote, uint64_t now,
+                      uint32_t *ret_flow);
+/* Answers to what came in by a mapping that depends on the destination go out by it: by the flow
+ * that this adds; NONE: by none, or one that there is. */
+uint32_t pl_nat_note_in(PlNat *nat, uint32_t mapping, Endpoint remote);
 /* The router has taken a packet in. */
 void pl_nat_poison(PlNat *nat, const PlIp *ip, uint64_t now);
 

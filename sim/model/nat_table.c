@@ -128,6 +128,8 @@ uint32_t pl_nat_mapping_add(PlNat *nat, const Mapping *from)
     pl_nat_port_take(nat, mapping);
     if (mapping->subscriber != NONE)
         pl_nat_subscriber_take(nat, mapping->subscriber);
+    if (mapping->from_outside)
+        nat->mappings_outside++;
     nat->counters.mappings++;
     nat->counters.mappings_made++;
     return i;
@@ -145,6 +147,8 @@ void pl_nat_mapping_remove(PlNat *nat, uint32_t index)
     pl_nat_port_release(nat, mapping);
     if (mapping->subscriber != NONE)
         pl_nat_subscriber_release(nat, mapping->subscriber);
+    if (mapping->from_outside)
+        nat->mappings_outside--;
     mapping->live = false;
     mapping->flow = nat->mappings_free;
     nat->mappings_free = index;
@@ -322,6 +326,6 @@ void pl_nat_tables_init(PlNat *nat)
     nat->n_mappings = nat->n_flows = nat->n_subscribers = nat->n_timers = nat->flows_live = 0;
     nat->mappings_free = nat->flows_free = nat->subscribers_free = NONE;
     nat->idle_first = nat->idle_last = NONE;
-    nat->counters.mappings = 0;
+    nat->counters.mappings = nat->mappings_outside = 0;
     init_ways(nat, ROOM_FIRST);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * When mappings end, and TCP's flows: a binary heap by time. A packet that refreshes a mapping only
- * notes the later end on its way; the heap gathers these when the earlier one has come. So a
- * mapping costs a step or two of the heap a timeout, however many packets it carries.
+ * When mappings end, and TCP's flows: a binary heap by time; of equals what began first ends first.
+ * A packet that refreshes a mapping only notes the later end on its way; the heap gathers these
+ * when the earlier one has come. So a mapping costs a step or two of the heap a timeout, however
+ * many packets it carries.
  */
 #include "model/nat_private.h"
 
@@ -19,6 +20,11 @@ static uint64_t end_of(const PlNat *nat, uint32_t what)
                              : pl_nat_life(nat, what).expires_ns;
 }
 
+static bool is_before(const Timer *a, const Timer *b)
+{
+    return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->sequence < b->sequence;
+}
+
 static void put(PlNat *nat, uint32_t place, Timer timer)
 {
     nat->timers[place] = timer;
@@ -30,7 +36,7 @@ static void sift_up(PlNat *nat, uint32_t place, Timer timer)
     while (place > 0) {
         uint32_t above = (place - 1) / 2;
 
-        if (nat->timers[above].at_ns <= timer.at_ns)
+        if (!is_before(&timer, &nat->timers[above]))
             break;
         put(nat, place, nat->timers[above]);
         place = above;
@@ -45,9 +51,9 @@ static void sift_down(PlNat *nat, uint32_t place, Timer timer)
 
         if (below >= nat->n_timers)
             break;
-        if (below + 1 < nat->n_timers && nat->timers[below + 1].at_ns < nat->timers[below].at_ns)
+        if (below + 1 < nat->n_timers && is_before(&nat->timers[below + 1], &nat->timers[below]))
             below++;
-        if (timer.at_ns <= nat->timers[below].at_ns)
+        if (!is_before(&nat->timers[below], &timer))
             break;
         put(nat, place, nat->timers[below]);
         place = below;
@@ -58,15 +64,17 @@ static void sift_down(PlNat *nat, uint32_t place, Timer timer)
 void pl_nat_timer_set(PlNat *nat, uint32_t what, uint64_t at_ns)
 {
     uint32_t place = *place_of(nat, what);
-    Timer timer = {at_ns, what};
+    Timer timer = {.at_ns = at_ns, .what = what};
 
     if (place == NONE) {
+        timer.sequence = nat->timer_sequence++;
         if (nat->n_timers == nat->timers_room) {
             nat->timers_room = MAX(64, nat->timers_room * 2);
             nat->timers = g_renew(Timer, nat->timers, nat->timers_room);
         }
         sift_up(nat, nat->n_timers++, timer);
     } else if (at_ns < nat->timers[place].at_ns) {
+        timer.sequence = nat->timers[place].sequence;
         sift_up(nat, place, timer);
     }
 }
@@ -82,7 +90,7 @@ void pl_nat_timer_remove(PlNat *nat, uint32_t what)
     last = nat->timers[--nat->n_timers];
     if (place == nat->n_timers)
         return;
-    if (place > 0 && last.at_ns < nat->timers[(place - 1) / 2].at_ns)
+    if (place > 0 && is_before(&last, &nat->timers[(place - 1) / 2]))
         sift_up(nat, place, last);
     else
         sift_down(nat, place, last);
@@ -108,10 +116,13 @@ void pl_nat_expire(PlNat *nat, uint64_t now)
         Timer timer = nat->timers[0];
         uint64_t at = end_of(nat, timer.what);
 
-        if (at > now)
-            sift_down(nat, 0, (Timer){at, timer.what});
-        else
+        /* In the order of their ends, whenever one comes to look. */
+        if (at > timer.at_ns) {
+            timer.at_ns = at;
+            sift_down(nat, 0, timer);
+        } else {
             end(nat, timer.what);
+        }
     }
 }
 

@@ -75,7 +75,7 @@ typedef struct PlQuirks {
     gboolean icmp_drops;      /* an ICMP error for a mapping removes it (against RFC 4787 REQ-12) */
     gboolean early_reuse;     /* the port that got free last is given out first */
     gboolean first_packet_lost; /* the packet that makes a mapping is not passed on */
-    unsigned mapping_rate;      /* new mappings a second, all together. 0: no limit */
+    unsigned mapping_rate;      /* new mappings a second from inside, all together. 0: no limit */
     gboolean port_overloading;  /* with `preserve`: the inside port even when somebody has it; who
                                    sent last gets what comes (against RFC 4787 REQ-3) */
     gboolean port_parity; /* no mistake: even ports stay even, odd ones odd (RFC 4787 REQ-4) */

@@ -2,7 +2,7 @@
 /*
  * Feeds a NAT of the model: the first bytes choose how it behaves, with all its quirks, the rest is
  * a list of what happens: time goes by, packets come, made well, changed, cut, or of any bytes.
- * Whatever comes, checksums that were right come out right, and limits are kept.
+ * Whatever comes, checksums that were right come out right, limits are kept, and all ends.
  */
 #include <stdint.h>
 
@@ -251,6 +251,19 @@ static void step(Feed *feed)
     }
 }
 
+/* Whatever came, nothing lives for ever: not even an established connection, in two days. */
+static void check_end(Feed *feed)
+{
+    PlDatagram *packet = pl_datagram_new((const uint8_t *)"?", 1);
+    PlSide side;
+
+    feed->now += G_GUINT64_CONSTANT(2) * 24 * 3600 * 1000 * MS;
+    g_assert_cmpint(pl_nat_handle(feed->nat, PL_SIDE_OUTSIDE, packet, feed->now, &side), ==,
+                    PL_NAT_DROPPED);
+    g_assert_cmpuint(pl_nat_counters(feed->nat)->mappings, ==, 0);
+    pl_datagram_free(packet);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Feed feed = {.data = data, .left = size};
@@ -272,6 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (feed.left > 0)
         step(&feed);
     check_entries(&feed);
+    check_end(&feed);
     pl_datagram_free(feed.last);
     pl_nat_free(feed.nat);
     return 0;

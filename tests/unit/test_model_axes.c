@@ -237,6 +237,101 @@ static void test_hairpin_symmetric(void)
 }
 
 /* What the router took in occupies the port towards its sender, and only that, for a while. */
+static gboolean turn(Box *box, gboolean tcp, const char *from, const char *to, guint8 flags)
+{
+    return tcp ? box_tcp(box, PL_SIDE_INSIDE, from, wire_at(to), flags)
+               : box_udp(box, PL_SIDE_INSIDE, from, to);
+}
+
+/* To a static forward: the answer comes from where the question went to. */
+static void run_hairpin_forward(PlHairpin hairpin, gboolean tcp)
+{
+    g_auto(Box) box;
+    static const char *const host = "192.168.1.2:80", *const asked = "198.51.100.1:8080";
+    gboolean translated = hairpin == PL_HAIRPIN_EXTERNAL_SOURCE;
+    const char *seen = translated ? "198.51.100.1:4000" : BOB;
+
+    box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+    box.config.behaviour.hairpin = hairpin;
+    box.forwards[0] = (PlForward){tcp ? PL_PROTOCOL_TCP : PL_PROTOCOL_UDP, 8080, wire_at(host)};
+    box.config.n_forwards = 1;
+    box_start(&box);
+    for (guint i = 0; i < 2; i++) {
+        g_assert_true(turn(&box, tcp, BOB, asked, i ? WIRE_ACK : WIRE_SYN));
+        g_assert_cmpint(box.side, ==, PL_SIDE_INSIDE);
+        wire_assert(wire_source(box.packet), seen);
+        wire_assert(wire_destination(box.packet), host);
+        if (!translated)
+            continue; /* the answer goes past the NAT */
+        g_assert_true(turn(&box, tcp, host, seen, WIRE_SYN | WIRE_ACK));
+        g_assert_cmpint(box.side, ==, PL_SIDE_INSIDE);
+        wire_assert(wire_source(box.packet), asked);
+        wire_assert(wire_destination(box.packet), BOB);
+    }
+    g_assert_cmpuint(box_count(&box).mappings, ==, translated ? 2 : 1);
+    g_assert_cmpuint(box_count(&box).hairpinned, ==, translated ? 4 : 2);
+    /* RFC 5382 REQ-5: an established connection lives longer than one that is begun. */
+    box.now += 240 * S;
+    box_udp(&box, PL_SIDE_OUTSIDE, OTHER, "198.51.100.1:9");
+    g_assert_cmpuint(box_count(&box).mappings, ==, translated && tcp ? 2 : 0);
+}
+
+static void test_hairpin_forward(void)
+{
+    for (int hairpin = PL_HAIRPIN_INTERNAL_SOURCE; hairpin < PL_HAIRPIN_N; hairpin++) {
+        run_hairpin_forward((PlHairpin)hairpin, /* tcp= */ FALSE);
+        run_hairpin_forward((PlHairpin)hairpin, /* tcp= */ TRUE);
+    }
+}
+
+/* And so does a complaint, from either of them about the other. */
+static void test_hairpin_forward_error(void)
+{
+    g_auto(Box) box;
+    g_autoptr(PlDatagram) asked = NULL, answered = NULL;
+    const PhAddress host = wire_at("192.168.1.2"), bob = wire_at("192.168.1.3");
+    const PhAddress external = wire_at("198.51.100.1");
+
+    box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+    box.config.behaviour.hairpin = PL_HAIRPIN_EXTERNAL_SOURCE;
+    box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:80")};
+    box.config.n_forwards = 1;
+    box_start(&box);
+    g_assert_true(box_udp(&box, PL_SIDE_INSIDE, BOB, "198.51.100.1:8080"));
+    asked = pl_datagram_new(box.packet->bytes, box.packet->length);
+    g_assert_true(box_udp(&box, PL_SIDE_INSIDE, "192.168.1.2:80", "198.51.100.1:4000"));
+    answered = pl_datagram_new(box.packet->bytes, box.packet->length);
+    g_assert_true(box_send(&box, PL_SIDE_INSIDE, wire_error(&host, &external, 3, 3, asked, 28)));
+    g_assert_cmpint(box.side, ==, PL_SIDE_INSIDE);
+    wire_assert(wire_destination(box.packet), "192.168.1.3");
+    g_assert_true(box_send(&box, PL_SIDE_INSIDE, wire_error(&bob, &external, 3, 3, answered, 28)));
+    g_assert_cmpint(box.side, ==, PL_SIDE_INSIDE);
+    wire_assert(wire_destination(box.packet), "192.168.1.2");
+}
+
+/* A connection that is only begun ends, also when it began with a packet that was turned around. */
+static void test_hairpin_ends(void)
+{
+    for (int hairpin = PL_HAIRPIN_EXTERNAL_SOURCE; hairpin < PL_HAIRPIN_N; hairpin++) {
+        g_auto(Box) box;
+        PhAddress external;
+
+        box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+        box.config.behaviour.hairpin = (PlHairpin)hairpin;
+        box.config.behaviour.port_allocation = PL_PORT_ALLOCATION_RANDOM;
+        box.config.behaviour.quirks.symmetric_after = 1;
+        box_start(&box);
+        g_assert_true(box_tcp(&box, PL_SIDE_INSIDE, "192.168.1.2:1111", wire_at(HUB), WIRE_SYN));
+        g_assert_true(box_tcp(&box, PL_SIDE_INSIDE, ALICE, wire_at(HUB), WIRE_SYN));
+        external = wire_source(box.packet);
+        g_assert_true(box_tcp(&box, PL_SIDE_INSIDE, BOB, external, WIRE_SYN));
+        wire_assert(wire_destination(box.packet), ALICE);
+        box.now += 240 * S; /* RFC 5382 REQ-5 */
+        g_assert_false(box_udp(&box, PL_SIDE_OUTSIDE, OTHER, "198.51.100.1:9"));
+        g_assert_cmpuint(box_count(&box).mappings, ==, 0);
+    }
+}
+
 static void test_accept(void)
 {
     static const PlFiltering filterings[] = {PL_FILTERING_ENDPOINT_INDEPENDENT,
@@ -349,6 +444,53 @@ static void test_forwards(void)
 }
 
 /* Nothing is translated, in either family; what has gone out may be answered. */
+/* Its host keeps the port for what it sends itself: with no client, with one, and when the first
+ * of two has gone. */
+static void test_forwards_port(void)
+{
+    for (guint clients = 0; clients < 3; clients++) {
+        g_auto(Box) box;
+        const PhAddress forwarded = wire_at("198.51.100.1:8080");
+
+        box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ENDPOINT_INDEPENDENT);
+        box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:8080")};
+        box.config.n_forwards = 1;
+        box_start(&box);
+        if (clients > 1) {
+            g_assert_true(box_in(&box, HUB_2, forwarded));
+            box.now += 70 * S;
+        }
+        if (clients > 0)
+            g_assert_true(box_in(&box, OTHER, forwarded));
+        if (clients > 1)
+            box.now += 60 * S;
+        wire_assert(box_out(&box, "192.168.1.2:8080", HUB), "198.51.100.1:8080");
+        g_assert_cmpuint(box_count(&box).mappings, ==, clients ? 2 : 1);
+        /* And who has the port by a mapping keeps it when all clients have gone. */
+        box.now += 80 * S;
+        box_out(&box, "192.168.1.2:8080", HUB);
+        box.now += 80 * S;
+        g_assert_cmpuint(box_out(&box, "192.168.1.3:8080", HUB_2).port, !=, 8080);
+        g_assert_cmpuint(box_count(&box).mappings, ==, 2);
+    }
+}
+
+/* A client has one mapping, however many packets it sends. */
+static void test_forwards_overloading(void)
+{
+    g_auto(Box) box;
+
+    box_init(&box, PL_MAPPING_ENDPOINT_INDEPENDENT, PL_FILTERING_ENDPOINT_INDEPENDENT);
+    box.config.behaviour.quirks.port_overloading = TRUE;
+    box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:80")};
+    box.config.n_forwards = 1;
+    box_start(&box);
+    for (guint i = 0; i < 3; i++)
+        g_assert_true(box_in(&box, HUB, wire_at("198.51.100.1:8080")));
+    g_assert_cmpuint(box_count(&box).mappings, ==, 1);
+    wire_assert(box_out(&box, "192.168.1.2:80", HUB), "198.51.100.1:8080");
+}
+
 static void test_firewall(void)
 {
     static const char *const ends[][4] = {
@@ -442,6 +584,39 @@ static void test_limit(void)
     }
     g_assert_cmpuint(box_count(&box).exhausted, ==, 10 + 70);
     g_assert_cmpuint(box_count(&box).mappings, ==, 10);
+}
+
+/* Strangers take half of the room at most: by a static forward, or through a firewall that lets
+ * everybody in. */
+static void test_limit_outside(void)
+{
+    for (int firewall = 0; firewall < 2; firewall++) {
+        g_auto(Box) box;
+        PhAddress to = wire_at(firewall ? "192.168.1.2:80" : "198.51.100.1:8080");
+
+        box_init(&box, firewall ? PL_MAPPING_NONE : PL_MAPPING_ENDPOINT_INDEPENDENT,
+                 PL_FILTERING_ENDPOINT_INDEPENDENT);
+        box.config.mappings_max = 10;
+        box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:80")};
+        box.config.n_forwards = firewall ? 0 : 1;
+        box_start(&box);
+        for (guint round = 0; round < 2; round++) {
+            for (guint i = 0; i < 8; i++) {
+                g_autofree char *from = g_strdup_printf("203.0.113.50:%u", 1000 + i);
+
+                if (firewall)
+                    to.port++; /* where nobody has been let in */
+                g_assert_cmpint(box_in(&box, from, to), ==, i < 5);
+            }
+            for (guint i = 0; i < 8; i++) {
+                g_autofree char *from = g_strdup_printf("192.168.1.3:%u", 5000 + i);
+
+                g_assert_cmpint(box_udp(&box, PL_SIDE_INSIDE, from, HUB), ==, i < 5);
+            }
+            g_assert_cmpuint(box_count(&box).exhausted, ==, 6 * (round + 1));
+            box.now += 120 * S; /* and all have gone */
+        }
+    }
 }
 
 static void test_flush(void)
@@ -593,16 +768,22 @@ static const struct {
     {"pooling", test_pooling},
     {"hairpin", test_hairpin},
     {"hairpin/symmetric", test_hairpin_symmetric},
+    {"hairpin/forward", test_hairpin_forward},
+    {"hairpin/forward-error", test_hairpin_forward_error},
+    {"hairpin/ends", test_hairpin_ends},
     {"unsolicited/accept", test_accept},
     {"unsolicited/accept-filtered", test_accept_filtered},
     {"unsolicited/drop", test_drop},
     {"unsolicited/reject", test_reject},
     {"blocked", test_blocked},
     {"forwards", test_forwards},
+    {"forwards/port", test_forwards_port},
+    {"forwards/overloading", test_forwards_overloading},
     {"firewall", test_firewall},
     {"firewall/icmp", test_firewall_icmp},
     {"local", test_local},
     {"limit", test_limit},
+    {"limit/outside", test_limit_outside},
     {"flush", test_flush},
     {"determinism", test_determinism},
     {"entries", test_entries},

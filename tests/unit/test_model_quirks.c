@@ -115,6 +115,53 @@ static void test_early_reuse(void)
     }
 }
 
+/* Which one that was says the time, and not when somebody came to look. */
+static void test_early_reuse_order(void)
+{
+    for (int poke = 0; poke < 2; poke++) {
+        g_auto(Box) box;
+        PhAddress first;
+
+        cone(&box, PL_FILTERING_ENDPOINT_INDEPENDENT);
+        box.config.behaviour.port_allocation = PL_PORT_ALLOCATION_SEQUENTIAL;
+        box.config.behaviour.quirks.early_reuse = TRUE;
+        box_start(&box);
+        first = box_out(&box, ALICE, HUB);
+        box.now += 10 * S;
+        box_out(&box, BOB, HUB);
+        box.now += 20 * S;
+        box_out(&box, ALICE, HUB); /* so that hers ends last */
+        box.now += 101 * S;
+        if (poke)
+            g_assert_false(box_udp(&box, PL_SIDE_OUTSIDE, OTHER, "198.51.100.1:9"));
+        box.now += 100 * S;
+        g_assert_true(box_same(box_out(&box, "192.168.1.9:7", HUB), first));
+    }
+}
+
+/* Of those that end at the same time the one that began last. */
+static void test_early_reuse_ties(void)
+{
+    g_auto(Box) box;
+    guint16 ports[7];
+
+    cone(&box, PL_FILTERING_ENDPOINT_INDEPENDENT);
+    box.config.behaviour.port_allocation = PL_PORT_ALLOCATION_SEQUENTIAL;
+    box.config.behaviour.quirks.early_reuse = TRUE;
+    box_start(&box);
+    for (guint i = 0; i < G_N_ELEMENTS(ports); i++) {
+        g_autofree char *from = g_strdup_printf("192.168.1.%u:1", 2 + i);
+
+        ports[i] = box_out(&box, from, HUB).port;
+    }
+    box.now += 120 * S;
+    for (guint i = G_N_ELEMENTS(ports); i-- > 0;) {
+        g_autofree char *from = g_strdup_printf("192.168.1.%u:1", 20 + i);
+
+        g_assert_cmpuint(box_out(&box, from, HUB).port, ==, ports[i]);
+    }
+}
+
 static void test_first_packet_lost(void)
 {
     for (int set = 0; set < 2; set++) {
@@ -154,6 +201,27 @@ static void test_mapping_rate(void)
         }
         g_assert_cmpuint(box_count(&box).limited, ==, rate ? 5 : 0);
     }
+}
+
+/* What comes by a static forward is not counted. */
+static void test_mapping_rate_forwards(void)
+{
+    g_auto(Box) box;
+
+    cone(&box, PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
+    box.config.behaviour.quirks.mapping_rate = 2;
+    box.forwards[0] = (PlForward){PL_PROTOCOL_UDP, 8080, wire_at("192.168.1.2:80")};
+    box.config.n_forwards = 1;
+    box_start(&box);
+    box_out(&box, ALICE, HUB);
+    for (guint i = 0; i < 5; i++) {
+        g_autofree char *from = g_strdup_printf("203.0.113.50:%u", 1000 + i);
+
+        g_assert_true(box_in(&box, from, wire_at("198.51.100.1:8080")));
+    }
+    box_out(&box, BOB, HUB);
+    g_assert_false(box_udp(&box, PL_SIDE_INSIDE, "192.168.1.9:9", HUB));
+    g_assert_cmpuint(box_count(&box).limited, ==, 1);
 }
 
 /* Both have the port; who sent last gets what comes. */
@@ -222,8 +290,11 @@ int main(int argc, char **argv)
     g_test_add_func("/model/quirks/mapping-age", test_mapping_age);
     g_test_add_func("/model/quirks/icmp-drops", test_icmp_drops);
     g_test_add_func("/model/quirks/early-reuse", test_early_reuse);
+    g_test_add_func("/model/quirks/early-reuse/order", test_early_reuse_order);
+    g_test_add_func("/model/quirks/early-reuse/ties", test_early_reuse_ties);
     g_test_add_func("/model/quirks/first-packet-lost", test_first_packet_lost);
     g_test_add_func("/model/quirks/mapping-rate", test_mapping_rate);
+    g_test_add_func("/model/quirks/mapping-rate/forwards", test_mapping_rate_forwards);
     g_test_add_func("/model/quirks/port-overloading", test_port_overloading);
     g_test_add_func("/model/quirks/port-step", test_port_step);
     g_test_add_func("/model/quirks/port-step-finds-all", test_port_step_all);

@@ -63,6 +63,21 @@ static void test_req_3(void)
     }
 }
 
+/* But where `preserve` is as Linux has it two of them have one, towards different peers. */
+static void test_req_3_linux(void)
+{
+    g_auto(Box) box;
+
+    cone(&box, APD);
+    box_start(&box);
+    wire_assert(box_out(&box, ALICE, HUB), "198.51.100.1:4000");
+    wire_assert(box_out(&box, BOB, OTHER), "198.51.100.1:4000");
+    g_assert_true(box_in(&box, HUB, wire_at("198.51.100.1:4000")));
+    wire_assert(wire_destination(box.packet), ALICE);
+    g_assert_true(box_in(&box, OTHER, wire_at("198.51.100.1:4000")));
+    wire_assert(wire_destination(box.packet), BOB);
+}
+
 /* "It keeps the port of its own range": well-known ports stay, others do not become such. */
 static void test_req_3b(void)
 {
@@ -237,8 +252,77 @@ static void echo_error(Box *box, PlDatagram **ret_about, PhAddress *ret_external
     *ret_about = pl_datagram_new(box->packet->bytes, box->packet->length);
 }
 
-/* An ICMP error ends no mapping. */
+/* What protocols say of addresses, in bytes and in words: both of them, and some ports. */
+static const char addresses[] = "\xc0\xa8\x01\x02\x0f\xa0 \xc6\x33\x64\x01\x0f\xa0 "
+                                "Contact: <sip:192.168.1.2:4000> "
+                                "PORT 192,168,1,2,15,160 227 (198,51,100,1,15,160)";
+
+static PlDatagram *say_addresses(gboolean tcp, const PhAddress *from, const PhAddress *to)
+{
+    guint8 segment[20 + sizeof(addresses)] = {[7] = 1, [12] = 5 << 4, [13] = WIRE_SYN, [14] = 0xff};
+
+    if (!tcp)
+        return wire_udp(from, to, addresses, sizeof(addresses));
+    wire_put_u16(segment, from->port);
+    wire_put_u16(segment + 2, to->port);
+    memcpy(segment + 20, addresses, sizeof(addresses));
+    return wire_ip(from, to, WIRE_TCP, segment, sizeof(segment));
+}
+
+/* From one to the other, who gets what was said; the source is as he sees it then. */
+static void pass_addresses(Box *box, gboolean tcp, PlSide side, PhAddress *from, PhAddress to)
+{
+    g_assert_true(box_send(box, side, say_addresses(tcp, from, &to)));
+    g_assert_cmpuint(box->packet->length, ==, (tcp ? 40 : 28) + sizeof(addresses));
+    g_assert_true(memcmp(box->packet->bytes + (tcp ? 40 : 28), addresses, sizeof(addresses)) == 0);
+    *from = wire_source(box->packet);
+}
+
+/* Out, in again, and turned around. */
+static void run_addresses(const PlBehaviour *behaviour, gboolean tcp)
+{
+    g_auto(Box) box;
+    PhAddress alice = wire_at(ALICE), bob = wire_at(BOB);
+    PhAddress hub = wire_at(tcp ? "203.0.113.10:21" : "203.0.113.10:5060");
+
+    cone(&box, APD);
+    box.config.behaviour = *behaviour;
+    box_start(&box);
+    pass_addresses(&box, tcp, PL_SIDE_INSIDE, &alice, hub);
+    pass_addresses(&box, tcp, PL_SIDE_OUTSIDE, &hub, alice);
+    if (behaviour->hairpin != PL_HAIRPIN_NONE)
+        pass_addresses(&box, tcp, PL_SIDE_INSIDE, &bob, alice);
+}
+
+/* No application's protocol is meddled with, by any kind of NAT. */
 static void test_req_10(void)
+{
+    g_auto(Box) box;
+    guint runs = 0;
+
+    cone(&box, APD);
+    for (guint i = 0; i < PL_MAPPING_N * PL_FILTERING_N * PL_PORT_ALLOCATION_N; i++) {
+        PlBehaviour behaviour = box.config.behaviour;
+
+        behaviour.mapping = (PlMapping)(i % PL_MAPPING_N);
+        behaviour.filtering = (PlFiltering)(i / PL_MAPPING_N % PL_FILTERING_N);
+        behaviour.port_allocation = (PlPortAllocation)(i / PL_MAPPING_N / PL_FILTERING_N);
+        if (behaviour.mapping == PL_MAPPING_NONE)
+            continue; /* it translates nothing */
+        behaviour.block_size = behaviour.port_allocation == PL_PORT_ALLOCATION_BLOCK ? 16 : 0;
+        for (int hairpin = 0; hairpin < PL_HAIRPIN_N; hairpin++, runs++) {
+            behaviour.hairpin = (PlHairpin)hairpin;
+            behaviour.inbound_refresh = runs & 1;
+            behaviour.pooling = runs & 2 ? PL_POOLING_PAIRED : PL_POOLING_ARBITRARY;
+            run_addresses(&behaviour, /* tcp= */ FALSE);
+            run_addresses(&behaviour, /* tcp= */ TRUE);
+        }
+    }
+    g_assert_cmpuint(runs, >=, 3 * 3 * 4 * 3);
+}
+
+/* An ICMP error ends no mapping. */
+static void test_req_12_ends_nothing(void)
 {
     g_auto(Box) box;
     g_autoptr(PlDatagram) about = NULL;
@@ -255,7 +339,7 @@ static void test_req_10(void)
 }
 
 /* Nor is one that nobody sent a packet for let in. */
-static void test_req_10_security(void)
+static void test_req_12_security(void)
 {
     g_auto(Box) box;
     g_autoptr(PlDatagram) about = NULL;
@@ -270,21 +354,72 @@ static void test_req_10_security(void)
     g_assert_cmpuint(box_count(&box).unmapped, ==, 1);
 }
 
-/* The same for the same, whatever else there is: port by port where preserved, and always with one
- * seed. */
+/* The same for the same: port by port, where they are preserved and nobody has them. */
 static void test_req_11(void)
 {
-    for (int round = 0; round < 2; round++) {
-        g_auto(Box) box;
+    g_auto(Box) box;
 
-        cone(&box, EI);
-        box_start(&box);
-        for (guint i = 0; i < 100; i++) {
-            g_autofree char *from = g_strdup_printf("192.168.1.2:%u", 5000 + (i * 37) % 100);
+    cone(&box, EI);
+    box_start(&box);
+    for (guint i = 0; i < 100; i++) {
+        g_autofree char *from = g_strdup_printf("192.168.1.2:%u", 5000 + (i * 37) % 100);
 
-            g_assert_cmpuint(box_out(&box, from, HUB).port, ==, 5000 + (i * 37) % 100);
+        g_assert_cmpuint(box_out(&box, from, HUB).port, ==, 5000 + (i * 37) % 100);
+    }
+}
+
+/* Hosts that all want the same ports, and get others. */
+static void collect(PlPortAllocation allocation, PlFiltering filtering, guint16 ports[60])
+{
+    g_auto(Box) box;
+    PhAddress external;
+
+    cone(&box, filtering);
+    box.config.behaviour.port_allocation = allocation;
+    box.config.behaviour.block_size = allocation == PL_PORT_ALLOCATION_BLOCK ? 16 : 0;
+    box.config.behaviour.hairpin = PL_HAIRPIN_EXTERNAL_SOURCE;
+    box_start(&box);
+    for (guint i = 0; i < 60; i++) {
+        g_autofree char *from = g_strdup_printf("192.168.1.%u:%u", 2 + i / 6, 5000 + i % 6);
+
+        external = box_out(&box, from, HUB);
+        ports[i] = external.port;
+        /* Nor does it change what it is for anybody, when others come. */
+        g_assert_true(box_same(box_out(&box, from, HUB_2), external));
+        g_assert_true(box_same(box_out(&box, from, OTHER), external));
+        g_assert_cmpint(box_in(&box, "203.0.113.10:9", external), ==, filtering != APD);
+        g_assert_cmpint(box_in(&box, "203.0.113.99:9", external), ==, filtering == EI);
+    }
+}
+
+/* And always with one seed, whatever the allocation. */
+static void test_req_11_rounds(void)
+{
+    for (int allocation = 0; allocation < PL_PORT_ALLOCATION_N; allocation++) {
+        for (int filtering = 0; filtering < PL_FILTERING_N; filtering++) {
+            guint16 rounds[2][60];
+
+            collect((PlPortAllocation)allocation, (PlFiltering)filtering, rounds[0]);
+            collect((PlPortAllocation)allocation, (PlFiltering)filtering, rounds[1]);
+            g_assert_true(memcmp(rounds[0], rounds[1], sizeof(rounds[0])) == 0);
         }
     }
+}
+
+/* `preserve` as Linux has it: who comes second is served otherwise, and for one peer only. */
+static void test_req_11_linux(void)
+{
+    g_auto(Box) box;
+    PhAddress second;
+
+    cone(&box, APD);
+    box_start(&box);
+    wire_assert(box_out(&box, ALICE, HUB), "198.51.100.1:4000");
+    wire_assert(box_out(&box, ALICE, HUB_2), "198.51.100.1:4000");
+    second = box_out(&box, BOB, HUB);
+    g_assert_cmpuint(second.port, !=, 4000);
+    g_assert_false(box_same(box_out(&box, BOB, HUB_2), second));
+    wire_assert(box_out(&box, BOB, OTHER), "198.51.100.1:4000");
 }
 
 /* Errors of all kinds pass: unreachable of each code, time exceeded, parameter problem. */
@@ -420,6 +555,7 @@ static const struct {
     {"1-endpoint-independent-mapping", test_req_1},
     {"2-paired-pooling", test_req_2},
     {"3-no-two-have-one-port", test_req_3},
+    {"3-preserve-as-linux-breaks-it", test_req_3_linux},
     {"3b-port-ranges", test_req_3b},
     {"4-parity", test_req_4},
     {"5-two-minutes", test_req_5},
@@ -430,10 +566,13 @@ static const struct {
     {"7-overlapping-networks", test_req_7},
     {"8-filtering", test_req_8},
     {"9a-hairpin-external-source", test_req_9a},
-    {"10-icmp-errors-end-nothing", test_req_10},
-    {"10-icmp-errors-for-nobody-are-dropped", test_req_10_security},
-    {"11-deterministic", test_req_11},
+    {"10-no-alg", test_req_10},
+    {"11-one-port-each", test_req_11},
+    {"11-two-rounds-are-alike", test_req_11_rounds},
+    {"11-preserve-as-linux-breaks-it", test_req_11_linux},
     {"12-icmp-errors-pass", test_req_12},
+    {"12-icmp-errors-end-nothing", test_req_12_ends_nothing},
+    {"12-icmp-errors-for-nobody-are-dropped", test_req_12_security},
     {"13-fragmentation-needed-passes", test_req_13},
     {"14-fragments-in-order", test_req_14},
     {"14a-fragments-out-of-order", test_req_14a},

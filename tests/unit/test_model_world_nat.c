@@ -65,6 +65,76 @@ static void an_answer_comes_back_through_two_nats(void)
     nothing_more(&lab);
 }
 
+/* "Fragmentation needed" from `source`, about the packet as who sent it knows it. */
+static void assert_told(const PlDatagram *got, const char *source, const PlDatagram *sent)
+{
+    wire_assert(wire_source(got), source);
+    g_assert_true(wire_is_right(got));
+    g_assert_cmpuint(wire_protocol(got->bytes), ==, WIRE_ICMP);
+    g_assert_cmpuint(got->bytes[20], ==, 3);
+    g_assert_cmpuint(got->bytes[21], ==, 4);
+    g_assert_cmpuint(wire_u16(got->bytes + 26), ==, 1000);
+    g_assert_cmpuint(got->length, ==, 576);
+    g_assert_true(memcmp(got->bytes + 28, sent->bytes, got->length - 28) == 0);
+}
+
+#define NARROW(side) HEAD HUB HOMES "[link home-a." side "]\nmtu = 1000\n"
+
+/* Where what alice and the hub send each other does not fit on the NAT's other side. */
+static const struct {
+    const char *world, *label, *to_label, *from, *to, *own, *seen_from, *seen_to;
+} narrow[] = {
+    {NARROW("outside"), "alice", "hub", INSIDE, H, "192.168.1.1", A_MAPPED, H},
+    {NARROW("inside"), "hub", "alice", H, A_MAPPED, "203.0.113.21", H, INSIDE},
+};
+
+/* RFC 4787 REQ-13: with the DF bit, on either side. */
+static void req_13_a_nat_says_what_does_not_fit(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(narrow); i++) {
+        g_auto(Lab) lab = {0};
+        const Sent longer = whole(narrow[i].from, narrow[i].to, 1001);
+        g_autoptr(PlDatagram) sent = packet(longer), got = NULL;
+
+        lab_init(&lab, narrow[i].world);
+        send_packet(&lab, "alice", 0, udp(INSIDE, H, 100));
+        arrives(&lab, "hub", 0);
+        send_packet(&lab, narrow[i].label, 1, longer);
+        got = receive(&lab, narrow[i].label, 1);
+        assert_told(got, narrow[i].own, sent);
+        send_packet(&lab, narrow[i].label, 2, whole(narrow[i].from, narrow[i].to, 1000));
+        arrives_as(&lab, narrow[i].to_label, 2, narrow[i].seen_from, narrow[i].seen_to);
+        nothing_more(&lab);
+    }
+}
+
+/* The same: without it. */
+static void req_13_a_nat_divides_what_may_be_divided(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(narrow); i++) {
+        const PhAddress from = wire_at(narrow[i].seen_from), to = wire_at(narrow[i].seen_to);
+        g_auto(Lab) lab = {0};
+        unsigned end = 0;
+
+        lab_init(&lab, narrow[i].world);
+        send_packet(&lab, "alice", 0, udp(INSIDE, H, 100));
+        arrives(&lab, "hub", 0);
+        send_packet(&lab, narrow[i].label, 1, udp(narrow[i].from, narrow[i].to, 1500));
+        while (end < 1480) {
+            g_autoptr(PlDatagram) got = receive(&lab, narrow[i].to_label, 1);
+            PhAddress source = wire_source(got), destination = wire_destination(got);
+
+            g_assert_cmpuint(got->length, <=, 1000);
+            g_assert_cmpuint((wire_u16(got->bytes + 6) & 0x1fffu) * 8, ==, end);
+            g_assert_true(ph_address_equal_host(&source, &from));
+            g_assert_true(ph_address_equal_host(&destination, &to));
+            end += (unsigned)got->length - 20;
+            g_assert_cmpint(got->bytes[6] >> 5 & 1, ==, end < 1480);
+        }
+        nothing_more(&lab);
+    }
+}
+
 /* hub ── internet ── wall ── dmz ── router ── deep ── erin */
 #define ROUTED                                                                                     \
     HEAD HUB "[network dmz]\nsubnet = 198.51.100.0/25\n"                                           \
@@ -208,6 +278,8 @@ int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
     CASE(two_homes_punch_holes);
+    CASE(req_13_a_nat_says_what_does_not_fit);
+    CASE(req_13_a_nat_divides_what_may_be_divided);
     CASE(an_answer_comes_back_through_two_nats);
     CASE(a_firewall_leads_to_networks_behind_its_inside);
     CASE(presences_stand_on_both_sides_of_a_nat);

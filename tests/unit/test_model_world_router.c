@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a router on the way does by itself: TTLs, ICMP errors, fragments, echo replies. */
+/*
+ * What a router on the way does by itself: TTLs, ICMP errors, fragments, echo replies. REQ-13 is
+ * RFC 4787's.
+ */
 #include "model_world.h"
 
 /* alice, bob ── internet ── wall ── dave */
@@ -85,7 +88,7 @@ static void nothing_is_said_about_errors_and_later_fragments(void)
     g_assert_cmpuint(pl_world_counters(lab.world)->expired, ==, 2);
 }
 
-static void who_sent_is_told_what_does_not_fit(void)
+static void req_13_who_sent_is_told_what_does_not_fit(void)
 {
     g_auto(Lab) lab = {0};
     Sent sent = whole(A, D, 1001);
@@ -101,7 +104,7 @@ static void who_sent_is_told_what_does_not_fit(void)
 }
 
 /* All the bytes, once each, in fragments that fit. */
-static void what_may_be_divided_is(void)
+static void req_13_what_may_be_divided_is(void)
 {
     g_auto(Lab) lab = {0};
     g_autoptr(PlDatagram) original = packet(udp(A, D, 1500));
@@ -284,8 +287,8 @@ int main(int argc, char *argv[])
     CASE(a_router_takes_one_off_the_ttl);
     CASE(who_sent_is_told_when_the_ttl_runs_out);
     CASE(nothing_is_said_about_errors_and_later_fragments);
-    CASE(who_sent_is_told_what_does_not_fit);
-    CASE(what_may_be_divided_is);
+    CASE(req_13_who_sent_is_told_what_does_not_fit);
+    CASE(req_13_what_may_be_divided_is);
     CASE(options_are_copied_as_they_say);
     CASE(who_sent_is_told_that_nobody_is_there);
     CASE(a_router_answers_echo_requests);
