@@ -53,7 +53,9 @@ static gboolean is_near_external(const PlProber *prober, uint16_t port)
     return FALSE;
 }
 
-uint16_t pl_probe_port(PlProber *prober, gboolean spread)
+/* One that has not been drawn before, 0 when none was found in as many tries as there are ports in
+ * a small range. */
+static uint16_t draw_port(PlProber *prober, gboolean spread)
 {
     unsigned first = prober->plan.port_last ? prober->plan.port_first : PORT_FIRST;
     unsigned last = prober->plan.port_last ? prober->plan.port_last : PORT_LAST;
@@ -61,14 +63,27 @@ uint16_t pl_probe_port(PlProber *prober, gboolean spread)
     for (unsigned tries = 0; tries < 256; tries++) {
         uint16_t port = (uint16_t)(first + pl_probe_random(prober) % (last - first + 1));
 
-        if (is_marked(prober, port) || is_forwarded(prober, port) ||
-            (spread && is_near_external(prober, port)))
-            continue;
-        mark_port(prober, port);
-        return port;
+        if (!is_marked(prober, port) && !is_forwarded(prober, port) &&
+            (!spread || !is_near_external(prober, port)))
+            return port;
     }
-    /* Nearly every port of a small range is taken: a doubled one is found out when it is opened. */
-    return (uint16_t)(first + pl_probe_random(prober) % (last - first + 1));
+    return 0;
+}
+
+uint16_t pl_probe_port(PlProber *prober, gboolean spread)
+{
+    unsigned first = prober->plan.port_last ? prober->plan.port_first : PORT_FIRST;
+    unsigned last = prober->plan.port_last ? prober->plan.port_last : PORT_LAST;
+    uint16_t port = draw_port(prober, spread);
+
+    /* A range that many share is too small to keep away from all that were seen. */
+    if (port == 0 && spread)
+        port = draw_port(prober, FALSE);
+    /* Nearly every port is taken: a doubled one is found out when it is opened. */
+    if (port == 0)
+        return (uint16_t)(first + pl_probe_random(prober) % (last - first + 1));
+    mark_port(prober, port);
+    return port;
 }
 
 PlProbeAction *pl_probe_act(PlProber *prober, PlProbeActionKind kind, unsigned id)

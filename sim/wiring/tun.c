@@ -75,6 +75,9 @@ int pl_tun_open(PlSpaces *spaces, unsigned space, const char *interface, unsigne
     close(fd);
     if (errnum == EPERM)
         return unsupported(errnum, "we may not make network interfaces here", error);
+    /* Some containers put another device in its place. */
+    if (errnum == ENOTTY)
+        return unsupported(errnum, "it is no TUN device", error);
     pl_error_set_errno(error, "make a TUN device", errnum);
     return -1;
 }

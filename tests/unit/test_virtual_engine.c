@@ -355,6 +355,26 @@ static void test_limits(void)
                 "engine virtual gave up after 337 events, at 1209600 s of virtual time");
 }
 
+/* Each of many nodes has few ports for its probes; that must not show. */
+static void test_many_nats(void)
+{
+    g_autoptr(GString) text = g_string_new("[topology]\ntitle = t\n[network internet]\n"
+                                           "subnet = 203.0.112.0/20\n[host hub]\non = internet\n");
+    g_autoptr(PlTopology) topology = NULL;
+
+    for (unsigned i = 0; i < 20; i++)
+        g_string_append_printf(text,
+                               "[nat n%u]\noutside = internet\ninside = 10.0.%u.0/24\n"
+                               "behaviour = %s\n[host h%u]\nbehind = n%u\n",
+                               i, i, i % 2 ? "full-cone" : "restricted", i, i);
+    topology = parse(text->str);
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        g_autoptr(PlVerdict) verdict = run(topology, seed);
+
+        assert_passed(verdict);
+    }
+}
+
 static void add_files(void)
 {
     g_autoptr(GError) error = NULL;
@@ -392,5 +412,6 @@ int main(int argc, char **argv)
     g_test_add_func("/virtual/engine/ready by its port", test_ready_by_port);
     g_test_add_func("/virtual/engine/refused by name", test_refused);
     g_test_add_func("/virtual/engine/limits", test_limits);
+    g_test_add_func("/virtual/engine/many NATs share the ports of probes", test_many_nats);
     return g_test_run();
 }
