@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`pinhole node`, `ping` and `pipe`: real processes behind NATs of two kinds, and a hub that has a key."""
 
 import json
