@@ -150,7 +150,8 @@ static Losses count_losses(PlLinkModel *model)
         }
         losses.lost++;
         losses.bursts += run == 0;
-        losses.longest = MAX(losses.longest, ++run);
+        run++;
+        losses.longest = MAX(losses.longest, run);
     }
     g_assert_cmpuint(pl_link_model_counters(model)->lost, ==, losses.lost);
     return losses;

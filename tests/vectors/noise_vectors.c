@@ -115,7 +115,7 @@ static gboolean begin(Vector *vector, const char *side, gboolean psk, PhNoise *r
 
 static gboolean same(const uint8_t *a, size_t a_length, const GByteArray *b)
 {
-    return a_length == b->len && memcmp(a, b->data, a_length) == 0;
+    return a_length == b->len && (a_length == 0 || memcmp(a, b->data, a_length) == 0);
 }
 
 static gboolean play_handshake(Vector *vector, unsigned i, PhNoise *from, PhNoise *to,
