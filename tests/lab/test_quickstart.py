@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,10 @@ def test_somebody_elses_clone_is_one_clear_error(clone, directory):
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == (f"error: {(clone / directory).resolve()} belongs to root, and nobody may not write there "
                            "(expected a clone of your own)\n")
+
+
+def test_who_builds_pinlab_gets_what_topologies_run(pinlab):
+    """The one target that quickstart names brings the program that stands beside it."""
+    build = Path(pinlab.program).resolve().parent
+    steps = subprocess.run(["ninja", "-C", str(build), "-t", "commands", "pinlab"], capture_output=True, text=True, check=True).stdout
+    assert " -o pinhole " in steps
