@@ -33,6 +33,8 @@ PhNodeRecord ph_station_vouch(const PhEntry *of, const PhEntry *to)
     PhNodeRecord record = of->record;
 
     record.n_candidates = 0;
+    if (record.hidden)
+        return record;
     add(&record, PH_CANDIDATE_REFLEXIVE, seen);
     for (unsigned i = 0; i < of->record.n_candidates; i++) {
         const PhCandidate *candidate = &of->record.candidates[i];

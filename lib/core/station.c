@@ -135,7 +135,8 @@ static PhMessage peer_message(PhMessageKind kind, uint32_t request, const PhEntr
     message.peer.channel = about->number;
     memcpy(message.peer.key, about->key, sizeof(about->key));
     message.peer.record = ph_station_vouch(about, to);
-    message.peer.seen = about->path.remote;
+    if (!about->record.hidden)
+        message.peer.seen = about->path.remote;
     return message;
 }
 
@@ -206,6 +207,7 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
     case PH_MESSAGE_PONG:
+    case PH_MESSAGE_MOVED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_REGISTERED:
     case PH_MESSAGE_REFUSED:
