@@ -16,6 +16,9 @@
 #include "bucket.h"
 #include "node_private.h"
 
+/* How often a way that is being proven is asked at once when something comes along it. */
+#define PROVE_PINGS 4
+
 static void use(PhNode *node, PhPeer *peer, PhWay *way, const char *reason)
 {
     PhNodeEvent *event;
@@ -132,6 +135,9 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
 
     if (route->via)
         relay_is_there(node, peer, route);
+    /* It may not have known our session yet when it was asked first. */
+    if (way == &peer->fresh && way->detector.pings < PROVE_PINGS)
+        way->detector.ping_due_ns = node->now;
     if (way)
         ph_detector_heard(&way->detector, data, node->now);
     else if (!peer->proving && (!peer->punch || peer->opened))
