@@ -166,9 +166,6 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
 
     if (route->via)
         relay_is_there(node, peer, route);
-    /* It may not have known our session yet when it was asked first. */
-    if (way == &peer->fresh && way->detector.pings < PROVE_PINGS)
-        way->detector.ping_due_ns = node->now;
     if (way)
         ph_detector_heard(&way->detector, data, node->now);
     else if (!peer->proving && (!peer->punch || peer->opened))
