@@ -9,5 +9,5 @@
  * become the names of the hosts that have them in the run of this seed. What is no such line is
  * passed over: it comes from the program under test.
  */
-char *pl_peers_read(const char *output, const char *peer, const PlTopology *topology,
-                    uint64_t seed);
+char *pl_peers_read(const char *output, const char *peer, const PlTopology *topology, uint64_t seed,
+                    gboolean *ret_final);

@@ -55,7 +55,7 @@ static const char *name_of(const PlLab *lab, const uint8_t key[static PH_KEY_BYT
 }
 
 /* Of one that it looks for again and again the reason is what it heard last. */
-static char *path(PlLab *lab, const PlNode *host, const char *name)
+static char *path(PlLab *lab, const PlNode *host, const char *name, gboolean *ret_final)
 {
     PlSeat *seat = lab->nodes[host->index].program;
     gpointer agent = seat ? pl_seat_agent(seat) : NULL;
@@ -63,13 +63,16 @@ static char *path(PlLab *lab, const PlNode *host, const char *name)
         agent && g_strcmp0(host->program.connect, name) == 0 ? pl_node_agent_gone(agent) : NULL;
     PhNodePeer peer;
 
+    *ret_final = FALSE;
     for (uint32_t i = 0; agent && ph_node_peer(pl_node_agent_core(agent), i, &peer); i++) {
         const char *detail = peer.path == PH_PATH_RELAYED ? name_of(lab, peer.via)
                              : peer.path == PH_PATH_NONE  ? peer.reason ? peer.reason : gone
                                                           : NULL;
 
-        if (strcmp(peer.name, name) == 0)
-            return pl_path_word(ph_path_kind_name(peer.path), detail);
+        if (strcmp(peer.name, name) != 0)
+            continue;
+        *ret_final = pl_path_is_final(ph_path_kind_name(peer.path), peer.reason);
+        return pl_path_word(ph_path_kind_name(peer.path), detail);
     }
     return gone ? pl_path_word(ph_path_kind_name(PH_PATH_NONE), gone) : NULL;
 }
