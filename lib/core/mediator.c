@@ -33,6 +33,8 @@ PhNodeRecord ph_station_vouch(const PhEntry *of, const PhEntry *to)
     PhNodeRecord record = of->record;
 
     record.n_candidates = 0;
+    if (seen->family == PH_FAMILY_NONE)
+        return record; /* it has not shown yet where it is */
     add(&record, PH_CANDIDATE_REFLEXIVE, seen);
     for (unsigned i = 0; i < of->record.n_candidates; i++) {
         const PhCandidate *candidate = &of->record.candidates[i];
@@ -75,11 +77,12 @@ void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *me
 
     /* A hundredth of an introduction is the bucket's unit: so many a second, and so many at once.
      */
-    if (!ph_bucket_take(&from->introductions_ns, &rate, 10 * INTRODUCTION_SPAN_S, station->now)) {
+    if (!ph_bucket_take(&from->introductions_ns, &rate, 10 * INTRODUCTION_SPAN_S, station->now) ||
+        !ph_station_may(station, from, PH_LIMIT_INTRODUCTIONS, &rate, 10 * INTRODUCTION_SPAN_S)) {
         refuse(station, from, message, PH_REASON_TOO_MANY);
         return;
     }
-    if (!to || to == from) {
+    if (!to || !to->confirmed || to == from) {
         refuse(station, from, message, PH_REASON_UNKNOWN_PEER);
         return;
     }
