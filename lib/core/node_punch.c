@@ -11,11 +11,22 @@
 #define BACK_OFF_MOST_NS (64 * PH_SECOND)
 /* The mediator's answer, and the peer's class, may be on their way. */
 #define AGAIN_SOON_NS (PH_SECOND / 2)
-#define ATTEMPTS      3
+#define ATTEMPTS      4
 
+static void add_seen(PhNodeRecord *record, const PhAddress *seen)
+{
+    if (seen->family != PH_FAMILY_NONE && record->n_candidates < PH_CANDIDATES_MAX)
+        record->candidates[record->n_candidates++] = (PhCandidate){PH_CANDIDATE_REFLEXIVE, *seen};
+}
+
+/* Where the hub sees the two says whether they are behind one NAT. */
 static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer)
 {
-    return ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
+    PhNodeRecord own = node->record, other = peer->record;
+
+    add_seen(&own, &node->hub.seen);
+    add_seen(&other, &peer->seen);
+    return ph_strategy(&own, &other, !node->config.no_hard_punching);
 }
 
 /* Of a direct path: by what is known of the two now, however it was opened. */
@@ -29,6 +40,7 @@ PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
 
 void ph_node_back_off(PhNode *node, PhPeer *peer)
 {
+    ph_node_fresh_drop(node, peer);
     peer->attempt = 0;
     peer->next_attempt_ns = node->now + peer->back_off_ns;
     peer->back_off_ns *= 2;
@@ -79,10 +91,10 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
         peer->next_attempt_ns = PH_NEVER; /* until one of the two is in another place */
         return;
     }
-    if (is_asker(peer))
-        ask_mediator(node, peer);
-    else
+    if (!is_asker(peer))
         peer->next_attempt_ns = PH_NEVER;
+    else if (ph_node_fresh_prepare(node, peer))
+        ask_mediator(node, peer);
 }
 
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason)
@@ -113,11 +125,19 @@ void ph_node_introduced(PhNode *node, const PhMessage *message)
            sizeof(peer->record.candidates));
     if (message->introduced.record.sequence > peer->record.sequence)
         peer->record = message->introduced.record;
+    /* The mediator's own view comes first. */
+    if (peer->record.n_candidates > 0 && peer->record.candidates[0].kind == PH_CANDIDATE_REFLEXIVE)
+        peer->seen = peer->record.candidates[0].address;
     peer->strategy = strategy_for(node, peer);
     ph_node_punch_drop(node, peer);
     if (peer->strategy == PH_STRATEGY_RELAY)
         return;
     config.strategy = peer->strategy;
+    config.fresh = peer->strategy == PH_STRATEGY_PUNCH &&
+                   config.attempt >= PH_PUNCH_FRESH_ATTEMPT &&
+                   peer->prepared.state == PH_PREPARED_KNOWN;
+    if (config.fresh)
+        config.socket = peer->prepared.socket;
     config.lower = peer->lower;
     config.other = peer->record;
     config.rtt_ns = peer->relayed.detector.rtt.smooth_ns;
@@ -163,6 +183,8 @@ static void punch_failed(PhNode *node, PhPeer *peer)
     if (ph_punch_counters(peer->punch)->sent > 0 || peer->strategy == PH_STRATEGY_WAIT)
         judge(peer, &node->counters.punches_timed_out);
     ph_node_punch_drop(node, peer);
+    if (peer->attempt >= PH_PUNCH_FRESH_ATTEMPT && peer->strategy == PH_STRATEGY_PUNCH)
+        ph_node_fresh_drop(node, peer);
     if (peer->used == &peer->relayed)
         peer->reason = "punch-failed";
     if (peer->attempt < ATTEMPTS && !hard)
@@ -183,6 +205,8 @@ void ph_node_punch_progress(PhNode *node, PhPeer *peer)
             return;
         peer->opened = true;
         peer->punch_until_ns = node->now + PH_NODE_PROVE_NS;
+        if (!ph_node_fresh_take(peer, path.socket))
+            ph_node_fresh_drop(node, peer);
         ph_node_prove(node, peer, &(PhRoute){.path = path});
         return;
     case PH_PUNCH_FAILED:
