@@ -19,21 +19,44 @@ static void add_seen(PhNodeRecord *record, const PhAddress *seen)
         record->candidates[record->n_candidates++] = (PhCandidate){PH_CANDIDATE_REFLEXIVE, *seen};
 }
 
-/* Where the hub sees the two says whether they are behind one NAT. */
-static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer)
+static bool guesses_ports(PhStrategy strategy)
+{
+    return strategy == PH_STRATEGY_PREDICT || strategy == PH_STRATEGY_SPREAD ||
+           strategy == PH_STRATEGY_SCATTER;
+}
+
+/* Where the hub sees the two says whether they are behind one NAT. Then the addresses inside are
+ * tried before any ports are guessed. */
+static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer, unsigned attempt)
 {
     PhNodeRecord own = node->record, other = peer->record;
+    PhStrategy strategy;
 
     add_seen(&own, &node->hub.seen);
     add_seen(&other, &peer->seen);
-    return ph_strategy(&own, &other, !node->config.no_hard_punching);
+    strategy = ph_strategy(&own, &other, !node->config.no_hard_punching);
+    if (attempt <= 1 && guesses_ports(strategy) && ph_strategy_together(&own, &other))
+        return PH_STRATEGY_PUNCH;
+    return strategy;
+}
+
+/* By an address that means something only where we are, too. */
+static bool is_inside(const PhPeer *peer, const PhAddress *remote)
+{
+    for (unsigned i = 0; i < peer->record.n_candidates && i < PH_CANDIDATES_MAX; i++)
+        if (peer->record.candidates[i].kind == PH_CANDIDATE_LOCAL &&
+            ph_address_equal(&peer->record.candidates[i].address, remote))
+            return !ph_address_equal_host(remote, &peer->seen);
+    return false;
 }
 
 /* Of a direct path: by what is known of the two now, however it was opened. */
 PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
 {
-    PhStrategy strategy = strategy_for(node, peer);
+    PhStrategy strategy = strategy_for(node, peer, 1);
 
+    if (is_inside(peer, &peer->direct.route.path.remote))
+        return PH_PATH_DIRECT; /* there is nothing in between */
     return strategy == PH_STRATEGY_DIAL || strategy == PH_STRATEGY_WAIT ? PH_PATH_DIRECT
                                                                         : PH_PATH_PUNCHED;
 }
@@ -84,7 +107,7 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
     peer->next_attempt_ns = node->now + AGAIN_SOON_NS;
     if (!known)
         return;
-    peer->strategy = strategy_for(node, peer);
+    peer->strategy = strategy_for(node, peer, peer->attempt + 1);
     if (peer->strategy == PH_STRATEGY_RELAY) {
         node->counters.relay_fallbacks += peer->reason && strcmp(peer->reason, "relay") != 0;
         peer->reason = "relay";
@@ -128,7 +151,7 @@ void ph_node_introduced(PhNode *node, const PhMessage *message)
     /* The mediator's own view comes first. */
     if (peer->record.n_candidates > 0 && peer->record.candidates[0].kind == PH_CANDIDATE_REFLEXIVE)
         peer->seen = peer->record.candidates[0].address;
-    peer->strategy = strategy_for(node, peer);
+    peer->strategy = strategy_for(node, peer, config.attempt);
     ph_node_punch_drop(node, peer);
     if (peer->strategy == PH_STRATEGY_RELAY)
         return;

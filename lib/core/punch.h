@@ -41,6 +41,9 @@ typedef enum {
 } PhStrategy;
 /* For us and them; with `hard` false hard NATs are relayed (it can be switched off). */
 PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool hard);
+/* Whether they have one and the same host outside, and it is known where the other one is inside.
+ */
+bool ph_strategy_together(const PhNodeRecord *own, const PhNodeRecord *other);
 const char *ph_strategy_name(PhStrategy strategy);
 
 typedef struct PhPunchConfig {

@@ -85,6 +85,45 @@ static void test_a_sequence_is_looked_up_again(void)
     check_sequence(sequential, sequential, "bob");
 }
 
+/* Behind one NAT, whatever it is like: by the addresses that they have inside. */
+static void test_neighbours(void)
+{
+    static const char *const nats[] = {
+        "behaviour = port-restricted\nhairpin = none",
+        "behaviour = port-restricted\nhairpin = external-source",
+        "behaviour = full-cone\nhairpin = internal-source",
+        "behaviour = symmetric\nhairpin = none",
+        "behaviour = symmetric\nport-allocation = sequential",
+        "behaviour = symmetric\nport-allocation = block\nblock-size = 2048",
+    };
+    const char *const nobody[] = {NULL};
+
+    for (guint i = 0; i < G_N_ELEMENTS(nats); i++) {
+        g_autofree char *rest =
+            g_strdup_printf("[nat home]\noutside = internet\ninside = 192.168.1.0/24\n%s\n"
+                            "[host alice]\nbehind = home\nrun = node --connect bob\n"
+                            "[host bob]\nbehind = home\nrun = node\n",
+                            nats[i]);
+        g_auto(World) world = {0};
+        PhAddress inside;
+
+        world_init(&world, nobody, rest);
+        world_start(&world, "bob");
+        world_pass(&world, 10 * S);
+        world_start(&world, "alice");
+        world_pass(&world, 20 * S);
+        for (guint k = 0; k < 2; k++) {
+            PhNodePeer peer = world_peer(&world, k ? "alice" : "bob");
+
+            g_test_message("%s", nats[i]);
+            g_assert_cmpstr(ph_path_kind_name(peer.path), ==, "direct");
+            g_assert_true(ph_address_parse("192.168.1.0", &inside));
+            g_assert_true(memcmp(peer.address.bytes, inside.bytes, 3) == 0);
+        }
+        g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, 1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -95,5 +134,6 @@ int main(int argc, char **argv)
     g_test_add_func("/node/fresh/both are", test_both_are);
     g_test_add_func("/node/fresh/a sequence is looked up again",
                     test_a_sequence_is_looked_up_again);
+    g_test_add_func("/node/fresh/neighbours", test_neighbours);
     return g_test_run();
 }
