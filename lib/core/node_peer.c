@@ -118,7 +118,7 @@ void ph_node_ask_for(PhNode *node, PhPeer *peer)
     (void)ph_node_tell_hub(node, &message);
 }
 
-uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now)
+uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now)
 {
     PhPeer *peer = key ? ph_node_peer_by_key(node, key) : NULL;
 

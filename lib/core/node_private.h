@@ -2,7 +2,8 @@
 /*
  * The node's parts:
  *
- *   node.c         its surface: sockets, datagrams, time
+ *   node_api.c     its surface: what a recording has of it
+ *   node.c         behind that: sockets, datagrams, time
  *   node_event.c   what it tells
  *   node_status.c  what it knows: itself, its peers, its counters
  *   node_hub.c     the hub, and our own class
@@ -24,6 +25,7 @@
 #include "punch.h"
 #include "random.h"
 #include "session.h"
+#include "tape.h"
 
 #define PH_NODE_EVENTS   256
 #define PH_NODE_OUTGOING 128
@@ -131,6 +133,8 @@ struct PhNode {
     uint64_t now;
     uint8_t public_key[PH_NODE_KEY_BYTES];
     PhSessions *sessions;
+    PhRecorder *recorder; /* NULL: nothing is recorded */
+    PhTape tape;
     PhHubLink hub;
     PhNodeRecord record; /* our own */
     /* Our data socket, and numbers for more. */
@@ -155,6 +159,24 @@ struct PhNode {
     uint8_t request[PH_EXCHANGE_BYTES]; /* to the reflector, until the next call */
     bool closing;
 };
+
+/* Behind node_api.c: as in node.h. */
+void ph_node_do_close(PhNode *node, uint64_t now);
+uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now);
+void ph_node_do_disconnect(PhNode *node, uint32_t peer, uint64_t now);
+bool ph_node_do_send(PhNode *node, uint32_t peer, const uint8_t *bytes, size_t length,
+                     uint64_t now);
+void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
+                                uint64_t now);
+bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request);
+void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now);
+void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now);
+bool ph_node_do_poll_transmit(PhNode *node, PhTransmit *ret_transmit);
+bool ph_node_do_poll_event(PhNode *node, PhNodeEvent *ret_event);
+bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes,
+                                size_t length, uint64_t now);
+void ph_node_do_unreachable(PhNode *node, const PhPath *path, uint64_t now);
+void ph_node_do_handle_timeout(PhNode *node, uint64_t now);
 
 /* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);

@@ -93,7 +93,8 @@ static void test_a_silent_hub_is_asked_anew(void)
  * next attempt at another one is due. */
 static void test_N23_back_when_it_is_healed(void)
 {
-    static const guint seconds[] = {9, 20, 100};
+    /* A ping is due after 3.6 at most, and missed 6.5 later. */
+    static const guint seconds[] = {11, 20, 100};
 
     for (guint i = 0; i < G_N_ELEMENTS(seconds); i++) {
         g_auto(World) world = {0};
