@@ -93,6 +93,12 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
     case PH_MESSAGE_MOVED:
         ph_node_path_moved(node, peer);
         return true;
+    case PH_MESSAGE_PREPARE:
+        ph_node_fresh_asked(node, peer);
+        return true;
+    case PH_MESSAGE_PREPARED:
+        ph_node_fresh_answered(node, peer);
+        return true;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_REGISTER:
