@@ -52,6 +52,11 @@ static void update_record(PhNode *node)
         if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
             record->candidates[record->n_candidates++] =
                 (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
+    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT.
+     */
+    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
+        record->candidates[record->n_candidates++] =
+            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
     for (uint32_t i = 0;
          !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
          i++) {
