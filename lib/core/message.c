@@ -46,7 +46,7 @@ static void take_name(Reader *reader, char ret_name[static PH_NAME_MAX + 1])
 
 static bool has_sound_numbers(const PhNodeRecord *record)
 {
-    return record->nat_class < PH_CLASS_N && record->relays <= 1 &&
+    return record->nat_class < PH_CLASS_N && record->relays <= 1 && record->hidden <= 1 &&
            record->port_allocation <= PH_PORT_ALLOCATION_BLOCK &&
            record->n_candidates <= PH_CANDIDATES_MAX;
 }
@@ -60,7 +60,7 @@ static void put_record(Writer *writer, const PhNodeRecord *record)
     put_number(writer, (uint16_t)record->step, 2);
     put_number(writer, record->block_first, 2);
     put_number(writer, record->block_last, 2);
-    put_number(writer, record->relays, 1);
+    put_number(writer, (unsigned)record->relays | (unsigned)record->hidden << 1, 1);
     put_number(writer, record->n_candidates, 1);
     for (unsigned i = 0; i < record->n_candidates; i++) {
         put_number(writer, record->candidates[i].kind, 1);
@@ -70,6 +70,8 @@ static void put_record(Writer *writer, const PhNodeRecord *record)
 
 static void take_record(Reader *reader, PhNodeRecord *ret_record)
 {
+    uint8_t flags;
+
     *ret_record = (PhNodeRecord){.sequence = take_number(reader, 8)};
     take_name(reader, ret_record->name);
     ret_record->nat_class = (uint8_t)take_number(reader, 1);
@@ -77,7 +79,9 @@ static void take_record(Reader *reader, PhNodeRecord *ret_record)
     ret_record->step = (int16_t)take_number(reader, 2);
     ret_record->block_first = (uint16_t)take_number(reader, 2);
     ret_record->block_last = (uint16_t)take_number(reader, 2);
-    ret_record->relays = (uint8_t)take_number(reader, 1);
+    flags = (uint8_t)take_number(reader, 1);
+    ret_record->relays = flags & 1;
+    ret_record->hidden = (uint8_t)(flags >> 1);
     ret_record->n_candidates = (uint8_t)take_number(reader, 1);
     if (!has_sound_numbers(ret_record)) {
         ret_record->n_candidates = 0;
@@ -99,6 +103,7 @@ static void put_body(Writer *writer, const PhMessage *message)
 {
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_KEEPALIVE:
+    case PH_MESSAGE_MOVED:
         break;
     case PH_MESSAGE_DATA:
         put(writer, message->data.bytes, message->data.length);
@@ -216,6 +221,7 @@ static void take_body(Reader *reader, PhMessage *message)
 {
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_KEEPALIVE:
+    case PH_MESSAGE_MOVED:
         break;
     case PH_MESSAGE_DATA:
         take_rest(reader, &message->data.bytes, &message->data.length);
@@ -303,6 +309,7 @@ static bool makes_sense(const PhMessage *message)
     case PH_MESSAGE_INTRODUCED:
         return is_sound(&message->introduced.record);
     case PH_MESSAGE_KEEPALIVE:
+    case PH_MESSAGE_MOVED:
     case PH_MESSAGE_DATA:
     case PH_MESSAGE_PING:
     case PH_MESSAGE_PONG:

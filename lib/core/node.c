@@ -79,6 +79,7 @@ PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8
     node->next_socket = config->first_socket + 1;
     node->hub.back_off_ns = PH_SECOND;
     node->hub.again_ns = now;
+    node->hub.check_ns = PH_NEVER;
     return node;
 }
 
@@ -132,11 +133,9 @@ void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t 
         memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
     node->config.n_locals = n_locals;
     node->hub.back_off_ns = PH_SECOND;
-    if (node->socket_state == PH_SOCKET_THERE && node->hub.state != PH_HUB_ASKING)
-        ph_node_hub_begin(node);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
-        if (node->peers[i].state == PH_PEER_TALKING && node->peers[i].relayed.there)
-            ph_node_path_again(node, &node->peers[i], &node->peers[i].relayed.route);
+    if (node->socket_state != PH_SOCKET_THERE)
+        return;
+    ph_node_hub_moved(node);
     ph_node_classify(node);
 }
 

@@ -297,7 +297,7 @@ void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput 
     if (input->session != peer->session)
         return; /* one that was replaced */
     peer->session = 0;
-    node->counters.sessions_failed++;
+    node->counters.sessions_failed += strcmp(input->reason, ph_reason_name(PH_REASON_GOODBYE)) != 0;
     ph_node_peer_gone(node, peer, input->reason, "The session with the peer has ended.");
 }
 

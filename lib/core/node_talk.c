@@ -90,6 +90,9 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
         ph_node_peer_gone(node, peer, ph_reason_name((PhReason)message->reason),
                           ph_reason_sentence((PhReason)message->reason));
         return false;
+    case PH_MESSAGE_MOVED:
+        ph_node_path_moved(node, peer);
+        return true;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_REGISTER:
