@@ -170,6 +170,13 @@ static void take_event(PhPeers *peers, const PhNodeEvent *event, gpointer data)
         g_timeout_add(RETRY_MS, connect_to_all, running);
 }
 
+static void fail_to_record(PhPeers *peers G_GNUC_UNUSED, const GError *error, gpointer data)
+{
+    g_autofree char *sentence = g_strdup_printf("The recording ends here: %s.", error->message);
+
+    say_error(data, "not-recorded", sentence);
+}
+
 static void send_text(const Running *running, const char *who, const char *text)
 {
     uint8_t bytes[PH_NODE_MESSAGE_MAX] = {MEMBER_TEXT};
@@ -268,11 +275,15 @@ static int run(const MemberOptions *options, char **wanted)
 int command_node(int argc, char **argv)
 {
     g_auto(GStrv) wanted = NULL, arguments = NULL;
-    g_auto(MemberOptions) options = {0};
-    GOptionEntry entries[MEMBER_ENTRIES + 2] = {
+    g_auto(MemberOptions) options = {.record_failed = fail_to_record};
+    GOptionEntry entries[MEMBER_ENTRIES + 4] = {
         [MEMBER_ENTRIES] = {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &wanted,
                             "Look for this peer, and again when it is gone; may be given again",
                             "PEER"},
+        {"record", 0, 0, G_OPTION_ARG_FILENAME, &options.record,
+         "Record what it is given and does, for pinlab replay; without keys or messages", "FILE"},
+        {"record-secrets", 0, 0, G_OPTION_ARG_NONE, &options.record_secrets,
+         "With --record: with its secret key and all that is said", NULL},
     };
     int status;
 
@@ -281,6 +292,9 @@ int command_node(int argc, char **argv)
         return status;
     if (*arguments || !options.hub)
         return command_fail(EXIT_ARGUMENTS, "node takes --hub KEY@HOST[:PORT], and no arguments "
+                                            "(see pinhole node --help)");
+    if (options.record_secrets && !options.record)
+        return command_fail(EXIT_ARGUMENTS, "--record-secrets is for --record FILE "
                                             "(see pinhole node --help)");
     return run(&options, wanted);
 }
