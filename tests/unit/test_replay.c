@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Nodes that are recorded do again what they did; a core that is another one is found out. */
+#include <glib/gstdio.h>
 #include <pinhole/key.h>
 #include <pinhole/replay.h>
 
@@ -420,6 +421,86 @@ static void test_points_at_the_input(void)
     g_assert_cmpuint(changed, ==, 20);
 }
 
+/* What a core says of a recording in which one line is another one. */
+static char *replay_broken(const char *core, const GByteArray *recording)
+{
+    g_autofree char *program = g_build_filename(BROKEN_CORES, core, NULL), *path = NULL;
+    char *argv[] = {program, NULL, NULL}, *output = NULL;
+    g_autoptr(GError) error = NULL;
+    int fd = g_file_open_tmp("recording-XXXXXX", &path, &error);
+
+    g_assert_no_error(error);
+    g_close(fd, NULL);
+    g_file_set_contents(path, (const char *)recording->data, (gssize)recording->len, &error);
+    g_assert_no_error(error);
+    argv[1] = path;
+    g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_unlink(path);
+    g_test_message("%s: %s", core, output);
+    *strchr(output, '\n') = '\0';
+    return output;
+}
+
+/* A goodbye with another reason: the input that says goodbye. */
+static void test_broken_goodbye(gconstpointer data)
+{
+    const Case c = {cone, cone, (PhRecordKind)GPOINTER_TO_INT(data)};
+    g_autofree char *expected = NULL, *said = NULL;
+    g_auto(World) world = {0};
+    PhReplayResult before;
+
+    meet(&world, &c);
+    world_pass(&world, 10 * S);
+    before =
+        replay_bytes(recording_of(&world, "alice")->data, recording_of(&world, "alice")->len, 4096);
+    ph_node_close(world_node(&world, "alice"), world.lab->now);
+    pl_seat_pump(world_seat(&world, "alice"));
+    world_pass(&world, S);
+    assert_same(&world, "alice", c.record == PH_RECORD_SECRETS);
+    said = replay_broken("broken_goodbye", recording_of(&world, "alice"));
+    expected = g_strdup_printf("differs %" G_GUINT64_FORMAT " close", before.inputs + 1);
+    g_assert_cmpstr(said, ==, expected);
+}
+
+/* The number of the first input after which a punch has begun. */
+static guint64 first_punch(const GByteArray *recording)
+{
+    PhReplay *replay = ph_replay_new();
+    PhReplayStep step;
+    guint64 number = 0;
+    gsize at = 0;
+
+    for (ph_replay_step(replay, &step); step.kind != PH_REPLAY_OVER && number == 0;
+         ph_replay_step(replay, &step)) {
+        if (step.kind == PH_REPLAY_INPUT &&
+            ph_node_counters(ph_replay_node(replay))->punches_attempted > 0)
+            number = step.number;
+        else if (step.kind == PH_REPLAY_MORE && at == recording->len)
+            ph_replay_end(replay);
+        else if (step.kind == PH_REPLAY_MORE)
+            at += ph_replay_feed(replay, recording->data + at, recording->len - at);
+    }
+    ph_replay_free(replay);
+    return number;
+}
+
+/* A punch that begins a little sooner: the input that told when, though nothing is sent yet. */
+static void test_broken_start(gconstpointer data)
+{
+    const Case c = {cone, cone, (PhRecordKind)GPOINTER_TO_INT(data)};
+    g_autofree char *expected = NULL, *said = NULL;
+    g_auto(World) world = {0};
+    guint64 punch;
+
+    meet(&world, &c);
+    punch = first_punch(recording_of(&world, "alice"));
+    g_assert_cmpuint(punch, >, 1);
+    said = replay_broken("broken_start", recording_of(&world, "alice"));
+    expected = g_strdup_printf("differs %" G_GUINT64_FORMAT " datagram", punch);
+    g_assert_cmpstr(said, ==, expected);
+}
+
 int main(int argc, char **argv)
 {
     static const Case cases[] = {
@@ -446,5 +527,13 @@ int main(int argc, char **argv)
     g_test_add_func("/replay/bad files", test_bad);
     g_test_add_func("/replay/blocks of others", test_other_blocks);
     g_test_add_func("/replay/points at the input", test_points_at_the_input);
+    for (int record = PH_RECORD_DECISIONS; record <= PH_RECORD_SECRETS; record++) {
+        const char *kind = record == PH_RECORD_SECRETS ? "secrets" : "decisions";
+        g_autofree char *goodbye = g_strdup_printf("/replay/broken/goodbye-%s", kind);
+        g_autofree char *start = g_strdup_printf("/replay/broken/start-%s", kind);
+
+        g_test_add_data_func(goodbye, GINT_TO_POINTER(record), test_broken_goodbye);
+        g_test_add_data_func(start, GINT_TO_POINTER(record), test_broken_start);
+    }
     return g_test_run();
 }
