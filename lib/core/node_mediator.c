@@ -9,8 +9,8 @@
  *
  * The hub is trusted, by configuration. A peer is not: it could name a victim's address, to have
  * our probes sent there. So of its introductions only candidates are used whose host the hub or
- * the other peer itself, end to end, has named to us; nothing that works, or is underway, is given
- * up for one that we did not ask for; only attempts that need few packets are made; and there are
+ * the other peer itself, end to end, has named to us; nothing that is underway is given up for one
+ * that we did not ask for; only attempts that need few packets are made; and there are
  * limits for each mediator and each pair.
  */
 #include <string.h>
@@ -105,8 +105,7 @@ static bool wants_introduction(PhNode *node, PhPeer *peer, uint32_t via, uint32_
 
     if (request != 0)
         return peer->introduce.request == request && peer->introduce.via == via;
-    return !peer->punch && !ph_node_is_near(peer) &&
-           ph_bucket_take(&peer->introduced_ns, &rate, 20, node->now) &&
+    return !peer->punch && ph_bucket_take(&peer->introduced_ns, &rate, 20, node->now) &&
            ph_node_believes(node, via);
 }
 

@@ -92,6 +92,7 @@ typedef struct PhPeer {
     PhPunch *punch;
     PhStrategy strategy;
     unsigned attempt;
+    bool alone;   /* nobody can introduce us: that has been told */
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
     bool proving; /* `fresh` is */
     uint64_t next_attempt_ns, back_off_ns, prove_until_ns, punch_until_ns;

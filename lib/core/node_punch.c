@@ -55,13 +55,12 @@ static bool is_asker(const PhPeer *peer)
 /* N8: nobody is left who could be asked. That is told once. */
 static void no_mediator(PhNode *node, PhPeer *peer)
 {
-    const char *reason = ph_reason_name(PH_REASON_NO_MEDIATOR);
-    bool told = peer->reason && strcmp(peer->reason, reason) == 0;
-    PhNodeEvent *event = told ? NULL : ph_node_event(node, PH_NODE_PEER_PATH, peer);
+    PhNodeEvent *event = peer->alone ? NULL : ph_node_event(node, PH_NODE_PEER_PATH, peer);
 
     if (event)
         ph_node_say_reason(event, PH_REASON_NO_MEDIATOR);
-    peer->reason = reason;
+    peer->alone = true;
+    peer->reason = ph_reason_name(PH_REASON_NO_MEDIATOR);
     peer->introduce.n_asked = 0;
     ph_node_back_off(node, peer);
 }
@@ -88,8 +87,7 @@ void ph_node_mediator_found(PhNode *node)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
         PhPeer *peer = &node->peers[i];
 
-        if (peer->state == PH_PEER_TALKING && peer->reason &&
-            strcmp(peer->reason, ph_reason_name(PH_REASON_NO_MEDIATOR)) == 0)
+        if (peer->state == PH_PEER_TALKING && peer->alone)
             peer->next_attempt_ns = node->now;
     }
 }
@@ -164,6 +162,7 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
         return;
     peer->introduce.request = 0;
     peer->introduce.n_asked = 0;
+    peer->alone = false;
     ph_node_punch_drop(node, peer);
     if (peer->strategy == PH_STRATEGY_RELAY)
         return;
@@ -194,7 +193,8 @@ static void punch_failed(PhNode *node, PhPeer *peer)
 
     node->counters.punches_failed++;
     ph_node_punch_drop(node, peer);
-    peer->reason = "punch-failed";
+    if (!ph_node_is_near(peer))
+        peer->reason = "punch-failed";
     if (peer->attempt < ATTEMPTS && !hard)
         peer->next_attempt_ns = is_asker(peer) ? node->now : PH_NEVER;
     else
