@@ -35,6 +35,8 @@ PhNodeRecord ph_mediator_vouch(const PhMember *of, const PhMember *to)
     PhNodeRecord record = *of->record;
 
     record.n_candidates = 0;
+    if (record.hidden)
+        return record;
     add(&record, PH_CANDIDATE_REFLEXIVE, of->seen);
     for (unsigned i = 0; i < of->record->n_candidates; i++) {
         const PhCandidate *candidate = &of->record->candidates[i];
@@ -55,7 +57,8 @@ PhMessage ph_mediator_peer(PhMessageKind kind, uint32_t request, const PhMember 
     message.peer.channel = about->channel;
     memcpy(message.peer.key, about->key, PH_NODE_KEY_BYTES);
     message.peer.record = ph_mediator_vouch(about, to);
-    message.peer.seen = *about->seen;
+    if (!about->record->hidden)
+        message.peer.seen = *about->seen;
     return message;
 }
 

@@ -227,6 +227,7 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
     case PH_MESSAGE_PONG:
+    case PH_MESSAGE_MOVED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_REGISTERED:
     case PH_MESSAGE_REFUSED:
