@@ -159,7 +159,8 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
     peer->strategy = strategy_for(node, peer);
     if (via != PH_NODE_VIA_HUB && !ph_node_vet(node, peer, via, message, &config.other))
         return;
-    peer->introduce.request = 0;
+    if (message->introduced.request == peer->introduce.request)
+        peer->introduce.request = 0;
     peer->introduce.n_asked = 0;
     peer->alone = false;
     ph_node_punch_drop(node, peer);
