@@ -9,9 +9,9 @@ static const char symmetric[] = "behaviour = symmetric";
 /* 20 ms from each to each. */
 #define ROUND (40 * MS)
 /* An attempt's probes; what is believed of a pair at once, and then in a second. */
-#define CHECKS     100
-#define AT_ONCE    6
-#define A_SECOND   5
+#define CHECKS   100
+#define AT_ONCE  6
+#define A_SECOND 5
 
 /* alice and bob behind NATs, and a friend on the internet that both talk to directly. */
 static void world_befriend(World *world, const char *nat, const char *name, const char *run)
@@ -19,8 +19,8 @@ static void world_befriend(World *world, const char *nat, const char *name, cons
     const char *const hosts[] = {"bob", nat, "node", "alice", nat, "node", name, "open", run, NULL};
 
     world_init(world, hosts, "[host victim]\non = internet\n");
-    world->watched = g_array_index(pl_topology_attachment(world->topology, "victim")->addresses,
-                                   PhAddress, 0);
+    world->watched =
+        g_array_index(pl_topology_attachment(world->topology, "victim")->addresses, PhAddress, 0);
     world_start(world, name);
     world_start(world, "bob");
     world_start(world, "alice");
@@ -35,8 +35,8 @@ static void world_befriend(World *world, const char *nat, const char *name, cons
 
 static PhPeer *peer_of(World *world, const char *host, const char *other)
 {
-    PhPeer *peer = ph_node_peer_by_key(world_node(world, host),
-                                       ph_node_public_key(world_node(world, other)));
+    PhPeer *peer =
+        ph_node_peer_by_key(world_node(world, host), ph_node_public_key(world_node(world, other)));
 
     g_assert_nonnull(peer);
     return peer;
@@ -58,7 +58,7 @@ static void set_key(World *world, const char *host, guint8 *ret_key)
     memcpy(ret_key, ph_node_public_key(world_node(world, host)), PH_NODE_KEY_BYTES);
 }
 
-/* INTRODUCED: bob is told that alice is at the victim's. */
+/* INTRODUCED: bob is told that alice is at the victim's, too. */
 static PhMessage lie(World *world)
 {
     PhMessage message = {.kind = PH_MESSAGE_INTRODUCED};
@@ -69,7 +69,9 @@ static PhMessage lie(World *world)
     message.introduced.record.sequence += 1000;
     message.introduced.record.nat_class = PH_CLASS_PORT_RESTRICTED;
     message.introduced.record.n_candidates = PH_CANDIDATES_MAX;
-    for (guint i = 0; i < PH_CANDIDATES_MAX; i++) {
+    message.introduced.record.candidates[0] = (PhCandidate){
+        PH_CANDIDATE_REFLEXIVE, peer_of(world, "bob", "alice")->direct.route.path.remote};
+    for (guint i = 1; i < PH_CANDIDATES_MAX; i++) {
         PhCandidate *candidate = &message.introduced.record.candidates[i];
 
         candidate->kind = (uint8_t)(i % 2 ? PH_CANDIDATE_REFLEXIVE : PH_CANDIDATE_LOCAL);
@@ -77,6 +79,19 @@ static PhMessage lie(World *world)
         candidate->address.port = (guint16)(1000 + i);
     }
     return message;
+}
+
+/* Alice says so herself. */
+static void confirm_lie(World *world)
+{
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+    const PhPeer *bob = peer_of(world, "alice", "bob");
+
+    update.record = lie(world).introduced.record;
+    g_assert_true(
+        ph_node_tell(world_node(world, "alice"), bob->session, &bob->used->route, &update));
+    pl_seat_pump(world_seat(world, "alice"));
+    world_pass(world, S);
 }
 
 /* ---- N9 ---- */
@@ -108,16 +123,9 @@ static void test_N9_mediator_and_peer_name_a_victim(void)
 {
     const guint seconds = 100;
     g_auto(World) world = {0};
-    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
-    const PhPeer *bob;
 
     world_befriend(&world, cone, "mallory", "node --relay");
-    bob = peer_of(&world, "alice", "bob");
-    update.record = lie(&world).introduced.record;
-    g_assert_true(ph_node_tell(world_node(&world, "alice"), bob->session, &bob->used->route,
-                               &update));
-    pl_seat_pump(world_seat(&world, "alice"));
-    world_pass(&world, S);
+    confirm_lie(&world);
     for (guint i = 0; i < seconds * 10; i++) {
         PhMessage message = lie(&world);
 
@@ -128,13 +136,14 @@ static void test_N9_mediator_and_peer_name_a_victim(void)
     g_assert_cmpuint(world.n_watched, <=, AT_ONCE * CHECKS + A_SECOND * seconds);
 }
 
-/* A peer names a victim to a mediator that is honest: it vouches for what it sees. */
+/* A peer names a victim to a mediator that is honest, and to bob: it vouches for what it sees. */
 static void test_N9_peer_names_a_victim_to_a_mediator(void)
 {
     g_auto(World) world = {0};
     PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
 
     world_befriend(&world, cone, "mary", "node");
+    confirm_lie(&world);
     message.introduce.request = 1000;
     message.introduce.attempt = 1;
     set_key(&world, "bob", message.introduce.key);
@@ -282,8 +291,8 @@ static void assert_refused(World *world, const PhMessage *message, PhMessageKind
     bob->alone = false;
     bob->reason = NULL;
     if (what == PH_MESSAGE_INTRODUCE) {
-        asked.introduce.request = ph_node_ask(node, &bob->introduce,
-                                              peer_of(world, "alice", "mary")->via);
+        asked.introduce.request =
+            ph_node_ask(node, &bob->introduce, peer_of(world, "alice", "mary")->via);
         bob->introduce.asked[0] = PH_NODE_VIA_HUB;
         bob->introduce.n_asked = PH_NODE_ASKED_MAX; /* nobody else is left */
     }
