@@ -243,8 +243,10 @@ void ph_node_refused(PhNode *node, const PhMessage *message)
     if (peer->state != PH_PEER_LOOKING)
         return;
     /* Too often: the next time may do. */
-    if (reason == PH_REASON_TOO_MANY && node->now < peer->give_up_ns)
+    if (reason == PH_REASON_TOO_MANY && node->now < peer->give_up_ns) {
+        peer->reason = ph_reason_name(reason);
         return;
+    }
     ph_node_peer_gone(node, peer, ph_reason_name(reason), ph_reason_sentence(reason));
 }
 
@@ -303,6 +305,23 @@ void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput 
 
 /* ---- time ---- */
 
+static void give_up(PhNode *node, PhPeer *peer)
+{
+    const char *reason = ph_reason_name(PH_REASON_TIMEOUT), *sentence;
+
+    if (node->hub.state != PH_HUB_UP) {
+        sentence = "The hub does not answer, so that nobody can be found.";
+    } else if (peer->state == PH_PEER_MEETING) {
+        sentence = "The peer is registered, and does not answer.";
+    } else if (peer->reason) { /* whenever it was asked */
+        reason = ph_reason_name(PH_REASON_TOO_MANY);
+        sentence = ph_reason_sentence(PH_REASON_TOO_MANY);
+    } else {
+        sentence = "The hub does not say where the peer is.";
+    }
+    ph_node_peer_gone(node, peer, reason, sentence);
+}
+
 void ph_node_peer_timeout(PhNode *node, PhPeer *peer)
 {
     if (peer->state == PH_PEER_TALKING) {
@@ -310,10 +329,7 @@ void ph_node_peer_timeout(PhNode *node, PhPeer *peer)
         return;
     }
     if (node->now >= peer->give_up_ns) {
-        ph_node_peer_gone(node, peer, "timeout",
-                          node->hub.state == PH_HUB_UP
-                              ? "The peer is registered, and does not answer."
-                              : "The hub does not answer, so that nobody can be found.");
+        give_up(node, peer);
         return;
     }
     if (peer->ours && node->hub.state == PH_HUB_UP && node->now >= peer->ask_ns)
