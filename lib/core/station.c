@@ -14,11 +14,12 @@
 #include "station_private.h"
 
 #define CHECK_NS            PH_SECOND
-#define CONNECT_RATE        ((PhRate){.per_second = 4, .burst = 32})
 #define HANDSHAKES_A_SECOND 500
 /* Sessions beside those of all nodes: for who asks anew, and for who is refused. */
 #define SESSIONS_SPARE 512
 #define NODES_MAX      (1U << 19)
+/* Who asked to be introduced asks again by itself after that. */
+#define WAIT_NS (2 * PH_SECOND)
 
 void ph_station_config_init(PhStationConfig *ret_config)
 {
@@ -86,16 +87,6 @@ bool ph_station_is_packet(const uint8_t *bytes, size_t length)
     return ph_session_is_packet(bytes, length);
 }
 
-PhMessage ph_station_refusal(PhMessageKind what, PhReason reason, uint32_t request)
-{
-    PhMessage message = {.kind = PH_MESSAGE_REFUSED};
-
-    message.refused.what = (uint8_t)what;
-    message.refused.reason = (uint8_t)reason;
-    message.refused.request = request;
-    return message;
-}
-
 /* ---- one wants another ---- */
 
 PhEntry *ph_station_wanted(const PhStation *station, const PhMessage *message)
@@ -105,40 +96,116 @@ PhEntry *ph_station_wanted(const PhStation *station, const PhMessage *message)
                : ph_directory_by_key(&station->directory, message->connect.key);
 }
 
-static PhMessage peer_message(PhMessageKind kind, uint32_t request, const PhEntry *about,
-                              const PhEntry *to)
+/* As the mediator sees it. */
+static PhMember member(PhStation *station, PhEntry *entry)
 {
-    PhMessage message = {.kind = (uint8_t)kind};
+    return (PhMember){
+        .key = entry->key,
+        .record = &entry->record,
+        .seen = &entry->path.remote,
+        .channel = entry->number,
+        .rtt_ns = entry->rtt_ns,
+        .introductions_ns = &entry->introductions_ns,
+        .of_address_ns = ph_station_bucket(station, entry, PH_LIMIT_INTRODUCTIONS),
+    };
+}
 
-    message.peer.request = request;
-    message.peer.channel = about->number;
-    memcpy(message.peer.key, about->key, sizeof(about->key));
-    message.peer.record = ph_station_vouch(about, to);
-    message.peer.seen = about->path.remote;
-    return message;
+static PhMessage peer_message(PhStation *station, PhMessageKind kind, uint32_t request,
+                              PhEntry *about, PhEntry *to)
+{
+    PhMember one = member(station, about), other = member(station, to);
+
+    return ph_mediator_peer(kind, request, &one, &other);
 }
 
 PhMessage ph_station_connect(PhStation *station, PhEntry *from, const PhMessage *message)
 {
-    const PhRate rate = CONNECT_RATE;
+    const PhRate rate = PH_CONNECT_RATE;
     PhEntry *to = ph_station_wanted(station, message);
     PhMessage told;
 
     if (!ph_bucket_take(&from->connects_ns, &rate, 1, station->now) ||
         !ph_station_may(station, from, PH_LIMIT_CONNECTS, &rate, 1)) {
         station->counters.refused_often++;
-        return ph_station_refusal(PH_MESSAGE_CONNECT, PH_REASON_TOO_MANY, message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_TOO_MANY,
+                                   message->connect.request);
     }
     if (!to || to == from) {
         station->counters.unknown_peer++;
-        return ph_station_refusal(PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER,
-                                  message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER,
+                                   message->connect.request);
     }
-    told = peer_message(PH_MESSAGE_WANTED, 0, from, to);
+    told = peer_message(station, PH_MESSAGE_WANTED, 0, from, to);
     if (!ph_station_tell(station, to, &told, false))
-        return ph_station_refusal(PH_MESSAGE_CONNECT, PH_REASON_FULL, message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_FULL, message->connect.request);
     station->counters.connects++;
-    return peer_message(PH_MESSAGE_FOUND, message->connect.request, to, from);
+    return peer_message(station, PH_MESSAGE_FOUND, message->connect.request, to, from);
+}
+
+static bool on_trial(const PhEntry *entry)
+{
+    return entry->trial.path.remote.family != PH_FAMILY_NONE;
+}
+
+static void wait(PhStation *station, PhEntry *from, PhEntry *to, const PhMessage *message)
+{
+    from->unintroduced = (PhUnintroduced){.asked_ns = station->now,
+                                          .request = message->introduce.request,
+                                          .attempt = message->introduce.attempt};
+    memcpy(from->unintroduced.key, message->introduce.key, PH_NODE_KEY_BYTES);
+    if (to)
+        to->wanted_by = from->number;
+}
+
+void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message)
+{
+    const PhMediation mediation = {station->config.introductions_per_10s,
+                                   station->config.introductions_at_once,
+                                   station->config.address_share};
+    PhEntry *to = ph_directory_by_key(&station->directory, message->introduce.key);
+    PhMember asker = member(station, from), other = {0};
+    PhMessage told[2];
+    PhReason reason;
+
+    if (on_trial(from) || (to && on_trial(to))) {
+        wait(station, from, to, message);
+        return;
+    }
+    if (to && to->confirmed && to != from)
+        other = member(station, to);
+    reason = ph_mediator_introduce(&mediation, &asker, other.key ? &other : NULL, message,
+                                   &station->random, station->now, told);
+    if (reason != PH_REASON_NONE) {
+        station->counters.introductions_refused++;
+        told[0] = ph_mediator_refusal(PH_MESSAGE_INTRODUCE, reason, message->introduce.request);
+        (void)ph_station_tell(station, from, &told[0], false);
+    } else if (ph_station_tell(station, from, &told[0], false)) {
+        (void)ph_station_tell(station, to, &told[1], false);
+        station->counters.introductions++;
+    }
+}
+
+void ph_station_introduce_waiting(PhStation *station, PhEntry *entry)
+{
+    PhEntry *const askers[] = {entry,
+                               ph_directory_by_number(&station->directory, entry->wanted_by)};
+
+    entry->wanted_by = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
+        PhUnintroduced asked;
+
+        if (!askers[i] || askers[i]->unintroduced.attempt == 0)
+            continue;
+        asked = askers[i]->unintroduced;
+        askers[i]->unintroduced.attempt = 0;
+        if (station->now - asked.asked_ns > WAIT_NS)
+            continue;
+        message.introduce.request = asked.request;
+        message.introduce.attempt = asked.attempt;
+        memcpy(message.introduce.key, asked.key, sizeof(asked.key));
+        ph_station_introduce(station, askers[i], &message);
+    }
 }
 
 /* ---- what comes in ---- */
@@ -177,9 +244,7 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_PING:
         answer.kind = PH_MESSAGE_PONG;
         answer.ping.id = message->ping.id;
-        answer.ping.seen = from->trial.path.remote.family != PH_FAMILY_NONE
-                               ? from->trial.path.remote
-                               : from->path.remote;
+        answer.ping.seen = on_trial(from) ? from->trial.path.remote : from->path.remote;
         break;
     case PH_MESSAGE_CLOSE:
         ph_station_forget(station, from);
@@ -187,7 +252,8 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
-    case PH_MESSAGE_PONG: /* the station's part in a session hears these */
+    case PH_MESSAGE_PONG: /* the registry hears these */
+    case PH_MESSAGE_MOVED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_REGISTERED:
     case PH_MESSAGE_REFUSED:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The station's parts: station.c (what comes in, time), station_registry.c (who is registered, and
- * where), station_limits.c (of an address), mediator.c (introductions), relay.c (what is relayed),
+ * where), station_limits.c (of an address), relay.c (what is relayed),
  * station_queue.c (what is to be sent). */
 #pragma once
 
@@ -8,6 +8,7 @@
 
 #include "bucket.h"
 #include "directory.h"
+#include "mediator.h"
 #include "session.h"
 
 #define PH_STATION_LIFETIME_S 90
@@ -55,9 +56,11 @@ struct PhStation {
 
 /* ---- station.c ---- */
 
-PhMessage ph_station_refusal(PhMessageKind what, PhReason reason, uint32_t request);
 /* One wants another: what the asker is answered. The peer is told. */
 PhMessage ph_station_connect(PhStation *station, PhEntry *from, const PhMessage *message);
+/* `from` asks to be introduced; if one of the two is on trial, that waits, until it is not. */
+void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message);
+void ph_station_introduce_waiting(PhStation *station, PhEntry *entry);
 /* Whom a CONNECT means; NULL: nobody that is there. */
 PhEntry *ph_station_wanted(const PhStation *station, const PhMessage *message);
 /* All messages of a datagram. The node may be gone after each. */
@@ -84,6 +87,8 @@ bool ph_station_limits_init(PhStation *station);
 uint32_t ph_station_source(const PhStation *station, const PhAddress *remote);
 /* Whether one more may register from there; it does when `take`. */
 PhReason ph_station_may_register(PhStation *station, uint32_t source, bool take);
+/* How much all of its address together have done of that; NULL: that is not limited. */
+uint64_t *ph_station_bucket(PhStation *station, const PhEntry *entry, PhLimit what);
 /* Whether all of its address together may do so much more of that; it counts if so. */
 bool ph_station_may(PhStation *station, const PhEntry *entry, PhLimit what, const PhRate *of_one,
                     uint32_t amount);
@@ -102,10 +107,3 @@ void ph_station_queue_clear(PhStation *station, PhEntry *entry);
 /* ---- relay.c ---- */
 
 void ph_station_relay(PhStation *station, PhEntry *from, const PhMessage *message);
-
-/* ---- mediator.c ---- */
-
-void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message);
-/* What `of` may say of itself to `to`: candidates that the station saw, or that only lead into the
- * asker's own network. */
-PhNodeRecord ph_station_vouch(const PhEntry *of, const PhEntry *to);

@@ -94,7 +94,7 @@ static uint32_t answer(PhStation *station, const PhRoute *route, PhReason reason
     size_t length;
 
     if (reason != PH_REASON_NONE) {
-        message = ph_station_refusal(PH_MESSAGE_REGISTER, reason, 0);
+        message = ph_mediator_refusal(PH_MESSAGE_REGISTER, reason, 0);
     } else {
         message.registered.lifetime_s = PH_STATION_LIFETIME_S;
         message.registered.seen = route->path.remote;
@@ -215,7 +215,7 @@ static bool settle(PhStation *station, PhEntry *entry)
     PhReason reason = may_settle(station, entry);
 
     if (reason != PH_REASON_NONE) {
-        PhMessage refused = ph_station_refusal(PH_MESSAGE_REGISTER, reason, 0);
+        PhMessage refused = ph_mediator_refusal(PH_MESSAGE_REGISTER, reason, 0);
 
         count_refusal(&station->counters, reason);
         ph_sessions_end_with(station->sessions, claim->session, &refused, station->now);
@@ -252,6 +252,8 @@ static void note_path(PhStation *station, PhEntry *entry, const PhPath *path)
 
     if (is_path(path, &entry->path)) {
         *trial = (PhTrial){.pinged_ns = trial->pinged_ns};
+        ph_station_queue_wake(station, entry);
+        ph_station_introduce_waiting(station, entry);
         return;
     }
     if (!is_path(path, &trial->path))
@@ -269,6 +271,7 @@ void ph_station_ponged(PhStation *station, PhEntry *entry, const PhPath *path, u
         return;
     move_to(station, entry, path);
     ph_station_queue_wake(station, entry);
+    ph_station_introduce_waiting(station, entry);
 }
 
 PhEntry *ph_station_hear(PhStation *station, const PhRoute *route, const PhSessionInput *input)
