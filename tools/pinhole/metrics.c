@@ -74,6 +74,7 @@ static void show_station(JsonBuilder *builder, const PhStationCounters *c)
         {"relay-dropped-limit", c->relay_dropped_limit},
         {"relay-dropped-queue", c->relay_dropped_queue},
         {"relay-dropped-unknown", c->relay_dropped_unknown},
+        {"limited-address", c->limited_address},
     };
 
     json_builder_set_member_name(builder, "station");
