@@ -30,14 +30,6 @@ typedef struct PhTrial {
     uint64_t begun_ns;
 } PhTrial;
 
-/* An introduction that waits until it is known where the two are. */
-typedef struct PhUnintroduced {
-    uint64_t asked_ns;
-    uint32_t request;
-    uint8_t attempt; /* 0: there is none */
-    uint8_t key[PH_NODE_KEY_BYTES];
-} PhUnintroduced;
-
 typedef struct PhEntry {
     uint32_t number; /* 0: free */
     uint32_t session;
@@ -46,9 +38,7 @@ typedef struct PhEntry {
     bool named;  /* the record's name is its own; one that is not confirmed may lose it */
     PhPath path; /* where it has shown that it is; family NONE: nowhere yet */
     PhTrial trial;
-    PhUnintroduced unintroduced; /* that it asked for */
-    uint32_t wanted_by;          /* the number of who asked for one with it */
-    bool confirmed;              /* it gets what is sent there */
+    bool confirmed; /* it gets what is sent there */
     PhClaim claim;
     uint64_t rtt_ns;
     uint64_t heard_ns;
@@ -59,7 +49,7 @@ typedef struct PhEntry {
     /* station_queue.c: what waits for it, as slots and 1. */
     uint32_t first, last, queued, queued_relayed;
     uint32_t earlier, later; /* those whose turn it is to be sent to */
-    bool ready, held;        /* held: it is not sent to for the time being */
+    bool ready, kept; /* kept: what waits is kept back for the time being */
     uint32_t next_by_key, next_by_name, next_by_session; /* slots and 1; 0 ends a chain */
 } PhEntry;
 

@@ -2,8 +2,8 @@
 /*
  * The station; see station.h. A node's way through it:
  *
- *     request with REGISTER --> answered, and its messages wait (station_registry.c) --confirmed-->
- * they go out
+ *     request with REGISTER --> answered (station_registry.c); its messages wait
+ *                                 --confirmed--> they go out
  *          ...  CONNECT --> FOUND to it, WANTED to the peer, who begins the session between the two
  *          ...  RELAY --> RELAYED to the peer        INTRODUCE --> INTRODUCED to both
  *     silent for 90 s, or its session ended --> forgotten
@@ -18,8 +18,6 @@
 /* Sessions beside those of all nodes: for who asks anew, and for who is refused. */
 #define SESSIONS_SPARE 512
 #define NODES_MAX      (1U << 19)
-/* Who asked to be introduced asks again by itself after that. */
-#define WAIT_NS (2 * PH_SECOND)
 
 void ph_station_config_init(PhStationConfig *ret_config)
 {
@@ -96,24 +94,9 @@ PhEntry *ph_station_wanted(const PhStation *station, const PhMessage *message)
                : ph_directory_by_key(&station->directory, message->connect.key);
 }
 
-/* As the mediator sees it. */
-static PhMember member(PhStation *station, PhEntry *entry)
+static PhMessage peer_message(PhMessageKind kind, uint32_t request, PhEntry *about, PhEntry *to)
 {
-    return (PhMember){
-        .key = entry->key,
-        .record = &entry->record,
-        .seen = &entry->path.remote,
-        .channel = entry->number,
-        .rtt_ns = entry->rtt_ns,
-        .introductions_ns = &entry->introductions_ns,
-        .of_address_ns = ph_station_bucket(station, entry, PH_LIMIT_INTRODUCTIONS),
-    };
-}
-
-static PhMessage peer_message(PhStation *station, PhMessageKind kind, uint32_t request,
-                              PhEntry *about, PhEntry *to)
-{
-    PhMember one = member(station, about), other = member(station, to);
+    PhMember one = ph_station_member(about), other = ph_station_member(to);
 
     return ph_mediator_peer(kind, request, &one, &other);
 }
@@ -135,77 +118,11 @@ PhMessage ph_station_connect(PhStation *station, PhEntry *from, const PhMessage 
         return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER,
                                    message->connect.request);
     }
-    told = peer_message(station, PH_MESSAGE_WANTED, 0, from, to);
+    told = peer_message(PH_MESSAGE_WANTED, 0, from, to);
     if (!ph_station_tell(station, to, &told, false))
         return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_FULL, message->connect.request);
     station->counters.connects++;
-    return peer_message(station, PH_MESSAGE_FOUND, message->connect.request, to, from);
-}
-
-static bool on_trial(const PhEntry *entry)
-{
-    return entry->trial.path.remote.family != PH_FAMILY_NONE;
-}
-
-static void wait(PhStation *station, PhEntry *from, PhEntry *to, const PhMessage *message)
-{
-    from->unintroduced = (PhUnintroduced){.asked_ns = station->now,
-                                          .request = message->introduce.request,
-                                          .attempt = message->introduce.attempt};
-    memcpy(from->unintroduced.key, message->introduce.key, PH_NODE_KEY_BYTES);
-    if (to)
-        to->wanted_by = from->number;
-}
-
-void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message)
-{
-    const PhMediation mediation = {station->config.introductions_per_10s,
-                                   station->config.introductions_at_once,
-                                   station->config.address_share};
-    PhEntry *to = ph_directory_by_key(&station->directory, message->introduce.key);
-    PhMember asker = member(station, from), other = {0};
-    PhMessage told[2];
-    PhReason reason;
-
-    if (on_trial(from) || (to && on_trial(to))) {
-        wait(station, from, to, message);
-        return;
-    }
-    if (to && to->confirmed && to != from)
-        other = member(station, to);
-    reason = ph_mediator_introduce(&mediation, &asker, other.key ? &other : NULL, message,
-                                   &station->random, station->now, told);
-    if (reason != PH_REASON_NONE) {
-        station->counters.introductions_refused++;
-        told[0] = ph_mediator_refusal(PH_MESSAGE_INTRODUCE, reason, message->introduce.request);
-        (void)ph_station_tell(station, from, &told[0], false);
-    } else if (ph_station_tell(station, from, &told[0], false)) {
-        (void)ph_station_tell(station, to, &told[1], false);
-        station->counters.introductions++;
-    }
-}
-
-void ph_station_introduce_waiting(PhStation *station, PhEntry *entry)
-{
-    PhEntry *const askers[] = {entry,
-                               ph_directory_by_number(&station->directory, entry->wanted_by)};
-
-    entry->wanted_by = 0;
-    for (unsigned i = 0; i < 2; i++) {
-        PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
-        PhUnintroduced asked;
-
-        if (!askers[i] || askers[i]->unintroduced.attempt == 0)
-            continue;
-        asked = askers[i]->unintroduced;
-        askers[i]->unintroduced.attempt = 0;
-        if (station->now - asked.asked_ns > WAIT_NS)
-            continue;
-        message.introduce.request = asked.request;
-        message.introduce.attempt = asked.attempt;
-        memcpy(message.introduce.key, asked.key, sizeof(asked.key));
-        ph_station_introduce(station, askers[i], &message);
-    }
+    return peer_message(PH_MESSAGE_FOUND, message->connect.request, to, from);
 }
 
 /* ---- what comes in ---- */
@@ -244,7 +161,9 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_PING:
         answer.kind = PH_MESSAGE_PONG;
         answer.ping.id = message->ping.id;
-        answer.ping.seen = on_trial(from) ? from->trial.path.remote : from->path.remote;
+        answer.ping.seen = from->trial.path.remote.family != PH_FAMILY_NONE
+                               ? from->trial.path.remote
+                               : from->path.remote;
         break;
     case PH_MESSAGE_CLOSE:
         ph_station_forget(station, from);
@@ -252,8 +171,10 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
-    case PH_MESSAGE_PONG: /* the registry hears these */
+    case PH_MESSAGE_PONG: /* the station's part in a session hears these */
     case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_REGISTERED:
     case PH_MESSAGE_REFUSED:
@@ -327,6 +248,7 @@ void ph_station_handle_datagram(PhStation *station, const PhPath *path, const ui
         break;
     }
     take_ends(station);
+    ph_station_introduce_held(station);
 }
 
 /* ---- time ---- */
@@ -336,6 +258,7 @@ void ph_station_handle_timeout(PhStation *station, uint64_t now)
     station->now = now;
     ph_sessions_handle_timeout(station->sessions, now);
     take_ends(station);
+    ph_station_introduce_held(station);
     if (now - station->checked_ns < CHECK_NS)
         return;
     station->checked_ns = now;
@@ -351,10 +274,13 @@ void ph_station_handle_timeout(PhStation *station, uint64_t now)
 
 uint64_t ph_station_next_timeout(const PhStation *station)
 {
-    uint64_t sessions = ph_sessions_next_timeout(station->sessions);
-    uint64_t check = station->directory.n_entries ? station->checked_ns + CHECK_NS : UINT64_MAX;
+    uint64_t next = ph_sessions_next_timeout(station->sessions);
 
-    return sessions < check ? sessions : check;
+    if (station->directory.n_entries > 0 && station->checked_ns + CHECK_NS < next)
+        next = station->checked_ns + CHECK_NS;
+    if (station->n_held > 0 && station->held[0].until_ns < next)
+        next = station->held[0].until_ns;
+    return next;
 }
 
 const PhStationCounters *ph_station_counters(const PhStation *station)

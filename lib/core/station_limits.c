@@ -38,21 +38,14 @@ PhReason ph_station_may_register(PhStation *station, uint32_t number, bool take)
     return PH_REASON_NONE;
 }
 
-uint64_t *ph_station_bucket(PhStation *station, const PhEntry *entry, PhLimit what)
-{
-    /* Who is not confirmed may be anybody's guess. */
-    if (station->config.address_share == 0 || !entry->confirmed)
-        return NULL;
-    return &station->sources[entry->source].full_ns[what];
-}
-
 bool ph_station_may(PhStation *station, const PhEntry *entry, PhLimit what, const PhRate *of_one,
                     uint32_t amount)
 {
     const PhRate rate = ph_rate_times(of_one, station->config.address_share);
-    uint64_t *full = ph_station_bucket(station, entry, what);
 
-    if (!full || ph_bucket_take(full, &rate, amount, station->now))
+    /* Who is not confirmed may be anybody's guess. */
+    if (station->config.address_share == 0 || !entry->confirmed ||
+        ph_bucket_take(&station->sources[entry->source].full_ns[what], &rate, amount, station->now))
         return true;
     station->counters.limited_address++;
     return false;

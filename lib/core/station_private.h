@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The station's parts: station.c (what comes in, time), station_registry.c (who is registered, and
- * where), station_limits.c (of an address), relay.c (what is relayed),
+ * where), station_limits.c (of an address), station_introduce.c, relay.c (what is relayed),
  * station_queue.c (what is to be sent). */
 #pragma once
 
@@ -36,6 +36,14 @@ typedef struct PhStationSource {
     uint32_t nodes;              /* that are registered there */
 } PhStationSource;
 
+/* An introduction that waits for one of the two to show where it is. Numbers of entries. */
+#define PH_STATION_HELD 64
+typedef struct PhHeld {
+    uint64_t until_ns;
+    uint32_t from, to, request;
+    uint8_t attempt;
+} PhHeld;
+
 struct PhStation {
     PhStationConfig config;
     PhStationCounters counters;
@@ -43,13 +51,15 @@ struct PhStation {
     PhDirectory directory;
     PhRandom random;
     uint64_t now;
-    PhPending *pending; /* slots */
-    uint32_t free_pending, n_held;
+    PhPending *pending;               /* slots */
+    uint32_t free_pending, n_kept;    /* kept: of nodes that are not sent to for the time being */
     uint32_t first_ready, last_ready; /* entries' slots and 1 */
     uint32_t *unconfirmed;            /* numbers of the newest ones, a ring */
     uint32_t n_unconfirmed, next_unconfirmed;
     PhStationSource *sources;
     uint8_t source_key[16];
+    PhHeld held[PH_STATION_HELD]; /* in order */
+    uint32_t n_held;
     uint64_t checked_ns; /* when entries were last looked through for those that are silent */
     uint8_t packet[PH_DATAGRAM_MAX];
 };
@@ -58,9 +68,6 @@ struct PhStation {
 
 /* One wants another: what the asker is answered. The peer is told. */
 PhMessage ph_station_connect(PhStation *station, PhEntry *from, const PhMessage *message);
-/* `from` asks to be introduced; if one of the two is on trial, that waits, until it is not. */
-void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message);
-void ph_station_introduce_waiting(PhStation *station, PhEntry *entry);
 /* Whom a CONNECT means; NULL: nobody that is there. */
 PhEntry *ph_station_wanted(const PhStation *station, const PhMessage *message);
 /* All messages of a datagram. The node may be gone after each. */
@@ -87,8 +94,6 @@ bool ph_station_limits_init(PhStation *station);
 uint32_t ph_station_source(const PhStation *station, const PhAddress *remote);
 /* Whether one more may register from there; it does when `take`. */
 PhReason ph_station_may_register(PhStation *station, uint32_t source, bool take);
-/* How much all of its address together have done of that; NULL: that is not limited. */
-uint64_t *ph_station_bucket(PhStation *station, const PhEntry *entry, PhLimit what);
 /* Whether all of its address together may do so much more of that; it counts if so. */
 bool ph_station_may(PhStation *station, const PhEntry *entry, PhLimit what, const PhRate *of_one,
                     uint32_t amount);
@@ -107,3 +112,11 @@ void ph_station_queue_clear(PhStation *station, PhEntry *entry);
 /* ---- relay.c ---- */
 
 void ph_station_relay(PhStation *station, PhEntry *from, const PhMessage *message);
+
+/* ---- station_introduce.c ---- */
+
+/* As the mediator sees it. */
+PhMember ph_station_member(PhEntry *entry);
+void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message);
+/* Those that need not wait any more. */
+void ph_station_introduce_held(PhStation *station);

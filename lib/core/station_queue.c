@@ -5,9 +5,9 @@
  * is worth more to whoever waits. Nodes have turns.
  *
  * A node is sent to when it is confirmed, and has shown that it is where its packets come from now.
- * Until then its messages are held: not for long, few for each, and in half of the slots at most,
- * where those of who came first make room. Nobody who only says that he is somewhere has anything
- * sent there.
+ * Until then its messages are kept back: not for long, few for each, and in half of the slots at
+ * most, where those of who came first make room. Nobody who only says that he is somewhere has
+ * anything sent there.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@
 #include "station_private.h"
 
 #define PENDING_MAX 1024
-#define HELD_MAX    (PENDING_MAX / 2) /* for all that are held */
-#define HELD_OWN    16                /* for one of these, beside what is relayed */
-#define HELD_NS     (2 * PH_SECOND)   /* for one that is confirmed, and comes from elsewhere */
+#define KEPT_MAX    (PENDING_MAX / 2) /* for all that are kept back */
+#define KEPT_OWN    16                /* for one of these, beside what is relayed */
+#define KEPT_NS     (2 * PH_SECOND)   /* for one that is confirmed, and comes from elsewhere */
 
 bool ph_station_queue_init(PhStation *station)
 {
@@ -65,9 +65,9 @@ void ph_station_queue_wake(PhStation *station, PhEntry *entry)
     const uint32_t own = (uint32_t)(entry - station->directory.entries) + 1;
     PhEntry *last = at(station, station->last_ready);
 
-    if (entry->held == may_be_sent_to(entry)) {
-        entry->held = !entry->held;
-        station->n_held += entry->held ? entry->queued : -entry->queued;
+    if (entry->kept == may_be_sent_to(entry)) {
+        entry->kept = !entry->kept;
+        station->n_kept += entry->kept ? entry->queued : -entry->queued;
     }
     if (!has_turn(entry)) {
         leave(station, entry);
@@ -97,7 +97,7 @@ static void drop(PhStation *station, PhEntry *entry, PhPending *before)
     station->free_pending = slot;
     entry->queued--;
     entry->queued_relayed -= pending->relayed;
-    station->n_held -= entry->held;
+    station->n_kept -= entry->kept;
 }
 
 void ph_station_queue_clear(PhStation *station, PhEntry *entry)
@@ -144,22 +144,22 @@ static bool drop_early(PhStation *station)
     return false;
 }
 
-/* For a message to one that is held. */
-static bool make_room_held(PhStation *station, PhEntry *to, bool relayed)
+/* For a message to one that is kept back. */
+static bool make_room_kept(PhStation *station, PhEntry *to, bool relayed)
 {
     /* It is not where it seems to be, or somebody does not want it to be. */
-    if (to->confirmed && station->now - to->trial.begun_ns >= HELD_NS)
+    if (to->confirmed && station->now - to->trial.begun_ns >= KEPT_NS)
         return false;
-    if (!relayed && to->queued - to->queued_relayed >= HELD_OWN)
+    if (!relayed && to->queued - to->queued_relayed >= KEPT_OWN)
         return drop_oldest(station, to, /* relayed= */ false);
-    if (station->n_held < HELD_MAX)
+    if (station->n_kept < KEPT_MAX)
         return true;
     return drop_oldest(station, to, relayed) || (!to->confirmed && drop_early(station));
 }
 
 static bool make_room(PhStation *station, PhEntry *to, bool relayed)
 {
-    if (to->held && !make_room_held(station, to, relayed))
+    if (to->kept && !make_room_kept(station, to, relayed))
         return false;
     if (relayed && to->queued_relayed >= station->config.relay_queue_packets &&
         !drop_oldest(station, to, /* relayed= */ true))
@@ -190,7 +190,7 @@ bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, 
     to->last = slot;
     to->queued++;
     to->queued_relayed += relayed;
-    station->n_held += to->held;
+    station->n_kept += to->kept;
     ph_station_queue_wake(station, to);
     return true;
 }

@@ -2,10 +2,10 @@
 /*
  * Who is registered at a station, and where:
  *
- *     request of a new key --> not confirmed: its messages wait, its name yields --confirmed-->
- * registered request of one that is registered --> a claim, nothing changes --confirmed--> in the
- * other's place packets from elsewhere --> a trial: a ping goes there --answered from there--> that
- * is where it is
+ *     a new key's request --> not confirmed: its messages wait, its name yields
+ *                                 --confirmed--> registered
+ *     a registered one's request --> a claim: nothing changes --confirmed--> in its place
+ *     packets from elsewhere --> a trial: a ping goes there --answered from there--> it is there
  *
  * A request may be a replay, from anywhere, and a packet may have been caught and sent on from
  * elsewhere, or have a forged source, even its own node's. So nothing that is there is touched on
@@ -120,7 +120,7 @@ static PhEntry *admit(PhStation *station, const uint8_t *key, const PhNodeRecord
     station->next_unconfirmed = (station->next_unconfirmed + 1) % station->n_unconfirmed;
     if (!has_name(station, key, record))
         ph_directory_name(&station->directory, entry);
-    ph_station_queue_wake(station, entry); /* it is held */
+    ph_station_queue_wake(station, entry); /* its messages are kept */
     return entry;
 }
 
@@ -252,8 +252,6 @@ static void note_path(PhStation *station, PhEntry *entry, const PhPath *path)
 
     if (is_path(path, &entry->path)) {
         *trial = (PhTrial){.pinged_ns = trial->pinged_ns};
-        ph_station_queue_wake(station, entry);
-        ph_station_introduce_waiting(station, entry);
         return;
     }
     if (!is_path(path, &trial->path))
@@ -271,7 +269,6 @@ void ph_station_ponged(PhStation *station, PhEntry *entry, const PhPath *path, u
         return;
     move_to(station, entry, path);
     ph_station_queue_wake(station, entry);
-    ph_station_introduce_waiting(station, entry);
 }
 
 PhEntry *ph_station_hear(PhStation *station, const PhRoute *route, const PhSessionInput *input)
