@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
+#include "control.h"
 #include "metrics.h"
+#include "state.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -175,6 +176,7 @@ static gboolean end(gpointer data)
 
 typedef struct Serving {
     const PhHub *hub;
+    const PhKey *key;
     gint64 started_us;
     Lines lines;
 } Serving;
@@ -185,6 +187,13 @@ static gboolean show_metrics(gpointer data)
 
     metrics_show(serving->hub, serving->started_us, &serving->lines);
     return G_SOURCE_CONTINUE;
+}
+
+static void show_state(JsonBuilder *builder, gpointer data)
+{
+    const Serving *serving = data;
+
+    state_show_hub(builder, serving->hub, serving->key);
 }
 
 static void serving_clear(Serving *serving)
@@ -220,15 +229,22 @@ static int fail_to_start(char **listen, const GError *error)
                         error->message, word);
 }
 
-static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns)
+static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns,
+                 const ControlOptions *options)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
     g_autoptr(PhHub) hub = ph_hub_new(NULL, config, &error);
-    g_auto(Serving) serving = {.hub = hub, .started_us = g_get_monotonic_time()};
+    g_auto(Serving)
+        serving = {.hub = hub, .key = config->key, .started_us = g_get_monotonic_time()};
+    g_autoptr(Control) control = NULL;
+    int status;
 
     if (!hub)
         return fail_to_start(listen, error);
+    control = control_open(options, "hub", "hub", show_state, &serving, &status);
+    if (status != EXIT_SUCCESS)
+        return status;
     g_unix_signal_add(SIGINT, end, loop);
     g_unix_signal_add(SIGTERM, end, loop);
     g_unix_signal_add(SIGUSR1, show_metrics, &serving);
@@ -254,7 +270,7 @@ int command_hub(int argc, char **argv)
     gboolean one_port = FALSE;
     int second = 0, status;
     PhKey key;
-    const GOptionEntry entries[] = {
+    GOptionEntry entries[7 + CONTROL_ENTRIES] = {
         {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
          "Serve on this address; may be given again", "ADDR[:PORT]"},
         {"second-port", 0, 0, G_OPTION_ARG_INT, &second,
@@ -267,11 +283,12 @@ int command_hub(int argc, char **argv)
          "Serve nodes, too, as who has this secret key", "FILE"},
         {"metrics", 'm', 0, G_OPTION_ARG_STRING, &metrics,
          "Write the counters every so often, and at the end", "DURATION"},
-        {0},
     };
     g_autoptr(GError) error = NULL;
+    g_auto(ControlOptions) control = {0};
     PhHubConfig config = {0};
 
+    control_entries(&control, entries + 6);
     if (!command_parse(&command, entries, argc, argv, &arguments, &status))
         return status;
     if (*arguments)
@@ -283,7 +300,7 @@ int command_hub(int argc, char **argv)
     if (key_file && !ph_key_load(key_file, &key, &error))
         return command_fail_error(error);
     config.key = key_file ? &key : NULL;
-    status = serve(&config, listen, metrics_ns);
+    status = serve(&config, listen, metrics_ns, &control);
     ph_key_wipe(&key);
     return status;
 }
