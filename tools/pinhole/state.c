@@ -41,6 +41,7 @@ static void show_hub(JsonBuilder *builder, const PhNodeSelf *self)
     show_address(builder, "address", &self->hub);
     show_string(builder, "state", self->hub_state);
     show_string(builder, "reason", self->hub_reason);
+    show_string(builder, "sentence", ph_node_sentence(self->hub_reason));
     show_address(builder, "seen", &self->seen);
     show_string(builder, "health", self->hub_health);
     show_seconds(builder, "rtt_s", self->hub_rtt_ns);
@@ -70,7 +71,9 @@ static void show_peers(JsonBuilder *builder, const PhNode *node)
         state_show_peer(builder, peer.name, peer.key);
         show_string(builder, "class", ph_class_name(peer.nat_class));
         state_show_path(builder, peer.path, peer.via, &peer.address, peer.health);
+        show_string(builder, "state", peer.state);
         show_string(builder, "reason", peer.reason);
+        show_string(builder, "sentence", peer.sentence);
         show_seconds(builder, "rtt_s", peer.rtt_ns);
         json_builder_end_object(builder);
     }
