@@ -385,7 +385,7 @@ static void test_a_closed_session_has_failed(void)
     run(&path, 10 * S);
     ph_detector_closed(&path.ends[0], path.now);
     g_assert_cmpstr(ph_health_name(path.ends[0].health), ==, "failed");
-    g_assert_cmpstr(path.ends[0].reason, ==, "the session was closed");
+    g_assert_cmpstr(path.ends[0].reason, ==, "closed");
 }
 
 static void test_an_answer_has_its_ping_s_id(void)
