@@ -29,6 +29,7 @@ static const Reason own[] = {
     {"punch-failed", "Nothing came through in the attempts so far; another one comes later."},
     {"new-session", "The peer has begun anew; whether the direct way still works is being tried."},
     {"another-network", "One of the two is in another network; direct ways are tried again."},
+    {"another-relay", "The relay before does not work any more, or this one is the hub again."},
     {"direct-failed", "Nothing is heard on the direct way any more."},
     {"direct-suspect", "The direct way is not to be trusted just now."},
     {"direct-well", "The direct way works again."},

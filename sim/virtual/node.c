@@ -66,6 +66,7 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
         .hub = program->addresses[0],
         .wall_ns = 0, /* the lab's clock is the wall clock */
         .first_socket = FIRST_SOCKET,
+        .relays = program->relay,
     };
     Node *node = g_new0(Node, 1);
     PhKey key;

@@ -63,6 +63,7 @@ PhPeers *member_open(const MemberOptions *options, PhPeersEvent event, gpointer 
         .refuse_strangers = options->known_only,
         .fast_detector = options->fast,
         .relay_only = options->relay_only,
+        .relays = options->relay,
     };
     Opening opening = {.event = event, .data = data};
     g_autoptr(GError) error = NULL;

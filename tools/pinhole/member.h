@@ -22,6 +22,7 @@
 typedef struct MemberOptions {
     char *hub, *name, *key_file;
     gboolean known_only, fast, relay_only;
+    gboolean relay; /* of node alone */
     ControlOptions control;
 } MemberOptions;
 

@@ -291,10 +291,12 @@ int command_node(int argc, char **argv)
 {
     g_auto(GStrv) wanted = NULL, arguments = NULL;
     g_auto(MemberOptions) options = {0};
-    GOptionEntry entries[MEMBER_ENTRIES + 2] = {
+    GOptionEntry entries[MEMBER_ENTRIES + 3] = {
         [MEMBER_ENTRIES] = {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &wanted,
                             "Look for this peer, and again when it is gone; may be given again",
                             "PEER"},
+        {"relay", 0, 0, G_OPTION_ARG_NONE, &options.relay,
+         "Carry for peers what they cannot send each other directly, when the hub does not", NULL},
     };
     int status;
 
