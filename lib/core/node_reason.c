@@ -45,6 +45,11 @@ static const Reason own[] = {
     {"nothing-heard", "Nothing came through."},
     {"nothing-to-try", "There was no address to try."},
     {"superseded", "Something else came before it was over."},
+    /* Hints of a mediator's (station_log.c). */
+    {"one-asks-most", "One node asks for more than half of all introductions, again and again: its "
+                      "NAT may defeat every attempt, and it is better off with relay-only."},
+    {"too-many-refused", "Many introductions are refused as asked for too often: this mediator has "
+                         "more to do than its limits allow."},
     /* What ends a session, or keeps one from beginning. */
     {"replaced", "Another session took its place."},
     {"no-socket", "The system gives us no UDP socket."},

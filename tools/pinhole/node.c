@@ -67,13 +67,9 @@ static const char *event_name(PhNodeEventKind kind)
 static JsonBuilder *begin_line(const char *event)
 {
     JsonBuilder *builder = json_builder_new();
-    g_autoptr(GDateTime) time = g_date_time_new_now_utc();
-    g_autofree char *when = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S.%fZ");
 
     json_builder_begin_object(builder);
-    show_int(builder, "schema", 1);
-    show_string(builder, "time", when);
-    show_string(builder, "event", event);
+    show_head(builder, event);
     return builder;
 }
 
