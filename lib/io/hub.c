@@ -22,6 +22,8 @@ struct PhHub {
     PhReflector *reflectors[PH_HUB_FAMILIES];
     PhStation *station; /* NULL: none */
     GSource *alarm;     /* the station's */
+    PhHubEvent event;
+    gpointer event_data;
     PhSockets *sockets;
     PhAddress addresses[PH_HUB_ADDRESSES];
     size_t n_addresses;
@@ -72,13 +74,25 @@ static void take_datagram(gpointer data, const PhPath *path, const uint8_t *byte
     }
 }
 
+static void tell(PhHub *hub)
+{
+    PhStationEvent event;
+
+    while (ph_station_poll_event(hub->station, &event)) {
+        if (hub->event)
+            hub->event(&event, hub->event_data);
+    }
+}
+
 static void finish_batch(gpointer data)
 {
     PhHub *hub = data;
 
     ph_sockets_flush(hub->sockets);
-    if (hub->station)
+    if (hub->station) {
         ph_alarm_set(hub->alarm, ph_station_next_timeout(hub->station));
+        tell(hub);
+    }
 }
 
 static gboolean wake(gpointer data)
@@ -311,6 +325,12 @@ void ph_hub_traffic(const PhHub *hub, PhHubTraffic *ret_traffic)
         .segmented = counters->segmented,
         .segments_refused = counters->segments_refused,
     };
+}
+
+void ph_hub_set_event(PhHub *hub, PhHubEvent event, gpointer data)
+{
+    hub->event = event;
+    hub->event_data = data;
 }
 
 const PhStationCounters *ph_hub_station_counters(const PhHub *hub)

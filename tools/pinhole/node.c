@@ -50,13 +50,9 @@ typedef struct Running {
 static JsonBuilder *begin_line(const char *event)
 {
     JsonBuilder *builder = json_builder_new();
-    g_autoptr(GDateTime) time = g_date_time_new_now_utc();
-    g_autofree char *when = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S.%fZ");
 
     json_builder_begin_object(builder);
-    show_int(builder, "schema", 1);
-    show_string(builder, "time", when);
-    show_string(builder, "event", event);
+    show_head(builder, event);
     return builder;
 }
 
@@ -258,20 +254,25 @@ static int run(const MemberOptions *options, char **wanted)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GString) input = g_string_new(NULL);
     Running running = {.loop = loop, .wanted = wanted, .input = input};
+    Control *control;
     int status = EXIT_SUCCESS;
 
     running.peers = member_open(options, take_event, &running, &status);
     if (!running.peers)
         return status;
-    g_unix_signal_add(SIGINT, end, &running);
-    g_unix_signal_add(SIGTERM, end, &running);
-    g_unix_signal_add(SIGUSR1, show_status, &running);
-    g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, take_input, &running);
-    connect_to_all(&running);
-    g_main_loop_run(loop);
-    (void)show_status(&running);
+    control = member_control(options, "node", running.peers, &status);
+    if (status == EXIT_SUCCESS) {
+        g_unix_signal_add(SIGINT, end, &running);
+        g_unix_signal_add(SIGTERM, end, &running);
+        g_unix_signal_add(SIGUSR1, show_status, &running);
+        g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, take_input, &running);
+        connect_to_all(&running);
+        g_main_loop_run(loop);
+        (void)show_status(&running);
+    }
+    control_free(control);
     ph_peers_free(running.peers);
-    return EXIT_SUCCESS;
+    return status;
 }
 
 int command_node(int argc, char **argv)
