@@ -3,13 +3,13 @@
  * A recording that may be anything is replayed or refused, with a reason, and nothing else happens.
  *
  * An input that begins with 'F' has a file behind that, which comes in pieces. One that begins with
- * 'I' has items, which are put into sound blocks, so that what they say is reached: kind, length (2),
- * bytes, and with a datagram that once more for the datagram.
+ * 'I' has items, which are put into sound blocks, so that what they say is reached: kind, length
+ * (2), bytes, and with a datagram that once more for the datagram, which begins with its length (2)
+ * before it was cut.
  */
 #include <glib.h>
 #include <pinhole/replay.h>
 #include <string.h>
-
 
 #define DATAGRAM 9
 #define TRANSMIT 51
@@ -55,12 +55,18 @@ static void put_packet(GByteArray *file, const guint8 *item, guint length, const
 {
     static const guint8 headers[48];
     gboolean v6 = length > 3 + 38 && item[3 + 38] == PH_FAMILY_IPV6;
-    guint begin = file->len, header = v6 ? 48 : 28;
+    guint begin = file->len, header = v6 ? 48 : 28, original = 0;
+
+    if (packet_length >= 2) {
+        original = (guint)packet[0] << 8 | packet[1];
+        packet += 2;
+        packet_length -= 2;
+    }
 
     put_little(file, 6, 4);
     put_little(file, 0, 16);
     put_little(file, header + packet_length, 4);
-    put_little(file, header + packet_length, 4);
+    put_little(file, header + original, 4);
     g_byte_array_append(file, headers, header);
     g_byte_array_append(file, packet, packet_length);
     fill_up(file);
