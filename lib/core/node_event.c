@@ -57,7 +57,7 @@ PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *pee
         event->path = peer->used->kind;
         event->health = ph_health_name(peer->used->detector.health);
         if (peer->used->route.via)
-            memcpy(event->via, node->config.hub_key, sizeof(event->via));
+            ph_node_via_key(node, peer->used->route.via, event->via);
         else
             event->address = peer->used->route.path.remote;
     }

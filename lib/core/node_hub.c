@@ -19,6 +19,8 @@
 #define SHORTEST_BINDING_NS (10 * PH_SECOND)
 /* What a hub that is there takes to answer, beside the round trip. */
 #define HUB_PATIENCE_NS (PH_SECOND / 4)
+/* Candidates that are for one peer each. */
+#define FRESH_MOST 8
 /* Classes change when networks do; once an hour finds what nobody noticed. */
 #define RECLASSIFY_NS (3600 * PH_SECOND)
 
@@ -46,7 +48,17 @@ static void update_record(PhNode *node)
     record->block_last = node->classification.block_last;
     record->hidden = node->config.relay_only;
     record->n_candidates = 0;
-    for (uint32_t i = 0; !record->hidden && i < node->config.n_locals && i < PH_CANDIDATES_MAX;
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
+        if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
+            record->candidates[record->n_candidates++] =
+                (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
+    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT.
+     */
+    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
+        record->candidates[record->n_candidates++] =
+            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
+    for (uint32_t i = 0;
+         !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
          i++) {
         PhCandidate *candidate = &record->candidates[record->n_candidates];
 
@@ -56,6 +68,10 @@ static void update_record(PhNode *node)
         candidate->address.port = node->local.port;
         record->n_candidates++;
     }
+    /* So that peers need not take another peer's word for where we are. */
+    if (node->hub.seen.port != 0 && record->n_candidates < PH_CANDIDATES_MAX && !record->hidden)
+        record->candidates[record->n_candidates++] =
+            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
 }
 
 /* REGISTER, and a CONNECT for each peer that is looked for, as far as they fit. */
@@ -75,7 +91,7 @@ void ph_node_hub_begin(PhNode *node)
 
         if (peer->state != PH_PEER_LOOKING)
             continue;
-        message = ph_node_connect_message(node, peer);
+        message = ph_node_connect_message(node, peer, PH_NODE_VIA_HUB);
         length = put(payload, length, &message);
         if (length == before)
             break; /* the others are asked for when it is up */
@@ -145,6 +161,7 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
         event->reason = reason;
         event->sentence = "The hub does not answer; it is asked again.";
     }
+    ph_node_relay_lost(node, PH_NODE_VIA_HUB);
 }
 
 static void tell_moved(PhNode *node);
@@ -189,16 +206,16 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
         if (message->refused.what == PH_MESSAGE_REGISTER)
             hub_refuses(node, (PhReason)message->refused.reason);
         else
-            ph_node_refused(node, message);
+            ph_node_refused(node, PH_NODE_VIA_HUB, message);
         return;
     case PH_MESSAGE_FOUND:
-        ph_node_found(node, message);
+        ph_node_found(node, PH_NODE_VIA_HUB, message);
         return;
     case PH_MESSAGE_WANTED:
-        ph_node_wanted(node, message);
+        ph_node_wanted(node, PH_NODE_VIA_HUB, message);
         return;
     case PH_MESSAGE_INTRODUCED:
-        ph_node_introduced(node, message);
+        ph_node_introduced(node, PH_NODE_VIA_HUB, message);
         return;
     case PH_MESSAGE_RELAYED:
         relayed.relay = message->relay.channel;
@@ -224,6 +241,8 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
     case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_CONNECT:
     case PH_MESSAGE_RELAY:
@@ -274,7 +293,8 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX && node->hub.state == PH_HUB_UP; i++) {
         PhPeer *peer = &node->peers[i];
         bool talking =
-            peer->state == PH_PEER_TALKING && peer->relayed.detector.health != PH_HEALTHY;
+            peer->state == PH_PEER_TALKING && (peer->relayed.detector.health != PH_HEALTHY ||
+                                               peer->relayed.route.via != PH_NODE_VIA_HUB);
 
         if (peer->state == PH_PEER_TALKING)
             ph_node_flush_queue(node, peer);
@@ -282,6 +302,7 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
             (peer->state == PH_PEER_LOOKING || peer->state == PH_PEER_MEETING || talking))
             ph_node_ask_for(node, peer);
     }
+    ph_node_mediator_found(node);
 }
 
 /* ---- our own class ---- */
@@ -306,14 +327,22 @@ void ph_node_classify(PhNode *node)
     node->classify_ns = node->now + RECLASSIFY_NS;
 }
 
-/* Everybody is told what we know of ourselves now. */
-static void tell_record(PhNode *node)
+void ph_node_tell_hub_record(PhNode *node)
 {
     PhMessage update = {.kind = PH_MESSAGE_UPDATE};
 
     update_record(node);
     update.record = node->record;
     (void)ph_node_tell_hub(node, &update);
+}
+
+/* Everybody is told what we know of ourselves now. */
+static void tell_record(PhNode *node)
+{
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+
+    ph_node_tell_hub_record(node);
+    update.record = node->record;
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
         PhPeer *peer = &node->peers[i];
 
@@ -402,8 +431,11 @@ void ph_node_hub_timeout(PhNode *node)
     if (node->hub.state == PH_HUB_UP) {
         /* It may have begun anew, and know us no more: that costs one round trip to find out. */
         if (ph_detector_handle_timeout(&node->hub.detector, node->now) &&
-            node->hub.detector.health != PH_HEALTHY && node->hub.coming == 0)
-            ph_node_hub_begin(node);
+            node->hub.detector.health != PH_HEALTHY) {
+            if (node->hub.coming == 0)
+                ph_node_hub_begin(node);
+            ph_node_relay_lost(node, PH_NODE_VIA_HUB);
+        }
         if (node->now >= node->hub.check_ns) {
             node->hub.check_ns = PH_NEVER;
             ph_node_hub_begin(node);

@@ -64,6 +64,8 @@ static void add_node(GPtrArray *words, const PlProgram *program, uint64_t seed)
         add(words, "--connect");
         add(words, program->connect);
     }
+    if (program->relay)
+        add(words, "--relay");
 }
 
 /* Into what the machine gives it. */

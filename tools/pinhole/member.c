@@ -64,6 +64,7 @@ PhPeers *member_open(const MemberOptions *options, PhPeersEvent event, gpointer 
         .record = options->record,
         .record_secrets = options->record_secrets,
         .record_failed = options->record_failed,
+        .relays = options->relay,
     };
     Opening opening = {.event = event, .data = data};
     g_autoptr(GError) error = NULL;

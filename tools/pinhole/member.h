@@ -26,6 +26,7 @@ typedef struct MemberOptions {
     char *record;
     gboolean record_secrets;
     void (*record_failed)(PhPeers *peers, const GError *error, gpointer data);
+    gboolean relay; /* of node alone */
 } MemberOptions;
 
 #define MEMBER_ENTRIES 6 /* and room for others before the end */

@@ -276,7 +276,7 @@ int command_node(int argc, char **argv)
 {
     g_auto(GStrv) wanted = NULL, arguments = NULL;
     g_auto(MemberOptions) options = {.record_failed = fail_to_record};
-    GOptionEntry entries[MEMBER_ENTRIES + 4] = {
+    GOptionEntry entries[MEMBER_ENTRIES + 5] = {
         [MEMBER_ENTRIES] = {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &wanted,
                             "Look for this peer, and again when it is gone; may be given again",
                             "PEER"},
@@ -284,6 +284,8 @@ int command_node(int argc, char **argv)
          "Record what it is given and does, for pinlab replay; without keys or messages", "FILE"},
         {"record-secrets", 0, 0, G_OPTION_ARG_NONE, &options.record_secrets,
          "With --record: with its secret key and all that is said", NULL},
+        {"relay", 0, 0, G_OPTION_ARG_NONE, &options.relay,
+         "Carry for peers what they cannot send each other directly, when the hub does not", NULL},
     };
     int status;
 
