@@ -105,8 +105,11 @@ static bool wants_introduction(PhNode *node, PhPeer *peer, uint32_t via, uint32_
 
     if (request != 0)
         return peer->introduce.request == request && peer->introduce.via == via;
-    return !peer->punch && ph_bucket_take(&peer->introduced_ns, &rate, 20, node->now) &&
-           ph_node_believes(node, via);
+    if (peer->punch || !ph_bucket_take(&peer->introduced_ns, &rate, 20, node->now)) {
+        node->counters.introductions_ignored++;
+        return false;
+    }
+    return ph_node_believes(node, via);
 }
 
 bool ph_node_vet(PhNode *node, PhPeer *peer, uint32_t via, const PhMessage *message,
