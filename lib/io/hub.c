@@ -342,3 +342,11 @@ bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_no
 {
     return hub->station && ph_station_node(hub->station, index, ret_node);
 }
+
+void ph_hub_station_classes(const PhHub *hub, uint64_t ret_nodes[static PH_CLASS_N])
+{
+    if (hub->station)
+        ph_station_classes(hub->station, ret_nodes);
+    else
+        memset(ret_nodes, 0, PH_CLASS_N * sizeof(*ret_nodes));
+}

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include <pinhole/classification.h>
 #include <pinhole/path.h>
 
 #define PH_STATION_KEY_BYTES 32
@@ -65,6 +66,9 @@ PH_EXPORT bool ph_station_poll_transmit(PhStation *station, PhTransmit *ret_tran
 PH_EXPORT void ph_station_handle_timeout(PhStation *station, uint64_t now);
 PH_EXPORT uint64_t ph_station_next_timeout(const PhStation *station);
 PH_EXPORT const PhStationCounters *ph_station_counters(const PhStation *station);
+/* How many of those who are registered say that they are behind NATs of each class. */
+PH_EXPORT void ph_station_classes(const PhStation *station,
+                                  uint64_t ret_nodes[PH_STATIC(PH_CLASS_N)]);
 
 /* What comes of introductions, for a log. Who does not poll loses the oldest. */
 typedef enum {
