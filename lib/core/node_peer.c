@@ -87,6 +87,7 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
         event->sentence = sentence;
     }
     ph_node_punch_drop(node, peer);
+    ph_node_fresh_drop(node, peer);
     if (peer->session)
         ph_sessions_close(node->sessions, peer->session, node->now);
     if (peer->coming)
@@ -165,6 +166,13 @@ static void take_record(PhPeer *peer, const PhNodeRecord *record)
         memcpy(peer->name, record->name, sizeof(peer->name));
 }
 
+static void take_hubs_word(PhPeer *peer, const PhMessage *message)
+{
+    take_record(peer, &message->peer.record);
+    if (message->peer.seen.family != PH_FAMILY_NONE)
+        peer->seen = message->peer.seen;
+}
+
 void ph_node_found(PhNode *node, uint32_t via, const PhMessage *message)
 {
     PhPeer *peer = by_request(node, via, message->peer.request, /* introduce= */ false);
@@ -177,7 +185,7 @@ void ph_node_found(PhNode *node, uint32_t via, const PhMessage *message)
     set_key(node, peer, message->peer.key);
     /* A peer says itself what it is; what another peer says of it is worth nothing. */
     if (via == PH_NODE_VIA_HUB)
-        take_record(peer, &message->peer.record);
+        take_hubs_word(peer, message);
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
@@ -216,7 +224,7 @@ void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
     if (via == PH_NODE_VIA_HUB)
-        take_record(peer, &message->peer.record);
+        take_hubs_word(peer, message);
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;

@@ -33,6 +33,7 @@ void member_options_clear(MemberOptions *options)
     g_free(options->hub);
     g_free(options->name);
     g_free(options->key_file);
+    g_free(options->record);
 }
 
 /* ---- opening ---- */
@@ -61,6 +62,9 @@ PhPeers *member_open(const MemberOptions *options, PhPeersEvent event, gpointer 
         .fast_detector = options->fast,
         .relay_only = options->relay_only,
         .relays = options->relay,
+        .record = options->record,
+        .record_secrets = options->record_secrets,
+        .record_failed = options->record_failed,
     };
     Opening opening = {.event = event, .data = data};
     g_autoptr(GError) error = NULL;
