@@ -81,6 +81,8 @@ bool ph_node_believes(PhNode *node, uint32_t via)
 /* Whether both of us are seen at one address from outside. */
 static bool is_together(const PhNode *node, const PhPeer *peer)
 {
+    if (node->hub.seen.family == PH_FAMILY_NONE)
+        return false;
     if (ph_address_equal_host(&peer->seen, &node->hub.seen))
         return true;
     for (unsigned i = 0; i < peer->record.n_candidates; i++)

@@ -166,6 +166,7 @@ static void take_record(PhPeer *peer, const PhNodeRecord *record)
         memcpy(peer->name, record->name, sizeof(peer->name));
 }
 
+/* FOUND and WANTED; where it sees the peer it may not know yet. */
 static void take_hubs_word(PhPeer *peer, const PhMessage *message)
 {
     take_record(peer, &message->peer.record);

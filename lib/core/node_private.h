@@ -12,9 +12,9 @@
  *   node_path.c    the ways to a peer, and which one is used
  *   node_relay.c   who carries what cannot go direct
  *   node_punch.c   attempts at a direct one
+ *   node_fresh.c   a fresh socket for an attempt
  *   node_mediator.c  who introduces us, and what is believed of it
  *   node_station.c   what we do for our peers: mediate and relay
- *   node_fresh.c   a fresh socket for an attempt
  *   node_send.c    from a message to a datagram
  */
 #pragma once

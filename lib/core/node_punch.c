@@ -188,8 +188,8 @@ static void take_introduction(PhPeer *peer, const PhNodeRecord *record)
     if (record->sequence > peer->record.sequence)
         peer->record = *record;
     /* The mediator's own view comes first. */
-    if (peer->record.n_candidates > 0 && peer->record.candidates[0].kind == PH_CANDIDATE_REFLEXIVE)
-        peer->seen = peer->record.candidates[0].address;
+    if (record->n_candidates > 0 && record->candidates[0].kind == PH_CANDIDATE_REFLEXIVE)
+        peer->seen = record->candidates[0].address;
 }
 
 void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)

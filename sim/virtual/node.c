@@ -68,8 +68,8 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
         .hub = program->addresses[0],
         .wall_ns = 0, /* the lab's clock is the wall clock */
         .first_socket = FIRST_SOCKET,
-        .relays = program->relay,
         .record = start->record,
+        .relays = program->relay,
     };
     Node *node = g_new0(Node, 1);
     PhKey key;

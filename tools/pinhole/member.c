@@ -61,10 +61,10 @@ PhPeers *member_open(const MemberOptions *options, PhPeersEvent event, gpointer 
         .refuse_strangers = options->known_only,
         .fast_detector = options->fast,
         .relay_only = options->relay_only,
-        .relays = options->relay,
         .record = options->record,
         .record_secrets = options->record_secrets,
         .record_failed = options->record_failed,
+        .relays = options->relay,
     };
     Opening opening = {.event = event, .data = data};
     g_autoptr(GError) error = NULL;

@@ -280,12 +280,12 @@ int command_node(int argc, char **argv)
         [MEMBER_ENTRIES] = {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &wanted,
                             "Look for this peer, and again when it is gone; may be given again",
                             "PEER"},
-        {"relay", 0, 0, G_OPTION_ARG_NONE, &options.relay,
-         "Carry for peers what they cannot send each other directly, when the hub does not", NULL},
         {"record", 0, 0, G_OPTION_ARG_FILENAME, &options.record,
          "Record what it is given and does, for pinlab replay; without keys or messages", "FILE"},
         {"record-secrets", 0, 0, G_OPTION_ARG_NONE, &options.record_secrets,
          "With --record: with its secret key and all that is said", NULL},
+        {"relay", 0, 0, G_OPTION_ARG_NONE, &options.relay,
+         "Carry for peers what they cannot send each other directly, when the hub does not", NULL},
     };
     int status;
 
