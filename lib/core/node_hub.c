@@ -155,7 +155,8 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
     event = ph_node_event(node, PH_NODE_HUB_LOST, NULL);
     if (event) {
         event->reason = reason;
-        event->sentence = "The hub does not answer; it is asked again.";
+        if (strcmp(reason, ph_reason_name(PH_REASON_TIMEOUT)) == 0)
+            event->sentence = "The hub does not answer; it is asked again.";
     }
     ph_node_relay_lost(node, PH_NODE_VIA_HUB);
 }

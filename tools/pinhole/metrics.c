@@ -74,6 +74,7 @@ static void show_station(JsonBuilder *builder, const PhStationCounters *c)
         {"relay-dropped-limit", c->relay_dropped_limit},
         {"relay-dropped-queue", c->relay_dropped_queue},
         {"relay-dropped-unknown", c->relay_dropped_unknown},
+        {"limited-address", c->limited_address},
     };
 
     json_builder_set_member_name(builder, "station");
@@ -83,19 +84,29 @@ static void show_station(JsonBuilder *builder, const PhStationCounters *c)
     json_builder_end_object(builder);
 }
 
-void metrics_show(const PhHub *hub, gint64 started_us, Lines *lines)
+static void show_traffic(JsonBuilder *builder, const PhHub *hub)
+{
+    PhHubTraffic traffic;
+
+    ph_hub_traffic(hub, &traffic);
+    json_builder_set_member_name(builder, "traffic");
+    json_builder_begin_object(builder);
+    show_int(builder, "received", (gint64)traffic.received);
+    show_int(builder, "receive-calls", (gint64)traffic.receive_calls);
+    show_int(builder, "sent", (gint64)traffic.sent);
+    show_int(builder, "send-calls", (gint64)traffic.send_calls);
+    show_int(builder, "segmented", (gint64)traffic.segmented);
+    show_int(builder, "segments-refused", (gint64)traffic.segments_refused);
+    json_builder_end_object(builder);
+}
+
+void metrics_add(JsonBuilder *builder, const PhHub *hub)
 {
     static const struct {
         PhFamily family;
         const char *name;
     } families[] = {{PH_FAMILY_IPV4, "ipv4"}, {PH_FAMILY_IPV6, "ipv6"}};
-    g_autoptr(JsonBuilder) builder = json_builder_new();
-    g_autofree char *text = NULL;
 
-    json_builder_begin_object(builder);
-    show_int(builder, "schema", 1);
-    show_int(builder, "lost-lines", (gint64)lines->lost);
-    show_seconds(builder, "uptime_s", (uint64_t)(g_get_monotonic_time() - started_us) * NS_PER_US);
     for (size_t i = 0; i < G_N_ELEMENTS(families); i++) {
         const PhReflectorCounters *counters = ph_hub_counters(hub, families[i].family);
 
@@ -109,6 +120,19 @@ void metrics_show(const PhHub *hub, gint64 started_us, Lines *lines)
     }
     if (ph_hub_station_counters(hub))
         show_station(builder, ph_hub_station_counters(hub));
+    show_traffic(builder, hub);
+}
+
+void metrics_show(const PhHub *hub, gint64 started_us, Lines *lines)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autofree char *text = NULL;
+
+    json_builder_begin_object(builder);
+    show_int(builder, "schema", 1);
+    show_int(builder, "lost-lines", (gint64)lines->lost);
+    show_seconds(builder, "uptime_s", (uint64_t)(g_get_monotonic_time() - started_us) * NS_PER_US);
+    metrics_add(builder, hub);
     json_builder_end_object(builder);
     text = show_to_text(builder, /* pretty= */ FALSE);
     lines_write(lines, text);

@@ -50,13 +50,9 @@ typedef struct Running {
 static JsonBuilder *begin_line(const char *event)
 {
     JsonBuilder *builder = json_builder_new();
-    g_autoptr(GDateTime) time = g_date_time_new_now_utc();
-    g_autofree char *when = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S.%fZ");
 
     json_builder_begin_object(builder);
-    show_int(builder, "schema", 1);
-    show_string(builder, "time", when);
-    show_string(builder, "event", event);
+    show_head(builder, event);
     return builder;
 }
 
@@ -193,12 +189,14 @@ static void send_text(const Running *running, const char *who, const char *text)
         say_error(running, "not-sent", "The text could not be queued.");
 }
 
-static void obey(Running *running, const char *line)
+static void obey(Running *running, const char *line, size_t length)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 3);
     guint n = g_strv_length(words);
 
-    if (n == 2 && strcmp(words[0], "connect") == 0)
+    if (strlen(line) != length)
+        say_error(running, "no-such-command", "A line has no zero bytes in it.");
+    else if (n == 2 && strcmp(words[0], "connect") == 0)
         (void)connect_to(running, words[1]);
     else if (n == 2 && strcmp(words[0], "disconnect") == 0)
         ph_peers_disconnect(running->peers, member_find(running->peers, words[1]));
@@ -219,11 +217,11 @@ static void obey_lines(Running *running, gboolean at_end)
 
     while ((newline = memchr(input->str, '\n', input->len))) {
         *newline = '\0';
-        obey(running, input->str);
+        obey(running, input->str, (size_t)(newline - input->str));
         g_string_erase(input, 0, newline + 1 - input->str);
     }
     if (input->len > 0 && (at_end || input->len > LINE_MAX_BYTES)) {
-        obey(running, input->str);
+        obey(running, input->str, input->len);
         g_string_truncate(input, 0);
     }
 }
@@ -256,20 +254,25 @@ static int run(const MemberOptions *options, char **wanted)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GString) input = g_string_new(NULL);
     Running running = {.loop = loop, .wanted = wanted, .input = input};
+    Control *control;
     int status = EXIT_SUCCESS;
 
     running.peers = member_open(options, take_event, &running, &status);
     if (!running.peers)
         return status;
-    g_unix_signal_add(SIGINT, end, &running);
-    g_unix_signal_add(SIGTERM, end, &running);
-    g_unix_signal_add(SIGUSR1, show_status, &running);
-    g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, take_input, &running);
-    connect_to_all(&running);
-    g_main_loop_run(loop);
-    (void)show_status(&running);
+    control = member_control(options, "node", running.peers, &status);
+    if (status == EXIT_SUCCESS) {
+        g_unix_signal_add(SIGINT, end, &running);
+        g_unix_signal_add(SIGTERM, end, &running);
+        g_unix_signal_add(SIGUSR1, show_status, &running);
+        g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, take_input, &running);
+        connect_to_all(&running);
+        g_main_loop_run(loop);
+        (void)show_status(&running);
+    }
+    control_free(control);
     ph_peers_free(running.peers);
-    return EXIT_SUCCESS;
+    return status;
 }
 
 int command_node(int argc, char **argv)
