@@ -44,6 +44,7 @@ typedef struct PhWay {
     PhRoute route;
     PhPathKind kind;
     PhDetector detector;
+    PhHealth health; /* as it was told last */
 } PhWay;
 
 /* A fresh socket, and where the hub sees it. */
