@@ -52,6 +52,11 @@ static void update_record(PhNode *node)
         if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
             record->candidates[record->n_candidates++] =
                 (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
+    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT.
+     */
+    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
+        record->candidates[record->n_candidates++] =
+            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
     for (uint32_t i = 0;
          !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
          i++) {
@@ -186,6 +191,7 @@ static void seen_elsewhere(PhNode *node, const PhAddress *seen)
 static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *message)
 {
     PhRoute relayed = {.via = PH_NODE_VIA_HUB};
+    PhMessage pong = {.kind = PH_MESSAGE_PONG};
 
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_REGISTERED:
@@ -217,13 +223,18 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
             seen_elsewhere(node, &message->ping.seen);
         }
         return;
+    case PH_MESSAGE_PING:
+        /* It wants to know whether we are where our packets come from now. */
+        pong.ping.id = message->ping.id;
+        pong.ping.seen = route->path.remote;
+        (void)ph_node_tell_hub(node, &pong);
+        return;
     case PH_MESSAGE_CLOSE:
         ph_node_hub_gone(node, ph_reason_name((PhReason)message->reason));
         return;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
-    case PH_MESSAGE_PING:
     case PH_MESSAGE_MOVED:
     case PH_MESSAGE_PREPARE:
     case PH_MESSAGE_PREPARED:
@@ -234,7 +245,6 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
     case PH_MESSAGE_UPDATE:
         break;
     }
-    (void)route;
 }
 
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length)

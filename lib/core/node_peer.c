@@ -194,7 +194,8 @@ void ph_node_found(PhNode *node, const PhMessage *message)
     peer = join_halves(node, peer, message->peer.key);
     set_key(node, peer, message->peer.key);
     take_record(peer, &message->peer.record);
-    peer->seen = message->peer.seen;
+    if (message->peer.seen.family != PH_FAMILY_NONE)
+        peer->seen = message->peer.seen;
     peer->channel = message->peer.channel;
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
@@ -217,7 +218,8 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
     take_record(peer, &message->peer.record);
-    peer->seen = message->peer.seen;
+    if (message->peer.seen.family != PH_FAMILY_NONE)
+        peer->seen = message->peer.seen;
     peer->channel = message->peer.channel;
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;

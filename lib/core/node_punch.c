@@ -12,6 +12,8 @@
 /* The mediator's answer, and the peer's class, may be on their way. */
 #define AGAIN_SOON_NS (PH_SECOND / 2)
 #define ATTEMPTS      4
+/* The second one comes upon the ports that the first has opened. */
+#define HARD_ATTEMPTS 2
 
 static void add_seen(PhNodeRecord *record, const PhAddress *seen)
 {
@@ -99,6 +101,22 @@ static void ask_mediator(PhNode *node, PhPeer *peer)
     (void)ph_node_tell_hub(node, &message);
 }
 
+/* Until one of the two is in another place. Who waits for a better path is told that none comes. */
+static void stay_relayed(PhNode *node, PhPeer *peer)
+{
+    bool known = peer->reason && strcmp(peer->reason, "relay") == 0;
+    PhNodeEvent *event;
+
+    peer->next_attempt_ns = PH_NEVER;
+    peer->reason = "relay";
+    if (known)
+        return;
+    node->counters.relay_fallbacks++;
+    event = peer->used == &peer->relayed ? ph_node_event(node, PH_NODE_PEER_PATH, peer) : NULL;
+    if (event)
+        event->reason = peer->reason;
+}
+
 void ph_node_attempt(PhNode *node, PhPeer *peer)
 {
     bool known =
@@ -109,9 +127,7 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
         return;
     peer->strategy = strategy_for(node, peer, peer->attempt + 1);
     if (peer->strategy == PH_STRATEGY_RELAY) {
-        node->counters.relay_fallbacks += peer->reason && strcmp(peer->reason, "relay") != 0;
-        peer->reason = "relay";
-        peer->next_attempt_ns = PH_NEVER; /* until one of the two is in another place */
+        stay_relayed(node, peer);
         return;
     }
     if (!is_asker(peer))
@@ -198,9 +214,14 @@ void ph_node_punch_drop(PhNode *node, PhPeer *peer)
     peer->opened = false;
 }
 
+static bool is_hard(PhStrategy strategy)
+{
+    return strategy == PH_STRATEGY_SPREAD || strategy == PH_STRATEGY_SCATTER;
+}
+
 static void punch_failed(PhNode *node, PhPeer *peer)
 {
-    bool hard = peer->strategy == PH_STRATEGY_SPREAD || peer->strategy == PH_STRATEGY_SCATTER;
+    unsigned attempts = is_hard(peer->strategy) ? HARD_ATTEMPTS : ATTEMPTS;
 
     /* Nothing came through in time; or there was nothing to attempt. */
     if (ph_punch_counters(peer->punch)->sent > 0 || peer->strategy == PH_STRATEGY_WAIT)
@@ -210,7 +231,7 @@ static void punch_failed(PhNode *node, PhPeer *peer)
         ph_node_fresh_drop(node, peer);
     if (peer->used == &peer->relayed)
         peer->reason = "punch-failed";
-    if (peer->attempt < ATTEMPTS && !hard)
+    if (peer->attempt < attempts)
         peer->next_attempt_ns = is_asker(peer) ? node->now : PH_NEVER;
     else
         ph_node_back_off(node, peer);
@@ -244,6 +265,13 @@ void ph_node_path_classes(PhNode *node, PhPeer *peer)
     PhPathKind kind = ph_node_kind(node, peer);
     PhNodeEvent *event;
 
+    /* Such an attempt takes seconds and hundreds of packets: one that needs less is made instead.
+     */
+    if (peer->punch && !peer->opened && is_hard(peer->strategy) &&
+        !is_hard(strategy_for(node, peer, peer->attempt))) {
+        ph_node_punch_drop(node, peer);
+        peer->attempt = 0;
+    }
     if (ph_node_may_attempt(peer))
         peer->next_attempt_ns = node->now;
     if (!peer->direct.there || kind == peer->direct.kind)

@@ -81,7 +81,8 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
         ph_node_path_pong(node, peer, route, message->ping.id);
         return true;
     case PH_MESSAGE_UPDATE:
-        if (message->record.sequence > peer->record.sequence) {
+        /* Of the same record a mediator passes on less. */
+        if (message->record.sequence >= peer->record.sequence) {
             peer->record = message->record;
             ph_node_path_classes(node, peer);
         }

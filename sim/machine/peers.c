@@ -19,6 +19,7 @@ typedef struct State {
     char *path;       /* NULL: nothing is known of it */
     gboolean blocked; /* the node's own class */
     gboolean up;      /* it has a path */
+    gboolean final;   /* and looks for no other one */
 } State;
 
 static const char *string_of(JsonObject *object, const char *name)
@@ -60,15 +61,20 @@ static void set_path(State *state, const char *kind, const char *detail)
 static void read_event(State *state, JsonObject *object)
 {
     const char *event = string_of(object, "event"), *path = string_of(object, "path");
-    gboolean ours = g_strcmp0(string_of(object, "peer"), state->peer) == 0;
+    const char *reason = string_of(object, "reason");
 
     if (g_strcmp0(event, "classified") == 0)
         state->blocked = g_strcmp0(string_of(object, "class"), "udp-blocked") == 0;
-    else if (ours && g_strcmp0(event, "peer-gone") == 0)
-        set_path(state, "none", string_of(object, "reason"));
-    else if (ours && path && (g_str_equal(event, "peer-path") || g_str_equal(event, "peer-up")))
+    if (g_strcmp0(string_of(object, "peer"), state->peer) != 0)
+        return;
+    if (g_strcmp0(event, "peer-gone") == 0)
+        set_path(state, "none", reason);
+    else if (path && (g_str_equal(event, "peer-path") || g_str_equal(event, "peer-up")))
         set_path(state, path,
                  g_str_equal(path, "relayed") ? host_of(state, string_of(object, "via")) : NULL);
+    else
+        return;
+    state->final = pl_path_is_final(path, reason);
 }
 
 static gboolean is_shallow(const char *line)
@@ -100,7 +106,8 @@ static JsonObject *parse_event(JsonParser *parser, const char *line)
                : NULL;
 }
 
-char *pl_peers_read(const char *output, const char *peer, const PlTopology *topology, uint64_t seed)
+char *pl_peers_read(const char *output, const char *peer, const PlTopology *topology, uint64_t seed,
+                    gboolean *ret_final)
 {
     g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
@@ -114,6 +121,7 @@ char *pl_peers_read(const char *output, const char *peer, const PlTopology *topo
     }
     if (state.blocked && !state.up)
         set_path(&state, "none", "udp-blocked");
+    *ret_final = state.final;
     return state.path;
 }
 

@@ -59,7 +59,8 @@ typedef enum {
     PH_NODE_REFUSED,     /* by the hub, for good: `reason` */
     PH_NODE_CLASSIFIED,  /* our own class is known, or another than before */
     PH_NODE_PEER_UP,     /* a peer can be sent to */
-    PH_NODE_PEER_PATH,   /* another path is in use: `path`, `via`, `address`, `reason` */
+    PH_NODE_PEER_PATH,   /* another path is in use: `path`, `via`, `address`, `reason`; or no other
+                            one will be looked for, as the two NATs are: reason "relay" */
     PH_NODE_PEER_HEALTH, /* healthy, suspect, failed */
     PH_NODE_PEER_GONE,   /* `reason`; the number is not used again */
     PH_NODE_DATA,        /* from a peer */
