@@ -67,7 +67,8 @@ static void leave(PhNode *node, const PhWay *way, const PhWay *other)
 {
     uint32_t socket = way->route.path.socket;
 
-    if (way->route.via || socket == node->socket || (other && other->route.path.socket == socket))
+    if (way->route.via || socket == node->data.socket || socket == node->other.socket ||
+        (other && other->route.path.socket == socket))
         return;
     ph_node_close_socket(node, socket);
 }
