@@ -154,8 +154,8 @@ void ph_node_do_hub_at(PhNode *node, const PhAddress *hub, uint64_t now)
             node->data.socket = node->next_socket++;
     }
     node->config.hub = *hub;
-    node->hub.back_off_ns = PH_SECOND;
-    if (node->data.state == PH_SOCKET_THERE)
+    /* One that is lost is asked there when it is its turn. */
+    if (node->data.state == PH_SOCKET_THERE && node->hub.state != PH_HUB_WAITING)
         ph_node_hub_begin(node);
     else if (node->data.state == PH_SOCKET_FAILED)
         node->data.state = PH_SOCKET_WANTED;

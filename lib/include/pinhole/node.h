@@ -143,7 +143,8 @@ PH_EXPORT void ph_node_network_changed(PhNode *node, const PhAddress *locals, ui
                                        uint64_t now);
 
 /* The hub is to be found there by now, or may be tried there: its name has another address, or one
- * more, of either family. What there is directly stays. */
+ * more, of either family. A hub that is lost is asked there the next time. What there is directly
+ * stays. */
 PH_EXPORT void ph_node_hub_at(PhNode *node, const PhAddress *hub, uint64_t now);
 
 /* See path.h for the order in which these are called. */
