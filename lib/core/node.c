@@ -75,6 +75,8 @@ PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8
     memcpy(node->public_key, ph_sessions_public_key(node->sessions), sizeof(node->public_key));
     memcpy(node->record.name, config->name, sizeof(node->record.name));
     node->record.sequence = config->wall_ns + now;
+    node->record.relays = config->relays;
+    ph_random_bytes(&node->random, node->hash_key, sizeof(node->hash_key));
     node->data.socket = config->first_socket;
     node->next_socket = config->first_socket + 1;
     node->hub.back_off_ns = PH_SECOND;

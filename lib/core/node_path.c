@@ -51,15 +51,33 @@ static void init_detector(PhNode *node, PhWay *way)
     way->health = PH_HEALTHY;
 }
 
+/* The hub's relay is taken where there is one; a peer's only instead of one that is lost. */
+static bool may_take_relay(const PhNode *node, const PhPeer *peer, uint32_t via)
+{
+    const PhWay *relayed = &peer->relayed;
+
+    return !relayed->there || via == relayed->route.via || via == PH_NODE_VIA_HUB ||
+           relayed->detector.health != PH_HEALTHY || !ph_node_via_is_well(node, relayed->route.via);
+}
+
 static void relay_is_there(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
-    /* The hub's session, or the peer's channel, may be another one by now. */
+    bool another = !peer->relayed.there || peer->relayed.route.via != route->via;
+
+    if (!may_take_relay(node, peer, route->via))
+        return;
+    /* The relay's session, or the peer's channel, may be another one by now. */
     peer->relayed.route = *route;
-    if (peer->relayed.there)
+    if (!another)
         return;
     peer->relayed.there = true;
     peer->relayed.kind = PH_PATH_RELAYED;
+    peer->connect.n_asked = 0;
     init_detector(node, &peer->relayed);
+    if (peer->used != &peer->relayed)
+        return;
+    peer->used = NULL;
+    use(node, peer, &peer->relayed, "another relay");
 }
 
 /* A way is left for another one, or for none: a socket of its own goes with it. */
@@ -150,14 +168,15 @@ void ph_node_path_leave(PhNode *node, PhPeer *peer)
 static bool same_route(const PhRoute *a, const PhRoute *b)
 {
     if (a->via || b->via)
-        return a->via != 0 && b->via != 0;
+        return a->via == b->via;
     return a->path.socket == b->path.socket && ph_address_equal(&a->path.remote, &b->path.remote);
 }
 
 static PhWay *way_of(PhPeer *peer, const PhRoute *route)
 {
     if (route->via)
-        return &peer->relayed;
+        return peer->relayed.there && same_route(&peer->relayed.route, route) ? &peer->relayed
+                                                                              : NULL;
     if (peer->direct.there && same_route(&peer->direct.route, route))
         return &peer->direct;
     return peer->proving && same_route(&peer->fresh.route, route) ? &peer->fresh : NULL;
@@ -165,13 +184,14 @@ static PhWay *way_of(PhPeer *peer, const PhRoute *route)
 
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data)
 {
-    PhWay *way = way_of(peer, route);
+    PhWay *way;
 
     if (route->via)
         relay_is_there(node, peer, route);
+    way = way_of(peer, route);
     if (way)
         ph_detector_heard(&way->detector, data, node->now);
-    else if (!peer->proving && (!peer->punch || peer->opened))
+    else if (!route->via && !peer->proving && (!peer->punch || peer->opened))
         /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own
          * ping decides whether it can be used. */
         ph_node_prove(node, peer, route);
@@ -225,6 +245,8 @@ static void judge_health(PhNode *node, PhPeer *peer, PhWay *way)
         return;
     way->health = way->detector.health;
     health_changed(node, peer, way);
+    if (way == &peer->direct && way->health != PH_HEALTHY)
+        ph_node_relay_lost(node, peer->via);
     if (way->health == PH_SUSPECT)
         suspected(node, peer, way);
     if (way->health == PH_FAILED && way == &peer->direct)
@@ -315,12 +337,6 @@ static void proof_failed(PhNode *node, PhPeer *peer)
     /* Else it was where the peer had been; another one is looked for already. */
 }
 
-/* Nothing works: the hub may know the way, or will as soon as the peer is there again. */
-static bool is_lost(const PhPeer *peer)
-{
-    return peer->ours && !is_well(&peer->direct) && !is_well(&peer->relayed);
-}
-
 void ph_node_path_timeout(PhNode *node, PhPeer *peer)
 {
     if (peer->punch) {
@@ -342,8 +358,8 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         ph_node_punch_drop(node, peer);
     if (ph_node_may_attempt(peer) && node->now >= peer->next_attempt_ns)
         ph_node_attempt(node, peer);
-    if (is_lost(peer) && node->now >= peer->ask_ns)
-        ph_node_ask_for(node, peer);
+    if (ph_node_wants_relay(node, peer) && node->now >= peer->ask_ns)
+        ph_node_look_for_relay(node, peer);
     choose(node, peer);
     if (!works(&peer->direct) && !works(&peer->relayed))
         ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");
@@ -356,7 +372,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-uint64_t ph_node_path_next(const PhPeer *peer)
+uint64_t ph_node_path_next(const PhNode *node, const PhPeer *peer)
 {
     uint64_t next = ph_node_may_attempt(peer) ? peer->next_attempt_ns : PH_NEVER;
 
@@ -365,7 +381,7 @@ uint64_t ph_node_path_next(const PhPeer *peer)
         next = sooner(next, ph_punch_next_timeout(peer->punch));
     if (peer->opened)
         next = sooner(next, peer->punch_until_ns);
-    if (is_lost(peer))
+    if (ph_node_wants_relay(node, peer))
         next = sooner(next, peer->ask_ns);
     if (peer->relayed.there)
         next = sooner(next, ph_detector_next_timeout(&peer->relayed.detector));

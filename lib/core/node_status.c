@@ -38,6 +38,12 @@ const char *ph_node_counter(const PhNodeCounters *counters, uint32_t index, uint
         COUNTER("reflex-answered", reflex_answered),
         COUNTER("classified", classified),
         COUNTER("foreign", foreign),
+        COUNTER("introductions", introductions),
+        COUNTER("introductions-refused", introductions_refused),
+        COUNTER("relayed", relayed),
+        COUNTER("relayed-bytes", relayed_bytes),
+        COUNTER("relay-dropped", relay_dropped),
+        COUNTER("introductions-ignored", introductions_ignored),
     };
 #undef COUNTER
 
@@ -98,7 +104,7 @@ bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
         memcpy(ret_peer->key, peer->key, sizeof(peer->key));
         memcpy(ret_peer->name, peer->name, sizeof(peer->name));
         if (peer->used && peer->used->route.via)
-            memcpy(ret_peer->via, node->config.hub_key, sizeof(ret_peer->via));
+            ph_node_via_key(node, peer->used->route.via, ret_peer->via);
         else if (peer->used)
             ret_peer->address = peer->used->route.path.remote;
         return true;

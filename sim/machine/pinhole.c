@@ -63,6 +63,8 @@ static void add_node(GPtrArray *words, const PlProgram *program, uint64_t seed)
         add(words, "--connect");
         add(words, program->connect);
     }
+    if (program->relay)
+        add(words, "--relay");
 }
 
 char **pl_pinhole_command(const PlTopology *topology, const PlNode *host, uint64_t seed,

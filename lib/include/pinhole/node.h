@@ -39,11 +39,14 @@ typedef struct PhNodeConfig {
     bool
         refuse_strangers; /* only peers that we connect to ourselves; else all that the hub knows */
     bool fast_detector;
-    bool no_hard_punching; /* pairs that need many sockets or ports are relayed */
-    bool relay_only;       /* never attempts a direct path, and has nobody told where it is */
-    uint64_t binding_ns;   /* how long the NAT keeps an idle mapping; 0: unknown */
-    uint32_t first_socket; /* ids for its sockets, from here on */
-    PhRecordKind record;   /* poll it with ph_node_poll_record */
+    bool no_hard_punching;      /* pairs that need many sockets or ports are relayed */
+    bool relay_only;            /* never attempts a direct path, and has nobody told where it is */
+    uint64_t binding_ns;        /* how long the NAT keeps an idle mapping; 0: unknown */
+    uint32_t first_socket;      /* ids for its sockets, from here on */
+    PhRecordKind record;        /* poll it with ph_node_poll_record */
+    bool relays;                /* carries, for peers that it talks to directly, what they cannot */
+    uint32_t relay_bytes_per_s; /* for one peer; 0: 1 MiB */
+    bool no_mediation;          /* does not introduce its peers to each other */
 } PhNodeConfig;
 
 typedef enum {
@@ -66,6 +69,7 @@ typedef enum {
     PH_NODE_PEER_GONE,   /* `reason`; the number is not used again */
     PH_NODE_DATA,        /* from a peer */
 } PhNodeEventKind;
+PH_EXPORT const char *ph_node_event_name(PhNodeEventKind kind); /* "registered", "hub-lost", ... */
 
 typedef struct PhNodeEvent {
     PhNodeEventKind kind;
@@ -92,6 +96,9 @@ typedef struct PhNodeCounters {
     uint64_t messages_sent, messages_received, messages_dropped;
     uint64_t reflex_asked, reflex_answered, classified;
     uint64_t foreign; /* datagrams that were not ours */
+    /* For our peers: as their mediator, and as their relay. */
+    uint64_t introductions, introductions_refused, relayed, relayed_bytes, relay_dropped;
+    uint64_t introductions_ignored; /* by peers, to us, which could not be believed */
 } PhNodeCounters;
 
 /* A line of the peer table. */
