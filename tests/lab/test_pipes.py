@@ -2,6 +2,7 @@
 """`pinhole pipe` as anybody would use it: much, lost packets, ends that go away, readers that are slow, several."""
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -79,6 +80,14 @@ def megabytes(mesh, *options):
     print(f"{len(data) / (time.monotonic() - start) / 1e6:.1f} MB/s")
     assert hashlib.sha256((waiting.place / "copy").read_bytes()).digest() == hashlib.sha256(data).digest()
     assert sending.program.output == waiting.program.output == ""
+    relayed = relayed_bytes(mesh)
+    assert relayed > len(data) if options else relayed < len(data) / 2, relayed
+
+
+def relayed_bytes(mesh):
+    """As the hub counts them."""
+    mesh.hub.send_signal(signal.SIGUSR1)
+    return json.loads(mesh.hub.wait_for("relayed-bytes").output.splitlines()[-1])["station"]["relayed-bytes"]
 
 
 @CONES
