@@ -75,6 +75,8 @@ PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8
     memcpy(node->public_key, ph_sessions_public_key(node->sessions), sizeof(node->public_key));
     memcpy(node->record.name, config->name, sizeof(node->record.name));
     node->record.sequence = config->wall_ns + now;
+    node->record.relays = config->relays;
+    ph_random_bytes(&node->random, node->hash_key, sizeof(node->hash_key));
     node->socket = config->first_socket;
     node->next_socket = config->first_socket + 1;
     node->hub.back_off_ns = PH_SECOND;
@@ -233,10 +235,8 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         PhNodeEvent *event = ph_node_event(node, PH_NODE_REFUSED, NULL);
 
         node->socket_state = PH_SOCKET_FAILED;
-        if (event) {
+        if (event)
             event->reason = "no-socket";
-            event->sentence = "The system gives us no UDP socket.";
-        }
         return;
     }
     if (ph_node_fresh_socket(node, socket, false))

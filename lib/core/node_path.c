@@ -50,15 +50,33 @@ static void init_detector(PhNode *node, PhWay *way)
     ph_detector_init(&way->detector, &config, node->now);
 }
 
+/* The hub's relay is taken where there is one; a peer's only instead of one that is lost. */
+static bool may_take_relay(const PhNode *node, const PhPeer *peer, uint32_t via)
+{
+    const PhWay *relayed = &peer->relayed;
+
+    return !relayed->there || via == relayed->route.via || via == PH_NODE_VIA_HUB ||
+           relayed->detector.health != PH_HEALTHY || !ph_node_via_is_well(node, relayed->route.via);
+}
+
 static void relay_is_there(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
-    /* The hub's session, or the peer's channel, may be another one by now. */
+    bool another = !peer->relayed.there || peer->relayed.route.via != route->via;
+
+    if (!may_take_relay(node, peer, route->via))
+        return;
+    /* The relay's session, or the peer's channel, may be another one by now. */
     peer->relayed.route = *route;
-    if (peer->relayed.there)
+    if (!another)
         return;
     peer->relayed.there = true;
     peer->relayed.kind = PH_PATH_RELAYED;
+    peer->connect.n_asked = 0;
     init_detector(node, &peer->relayed);
+    if (peer->used != &peer->relayed)
+        return;
+    peer->used = NULL;
+    use(node, peer, &peer->relayed, "another-relay");
 }
 
 /* A way is left for another one, or for none: a socket of its own goes with it. */
@@ -121,7 +139,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
     if (!route->via)
         return;
     relay_is_there(node, peer, route);
-    begin_again(node, peer, "a new session");
+    begin_again(node, peer, "new-session");
     /* The way there was before is proven, or not, by then. */
     if (peer->proving)
         peer->next_attempt_ns = node->now + PROOF_NS + 2 * peer->relayed.detector.rtt.smooth_ns;
@@ -130,7 +148,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
 void ph_node_path_moved(PhNode *node, PhPeer *peer)
 {
     if (peer->relayed.there)
-        begin_again(node, peer, "another network");
+        begin_again(node, peer, "another-network");
     else
         ph_detector_probe(&peer->direct.detector, node->now);
 }
@@ -148,14 +166,15 @@ void ph_node_path_leave(PhNode *node, PhPeer *peer)
 static bool same_route(const PhRoute *a, const PhRoute *b)
 {
     if (a->via || b->via)
-        return a->via != 0 && b->via != 0;
+        return a->via == b->via;
     return a->path.socket == b->path.socket && ph_address_equal(&a->path.remote, &b->path.remote);
 }
 
 static PhWay *way_of(PhPeer *peer, const PhRoute *route)
 {
     if (route->via)
-        return &peer->relayed;
+        return peer->relayed.there && same_route(&peer->relayed.route, route) ? &peer->relayed
+                                                                              : NULL;
     if (peer->direct.there && same_route(&peer->direct.route, route))
         return &peer->direct;
     return peer->proving && same_route(&peer->fresh.route, route) ? &peer->fresh : NULL;
@@ -163,13 +182,14 @@ static PhWay *way_of(PhPeer *peer, const PhRoute *route)
 
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data)
 {
-    PhWay *way = way_of(peer, route);
+    PhWay *way;
 
     if (route->via)
         relay_is_there(node, peer, route);
+    way = way_of(peer, route);
     if (way)
         ph_detector_heard(&way->detector, data, node->now);
-    else if (!peer->proving && (!peer->punch || peer->opened))
+    else if (!route->via && !peer->proving && (!peer->punch || peer->opened))
         /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own
          * ping decides whether it can be used. */
         ph_node_prove(node, peer, route);
@@ -238,7 +258,7 @@ static void has_failed(PhNode *node, PhPeer *peer)
     peer->next_attempt_ns = node->now;
     peer->keep_until_ns = node->now + KEEP_NS;
     if (peer->relayed.there)
-        use(node, peer, &peer->relayed, "the direct path failed");
+        use(node, peer, &peer->relayed, "direct-failed");
 }
 
 static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
@@ -250,6 +270,8 @@ static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
     (void)ph_detector_handle_timeout(&way->detector, node->now);
     if (way->detector.health != before && way->there) {
         health_changed(node, peer, way);
+        if (way == &peer->direct && way->detector.health != PH_HEALTHY)
+            ph_node_relay_lost(node, peer->via);
         if (way->detector.health == PH_SUSPECT)
             suspected(node, peer, way);
         if (way->detector.health == PH_FAILED && way == &peer->direct)
@@ -278,9 +300,9 @@ static void choose(PhNode *node, PhPeer *peer)
         direct->there = false;
         leave(node, direct, peer->proving ? &peer->fresh : NULL);
     } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
-        use(node, peer, relayed, "the direct path is suspect");
+        use(node, peer, relayed, "direct-suspect");
     } else if (is_well(direct)) {
-        use(node, peer, direct, peer->used == direct ? peer->reason : "the direct path is well");
+        use(node, peer, direct, peer->used == direct ? peer->reason : "direct-well");
     }
     if (!works(direct) && !works(relayed))
         ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");
@@ -296,12 +318,6 @@ static void proof_failed(PhNode *node, PhPeer *peer)
         ph_node_back_off(node, peer);
     }
     /* Else it was where the peer had been; another one is looked for already. */
-}
-
-/* Nothing works: the hub may know the way, or will as soon as the peer is there again. */
-static bool is_lost(const PhPeer *peer)
-{
-    return peer->ours && !is_well(&peer->direct) && !is_well(&peer->relayed);
 }
 
 void ph_node_path_timeout(PhNode *node, PhPeer *peer)
@@ -325,8 +341,8 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         ph_node_punch_drop(node, peer);
     if (ph_node_may_attempt(peer) && node->now >= peer->next_attempt_ns)
         ph_node_attempt(node, peer);
-    if (is_lost(peer) && node->now >= peer->ask_ns)
-        ph_node_ask_for(node, peer);
+    if (ph_node_wants_relay(node, peer) && node->now >= peer->ask_ns)
+        ph_node_look_for_relay(node, peer);
     choose(node, peer);
     if (peer->state == PH_PEER_TALKING && peer->queue_n > 0)
         ph_node_flush_queue(node, peer);
@@ -337,7 +353,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-uint64_t ph_node_path_next(const PhPeer *peer)
+uint64_t ph_node_path_next(const PhNode *node, const PhPeer *peer)
 {
     uint64_t next = ph_node_may_attempt(peer) ? peer->next_attempt_ns : PH_NEVER;
 
@@ -346,7 +362,7 @@ uint64_t ph_node_path_next(const PhPeer *peer)
         next = sooner(next, ph_punch_next_timeout(peer->punch));
     if (peer->opened)
         next = sooner(next, peer->punch_until_ns);
-    if (is_lost(peer))
+    if (ph_node_wants_relay(node, peer))
         next = sooner(next, peer->ask_ns);
     if (peer->relayed.there)
         next = sooner(next, ph_detector_next_timeout(&peer->relayed.detector));

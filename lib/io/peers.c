@@ -248,6 +248,8 @@ static gboolean read_config(const PhPeersConfig *config, Opening *opening, GErro
     node->fast_detector = config->fast_detector;
     node->no_hard_punching = config->no_hard_punching;
     node->relay_only = config->relay_only;
+    node->relays = config->relays;
+    node->no_mediation = config->no_mediation;
     if (!config->record)
         return TRUE;
     node->record = config->record_secrets ? PH_RECORD_SECRETS : PH_RECORD_DECISIONS;

@@ -38,11 +38,14 @@ typedef struct PhNodeConfig {
     bool
         refuse_strangers; /* only peers that we connect to ourselves; else all that the hub knows */
     bool fast_detector;
-    bool no_hard_punching; /* pairs that need many sockets or ports are relayed */
-    bool relay_only; /* never attempts a direct path, and has nobody told where it is */
-    uint64_t binding_ns;   /* how long the NAT keeps an idle mapping; 0: unknown */
-    uint32_t first_socket; /* ids for its sockets, from here on */
-    PhRecordKind record;   /* poll it with ph_node_poll_record */
+    bool no_hard_punching;      /* pairs that need many sockets or ports are relayed */
+    bool relay_only;            /* never attempts a direct path, and has nobody told where it is */
+    uint64_t binding_ns;        /* how long the NAT keeps an idle mapping; 0: unknown */
+    uint32_t first_socket;      /* ids for its sockets, from here on */
+    PhRecordKind record;        /* poll it with ph_node_poll_record */
+    bool relays;                /* carries, for peers that it talks to directly, what they cannot */
+    uint32_t relay_bytes_per_s; /* for one peer; 0: 1 MiB */
+    bool no_mediation;          /* does not introduce its peers to each other */
 } PhNodeConfig;
 
 typedef enum {
@@ -92,6 +95,9 @@ typedef struct PhNodeCounters {
     uint64_t messages_sent, messages_received, messages_dropped;
     uint64_t reflex_asked, reflex_answered, classified;
     uint64_t foreign; /* datagrams that were not ours */
+    /* For our peers: as their mediator, and as their relay. */
+    uint64_t introductions, introductions_refused, relayed, relayed_bytes, relay_dropped;
+    uint64_t introductions_ignored; /* by peers, to us, which could not be believed */
 } PhNodeCounters;
 
 /* A line of the peer table. */
@@ -103,8 +109,11 @@ typedef struct PhNodePeer {
     PhPathKind path;
     uint8_t via[PH_NODE_KEY_BYTES];
     PhAddress address;
-    const char *health, *reason; /* static; why the path is what it is */
-    uint64_t rtt_ns;             /* 0: unknown */
+    /* All static. Why the path is what it is, and that to a person; NULL: there is no reason yet,
+     * or no path's health. */
+    const char *health, *reason, *sentence;
+    const char *state; /* "looking", "meeting", "talking" */
+    uint64_t rtt_ns;   /* 0: unknown */
 } PhNodePeer;
 
 /* What it knows of itself and its hub. */
@@ -169,3 +178,8 @@ PH_EXPORT void ph_node_self(const PhNode *node, PhNodeSelf *ret_self);
 /* The peer table: false beyond its end. */
 PH_EXPORT bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer);
 PH_EXPORT const uint8_t *ph_node_public_key(const PhNode *node);
+
+/* What a reason means to a person; NULL: there is none of this name. */
+PH_EXPORT const char *ph_node_sentence(const char *reason);
+/* All that there are, one by one: a name, NULL beyond the last one. */
+PH_EXPORT const char *ph_node_reason(uint32_t index, const char **ret_sentence);

@@ -20,6 +20,7 @@ typedef struct PhPeersConfig {
     const char *name; /* by which others find this node; NULL: by its key alone */
     const PhKey *key; /* NULL: a new one, which is kept nowhere */
     gboolean refuse_strangers, fast_detector, no_hard_punching, relay_only; /* as in node.h */
+    gboolean relays, no_mediation;                                          /* as in node.h */
     /* A file to record into (record.h); NULL: none. `record_failed` is told, once, when it cannot
      * be written any more: nothing else ends then. It may be NULL, and may not free the peers. */
     const char *record;
