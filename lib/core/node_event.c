@@ -53,7 +53,7 @@ void ph_node_say_reason(PhNodeEvent *event, PhReason reason)
     event->sentence = ph_reason_sentence(reason);
 }
 
-bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event)
+bool ph_node_do_poll_event(PhNode *node, PhNodeEvent *ret_event)
 {
     if (node->events_n == 0)
         return false;

@@ -117,7 +117,7 @@ void ph_node_ask_for(PhNode *node, PhPeer *peer)
     (void)ph_node_tell_hub(node, &message);
 }
 
-uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now)
+uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now)
 {
     PhPeer *peer = key ? ph_node_peer_by_key(node, key) : NULL;
 
@@ -297,7 +297,7 @@ void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput 
     if (input->session != peer->session)
         return; /* one that was replaced */
     peer->session = 0;
-    node->counters.sessions_failed++;
+    node->counters.sessions_failed += strcmp(input->reason, ph_reason_name(PH_REASON_GOODBYE)) != 0;
     ph_node_peer_gone(node, peer, input->reason, "The session with the peer has ended.");
 }
 

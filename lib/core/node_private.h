@@ -2,7 +2,8 @@
 /*
  * The node's parts:
  *
- *   node.c         its surface: sockets, datagrams, time
+ *   node_api.c     its surface: what a recording has of it
+ *   node.c         behind that: sockets, datagrams, time
  *   node_event.c   what it tells
  *   node_status.c  what it knows: itself, its peers, its counters
  *   node_hub.c     the hub, and our own class
@@ -22,6 +23,7 @@
 #include "punch.h"
 #include "random.h"
 #include "session.h"
+#include "tape.h"
 
 #define PH_NODE_EVENTS   256
 #define PH_NODE_OUTGOING 128
@@ -75,8 +77,11 @@ typedef struct PhPeer {
     PhStrategy strategy;
     unsigned attempt;
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
+    bool judged;  /* what came of it has been counted */
     bool proving; /* `fresh` is */
     uint64_t next_attempt_ns, back_off_ns, prove_until_ns, punch_until_ns;
+    uint64_t prove_again_ns, prove_gap_ns;
+    uint64_t keep_until_ns;      /* a direct way that has failed is given up then */
     const char *reason;          /* why the path is what it is */
     uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
     PhQueued *queue;             /* PH_NODE_QUEUE_MAX of them, while it is not reached */
@@ -90,6 +95,7 @@ typedef struct PhHubLink {
     PhAddress seen;
     const char *reason; /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
+    uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
 } PhHubLink;
 
 typedef struct PhOutgoing {
@@ -106,6 +112,8 @@ struct PhNode {
     uint64_t now;
     uint8_t public_key[PH_NODE_KEY_BYTES];
     PhSessions *sessions;
+    PhRecorder *recorder; /* NULL: nothing is recorded */
+    PhTape tape;
     PhHubLink hub;
     PhNodeRecord record; /* our own */
     /* Our data socket, and numbers for more. */
@@ -129,6 +137,24 @@ struct PhNode {
     PhPunch *buried[PH_NODE_BURIED];
     bool closing;
 };
+
+/* Behind node_api.c: as in node.h. */
+void ph_node_do_close(PhNode *node, uint64_t now);
+uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now);
+void ph_node_do_disconnect(PhNode *node, uint32_t peer, uint64_t now);
+bool ph_node_do_send(PhNode *node, uint32_t peer, const uint8_t *bytes, size_t length,
+                     uint64_t now);
+void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
+                                uint64_t now);
+bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request);
+void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now);
+void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now);
+bool ph_node_do_poll_transmit(PhNode *node, PhTransmit *ret_transmit);
+bool ph_node_do_poll_event(PhNode *node, PhNodeEvent *ret_event);
+bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes,
+                                size_t length, uint64_t now);
+void ph_node_do_unreachable(PhNode *node, const PhPath *path, uint64_t now);
+void ph_node_do_handle_timeout(PhNode *node, uint64_t now);
 
 /* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
@@ -157,6 +183,8 @@ PhRoute ph_node_hub_route(const PhNode *node);
 void ph_node_hub_begin(PhNode *node);
 void ph_node_hub_up(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_gone(PhNode *node, const char *reason);
+/* Our network is another one: the hub is to know at once. */
+void ph_node_hub_moved(PhNode *node);
 void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
@@ -192,6 +220,8 @@ void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, con
 /* node_path.c */
 /* A session that takes another one's place: the peer may be in another place as well. */
 void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route);
+/* The peer's network is another one, or ours: what there was directly has to be proven. */
+void ph_node_path_moved(PhNode *node, PhPeer *peer);
 void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *relayed);
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data);
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
@@ -210,5 +240,7 @@ void ph_node_introduced(PhNode *node, const PhMessage *message);
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason);
 void ph_node_punch_progress(PhNode *node, PhPeer *peer);
 void ph_node_punch_drop(PhNode *node, PhPeer *peer);
+/* The path that it opened is in use. */
+void ph_node_punch_proven(PhNode *node, PhPeer *peer);
 /* Our class is another one, or the peer's. */
 void ph_node_path_classes(PhNode *node, PhPeer *peer);

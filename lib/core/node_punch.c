@@ -17,8 +17,6 @@
 
 static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer)
 {
-    if (node->config.relay_only)
-        return PH_STRATEGY_RELAY;
     return ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
 }
 
@@ -40,10 +38,11 @@ void ph_node_back_off(PhNode *node, PhPeer *peer)
         peer->back_off_ns = BACK_OFF_MOST_NS;
 }
 
-/* A suspect path is reason enough to look for another one. */
+/* A suspect path is reason enough to look for another one; one that is there no more may still be
+ * proven meanwhile. */
 bool ph_node_may_attempt(const PhPeer *peer)
 {
-    return !peer->punch && !peer->proving &&
+    return !peer->punch && !(peer->proving && peer->opened) &&
            (!peer->direct.there || peer->direct.detector.health != PH_HEALTHY);
 }
 
@@ -145,11 +144,27 @@ void ph_node_introduced(PhNode *node, const PhMessage *message)
     peer->attempt = message->introduced.attempt;
     peer->punch = ph_punch_new(&config, node->now);
     peer->next_attempt_ns = PH_NEVER;
+    peer->judged = false;
     node->counters.punches_attempted++;
+}
+
+/* Every attempt is counted once as what came of it. */
+static void judge(PhPeer *peer, uint64_t *counter)
+{
+    if (peer->punch && !peer->judged)
+        (*counter)++;
+    peer->judged = true;
+}
+
+void ph_node_punch_proven(PhNode *node, PhPeer *peer)
+{
+    if (peer->opened)
+        judge(peer, &node->counters.punches_succeeded);
 }
 
 void ph_node_punch_drop(PhNode *node, PhPeer *peer)
 {
+    judge(peer, &node->counters.punches_failed);
     if (peer->punch)
         ph_node_bury(node, peer->punch);
     peer->punch = NULL;
@@ -165,9 +180,12 @@ static void punch_failed(PhNode *node, PhPeer *peer)
 {
     unsigned attempts = is_hard(peer->strategy) ? HARD_ATTEMPTS : ATTEMPTS;
 
-    node->counters.punches_failed++;
+    /* Nothing came through in time; or there was nothing to attempt. */
+    if (ph_punch_counters(peer->punch)->sent > 0 || peer->strategy == PH_STRATEGY_WAIT)
+        judge(peer, &node->counters.punches_timed_out);
     ph_node_punch_drop(node, peer);
-    peer->reason = "punch-failed";
+    if (peer->used == &peer->relayed)
+        peer->reason = "punch-failed";
     if (peer->attempt < attempts)
         peer->next_attempt_ns = is_asker(peer) ? node->now : PH_NEVER;
     else
@@ -186,7 +204,6 @@ void ph_node_punch_progress(PhNode *node, PhPeer *peer)
             return;
         peer->opened = true;
         peer->punch_until_ns = node->now + PH_NODE_PROVE_NS;
-        node->counters.punches_succeeded++;
         ph_node_prove(node, peer, &(PhRoute){.path = path});
         return;
     case PH_PUNCH_FAILED:

@@ -90,6 +90,9 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
         ph_node_peer_gone(node, peer, ph_reason_name((PhReason)message->reason),
                           ph_reason_sentence((PhReason)message->reason));
         return false;
+    case PH_MESSAGE_MOVED:
+        ph_node_path_moved(node, peer);
+        return true;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_REGISTER:
@@ -126,7 +129,8 @@ void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, con
             return;
 }
 
-bool ph_node_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t length, uint64_t now)
+bool ph_node_do_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t length,
+                     uint64_t now)
 {
     PhPeer *peer = ph_node_peer_at(node, number);
     PhQueued *queued;
@@ -153,7 +157,7 @@ bool ph_node_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t le
     return true;
 }
 
-void ph_node_disconnect(PhNode *node, uint32_t number, uint64_t now)
+void ph_node_do_disconnect(PhNode *node, uint32_t number, uint64_t now)
 {
     PhPeer *peer = ph_node_peer_at(node, number);
     PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};

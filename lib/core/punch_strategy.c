@@ -85,6 +85,8 @@ PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool 
     Place here = place_of(own), there = place_of(other);
     PhStrategy strategy = table[here][there];
 
+    if (own->hidden || other->hidden)
+        return PH_STRATEGY_RELAY;
     if (strategy == PH_STRATEGY_RELAY && here != PLACE_NONE && there != PLACE_NONE &&
         are_together(own, other))
         return PH_STRATEGY_PUNCH;

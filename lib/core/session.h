@@ -55,6 +55,7 @@ typedef struct PhSessionsConfig {
     uint8_t psk[PH_SESSION_KEY_BYTES]; /* all zero where there is none */
     uint64_t wall_ns; /* the wall clock (since 1970) when `now` is 0: handshakes are dated */
     uint32_t sessions_max;
+    struct PhTape *tape;       /* record_private.h; NULL: nobody listens */
     uint32_t handshakes_per_s; /* answered without a cookie, all together; beyond that: cookies; 0:
                                   no limit */
 } PhSessionsConfig;

@@ -15,7 +15,6 @@
 #define LIFETIME_S          90
 #define CHECK_NS            PH_SECOND
 #define PENDING_MAX         1024
-#define CONNECT_RATE        ((PhRate){.per_second = 4, .burst = 32})
 #define HANDSHAKES_A_SECOND 500
 
 void ph_station_config_init(PhStationConfig *ret_config)
@@ -98,16 +97,6 @@ static PhReason may_register(const PhStation *station, const uint8_t *key,
     return PH_REASON_NONE;
 }
 
-static PhMessage refusal(PhMessageKind what, PhReason reason, uint32_t request)
-{
-    PhMessage message = {.kind = PH_MESSAGE_REFUSED};
-
-    message.refused.what = (uint8_t)what;
-    message.refused.reason = (uint8_t)reason;
-    message.refused.request = request;
-    return message;
-}
-
 static PhMessage registered(const PhPath *path)
 {
     PhMessage message = {.kind = PH_MESSAGE_REGISTERED};
@@ -126,39 +115,71 @@ static PhEntry *wanted(const PhStation *station, const PhMessage *message)
                : ph_directory_by_key(&station->directory, message->connect.key);
 }
 
-static PhMessage peer_message(PhMessageKind kind, uint32_t request, const PhEntry *about,
-                              const PhEntry *to)
+/* As the mediator sees it. */
+static PhMember member(PhEntry *entry)
 {
-    PhMessage message = {.kind = (uint8_t)kind};
+    return (PhMember){
+        .key = entry->key,
+        .record = &entry->record,
+        .seen = &entry->path.remote,
+        .channel = entry->number,
+        .rtt_ns = entry->rtt_ns,
+        .introductions_ns = &entry->introductions_ns,
+    };
+}
 
-    message.peer.request = request;
-    message.peer.channel = about->number;
-    memcpy(message.peer.key, about->key, sizeof(about->key));
-    message.peer.record = ph_station_vouch(about, to);
-    message.peer.seen = about->path.remote;
-    return message;
+static PhMessage peer_message(PhMessageKind kind, uint32_t request, PhEntry *about, PhEntry *to)
+{
+    PhMember one = member(about), other = member(to);
+
+    return ph_mediator_peer(kind, request, &one, &other);
 }
 
 /* What the asker is answered; the peer is told. */
 static PhMessage connect(PhStation *station, PhEntry *from, const PhMessage *message)
 {
-    const PhRate rate = CONNECT_RATE;
+    const PhRate rate = PH_CONNECT_RATE;
     PhEntry *to = wanted(station, message);
     PhMessage told;
 
     if (!ph_bucket_take(&from->connects_ns, &rate, 1, station->now)) {
         station->counters.refused_often++;
-        return refusal(PH_MESSAGE_CONNECT, PH_REASON_TOO_MANY, message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_TOO_MANY,
+                                   message->connect.request);
     }
     if (!to || to == from) {
         station->counters.unknown_peer++;
-        return refusal(PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER, message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER,
+                                   message->connect.request);
     }
     told = peer_message(PH_MESSAGE_WANTED, 0, from, to);
     if (!ph_station_tell(station, to, &told, false))
-        return refusal(PH_MESSAGE_CONNECT, PH_REASON_FULL, message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_FULL, message->connect.request);
     station->counters.connects++;
     return peer_message(PH_MESSAGE_FOUND, message->connect.request, to, from);
+}
+
+static void introduce(PhStation *station, PhEntry *from, const PhMessage *message)
+{
+    const PhMediation mediation = {station->config.introductions_per_10s,
+                                   station->config.introductions_at_once};
+    PhEntry *to = ph_directory_by_key(&station->directory, message->introduce.key);
+    PhMember asker = member(from), other = {0};
+    PhMessage told[2];
+    PhReason reason;
+
+    if (to && to != from)
+        other = member(to);
+    reason = ph_mediator_introduce(&mediation, &asker, other.key ? &other : NULL, message,
+                                   &station->random, station->now, told);
+    if (reason != PH_REASON_NONE) {
+        station->counters.introductions_refused++;
+        told[0] = ph_mediator_refusal(PH_MESSAGE_INTRODUCE, reason, message->introduce.request);
+        (void)ph_station_tell(station, from, &told[0], false);
+    } else if (ph_station_tell(station, from, &told[0], false)) {
+        (void)ph_station_tell(station, to, &told[1], false);
+        station->counters.introductions++;
+    }
 }
 
 /* ---- what comes in ---- */
@@ -189,7 +210,7 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
         return;
     case PH_MESSAGE_INTRODUCE:
         update(from, &message->introduce.record);
-        ph_station_introduce(station, from, message);
+        introduce(station, from, message);
         return;
     case PH_MESSAGE_UPDATE:
         update(from, &message->record);
@@ -206,6 +227,7 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
     case PH_MESSAGE_PONG:
+    case PH_MESSAGE_MOVED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_REGISTERED:
     case PH_MESSAGE_REFUSED:
@@ -275,7 +297,7 @@ static void accept_request(PhStation *station, const PhRoute *route, const PhSes
     if (reason != PH_REASON_NONE) {
         station->counters.refused_name += reason == PH_REASON_NAME_TAKEN;
         station->counters.refused_full += reason == PH_REASON_FULL;
-        answer = refusal(PH_MESSAGE_REGISTER, reason, 0);
+        answer = ph_mediator_refusal(PH_MESSAGE_REGISTER, reason, 0);
         write_answer(&answer, payload, &length);
         (void)ph_sessions_accept(station->sessions, payload, length, station->now);
         return; /* it is not registered, and its session ends by itself */

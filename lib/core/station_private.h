@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The station's parts: station.c (sessions, directory), mediator.c (introductions), relay.c (what
- * is to be sent, and what is relayed). */
+/* The station's parts: station.c (sessions, directory, who wants whom), relay.c (what is to be
+ * sent, and what is relayed). */
 #pragma once
 
 #include <pinhole/station.h>
 
 #include "bucket.h"
 #include "directory.h"
+#include "mediator.h"
 #include "session.h"
 
 /* A message that waits to be sealed and sent. */
@@ -33,9 +34,3 @@ struct PhStation {
  * else's sake, so that the node's own limit holds. */
 bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, bool relayed);
 void ph_station_relay(PhStation *station, PhEntry *from, const PhMessage *message);
-
-/* mediator.c */
-void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message);
-/* What `of` may say of itself to `to`: candidates that the station saw, or that only lead into the
- * asker's own network. */
-PhNodeRecord ph_station_vouch(const PhEntry *of, const PhEntry *to);

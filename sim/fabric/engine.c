@@ -203,6 +203,11 @@ static char *path(PlLab *lab, const PlNode *host, const char *peer, gboolean *re
     return pl_resident_path(lab->residents[host->index], peer, ret_final);
 }
 
+static PlStatus *status(PlLab *lab, const PlNode *host)
+{
+    return pl_resident_status(lab->residents[host->index]);
+}
+
 static gboolean pass(PlLab *lab, uint64_t for_ns, GError **error)
 {
     (void)lab;
@@ -275,6 +280,7 @@ const PlEngine pl_fabric_engine = {
     .result = result,
     .claims = claims,
     .path = path,
+    .status = status,
     .pass = pass,
     .step = step,
     .machine = machine,

@@ -247,6 +247,11 @@ static char *path(PlLab *lab, const PlNode *host, const char *peer, gboolean *re
     return pl_resident_path(lab->nodes[host->index].resident, peer, ret_final);
 }
 
+static PlStatus *status(PlLab *lab, const PlNode *host)
+{
+    return pl_resident_status(lab->nodes[host->index].resident);
+}
+
 static gboolean pass(PlLab *lab, uint64_t for_ns, GError **error)
 {
     (void)error;
@@ -273,6 +278,7 @@ const PlEngine pl_kernel_engine = {
     .result = result,
     .claims = claims,
     .path = path,
+    .status = status,
     .pass = pass,
     .step = pl_lab_step,
     .machine = pl_lab_machine,

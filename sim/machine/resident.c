@@ -146,6 +146,17 @@ char *pl_resident_path(PlResident *resident, const char *peer, gboolean *ret_fin
     return path;
 }
 
+PlStatus *pl_resident_status(PlResident *resident)
+{
+    PlProgramResult result = {0};
+    PlStatus *status = NULL;
+
+    if (pl_resident_result(resident, &result, NULL))
+        status = pl_peers_status(result.output, resident->topology, resident->seed);
+    pl_program_result_clear(&result);
+    return status;
+}
+
 void pl_resident_kill(PlResident *resident)
 {
     if (resident->machine)

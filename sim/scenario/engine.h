@@ -5,6 +5,7 @@
 #pragma once
 
 #include "prober/prober.h"
+#include "scenario/status.h"
 #include "topology/topology.h"
 
 typedef struct PlLab PlLab; /* a topology that stands; each engine has its own */
@@ -89,6 +90,8 @@ typedef struct PlEngine {
      * "punched", "relayed(HOST)" or "none(REASON)". NULL: it knows of no such peer. Final is one
      * that it will not look for a better one to replace, as the two NATs are. */
     char *(*path)(PlLab *lab, const PlNode *host, const char *peer, gboolean *ret_final);
+    /* What a host's `node` says of itself. NULL: it has said nothing. */
+    PlStatus *(*status)(PlLab *lab, const PlNode *host);
     /* Lets so much time pass. */
     gboolean (*pass)(PlLab *lab, uint64_t for_ns, GError **error);
 
