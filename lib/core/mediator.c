@@ -15,7 +15,6 @@
 #include "bucket.h"
 #include "punch_packet.h"
 
-#define INTRODUCTION_SPAN_S 10
 /* What is left to the slower of the two, once it has been told. */
 #define START_LEAD_NS (5 * UINT64_C(1000000))
 
@@ -35,8 +34,8 @@ PhNodeRecord ph_mediator_vouch(const PhMember *of, const PhMember *to)
     PhNodeRecord record = *of->record;
 
     record.n_candidates = 0;
-    if (record.hidden)
-        return record;
+    if (record.hidden || of->seen->family == PH_FAMILY_NONE)
+        return record; /* it does not want to say where it is, or has not shown it yet */
     add(&record, PH_CANDIDATE_REFLEXIVE, of->seen);
     for (unsigned i = 0; i < of->record->n_candidates; i++) {
         const PhCandidate *candidate = &of->record->candidates[i];
@@ -95,25 +94,27 @@ static PhMessage introduced(const PhMember *whom, const PhMember *other, uint32_
     return message;
 }
 
-PhReason ph_mediator_introduce(const PhMediation *mediation, const PhMember *from,
-                               const PhMember *to, const PhMessage *message, PhRandom *random,
-                               uint64_t now, PhMessage ret_told[static 2])
+PhRate ph_mediation_rate(const PhMediation *mediation)
 {
-    const PhRate rate = {
+    return (PhRate){
         .per_second = mediation->per_10s * 10,
-        .burst = mediation->at_once * 10 * INTRODUCTION_SPAN_S,
+        .burst = mediation->at_once * PH_INTRODUCTION,
     };
+}
+
+PhReason ph_mediator_introduce(const PhMediation *mediation, const PhMember *from,
+                               const PhMember *to, uint32_t request, uint8_t attempt,
+                               PhRandom *random, uint64_t now, PhMessage ret_told[static 2])
+{
+    const PhRate rate = ph_mediation_rate(mediation);
     uint8_t token[PH_PUNCH_TOKEN_BYTES];
 
-    /* A hundredth of an introduction is the bucket's unit: so many a second, and so many at once.
-     */
-    if (!ph_bucket_take(from->introductions_ns, &rate, 10 * INTRODUCTION_SPAN_S, now))
+    if (!ph_bucket_take(from->introductions_ns, &rate, PH_INTRODUCTION, now))
         return PH_REASON_TOO_MANY;
     if (!to)
         return PH_REASON_UNKNOWN_PEER;
     ph_random_bytes(random, token, sizeof(token));
-    ret_told[0] =
-        introduced(from, to, message->introduce.request, message->introduce.attempt, token);
-    ret_told[1] = introduced(to, from, 0, message->introduce.attempt, token);
+    ret_told[0] = introduced(from, to, request, attempt, token);
+    ret_told[1] = introduced(to, from, 0, attempt, token);
     return PH_REASON_NONE;
 }

@@ -27,6 +27,10 @@ typedef struct PhMediation {
     uint32_t per_10s, at_once;
 } PhMediation;
 
+/* The bucket's unit is a hundredth of an introduction: so many a second, and so many at once. */
+#define PH_INTRODUCTION 100
+PhRate ph_mediation_rate(const PhMediation *mediation);
+
 /* What `of` may say of itself to `to`: candidates that we saw, or that only lead into the asker's
  * own network. */
 PhNodeRecord ph_mediator_vouch(const PhMember *of, const PhMember *to);
@@ -36,7 +40,7 @@ PhMessage ph_mediator_peer(PhMessageKind kind, uint32_t request, const PhMember 
 /* Who is asked by `from` to introduce it to `to` (NULL: unknown): what `from` is told, and then
  * `to`; or why neither is told anything. */
 PhReason ph_mediator_introduce(const PhMediation *mediation, const PhMember *from,
-                               const PhMember *to, const PhMessage *message, PhRandom *random,
-                               uint64_t now, PhMessage ret_told[static 2]);
+                               const PhMember *to, uint32_t request, uint8_t attempt,
+                               PhRandom *random, uint64_t now, PhMessage ret_told[static 2]);
 /* REFUSED. */
 PhMessage ph_mediator_refusal(PhMessageKind what, PhReason reason, uint32_t request);

@@ -104,6 +104,8 @@ static void put_body(Writer *writer, const PhMessage *message)
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
         break;
     case PH_MESSAGE_DATA:
         put(writer, message->data.bytes, message->data.length);
@@ -222,6 +224,8 @@ static void take_body(Reader *reader, PhMessage *message)
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
         break;
     case PH_MESSAGE_DATA:
         take_rest(reader, &message->data.bytes, &message->data.length);
@@ -310,6 +314,8 @@ static bool makes_sense(const PhMessage *message)
         return is_sound(&message->introduced.record);
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
     case PH_MESSAGE_DATA:
     case PH_MESSAGE_PING:
     case PH_MESSAGE_PONG:

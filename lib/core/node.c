@@ -202,6 +202,8 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
         if (node->peers[i].punch && ph_punch_poll_socket(node->peers[i].punch, ret_request))
             return true;
+    if (ph_node_fresh_poll_socket(node, ret_request))
+        return true;
     return poll_closes(node, ret_request);
 }
 
@@ -215,6 +217,8 @@ void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *lo
         ph_node_classify(node);
         return;
     }
+    if (ph_node_fresh_socket(node, socket, true))
+        return;
     if (node->classifier)
         ph_classifier_socket_opened(node->classifier, socket, local, node->now);
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
@@ -235,6 +239,8 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         }
         return;
     }
+    if (ph_node_fresh_socket(node, socket, false))
+        return;
     if (node->classifier)
         ph_classifier_socket_failed(node->classifier, socket, node->now);
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
@@ -261,7 +267,7 @@ bool ph_node_do_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
         if (node->peers[i].punch && ph_punch_poll_transmit(node->peers[i].punch, ret_transmit))
             return true;
-    return false;
+    return ph_node_fresh_poll_transmit(node, ret_transmit);
 }
 
 /* A session's packet, or what came of one. */
@@ -330,6 +336,8 @@ bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t 
         ph_node_classify_progress(node);
         return true;
     }
+    if (ph_node_fresh_datagram(node, path, bytes, length))
+        return true;
     node->counters.foreign++;
     return false;
 }

@@ -19,6 +19,8 @@
 #define SHORTEST_BINDING_NS (10 * PH_SECOND)
 /* What a hub that is there takes to answer, beside the round trip. */
 #define HUB_PATIENCE_NS (PH_SECOND / 4)
+/* Candidates that are for one peer each. */
+#define FRESH_MOST 8
 /* Classes change when networks do; once an hour finds what nobody noticed. */
 #define RECLASSIFY_NS (3600 * PH_SECOND)
 
@@ -46,7 +48,17 @@ static void update_record(PhNode *node)
     record->block_last = node->classification.block_last;
     record->hidden = node->config.relay_only;
     record->n_candidates = 0;
-    for (uint32_t i = 0; !record->hidden && i < node->config.n_locals && i < PH_CANDIDATES_MAX;
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
+        if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
+            record->candidates[record->n_candidates++] =
+                (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
+    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT.
+     */
+    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
+        record->candidates[record->n_candidates++] =
+            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
+    for (uint32_t i = 0;
+         !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
          i++) {
         PhCandidate *candidate = &record->candidates[record->n_candidates];
 
@@ -179,6 +191,7 @@ static void seen_elsewhere(PhNode *node, const PhAddress *seen)
 static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *message)
 {
     PhRoute relayed = {.via = PH_NODE_VIA_HUB};
+    PhMessage pong = {.kind = PH_MESSAGE_PONG};
 
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_REGISTERED:
@@ -210,14 +223,21 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
             seen_elsewhere(node, &message->ping.seen);
         }
         return;
+    case PH_MESSAGE_PING:
+        /* It wants to know whether we are where our packets come from now. */
+        pong.ping.id = message->ping.id;
+        pong.ping.seen = route->path.remote;
+        (void)ph_node_tell_hub(node, &pong);
+        return;
     case PH_MESSAGE_CLOSE:
         ph_node_hub_gone(node, ph_reason_name((PhReason)message->reason));
         return;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
-    case PH_MESSAGE_PING:
     case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_CONNECT:
     case PH_MESSAGE_RELAY:
@@ -225,7 +245,6 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
     case PH_MESSAGE_UPDATE:
         break;
     }
-    (void)route;
 }
 
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length)
@@ -301,14 +320,22 @@ void ph_node_classify(PhNode *node)
     node->classify_ns = node->now + RECLASSIFY_NS;
 }
 
-/* Everybody is told what we know of ourselves now. */
-static void tell_record(PhNode *node)
+void ph_node_tell_hub_record(PhNode *node)
 {
     PhMessage update = {.kind = PH_MESSAGE_UPDATE};
 
     update_record(node);
     update.record = node->record;
     (void)ph_node_tell_hub(node, &update);
+}
+
+/* Everybody is told what we know of ourselves now. */
+static void tell_record(PhNode *node)
+{
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+
+    ph_node_tell_hub_record(node);
+    update.record = node->record;
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
         PhPeer *peer = &node->peers[i];
 

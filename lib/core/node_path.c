@@ -105,6 +105,7 @@ static void begin_again(PhNode *node, PhPeer *peer, const char *reason)
     init_detector(node, &peer->relayed);
     peer->relayed.detector.rtt = rtt;
     ph_node_punch_drop(node, peer);
+    ph_node_fresh_drop(node, peer);
     peer->attempt = 0;
     peer->back_off_ns = PH_NODE_BACK_OFF_NS;
     peer->next_attempt_ns = node->now;
@@ -309,6 +310,7 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         ph_punch_handle_timeout(peer->punch, node->now);
         ph_node_punch_progress(node, peer);
     }
+    ph_node_fresh_timeout(node, peer);
     look_after(node, peer, &peer->relayed);
     look_after(node, peer, &peer->direct);
     if (peer->proving && node->now >= peer->prove_again_ns) {
@@ -339,6 +341,7 @@ uint64_t ph_node_path_next(const PhPeer *peer)
 {
     uint64_t next = ph_node_may_attempt(peer) ? peer->next_attempt_ns : PH_NEVER;
 
+    next = sooner(next, ph_node_fresh_next(peer));
     if (peer->punch)
         next = sooner(next, ph_punch_next_timeout(peer->punch));
     if (peer->opened)

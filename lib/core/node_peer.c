@@ -82,6 +82,7 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
         event->sentence = sentence;
     }
     ph_node_punch_drop(node, peer);
+    ph_node_fresh_drop(node, peer);
     if (peer->session)
         ph_sessions_close(node->sessions, peer->session, node->now);
     if (peer->coming)
@@ -193,6 +194,8 @@ void ph_node_found(PhNode *node, const PhMessage *message)
     peer = join_halves(node, peer, message->peer.key);
     set_key(node, peer, message->peer.key);
     take_record(peer, &message->peer.record);
+    if (message->peer.seen.family != PH_FAMILY_NONE)
+        peer->seen = message->peer.seen;
     peer->channel = message->peer.channel;
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
@@ -215,6 +218,8 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
     take_record(peer, &message->peer.record);
+    if (message->peer.seen.family != PH_FAMILY_NONE)
+        peer->seen = message->peer.seen;
     peer->channel = message->peer.channel;
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;

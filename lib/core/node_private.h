@@ -11,6 +11,7 @@
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
  *   node_punch.c   attempts at a direct one
+ *   node_fresh.c   a fresh socket for an attempt
  *   node_send.c    from a message to a datagram
  */
 #pragma once
@@ -19,6 +20,7 @@
 #include <pinhole/node.h>
 
 #include "detector.h"
+#include "exchange.h"
 #include "message.h"
 #include "punch.h"
 #include "random.h"
@@ -43,6 +45,23 @@ typedef struct PhWay {
     PhPathKind kind;
     PhDetector detector;
 } PhWay;
+
+/* A fresh socket, and where the hub sees it. */
+typedef struct PhPrepared {
+    enum {
+        PH_PREPARED_NONE,
+        PH_PREPARED_WANTED,
+        PH_PREPARED_OPENING,
+        PH_PREPARED_ASKING,
+        PH_PREPARED_KNOWN,
+    } state;
+    bool asks;           /* we are who asks the mediator then */
+    bool done, answered; /* ours is as ready as it gets; and theirs */
+    uint32_t socket;
+    PhExchange exchange;
+    PhAddress mapped;
+    uint64_t until_ns;
+} PhPrepared;
 
 typedef enum {
     PH_PEER_FREE,
@@ -74,7 +93,9 @@ typedef struct PhPeer {
     PhWay *used; /* one of these, once it talks */
     /* A punch that is under way, what it opened, and when the next one may be. */
     PhPunch *punch;
+    PhPrepared prepared;
     PhStrategy strategy;
+    PhAddress seen; /* by the hub */
     unsigned attempt;
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
     bool judged;  /* what came of it has been counted */
@@ -135,6 +156,7 @@ struct PhNode {
     uint32_t closes[PH_NODE_CLOSES];
     unsigned closes_n;
     PhPunch *buried[PH_NODE_BURIED];
+    uint8_t request[PH_EXCHANGE_BYTES]; /* to the reflector, until the next call */
     bool closing;
 };
 
@@ -189,6 +211,8 @@ void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
+/* Our record, as it is now. */
+void ph_node_tell_hub_record(PhNode *node);
 void ph_node_classify(PhNode *node);
 /* The classifier may know something by now. */
 void ph_node_classify_progress(PhNode *node);
@@ -244,3 +268,19 @@ void ph_node_punch_drop(PhNode *node, PhPeer *peer);
 void ph_node_punch_proven(PhNode *node, PhPeer *peer);
 /* Our class is another one, or the peer's. */
 void ph_node_path_classes(PhNode *node, PhPeer *peer);
+
+/* node_fresh.c */
+/* Before the mediator is asked. False: not yet; the attempt is due again when it is. */
+bool ph_node_fresh_prepare(PhNode *node, PhPeer *peer);
+void ph_node_fresh_drop(PhNode *node, PhPeer *peer);
+/* A path by that socket is open, which is somebody else's from now on. */
+bool ph_node_fresh_take(PhPeer *peer, uint32_t socket);
+/* PREPARE, PREPARED */
+void ph_node_fresh_asked(PhNode *node, PhPeer *peer);
+void ph_node_fresh_answered(PhNode *node, PhPeer *peer);
+bool ph_node_fresh_poll_socket(PhNode *node, PhSocketRequest *ret_request);
+bool ph_node_fresh_socket(PhNode *node, uint32_t socket, bool opened);
+bool ph_node_fresh_poll_transmit(PhNode *node, PhTransmit *ret_transmit);
+bool ph_node_fresh_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, size_t length);
+void ph_node_fresh_timeout(PhNode *node, PhPeer *peer);
+uint64_t ph_node_fresh_next(const PhPeer *peer);

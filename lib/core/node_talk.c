@@ -81,7 +81,8 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
         ph_node_path_pong(node, peer, route, message->ping.id);
         return true;
     case PH_MESSAGE_UPDATE:
-        if (message->record.sequence > peer->record.sequence) {
+        /* Of the same record a mediator passes on less. */
+        if (message->record.sequence >= peer->record.sequence) {
             peer->record = message->record;
             ph_node_path_classes(node, peer);
         }
@@ -92,6 +93,12 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
         return false;
     case PH_MESSAGE_MOVED:
         ph_node_path_moved(node, peer);
+        return true;
+    case PH_MESSAGE_PREPARE:
+        ph_node_fresh_asked(node, peer);
+        return true;
+    case PH_MESSAGE_PREPARED:
+        ph_node_fresh_answered(node, peer);
         return true;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:

@@ -94,19 +94,25 @@ void ph_sessions_do_also(PhSessions *sessions, uint32_t id, const PhRoute *route
         ph_session_ask_also(sessions, session, route);
 }
 
-void ph_sessions_do_close(PhSessions *sessions, uint32_t id, uint64_t now)
+void ph_sessions_end_with(PhSessions *sessions, uint32_t id, const PhMessage *last, uint64_t now)
 {
     PhSession *session = ph_session_by_id(sessions, id);
-    PhMessage message = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
 
     if (!session)
         return;
     /* Nobody has shown yet that it receives what is sent to the route of one that is not confirmed.
      */
     if (session->state == PH_SESSION_STATE_CONFIRMED)
-        ph_session_say(sessions, session, &message, now);
+        ph_session_say(sessions, session, last, now);
     sessions->counters.closed++;
     ph_session_remove(sessions, session);
+}
+
+void ph_sessions_do_close(PhSessions *sessions, uint32_t id, uint64_t now)
+{
+    const PhMessage message = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
+
+    ph_sessions_end_with(sessions, id, &message, now);
 }
 
 bool ph_sessions_do_is_up(const PhSessions *sessions, uint32_t id)

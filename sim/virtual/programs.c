@@ -238,6 +238,7 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
         .run_seed = lab->seed,
         .seed = pl_random_stream(lab->seed, name),
         .now = lab->now,
+        .record = lab->nodes_record,
     };
     gpointer agent = class->new (&start, error);
     PlSeat *seat;

@@ -29,7 +29,7 @@ static void test_first_bytes(void)
 }
 
 /* N6 */
-static void test_counters(void)
+static void test_N6_counters_of_a_punch(void)
 {
     g_auto(World) world = {0};
 
@@ -49,7 +49,7 @@ static void test_counters(void)
 }
 
 /* N12: nothing could be attempted that had a chance. */
-static void test_both_symmetric(void)
+static void test_N12_both_symmetric(void)
 {
     g_auto(World) world = {0};
 
@@ -164,7 +164,7 @@ static void test_both_ask(void)
 }
 
 /* N7: the hub has done its part. Five minutes have new keys in them. */
-static void test_hub_killed(void)
+static void test_N7_the_hub_is_killed(void)
 {
     g_auto(World) world = {0};
 
@@ -182,7 +182,7 @@ static void test_hub_killed(void)
 }
 
 /* N30: a message every millisecond, while the direct path takes over. */
-static void test_upgrade_in_the_stream(void)
+static void test_N30_upgrade_in_the_stream(void)
 {
     const char *const hosts[] = {"bob", cone, "node", "alice", cone, "node --connect bob", NULL};
     g_auto(World) world = {0};
@@ -212,8 +212,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/node/first bytes after three round trips, direct after six",
                     test_first_bytes);
-    g_test_add_func("/node/N6 counters of a punch", test_counters);
-    g_test_add_func("/node/N12 both symmetric", test_both_symmetric);
+    g_test_add_func("/node/N6 counters of a punch", test_N6_counters_of_a_punch);
+    g_test_add_func("/node/N12 both symmetric", test_N12_both_symmetric);
     for (guint i = 0; i < 10; i++) {
         g_autofree char *name = g_strdup_printf("/node/pair/%u", i);
 
@@ -222,7 +222,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/both ask", test_both_ask);
     g_test_add_func("/node/easier than assumed", test_easier_than_assumed);
     g_test_add_func("/node/hard twice", test_hard_twice);
-    g_test_add_func("/node/N7 hub killed", test_hub_killed);
-    g_test_add_func("/node/N30 upgrade in the stream", test_upgrade_in_the_stream);
+    g_test_add_func("/node/N7 hub killed", test_N7_the_hub_is_killed);
+    g_test_add_func("/node/N30 upgrade in the stream", test_N30_upgrade_in_the_stream);
     return g_test_run();
 }

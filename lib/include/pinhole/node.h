@@ -65,6 +65,7 @@ typedef enum {
     PH_NODE_PEER_GONE,   /* `reason`; the number is not used again */
     PH_NODE_DATA,        /* from a peer */
 } PhNodeEventKind;
+PH_EXPORT const char *ph_node_event_name(PhNodeEventKind kind); /* "registered", "hub-lost", ... */
 
 typedef struct PhNodeEvent {
     PhNodeEventKind kind;
