@@ -121,7 +121,19 @@ def test_real_nodes_get_the_same_paths(pinlab, engine, pair, path):
     assert path_of(cell)["observed"] == path_of(cell)["claimed"] == path
 
 
-@pytest.fixture(params=["kernel", "fabric", "virtual"])
+ENGINES = ["kernel", "fabric", "virtual"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_neighbours_are_seen_on_the_network_that_they_share(pinlab, engine, tmp_path):
+    cell = pinlab.run("run", "neighbours", "--engine", engine, "--seed", 1, "--pcap", tmp_path, "--json", "-").json()
+    if cell["verdict"] == "skip":
+        pytest.skip("; ".join(cell["reasons"]))
+    assert cell["verdict"] == "pass", story(cell)
+    assert path_of(cell) == {"from": "alice", "to": "bob", "expected": "direct", "claimed": "direct", "observed": "direct"}
+
+
+@pytest.fixture(params=ENGINES)
 def talk(request, pinlab, write):
     """Two homes on each engine, the packets between them, and the cell."""
     def run(path, *said, a="port-restricted", b="port-restricted"):
