@@ -172,7 +172,10 @@ static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames
         .jobs = names           ? 1
                 : options->jobs ? options->jobs
                                 : CLAMP(cells->len, 1, JOBS_PER_PROCESSOR * processors),
-        .jobs_patient = names || options->jobs ? 0 : PATIENT_JOBS_PER_PROCESSOR * processors,
+        /* In virtual time nobody waits. */
+        .jobs_patient = names || options->jobs || !options->engine->sandboxed
+                            ? 0
+                            : PATIENT_JOBS_PER_PROCESSOR * processors,
         .names = names,
         .timeout_ns = options->timeout_ns,
         .progress = progress ? show_progress : NULL,
