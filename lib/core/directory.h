@@ -50,6 +50,9 @@ typedef struct PhEntry {
     uint32_t first, last, queued, queued_relayed;
     uint32_t earlier, later; /* those whose turn it is to be sent to */
     bool ready, kept; /* kept: what waits is kept back for the time being */
+    /* station_log.c: introductions that it asked for in that window; refusals that are not told. */
+    uint32_t log_window, log_asked, log_refusals;
+    uint64_t log_refused_ns;
     uint32_t next_by_key, next_by_name, next_by_session; /* slots and 1; 0 ends a chain */
 } PhEntry;
 

@@ -25,7 +25,7 @@ typedef struct PhRecordItem {
 typedef enum { PH_READ_MORE, PH_READ_ITEM, PH_READ_BAD } PhRead;
 
 typedef struct PhRecordReader {
-    uint8_t *buffer; /* of PH_REPLAY_BLOCK_MAX */
+    uint8_t *buffer;        /* of PH_REPLAY_BLOCK_MAX */
     size_t at, length;      /* what has not been read yet */
     uint64_t block, offset; /* before `at`: blocks and bytes */
     size_t used;            /* the first block's length, once its items are being read; else 0 */

@@ -124,8 +124,8 @@ static PhRead take_packet(PhRecordReader *reader, PhRecordItem *ret_item)
     length = (captured + 3) & ~(size_t)3;
     if (length > reader->used - PACKET_HEADER - 4)
         return PH_READ_MORE; /* without options */
-    option = find_option(block + PACKET_HEADER + length,
-                         reader->used - PACKET_HEADER - 4 - length, &items.length);
+    option = find_option(block + PACKET_HEADER + length, reader->used - PACKET_HEADER - 4 - length,
+                         &items.length);
     if (!option)
         return PH_READ_MORE;
     items.bytes = option;
@@ -161,8 +161,7 @@ static PhRead take_block(PhRecordReader *reader, PhRecordItem *ret_item)
         return take_section(reader);
     if (type == PH_PCAPNG_PACKET)
         return take_packet(reader, ret_item);
-    if (type == PH_PCAPNG_CUSTOM && reader->used >= CUSTOM_HEADER + 4 &&
-        is_ours(front(reader) + 8))
+    if (type == PH_PCAPNG_CUSTOM && reader->used >= CUSTOM_HEADER + 4 && is_ours(front(reader) + 8))
         reader->items = (Reader){.bytes = front(reader) + CUSTOM_HEADER,
                                  .length = reader->used - CUSTOM_HEADER - 4};
     return PH_READ_MORE;

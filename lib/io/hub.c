@@ -22,6 +22,8 @@ struct PhHub {
     PhReflector *reflectors[PH_HUB_FAMILIES];
     PhStation *station; /* NULL: none */
     GSource *alarm;     /* the station's */
+    PhHubEvent event;
+    gpointer event_data;
     PhSockets *sockets;
     PhAddress addresses[PH_HUB_ADDRESSES];
     size_t n_addresses;
@@ -72,13 +74,25 @@ static void take_datagram(gpointer data, const PhPath *path, const uint8_t *byte
     }
 }
 
+static void tell(PhHub *hub)
+{
+    PhStationEvent event;
+
+    while (ph_station_poll_event(hub->station, &event)) {
+        if (hub->event)
+            hub->event(&event, hub->event_data);
+    }
+}
+
 static void finish_batch(gpointer data)
 {
     PhHub *hub = data;
 
     ph_sockets_flush(hub->sockets);
-    if (hub->station)
+    if (hub->station) {
         ph_alarm_set(hub->alarm, ph_station_next_timeout(hub->station));
+        tell(hub);
+    }
 }
 
 static gboolean wake(gpointer data)
@@ -313,6 +327,12 @@ void ph_hub_traffic(const PhHub *hub, PhHubTraffic *ret_traffic)
     };
 }
 
+void ph_hub_set_event(PhHub *hub, PhHubEvent event, gpointer data)
+{
+    hub->event = event;
+    hub->event_data = data;
+}
+
 const PhStationCounters *ph_hub_station_counters(const PhHub *hub)
 {
     return hub->station ? ph_station_counters(hub->station) : NULL;
@@ -321,4 +341,12 @@ const PhStationCounters *ph_hub_station_counters(const PhHub *hub)
 bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_node)
 {
     return hub->station && ph_station_node(hub->station, index, ret_node);
+}
+
+void ph_hub_station_classes(const PhHub *hub, uint64_t ret_nodes[static PH_CLASS_N])
+{
+    if (hub->station)
+        ph_station_classes(hub->station, ret_nodes);
+    else
+        memset(ret_nodes, 0, PH_CLASS_N * sizeof(*ret_nodes));
 }

@@ -114,6 +114,7 @@ typedef struct PlProgram {
     unsigned n_ports;
     const PlNode *hub;    /* of `node` */
     char *name, *connect; /* of `node`: its own; its peer's, or NULL */
+    gboolean relay;       /* of `node`: it relays for its peers */
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;

@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <pinhole/record.h>
+
 #include "model/world.h"
 #include "scenario/engine.h"
 #include "virtual/stack.h"
@@ -33,6 +35,8 @@ typedef struct PlLabHost {
     const PlNetwork *network; /* of a presence */
     PlStack *stack;           /* NULL: a NAT, or a presence that nobody has needed yet */
     PlSeat *program;          /* NULL: none was started */
+    gboolean recorded;        /* its node is, into: */
+    int recording_fd;
 } PlLabHost;
 
 struct PlLab {
@@ -48,6 +52,7 @@ struct PlLab {
     /* A wire that loses what it likes, just behind a host; NULL: there is none. */
     gboolean (*loses)(gpointer data, const PlNode *host, const uint8_t *bytes, size_t length);
     gpointer loses_data;
+    PhRecordKind nodes_record; /* of those that start from now on */
 };
 
 PlLab *pl_virtual_new(const PlTopology *topology, uint64_t seed);

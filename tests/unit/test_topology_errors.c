@@ -153,7 +153,7 @@ static const Case hosts[] = {
     {BASE "[host a]\non = internet\nrun = node\n",
      ":*: [host a] run: there is no hub to register with (expected a host with run = hub*"},
     {BASE "[host a]\non = internet\nrun = node --any thing\n",
-     ":*: [host a] run: node does not take \"--any\" (expected NAME, or --connect PEER*"},
+     ":*: [host a] run: node does not take \"--any\" (expected NAME, --connect PEER*"},
     {BASE "[host a]\non = internet\nrun = node a b\n",
      ":*: [host a] run: the name \"b\" is one too many (expected one*"},
     {BASE "[host a]\non = internet\nrun = node --connect\n",

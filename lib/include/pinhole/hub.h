@@ -77,9 +77,15 @@ PH_EXPORT void ph_hub_classes(const PhHub *hub, PhFamily family,
                               uint64_t ret_votes[PH_STATIC(PH_CLASS_N)]);
 
 PH_EXPORT void ph_hub_traffic(const PhHub *hub, PhHubTraffic *ret_traffic);
+/* What comes of the station's introductions, one call for each, from the hub's context. NULL:
+ * nobody is told. */
+typedef void (*PhHubEvent)(const PhStationEvent *event, gpointer data);
+PH_EXPORT void ph_hub_set_event(PhHub *hub, PhHubEvent event, gpointer data);
 
 /* Those of the station, which go with the hub; NULL when there is none. */
 PH_EXPORT const PhStationCounters *ph_hub_station_counters(const PhHub *hub);
+/* As ph_station_classes; without a station it is nobody. */
+PH_EXPORT void ph_hub_station_classes(const PhHub *hub, uint64_t ret_nodes[PH_STATIC(PH_CLASS_N)]);
 /* Who is registered at the station: false beyond the last one. */
 PH_EXPORT bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_node);
 

@@ -28,7 +28,7 @@ typedef enum {
 
 typedef struct PhReplayStep {
     PhReplayStepKind kind;
-    uint64_t number; /* of the input that this is, or came after; the first one is 1 */
+    uint64_t number;           /* of the input that this is, or came after; the first one is 1 */
     uint64_t time_ns, wall_ns; /* of that input: the node's clock, and since 1970 */
     const char *input;         /* its kind: "datagram"; static */
     const char *text;          /* the step in words; until the next call */
@@ -59,7 +59,7 @@ typedef struct PhReplayResult {
     uint64_t block, offset; /* of the file; the first block is 1 */
 } PhReplayResult;
 
-PH_EXPORT PhReplay *ph_replay_new(void); /* NULL: no memory */
+PH_EXPORT PhReplay *ph_replay_new(void);              /* NULL: no memory */
 PH_EXPORT PhReplay *ph_replay_free(PhReplay *replay); /* NULL is fine; returns NULL */
 /* Takes bytes of the recording; how many, at least one as long as it says MORE. */
 PH_EXPORT size_t ph_replay_feed(PhReplay *replay, const uint8_t *bytes, size_t length);
