@@ -15,8 +15,11 @@
 
 #define BACK_OFF_NS      PH_SECOND
 #define BACK_OFF_MOST_NS (60 * PH_SECOND)
-/* The shortest life of an idle mapping that is met with (RFC 4787 REQ-5 asks for 120 s). */
-#define SHORTEST_BINDING_NS (10 * PH_SECOND)
+/* A short life of an idle mapping, as it is met with (RFC 4787 REQ-5 asks for 120 s); and no
+ * shorter one is kept up with. One that was lost again so soon is shorter than was thought. */
+#define SHORT_BINDING_NS    (10 * PH_SECOND)
+#define SHORTEST_BINDING_NS PH_SECOND
+#define REMAPPED_AGAIN_NS   (600 * PH_SECOND)
 /* What a hub that is there takes to answer, beside the round trip. */
 #define HUB_PATIENCE_NS (PH_SECOND / 4)
 /* Candidates that are for one peer each. */
@@ -166,6 +169,31 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
 
 static void tell_moved(PhNode *node);
 
+/* From now on pings come as often as such NATs need; as often again, when that was not enough. */
+static void mapping_lost(PhNode *node)
+{
+    uint64_t binding_ns = node->config.binding_ns, before_ns = node->hub.remapped_ns;
+
+    node->hub.remapped_ns = node->now;
+    if (binding_ns == 0)
+        binding_ns = SHORT_BINDING_NS;
+    else if (before_ns != 0 && node->now - before_ns < REMAPPED_AGAIN_NS &&
+             binding_ns >= 2 * SHORTEST_BINDING_NS)
+        binding_ns /= 2;
+    else
+        return;
+    node->config.binding_ns = binding_ns;
+    ph_detector_set_binding(&node->hub.detector, binding_ns, node->now);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        ph_detector_set_binding(&peer->relayed.detector, binding_ns, node->now);
+        ph_detector_set_binding(&peer->direct.detector, binding_ns, node->now);
+    }
+}
+
 /* N4: a changed reflexive address is a reason to classify again. Another port at the same host is a
  * mapping that was not kept: from now on pings come as often as the worst NATs need. */
 static void seen_elsewhere(PhNode *node, const PhAddress *seen)
@@ -177,20 +205,10 @@ static void seen_elsewhere(PhNode *node, const PhAddress *seen)
     if (!known)
         return; /* we have moved, and all know that */
     ph_node_classify(node);
-    if (!same)
+    if (same)
+        mapping_lost(node);
+    else
         tell_moved(node);
-    if (!same || node->config.binding_ns != 0)
-        return;
-    node->config.binding_ns = SHORTEST_BINDING_NS;
-    ph_detector_set_binding(&node->hub.detector, SHORTEST_BINDING_NS, node->now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state != PH_PEER_TALKING)
-            continue;
-        ph_detector_set_binding(&peer->relayed.detector, SHORTEST_BINDING_NS, node->now);
-        ph_detector_set_binding(&peer->direct.detector, SHORTEST_BINDING_NS, node->now);
-    }
 }
 
 static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *message)

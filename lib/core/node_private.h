@@ -137,6 +137,7 @@ typedef struct PhHubLink {
     uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
+    uint64_t remapped_ns; /* when our mapping was seen to be another one; 0: never */
     const char *reason; /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
     uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
