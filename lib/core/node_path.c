@@ -77,7 +77,7 @@ static void relay_is_there(PhNode *node, PhPeer *peer, const PhRoute *route)
     if (peer->used != &peer->relayed)
         return;
     peer->used = NULL;
-    use(node, peer, &peer->relayed, "another relay");
+    use(node, peer, &peer->relayed, "another-relay");
 }
 
 /* A way is left for another one, or for none: a socket of its own goes with it. */
@@ -141,7 +141,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
     if (!route->via)
         return;
     relay_is_there(node, peer, route);
-    begin_again(node, peer, "a new session");
+    begin_again(node, peer, "new-session");
     /* The way there was before is proven, or not, by then. */
     if (peer->proving)
         peer->next_attempt_ns = node->now + PROOF_NS + 2 * peer->relayed.detector.rtt.smooth_ns;
@@ -150,7 +150,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
 void ph_node_path_moved(PhNode *node, PhPeer *peer)
 {
     if (peer->relayed.there)
-        begin_again(node, peer, "another network");
+        begin_again(node, peer, "another-network");
     else
         ph_detector_probe(&peer->direct.detector, node->now);
 }
@@ -206,7 +206,7 @@ static const char *reason_for(const PhNode *node, const PhWay *way)
 {
     if (way->detector.health != PH_HEALTHY && !way->route.via && node->hub.remapped_ns != 0 &&
         node->now - node->hub.remapped_ns < REMAPPED_NS)
-        return "our NAT has dropped its mapping";
+        return "mapping-dropped";
     return way->detector.reason;
 }
 
@@ -246,7 +246,7 @@ static void has_failed(PhNode *node, PhPeer *peer)
     peer->next_attempt_ns = node->now;
     peer->keep_until_ns = node->now + KEEP_NS;
     if (peer->relayed.there)
-        use(node, peer, &peer->relayed, "the direct path failed");
+        use(node, peer, &peer->relayed, "direct-failed");
 }
 
 /* Tells what has become of it, once. */
@@ -284,9 +284,9 @@ static void choose(PhNode *node, PhPeer *peer)
         direct->there = false;
         leave(node, direct, peer->proving ? &peer->fresh : NULL);
     } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
-        use(node, peer, relayed, "the direct path is suspect");
+        use(node, peer, relayed, "direct-suspect");
     } else if (is_well(direct)) {
-        use(node, peer, direct, peer->used == direct ? peer->reason : "the direct path is well");
+        use(node, peer, direct, peer->used == direct ? peer->reason : "direct-well");
     }
 }
 

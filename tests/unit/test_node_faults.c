@@ -317,7 +317,7 @@ static void test_N17_mappings_are_dropped(void)
         const Said *line = &g_array_index(said, Said, i);
 
         named += strcmp(line->event, "health") == 0 && strcmp(line->what, "suspect") == 0 &&
-                 strcmp(line->reason, "our NAT has dropped its mapping") == 0;
+                 strcmp(line->reason, "mapping-dropped") == 0;
     }
     g_assert_cmpuint(named, >=, 1);
     g_assert_cmpuint(named, <=, 4); /* for each time that it is lost */
