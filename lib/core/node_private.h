@@ -7,7 +7,8 @@
  *   node_event.c   what it tells
  *   node_reason.c  why, in words
  *   node_status.c  what it knows: itself, its peers, its counters
- *   node_hub.c     the hub, and our own class
+ *   node_hub.c     the hub
+ *   node_self.c    what it knows of itself: its record, its class
  *   node_peer.c    who the peers are, and their sessions
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
@@ -138,7 +139,8 @@ typedef struct PhHubLink {
     uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
-    const char *reason; /* why it is not registered; NULL: it is, or was never asked */
+    uint64_t remapped_ns; /* when our mapping was seen to be another one; 0: never */
+    const char *reason;   /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
     uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
 } PhHubLink;
@@ -244,6 +246,13 @@ void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
+
+/* node_self.c */
+void ph_node_update_record(PhNode *node);
+/* That the network is another one; the peers hear of it by their relays. */
+void ph_node_tell_moved(PhNode *node);
+/* By the hub. */
+void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen);
 /* Our record, as it is now. */
 void ph_node_tell_hub_record(PhNode *node);
 void ph_node_classify(PhNode *node);
