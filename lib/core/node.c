@@ -235,10 +235,8 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         PhNodeEvent *event = ph_node_event(node, PH_NODE_REFUSED, NULL);
 
         node->socket_state = PH_SOCKET_FAILED;
-        if (event) {
+        if (event)
             event->reason = "no-socket";
-            event->sentence = "The system gives us no UDP socket.";
-        }
         return;
     }
     if (ph_node_fresh_socket(node, socket, false))

@@ -76,7 +76,7 @@ static void relay_is_there(PhNode *node, PhPeer *peer, const PhRoute *route)
     if (peer->used != &peer->relayed)
         return;
     peer->used = NULL;
-    use(node, peer, &peer->relayed, "another relay");
+    use(node, peer, &peer->relayed, "another-relay");
 }
 
 /* A way is left for another one, or for none: a socket of its own goes with it. */
@@ -139,7 +139,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
     if (!route->via)
         return;
     relay_is_there(node, peer, route);
-    begin_again(node, peer, "a new session");
+    begin_again(node, peer, "new-session");
     /* The way there was before is proven, or not, by then. */
     if (peer->proving)
         peer->next_attempt_ns = node->now + PROOF_NS + 2 * peer->relayed.detector.rtt.smooth_ns;
@@ -148,7 +148,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
 void ph_node_path_moved(PhNode *node, PhPeer *peer)
 {
     if (peer->relayed.there)
-        begin_again(node, peer, "another network");
+        begin_again(node, peer, "another-network");
     else
         ph_detector_probe(&peer->direct.detector, node->now);
 }
@@ -258,7 +258,7 @@ static void has_failed(PhNode *node, PhPeer *peer)
     peer->next_attempt_ns = node->now;
     peer->keep_until_ns = node->now + KEEP_NS;
     if (peer->relayed.there)
-        use(node, peer, &peer->relayed, "the direct path failed");
+        use(node, peer, &peer->relayed, "direct-failed");
 }
 
 static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
@@ -300,9 +300,9 @@ static void choose(PhNode *node, PhPeer *peer)
         direct->there = false;
         leave(node, direct, peer->proving ? &peer->fresh : NULL);
     } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
-        use(node, peer, relayed, "the direct path is suspect");
+        use(node, peer, relayed, "direct-suspect");
     } else if (is_well(direct)) {
-        use(node, peer, direct, peer->used == direct ? peer->reason : "the direct path is well");
+        use(node, peer, direct, peer->used == direct ? peer->reason : "direct-well");
     }
     if (!works(direct) && !works(relayed))
         ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");

@@ -5,6 +5,7 @@
  *   node_api.c     its surface: what a recording has of it
  *   node.c         behind that: sockets, datagrams, time
  *   node_event.c   what it tells
+ *   node_reason.c  why, in words
  *   node_status.c  what it knows: itself, its peers, its counters
  *   node_hub.c     the hub, and our own class
  *   node_peer.c    who the peers are, and their sessions

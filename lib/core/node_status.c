@@ -85,6 +85,13 @@ void ph_node_self(const PhNode *node, PhNodeSelf *ret_self)
 
 bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
 {
+    static const char *const states[] = {
+        [PH_PEER_FREE] = "",
+        [PH_PEER_LOOKING] = "looking",
+        [PH_PEER_MEETING] = "meeting",
+        [PH_PEER_TALKING] = "talking",
+    };
+
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
         const PhPeer *peer = &node->peers[i];
 
@@ -100,7 +107,9 @@ bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
                           ? ph_class_name(PH_CLASS_UDP_BLOCKED)
                           : peer->reason,
             .rtt_ns = peer->used ? peer->used->detector.rtt.smooth_ns : 0,
+            .state = states[peer->state],
         };
+        ret_peer->sentence = ph_node_sentence(ret_peer->reason);
         memcpy(ret_peer->key, peer->key, sizeof(peer->key));
         memcpy(ret_peer->name, peer->name, sizeof(peer->name));
         if (peer->used && peer->used->route.via)

@@ -189,6 +189,9 @@ static inline GArray *world_said(World *world, const char *host)
         said.event = g_strdup(member(object, "event"));
         said.peer = g_strdup(member(object, "peer"));
         said.reason = g_strdup(member(object, "reason"));
+        /* N29: every reason has a name and a sentence. */
+        if (*said.reason && (!ph_node_sentence(said.reason) || !*member(object, "sentence")))
+            g_error("%s gives a reason without a sentence: %s", host, lines[i]);
         said.address = g_strdup(member(object, "address"));
         said.time = (double)json_object_get_int_member(object, "time_us") / 1e3;
         for (unsigned k = 0; k < G_N_ELEMENTS(what); k++)

@@ -109,8 +109,11 @@ typedef struct PhNodePeer {
     PhPathKind path;
     uint8_t via[PH_NODE_KEY_BYTES];
     PhAddress address;
-    const char *health, *reason; /* static; why the path is what it is */
-    uint64_t rtt_ns;             /* 0: unknown */
+    /* All static. Why the path is what it is, and that to a person; NULL: there is no reason yet,
+     * or no path's health. */
+    const char *health, *reason, *sentence;
+    const char *state; /* "looking", "meeting", "talking" */
+    uint64_t rtt_ns;   /* 0: unknown */
 } PhNodePeer;
 
 /* What it knows of itself and its hub. */
@@ -175,3 +178,8 @@ PH_EXPORT void ph_node_self(const PhNode *node, PhNodeSelf *ret_self);
 /* The peer table: false beyond its end. */
 PH_EXPORT bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer);
 PH_EXPORT const uint8_t *ph_node_public_key(const PhNode *node);
+
+/* What a reason means to a person; NULL: there is none of this name. */
+PH_EXPORT const char *ph_node_sentence(const char *reason);
+/* All that there are, one by one: a name, NULL beyond the last one. */
+PH_EXPORT const char *ph_node_reason(uint32_t index, const char **ret_sentence);
