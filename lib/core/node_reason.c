@@ -24,7 +24,6 @@ static const Reason own[] = {
     {"relay-only", "One of the two wants to go by relays only."},
     {"no-hard-punching", "Only an attempt at many ports could help, and that is switched off."},
     {"udp-blocked", "No UDP gets out of this network."},
-    {"peer-udp-blocked", "No UDP gets out of the peer's network."},
     {"class-unknown", "What kind of NAT there is is not known yet."},
     {"punch-failed", "Nothing came through in the attempts so far; another one comes later."},
     {"new-session", "The peer has begun anew; whether the direct way still works is being tried."},
@@ -44,6 +43,7 @@ static const Reason own[] = {
     {"not-proven", "A way was opened, and then nothing came along it."},
     {"nothing-heard", "Nothing came through."},
     {"nothing-to-try", "There was no address to try."},
+    {"mediator-silent", "Who was asked to introduce the two has not answered."},
     {"superseded", "Something else came before it was over."},
     /* Hints of a mediator's (station_log.c). */
     {"one-asks-most", "One node asks for more than half of all introductions, again and again: its "

@@ -113,6 +113,7 @@ static const char *event_name(PhNodeEventKind kind)
         [PH_NODE_PEER_HEALTH] = "health",
         [PH_NODE_PEER_GONE] = "gone",
         [PH_NODE_DATA] = "data",
+        [PH_NODE_PUNCH] = "punch",
     };
 
     return names[kind];
@@ -148,6 +149,7 @@ static void describe(Node *node, const PhNodeEvent *event)
     } else if (event->address.family != PH_FAMILY_NONE) {
         add_string(object, "address", ph_address_format(&event->address, address));
     }
+    add_string(object, "outcome", event->outcome);
     add_string(object, "reason", event->reason);
     add_string(object, "sentence", event->sentence);
     line = json_to_string(root, FALSE);
