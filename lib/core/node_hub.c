@@ -52,8 +52,8 @@ static void update_record(PhNode *node)
         if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
             record->candidates[record->n_candidates++] =
                 (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
-    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT.
-     */
+    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT,
+     * and whether who else introduces us lies. */
     if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
         record->candidates[record->n_candidates++] =
             (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
@@ -68,10 +68,6 @@ static void update_record(PhNode *node)
         candidate->address.port = node->local.port;
         record->n_candidates++;
     }
-    /* So that peers need not take another peer's word for where we are. */
-    if (node->hub.seen.port != 0 && record->n_candidates < PH_CANDIDATES_MAX && !record->hidden)
-        record->candidates[record->n_candidates++] =
-            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
 }
 
 /* REGISTER, and a CONNECT for each peer that is looked for, as far as they fit. */

@@ -16,10 +16,11 @@
 #include <string.h>
 
 #include "bucket.h"
+#include "mediator.h"
 #include "node_private.h"
 
 /* What is believed of one mediator that we did not ask: 4 in 10 s, 8 at once, as it may tell. */
-#define BELIEVED ((PhRate){.per_second = 4, .burst = 80})
+#define BELIEVED ((PhMediation){.per_10s = 4, .at_once = 8})
 /* And of a pair, whoever tells: 6 at once, and then one in 20 s. */
 #define PAIR ((PhRate){.per_second = 1, .burst = 120})
 
@@ -67,12 +68,13 @@ void ph_node_ask_mediator(PhNode *node, PhPeer *peer, uint32_t via)
 
 bool ph_node_believes(PhNode *node, uint32_t via)
 {
-    const PhRate rate = BELIEVED;
+    const PhMediation believed = BELIEVED;
+    const PhRate rate = ph_mediation_rate(&believed);
     PhPeer *mediator = ph_node_peer_via(node, via);
 
     if (via == PH_NODE_VIA_HUB)
         return true;
-    if (mediator && ph_bucket_take(&mediator->believed_ns, &rate, 10, node->now))
+    if (mediator && ph_bucket_take(&mediator->believed_ns, &rate, PH_INTRODUCTION, node->now))
         return true;
     node->counters.introductions_ignored++;
     return false;
@@ -81,6 +83,10 @@ bool ph_node_believes(PhNode *node, uint32_t via)
 /* Whether both of us are seen at one address from outside. */
 static bool is_together(const PhNode *node, const PhPeer *peer)
 {
+    if (node->hub.seen.family == PH_FAMILY_NONE)
+        return false;
+    if (ph_address_equal_host(&peer->seen, &node->hub.seen))
+        return true;
     for (unsigned i = 0; i < peer->record.n_candidates; i++)
         if (peer->record.candidates[i].kind == PH_CANDIDATE_REFLEXIVE &&
             ph_address_equal_host(&peer->record.candidates[i].address, &node->hub.seen))
@@ -91,6 +97,8 @@ static bool is_together(const PhNode *node, const PhPeer *peer)
 /* A host that we have not from the mediator alone; local ones lead into our own network. */
 static bool is_known_host(const PhNode *node, const PhPeer *peer, const PhAddress *address)
 {
+    if (ph_address_equal_host(&peer->seen, address))
+        return true;
     for (unsigned i = 0; i < peer->record.n_candidates; i++) {
         const PhCandidate *own = &peer->record.candidates[i];
 

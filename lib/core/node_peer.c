@@ -258,8 +258,11 @@ void ph_node_refused(PhNode *node, uint32_t via, const PhMessage *message)
     if (peer->state == PH_PEER_TALKING && !ph_node_is_lost(node, peer))
         return;
     /* Too often: the next time may do. */
-    if ((reason == PH_REASON_TOO_MANY && node->now < peer->give_up_ns) ||
-        ph_node_ask_another(node, peer))
+    if (reason == PH_REASON_TOO_MANY && node->now < peer->give_up_ns) {
+        peer->reason = ph_reason_name(reason);
+        return;
+    }
+    if (ph_node_ask_another(node, peer))
         return;
     /* Only the hub knows all. */
     if (peer->state != PH_PEER_LOOKING || !ph_node_was_asked(&peer->connect, PH_NODE_VIA_HUB))
@@ -320,6 +323,24 @@ void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput 
 
 /* ---- time ---- */
 
+static void give_up(PhNode *node, PhPeer *peer)
+{
+    const char *reason = ph_reason_name(PH_REASON_TIMEOUT), *sentence;
+
+    if (peer->state == PH_PEER_MEETING) {
+        sentence = "The peer is registered, and does not answer.";
+    } else if (node->hub.state != PH_HUB_UP) {
+        sentence = "The hub does not answer, and no peer of ours that relays knows who is looked "
+                   "for.";
+    } else if (peer->reason) { /* whenever it was asked */
+        reason = ph_reason_name(PH_REASON_TOO_MANY);
+        sentence = ph_reason_sentence(PH_REASON_TOO_MANY);
+    } else {
+        sentence = "The hub does not say where the peer is.";
+    }
+    ph_node_peer_gone(node, peer, reason, sentence);
+}
+
 void ph_node_peer_timeout(PhNode *node, PhPeer *peer)
 {
     if (peer->state == PH_PEER_TALKING) {
@@ -327,11 +348,7 @@ void ph_node_peer_timeout(PhNode *node, PhPeer *peer)
         return;
     }
     if (node->now >= peer->give_up_ns) {
-        ph_node_peer_gone(node, peer, "timeout",
-                          peer->state == PH_PEER_MEETING || node->hub.state == PH_HUB_UP
-                              ? "The peer is registered, and does not answer."
-                              : "The hub does not answer, and no peer of ours that relays knows "
-                                "who is looked for.");
+        give_up(node, peer);
         return;
     }
     if (node->now >= peer->ask_ns && ph_node_may_ask_for(node, peer))

@@ -242,7 +242,8 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
     if (!ours)
         peer->attempt_ns = node->now; /* the other one has asked */
     config.strategy = peer->strategy;
-    config.fresh = peer->strategy == PH_STRATEGY_PUNCH &&
+    /* Where that is only the hub has been told. */
+    config.fresh = via == PH_NODE_VIA_HUB && peer->strategy == PH_STRATEGY_PUNCH &&
                    config.attempt >= PH_PUNCH_FRESH_ATTEMPT &&
                    peer->prepared.state == PH_PREPARED_KNOWN;
     if (config.fresh)

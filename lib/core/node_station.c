@@ -6,8 +6,6 @@
  *
  * Names are the hub's: a node is asked for peers by their keys.
  */
-#include <sodium.h>
-
 #include "bucket.h"
 #include "mediator.h"
 #include "node_private.h"
@@ -35,14 +33,9 @@ static PhMember member(PhPeer *peer)
 
 /* ---- limits ---- */
 
-/* Of IPv6 the first /64: one subscriber has all of it. */
 static PhServed *at_address(PhNode *node, const PhAddress *address)
 {
-    uint8_t hash[crypto_shorthash_BYTES];
-
-    (void)crypto_shorthash(hash, address->bytes, address->family == PH_FAMILY_IPV4 ? 4 : 8,
-                           node->hash_key);
-    return &node->served[hash[0] % PH_NODE_SOURCES];
+    return &node->served[ph_bucket_of(address, node->hash_key, PH_NODE_SOURCES)];
 }
 
 static bool take(uint64_t *own_ns, uint64_t *address_ns, const PhRate *rate, uint32_t amount,
@@ -160,15 +153,15 @@ static PhReason introduce(PhNode *node, PhPeer *from, const PhMessage *message,
                           PhMessage ret_told[static 2])
 {
     const PhMediation mediation = MEDIATION;
-    const PhRate rate = {mediation.per_10s * ADDRESS_SHARE, mediation.at_once * 10 * ADDRESS_SHARE};
+    const PhRate one = ph_mediation_rate(&mediation),
+                 rate = {one.per_second * ADDRESS_SHARE, one.burst * ADDRESS_SHARE};
     PhServed *address = at_address(node, &from->direct.route.path.remote);
     PhPeer *to = wanted(node, from, message->introduce.key);
     PhMember asker = member(from), other = {0};
 
     if (node->config.no_mediation)
         return PH_REASON_NOT_AUTHORISED;
-    /* In tenths, so that it is so many in ten seconds. */
-    if (!ph_bucket_take(&address->introductions_ns, &rate, 10, node->now))
+    if (!ph_bucket_take(&address->introductions_ns, &rate, PH_INTRODUCTION, node->now))
         return PH_REASON_TOO_MANY;
     if (to)
         other = member(to);

@@ -63,8 +63,8 @@ struct PhStation {
     PhDirectory directory;
     PhRandom random;
     uint64_t now;
-    PhPending *pending; /* slots */
-    uint32_t free_pending, n_waiting;
+    PhPending *pending;               /* slots */
+    uint32_t free_pending, n_kept;    /* kept: of nodes that are not sent to for the time being */
     uint32_t first_ready, last_ready; /* entries' slots and 1 */
     uint32_t *unconfirmed;            /* numbers of the newest ones, a ring */
     uint32_t n_unconfirmed, next_unconfirmed;
@@ -117,7 +117,8 @@ bool ph_station_queue_init(PhStation *station);
 /* Queues a message for a node; false when there is no room for it. `relayed`: for somebody else's
  * sake: the node's own limit holds, and its oldest makes room. */
 bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, bool relayed);
-/* What waits for it may be sent (or its ping), or it is not to be sent to any more. */
+/* Whether it is held, or what waits for it (or its ping) may be sent, is different now; or all of
+ * that is nothing any more. */
 void ph_station_queue_wake(PhStation *station, PhEntry *entry);
 void ph_station_queue_clear(PhStation *station, PhEntry *entry);
 

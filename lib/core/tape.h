@@ -48,6 +48,7 @@ typedef enum {
     PH_ITEM_CALL_GONE,
     PH_ITEM_CALL_TIMEOUT,
     PH_ITEM_CALL_NEXT,
+    PH_ITEM_CALL_END_WITH,
     PH_ITEM_CALLS_END,
     /* The last item: nobody took what was recorded, and there was no room for more. */
     PH_ITEM_GAP = 255,

@@ -32,6 +32,7 @@ struct PlMachine {
     int netns;
     pid_t keeper; /* 0 until the first program */
     int keeper_fd, socket, event;
+    int given; /* to programs; -1: nothing */
     unsigned next_id;
     GPtrArray *runs; /* PlRun, owned */
 };
@@ -51,7 +52,7 @@ PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, con
     machine->keep = g_canonicalize_filename(keep, NULL);
     machine->shown = g_strdupv((char **)shown);
     machine->netns = netns_fd;
-    machine->keeper_fd = machine->socket = machine->event = -1;
+    machine->keeper_fd = machine->socket = machine->event = machine->given = -1;
     machine->runs = g_ptr_array_new_with_free_func((GDestroyNotify)pl_run_free);
     return machine;
 }
@@ -185,22 +186,27 @@ static gboolean is_covered(const PlMachine *machine, const char *program)
     return g_str_has_prefix(path, "/tmp/") || g_str_has_prefix(path, "/run/");
 }
 
+void pl_machine_give(PlMachine *machine, int fd)
+{
+    machine->given = fd;
+}
+
 static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
 {
     g_autoptr(GError) local = NULL;
     PlKeeperRequest request = {.kind = PL_KEEPER_START, .id = run->id};
     gboolean ok;
-    int fd;
+    int fds[2] = {-1, machine->given};
 
     if (run->program->word == PL_WORD_LISTEN)
         request.kind = PL_KEEPER_LISTEN;
     if (!begin_keeper(machine, error))
         return FALSE;
-    run->share = pl_program_share_new(argv, &fd, error);
+    run->share = pl_program_share_new(argv, &fds[0], error);
     if (!run->share)
         return FALSE;
-    ok = ask(machine, request, &fd, 1, &local);
-    close(fd);
+    ok = ask(machine, request, fds, machine->given >= 0 ? 2 : 1, &local);
+    close(fds[0]);
     if (!ok)
         g_set_error(
             error, PL_ERROR, local->code, "cannot start `%s`: %s%s", argv[0], local->message,

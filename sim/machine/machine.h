@@ -20,6 +20,9 @@ PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, con
 /* Kills what still runs in it. */
 void pl_machine_free(PlMachine *machine);
 
+/* Programs that are started from now on have this descriptor (borrowed; -1: none), as number 3. */
+void pl_machine_give(PlMachine *machine, int fd);
+
 /*
  * Starts a program (borrowed, until the machine is freed; `listen` is the machine's own) and waits
  * until it is ready; one whose

@@ -37,6 +37,9 @@ static const Command command = {
         "Behind a NAT that translates one to one, as clouds have it, --advertise says as what\n"
         "clients reach the --listen addresses, in the same order. The ports must be the same.\n"
         "\n"
+        "--relay-rate limits what is relayed for one node, and, 16 times as much, for all that\n"
+        "share an address: BYTES a second, 4194304 where it is not given; 0 is no limit.\n"
+        "\n"
         "FILE is one of pinhole key new. Nodes are given KEY@HOST, or KEY@HOST:PORT, where KEY\n"
         "is the hub's public key.\n"
         "\n"
@@ -307,8 +310,10 @@ int command_hub(int argc, char **argv)
     uint64_t metrics_ns = 0;
     gboolean one_port = FALSE, log = FALSE;
     int second = 0, status;
+    gint64 relay_rate = -1;
+    PhHubConfig config = {0};
     PhKey key;
-    GOptionEntry entries[8 + CONTROL_ENTRIES] = {
+    GOptionEntry entries[10 + CONTROL_ENTRIES] = {
         {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
          "Serve on this address; may be given again", "ADDR[:PORT]"},
         {"second-port", 0, 0, G_OPTION_ARG_INT, &second,
@@ -319,6 +324,10 @@ int command_hub(int argc, char **argv)
          "Clients reach the --listen address at this one; may be given again", "ADDR"},
         {"key", 'k', 0, G_OPTION_ARG_FILENAME, &key_file,
          "Serve nodes, too, as who has this secret key", "FILE"},
+        {"relay-rate", 0, 0, G_OPTION_ARG_INT64, &relay_rate,
+         "Relay so many bytes a second for one node; 0: no limit", "BYTES"},
+        {"no-gso", 0, 0, G_OPTION_ARG_NONE, &config.no_gso,
+         "Never give the system several datagrams in one piece", NULL},
         {"metrics", 'm', 0, G_OPTION_ARG_STRING, &metrics,
          "Write the counters every so often, and at the end", "DURATION"},
         {"log", 0, 0, G_OPTION_ARG_NONE, &log,
@@ -326,9 +335,8 @@ int command_hub(int argc, char **argv)
     };
     g_autoptr(GError) error = NULL;
     g_auto(ControlOptions) control = {0};
-    PhHubConfig config = {0};
 
-    control_entries(&control, entries + 7);
+    control_entries(&control, entries + 9);
     if (!command_parse(&command, entries, argc, argv, &arguments, &status))
         return status;
     if (*arguments)
@@ -337,6 +345,12 @@ int command_hub(int argc, char **argv)
         !add_advertised(advertise, &config, &error) ||
         (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error)))
         return command_fail_error(error);
+    if (relay_rate < -1 || relay_rate >= PH_HUB_RELAY_UNLIMITED)
+        return command_fail(EXIT_ARGUMENTS, "--relay-rate: expected 0 to %u bytes a second",
+                            PH_HUB_RELAY_UNLIMITED - 1);
+    config.relay_bytes_per_s = relay_rate == 0    ? PH_HUB_RELAY_UNLIMITED
+                               : relay_rate == -1 ? 0
+                                                  : (uint32_t)relay_rate;
     if (key_file && !ph_key_load(key_file, &key, &error))
         return command_fail_error(error);
     config.key = key_file ? &key : NULL;

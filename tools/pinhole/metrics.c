@@ -74,6 +74,7 @@ static void show_station(JsonBuilder *builder, const PhHub *hub)
         {"relay-dropped-limit", c->relay_dropped_limit},
         {"relay-dropped-queue", c->relay_dropped_queue},
         {"relay-dropped-unknown", c->relay_dropped_unknown},
+        {"limited-address", c->limited_address},
     };
 
     json_builder_set_member_name(builder, "station");
@@ -82,6 +83,22 @@ static void show_station(JsonBuilder *builder, const PhHub *hub)
         show_int(builder, members[i].name, (gint64)members[i].value);
     ph_hub_station_classes(hub, classes);
     show_classes(builder, classes);
+    json_builder_end_object(builder);
+}
+
+static void show_traffic(JsonBuilder *builder, const PhHub *hub)
+{
+    PhHubTraffic traffic;
+
+    ph_hub_traffic(hub, &traffic);
+    json_builder_set_member_name(builder, "traffic");
+    json_builder_begin_object(builder);
+    show_int(builder, "received", (gint64)traffic.received);
+    show_int(builder, "receive-calls", (gint64)traffic.receive_calls);
+    show_int(builder, "sent", (gint64)traffic.sent);
+    show_int(builder, "send-calls", (gint64)traffic.send_calls);
+    show_int(builder, "segmented", (gint64)traffic.segmented);
+    show_int(builder, "segments-refused", (gint64)traffic.segments_refused);
     json_builder_end_object(builder);
 }
 
@@ -107,6 +124,7 @@ void metrics_add(JsonBuilder *builder, const PhHub *hub)
     }
     if (ph_hub_station_counters(hub))
         show_station(builder, hub);
+    show_traffic(builder, hub);
 }
 
 void metrics_show(const PhHub *hub, gint64 started_us, Lines *lines)

@@ -198,12 +198,14 @@ static void send_text(const Running *running, const char *who, const char *text)
         say_error(running, "not-sent", "The text could not be queued.");
 }
 
-static void obey(Running *running, const char *line)
+static void obey(Running *running, const char *line, size_t length)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 3);
     guint n = g_strv_length(words);
 
-    if (n == 2 && strcmp(words[0], "connect") == 0)
+    if (strlen(line) != length)
+        say_error(running, "no-such-command", "A line has no zero bytes in it.");
+    else if (n == 2 && strcmp(words[0], "connect") == 0)
         (void)connect_to(running, words[1]);
     else if (n == 2 && strcmp(words[0], "disconnect") == 0)
         ph_peers_disconnect(running->peers, member_find(running->peers, words[1]));
@@ -224,11 +226,11 @@ static void obey_lines(Running *running, gboolean at_end)
 
     while ((newline = memchr(input->str, '\n', input->len))) {
         *newline = '\0';
-        obey(running, input->str);
+        obey(running, input->str, (size_t)(newline - input->str));
         g_string_erase(input, 0, newline + 1 - input->str);
     }
     if (input->len > 0 && (at_end || input->len > LINE_MAX_BYTES)) {
-        obey(running, input->str);
+        obey(running, input->str, input->len);
         g_string_truncate(input, 0);
     }
 }
