@@ -216,7 +216,7 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
     peer->direct.kind = ph_node_kind(node, peer);
     if (peer->used == &peer->direct)
         peer->used = NULL; /* the same one in another place */
-    use(node, peer, &peer->direct, peer->opened ? ph_strategy_name(peer->strategy) : "heard");
+    use(node, peer, &peer->direct, ph_node_direct_reason(node, peer));
 }
 
 /* ---- time ---- */

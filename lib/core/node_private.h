@@ -333,6 +333,8 @@ void ph_node_serve(PhNode *node, PhPeer *from, const PhMessage *message);
 
 /* node_punch.c */
 PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
+/* Why there is such a path. */
+const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer);
 bool ph_node_may_attempt(const PhPeer *peer);
 void ph_node_attempt(PhNode *node, PhPeer *peer);
 void ph_node_back_off(PhNode *node, PhPeer *peer);

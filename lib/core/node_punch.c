@@ -64,6 +64,15 @@ PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
                                                                         : PH_PATH_PUNCHED;
 }
 
+const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer)
+{
+    if (is_inside(peer, &peer->direct.route.path.remote))
+        return "neighbours";
+    if (ph_node_kind(node, peer) == PH_PATH_DIRECT)
+        return ph_strategy_name(strategy_for(node, peer, 1));
+    return peer->opened ? ph_strategy_name(peer->strategy) : "heard";
+}
+
 void ph_node_back_off(PhNode *node, PhPeer *peer)
 {
     ph_node_fresh_drop(node, peer);
@@ -351,6 +360,8 @@ void ph_node_path_classes(PhNode *node, PhPeer *peer)
     peer->direct.kind = kind;
     if (peer->used != &peer->direct)
         return;
+    if (kind == PH_PATH_DIRECT)
+        peer->reason = ph_node_direct_reason(node, peer);
     event = ph_node_event(node, PH_NODE_PEER_PATH, peer);
     if (event)
         event->reason = peer->reason;

@@ -18,6 +18,7 @@ static const Reason own[] = {
     {"predict", "The port that a NAT would give next was predicted."},
     {"spread", "Our NAT gave many ports, and the peer met one of them."},
     {"scatter", "The peer's NAT gave many ports, and we met one of them."},
+    {"neighbours", "Both are in the same network, behind one NAT or none."},
     {"heard", "The peer was heard from there, and answers there."},
     {"relay", "Between these two NATs there is no direct way: the ports that they give cannot be "
               "foreseen."},

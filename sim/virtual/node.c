@@ -149,7 +149,12 @@ static void describe(Node *node, const PhNodeEvent *event)
     } else if (event->address.family != PH_FAMILY_NONE) {
         add_string(object, "address", ph_address_format(&event->address, address));
     }
-    add_string(object, "outcome", event->outcome);
+    if (event->kind == PH_NODE_PUNCH) {
+        json_object_set_int_member(object, "attempt", event->attempt);
+        add_string(object, "strategy", event->strategy);
+        json_object_set_int_member(object, "took_us", (gint64)(event->took_ns / 1000));
+        add_string(object, "outcome", event->outcome);
+    }
     add_string(object, "reason", event->reason);
     add_string(object, "sentence", event->sentence);
     line = json_to_string(root, FALSE);
