@@ -230,7 +230,7 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
     peer->strategy = strategy_for(node, peer, config.attempt);
     if (via != PH_NODE_VIA_HUB && !ph_node_vet(node, peer, via, message, &config.other))
         return;
-    ours = message->introduced.request == peer->introduce.request;
+    ours = peer->introduce.request != 0 && message->introduced.request == peer->introduce.request;
     if (ours)
         peer->introduce.request = 0;
     peer->introduce.n_asked = 0;
