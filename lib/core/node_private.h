@@ -78,6 +78,14 @@ typedef enum {
     PH_PEER_TALKING,
 } PhPeerState;
 
+/* What came of an attempt at a direct way. */
+typedef enum {
+    PH_OUTCOME_OPEN,
+    PH_OUTCOME_FAILED,
+    PH_OUTCOME_TIMED_OUT,
+    PH_OUTCOME_REJECTED, /* nobody introduced us */
+} PhOutcome;
+
 typedef struct PhQueued {
     uint16_t length;
     uint8_t bytes[PH_NODE_MESSAGE_MAX];
@@ -118,7 +126,9 @@ typedef struct PhPeer {
     PhStrategy strategy;
     PhAddress seen; /* by the hub */
     unsigned attempt;
-    bool alone;   /* nobody can introduce us: that has been told */
+    uint32_t mediator;   /* of the attempt, or who was asked to be that */
+    uint64_t attempt_ns; /* since when it is under way */
+    bool alone;          /* nobody can introduce us: that has been told */
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
     bool judged;  /* what came of it has been counted */
     bool proving; /* `fresh` is */
@@ -216,6 +226,9 @@ void ph_node_do_handle_timeout(PhNode *node, uint64_t now);
 /* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
 void ph_node_say_reason(PhNodeEvent *event, PhReason reason);
+/* An attempt is over, which is counted. */
+void ph_node_tell_attempt(PhNode *node, const PhPeer *peer, PhOutcome outcome, unsigned attempt,
+                          const char *reason);
 
 /* node.c */
 /* A socket that nobody uses any more; a punch that may have some left to close. */
@@ -337,6 +350,8 @@ void ph_node_serve(PhNode *node, PhPeer *from, const PhMessage *message);
 
 /* node_punch.c */
 PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
+/* Why there is such a path. */
+const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer);
 bool ph_node_may_attempt(const PhPeer *peer);
 void ph_node_attempt(PhNode *node, PhPeer *peer);
 void ph_node_back_off(PhNode *node, PhPeer *peer);
