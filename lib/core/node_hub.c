@@ -26,7 +26,7 @@
 
 PhRoute ph_node_hub_route(const PhNode *node)
 {
-    return (PhRoute){.path = {PH_TRANSPORT_UDP, node->socket, node->config.hub}};
+    return (PhRoute){.path = {PH_TRANSPORT_UDP, node->data.socket, node->config.hub}};
 }
 
 static size_t put(uint8_t *payload, size_t length, const PhMessage *message)
@@ -48,24 +48,24 @@ static void update_record(PhNode *node)
     record->block_last = node->classification.block_last;
     record->hidden = node->config.relay_only;
     record->n_candidates = 0;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
-        if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
-            record->candidates[record->n_candidates++] =
-                (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
     /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT,
      * and whether who else introduces us lies. */
     if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
         record->candidates[record->n_candidates++] =
             (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
+        if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
+            record->candidates[record->n_candidates++] =
+                (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
     for (uint32_t i = 0;
          !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
          i++) {
         PhCandidate *candidate = &record->candidates[record->n_candidates];
 
-        if (node->config.locals[i].family != node->config.hub.family || node->local.port == 0)
+        if (node->config.locals[i].family != node->config.hub.family || node->data.local.port == 0)
             continue;
         *candidate = (PhCandidate){PH_CANDIDATE_LOCAL, node->config.locals[i]};
-        candidate->address.port = node->local.port;
+        candidate->address.port = node->data.local.port;
         record->n_candidates++;
     }
 }
@@ -309,16 +309,17 @@ void ph_node_classify(PhNode *node)
     PhClassifierConfig config = {
         .server = node->config.hub,
         .has_socket = true,
-        .socket = node->socket,
-        .socket_local = node->local,
+        .socket = node->data.socket,
+        .socket_local = node->data.local,
         .first_socket = node->next_socket,
     };
 
-    if (node->classifier || node->socket_state != PH_SOCKET_THERE)
+    if (node->classifier || node->data.state != PH_SOCKET_THERE)
         return;
     ph_node_seed(node, config.seed);
     for (uint32_t i = 0; i < node->config.n_locals && i < PH_CLASSIFIER_LOCALS; i++)
-        config.locals[config.n_locals++] = node->config.locals[i];
+        if (node->config.locals[i].family == node->config.hub.family)
+            config.locals[config.n_locals++] = node->config.locals[i];
     node->next_socket += PH_CLASSIFIER_SOCKETS;
     node->classifier = ph_classifier_new(&config, node->now);
     node->classify_ns = node->now + RECLASSIFY_NS;
@@ -420,7 +421,7 @@ void ph_node_hub_timeout(PhNode *node)
 {
     PhMessage ping = {.kind = PH_MESSAGE_PING};
 
-    if (node->socket_state != PH_SOCKET_THERE)
+    if (node->data.state != PH_SOCKET_THERE)
         return;
     if ((node->hub.state == PH_HUB_WAITING || node->hub.state == PH_HUB_REFUSED) &&
         node->now >= node->hub.again_ns && !node->closing)
@@ -448,7 +449,7 @@ uint64_t ph_node_hub_next(const PhNode *node)
 {
     uint64_t next = PH_NEVER;
 
-    if (node->socket_state != PH_SOCKET_THERE)
+    if (node->data.state != PH_SOCKET_THERE)
         return PH_NEVER;
     if (node->hub.state == PH_HUB_WAITING || node->hub.state == PH_HUB_REFUSED)
         return node->closing ? PH_NEVER : node->hub.again_ns;

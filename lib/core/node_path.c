@@ -48,6 +48,7 @@ static void init_detector(PhNode *node, PhWay *way)
 
     ph_node_seed(node, config.seed);
     ph_detector_init(&way->detector, &config, node->now);
+    way->health = PH_HEALTHY;
 }
 
 /* The hub's relay is taken where there is one; a peer's only instead of one that is lost. */
@@ -84,7 +85,8 @@ static void leave(PhNode *node, const PhWay *way, const PhWay *other)
 {
     uint32_t socket = way->route.path.socket;
 
-    if (way->route.via || socket == node->socket || (other && other->route.path.socket == socket))
+    if (way->route.via || socket == node->data.socket || socket == node->other.socket ||
+        (other && other->route.path.socket == socket))
         return;
     ph_node_close_socket(node, socket);
 }
@@ -195,12 +197,97 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
         ph_node_prove(node, peer, route);
 }
 
+/* ---- health ---- */
+
+static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
+{
+    PhNodeEvent *event;
+
+    if (way != peer->used && way != &peer->direct)
+        return;
+    event = ph_node_event(node, PH_NODE_PEER_HEALTH, peer);
+    if (!event)
+        return;
+    event->health = ph_health_name(way->detector.health);
+    event->reason = way->detector.reason;
+    if (way == &peer->direct) {
+        event->path = way->kind;
+        event->address = way->route.path.remote;
+        memset(event->via, 0, sizeof(event->via));
+    }
+}
+
+/* Before it fails: another direct path, and the relay, where the peer may have another channel. */
+static void suspected(PhNode *node, PhPeer *peer, const PhWay *way)
+{
+    if (way == &peer->direct)
+        peer->next_attempt_ns = node->now;
+    if (peer->ours && (way == &peer->relayed || !peer->relayed.there ||
+                       peer->relayed.detector.health != PH_HEALTHY))
+        ph_node_ask_for(node, peer);
+}
+
+/* It is kept for a while, since what stands in the way may pass; but no longer counted on. */
+static void has_failed(PhNode *node, PhPeer *peer)
+{
+    ph_node_punch_drop(node, peer);
+    peer->attempt = 0;
+    peer->next_attempt_ns = node->now;
+    peer->keep_until_ns = node->now + KEEP_NS;
+    if (peer->relayed.there)
+        use(node, peer, &peer->relayed, "direct-failed");
+}
+
+/* Tells what has become of it, once. */
+static void judge_health(PhNode *node, PhPeer *peer, PhWay *way)
+{
+    if (!way->there || way->health == way->detector.health)
+        return;
+    way->health = way->detector.health;
+    health_changed(node, peer, way);
+    if (way == &peer->direct && way->health != PH_HEALTHY)
+        ph_node_relay_lost(node, peer->via);
+    if (way->health == PH_SUSPECT)
+        suspected(node, peer, way);
+    if (way->health == PH_FAILED && way == &peer->direct)
+        has_failed(node, peer);
+}
+
+static bool is_well(const PhWay *way)
+{
+    return way->there && way->detector.health == PH_HEALTHY;
+}
+
+static bool works(const PhWay *way)
+{
+    return way->there && way->detector.health != PH_FAILED;
+}
+
+/* Which of the two ways is used, by how they are. */
+static void choose(PhNode *node, PhPeer *peer)
+{
+    PhWay *direct = &peer->direct, *relayed = &peer->relayed;
+
+    if (direct->there && direct->detector.health == PH_FAILED && node->now >= peer->keep_until_ns &&
+        peer->used != direct) {
+        direct->there = false;
+        leave(node, direct, peer->proving ? &peer->fresh : NULL);
+    } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
+        use(node, peer, relayed, "direct-suspect");
+    } else if (is_well(direct)) {
+        use(node, peer, direct, peer->used == direct ? peer->reason : "direct-well");
+    }
+}
+
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id)
 {
     PhWay *way = way_of(peer, route);
 
-    if (way && way != &peer->fresh && ph_detector_ponged(&way->detector, id, node->now))
+    if (way && way != &peer->fresh && ph_detector_ponged(&way->detector, id, node->now)) {
+        judge_health(node, peer, way);
+        choose(node, peer);
         return;
+    }
     /* What is to be proven may be a way that is there already, and suspect. */
     if (!peer->proving || !same_route(&peer->fresh.route, route) ||
         !ph_detector_ponged(&peer->fresh.detector, id, node->now))
@@ -229,83 +316,13 @@ static void ping(PhNode *node, PhPeer *peer, PhWay *way)
         (void)ph_node_tell(node, peer->session, &way->route, &message);
 }
 
-static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
-{
-    PhNodeEvent *event;
-
-    if (way != peer->used)
-        return;
-    event = ph_node_event(node, PH_NODE_PEER_HEALTH, peer);
-    if (event)
-        event->reason = way->detector.reason;
-}
-
-/* Before it fails: another direct path, and the relay, where the peer may have another channel. */
-static void suspected(PhNode *node, PhPeer *peer, const PhWay *way)
-{
-    if (way == &peer->direct)
-        peer->next_attempt_ns = node->now;
-    if (peer->ours && (way == &peer->relayed || !peer->relayed.there ||
-                       peer->relayed.detector.health != PH_HEALTHY))
-        ph_node_ask_for(node, peer);
-}
-
-/* It is kept for a while, since what stands in the way may pass; but no longer counted on. */
-static void has_failed(PhNode *node, PhPeer *peer)
-{
-    ph_node_punch_drop(node, peer);
-    peer->attempt = 0;
-    peer->next_attempt_ns = node->now;
-    peer->keep_until_ns = node->now + KEEP_NS;
-    if (peer->relayed.there)
-        use(node, peer, &peer->relayed, "direct-failed");
-}
-
 static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
 {
-    PhHealth before = way->detector.health;
-
     if (!way->there && !(way == &peer->fresh && peer->proving))
         return;
     (void)ph_detector_handle_timeout(&way->detector, node->now);
-    if (way->detector.health != before && way->there) {
-        health_changed(node, peer, way);
-        if (way == &peer->direct && way->detector.health != PH_HEALTHY)
-            ph_node_relay_lost(node, peer->via);
-        if (way->detector.health == PH_SUSPECT)
-            suspected(node, peer, way);
-        if (way->detector.health == PH_FAILED && way == &peer->direct)
-            has_failed(node, peer);
-    }
+    judge_health(node, peer, way);
     ping(node, peer, way);
-}
-
-static bool is_well(const PhWay *way)
-{
-    return way->there && way->detector.health == PH_HEALTHY;
-}
-
-static bool works(const PhWay *way)
-{
-    return way->there && way->detector.health != PH_FAILED;
-}
-
-/* Which of the two ways is used, by how they are. */
-static void choose(PhNode *node, PhPeer *peer)
-{
-    PhWay *direct = &peer->direct, *relayed = &peer->relayed;
-
-    if (direct->there && direct->detector.health == PH_FAILED && node->now >= peer->keep_until_ns &&
-        peer->used != direct) {
-        direct->there = false;
-        leave(node, direct, peer->proving ? &peer->fresh : NULL);
-    } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
-        use(node, peer, relayed, "direct-suspect");
-    } else if (is_well(direct)) {
-        use(node, peer, direct, peer->used == direct ? peer->reason : "direct-well");
-    }
-    if (!works(direct) && !works(relayed))
-        ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");
 }
 
 /* It did not hold: the other side got nothing of ours, or we nothing of theirs. */
@@ -344,7 +361,9 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
     if (ph_node_wants_relay(node, peer) && node->now >= peer->ask_ns)
         ph_node_look_for_relay(node, peer);
     choose(node, peer);
-    if (peer->state == PH_PEER_TALKING && peer->queue_n > 0)
+    if (!works(&peer->direct) && !works(&peer->relayed))
+        ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");
+    else if (peer->queue_n > 0)
         ph_node_flush_queue(node, peer);
 }
 

@@ -51,6 +51,7 @@ typedef struct PhWay {
     PhRoute route;
     PhPathKind kind;
     PhDetector detector;
+    PhHealth health; /* as it was told last */
 } PhWay;
 
 /* A fresh socket, and where the hub sees it. */
@@ -156,6 +157,12 @@ typedef struct PhOutgoing {
     uint8_t bytes[PH_DATAGRAM_MAX];
 } PhOutgoing;
 
+typedef struct PhDataSocket {
+    enum { PH_SOCKET_WANTED, PH_SOCKET_ASKED, PH_SOCKET_THERE, PH_SOCKET_FAILED } state;
+    uint32_t socket; /* 0: none */
+    PhAddress local;
+} PhDataSocket;
+
 struct PhNode {
     PhNodeConfig config;
     PhNodeCounters counters;
@@ -171,10 +178,10 @@ struct PhNode {
     PhTape tape;
     PhHubLink hub;
     PhNodeRecord record; /* our own */
-    /* Our data socket, and numbers for more. */
-    enum { PH_SOCKET_WANTED, PH_SOCKET_ASKED, PH_SOCKET_THERE, PH_SOCKET_FAILED } socket_state;
-    uint32_t socket, next_socket;
-    PhAddress local;
+    /* Our data socket, and the one of the other family, if the hub was tried there before; and
+     * numbers for more. */
+    PhDataSocket data, other;
+    uint32_t next_socket;
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
     PhClassification classification;
@@ -200,6 +207,7 @@ uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, 
 void ph_node_do_disconnect(PhNode *node, uint32_t peer, uint64_t now);
 bool ph_node_do_send(PhNode *node, uint32_t peer, const uint8_t *bytes, size_t length,
                      uint64_t now);
+void ph_node_do_hub_at(PhNode *node, const PhAddress *hub, uint64_t now);
 void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
                                 uint64_t now);
 bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request);

@@ -16,12 +16,6 @@
 /* The second one comes upon the ports that the first has opened. */
 #define HARD_ATTEMPTS 2
 
-static void add_seen(PhNodeRecord *record, const PhAddress *seen)
-{
-    if (seen->family != PH_FAMILY_NONE && record->n_candidates < PH_CANDIDATES_MAX)
-        record->candidates[record->n_candidates++] = (PhCandidate){PH_CANDIDATE_REFLEXIVE, *seen};
-}
-
 static bool guesses_ports(PhStrategy strategy)
 {
     return strategy == PH_STRATEGY_PREDICT || strategy == PH_STRATEGY_SPREAD ||
@@ -32,13 +26,10 @@ static bool guesses_ports(PhStrategy strategy)
  * tried before any ports are guessed. */
 static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer, unsigned attempt)
 {
-    PhNodeRecord own = node->record, other = peer->record;
-    PhStrategy strategy;
+    PhStrategy strategy = ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
 
-    add_seen(&own, &node->hub.seen);
-    add_seen(&other, &peer->seen);
-    strategy = ph_strategy(&own, &other, !node->config.no_hard_punching);
-    if (attempt <= 1 && guesses_ports(strategy) && ph_strategy_together(&own, &other))
+    if (attempt <= 1 && guesses_ports(strategy) &&
+        ph_strategy_together(&node->record, &peer->record))
         return PH_STRATEGY_PUNCH;
     return strategy;
 }
@@ -198,7 +189,7 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
     PhPunchConfig config = {
         .attempt = message->introduced.attempt,
         .own = node->record,
-        .socket = node->socket,
+        .socket = node->data.socket,
         .family = (PhFamily)node->config.hub.family,
         .n_sockets = PH_PUNCH_SOCKETS,
         .start_ns = node->now + message->introduced.start_us * UINT64_C(1000),

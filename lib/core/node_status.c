@@ -71,7 +71,7 @@ void ph_node_self(const PhNode *node, PhNodeSelf *ret_self)
         .external = node->classification.mapped,
         .hub = node->config.hub,
         .hub_state = states[hub->state],
-        .hub_reason = node->socket_state == PH_SOCKET_FAILED ? "no-socket" : hub->reason,
+        .hub_reason = node->data.state == PH_SOCKET_FAILED ? "no-socket" : hub->reason,
     };
     memcpy(ret_self->key, node->public_key, sizeof(ret_self->key));
     memcpy(ret_self->hub_key, node->config.hub_key, sizeof(ret_self->hub_key));

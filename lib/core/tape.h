@@ -22,6 +22,7 @@ typedef enum {
     PH_ITEM_DATAGRAM, /* with a packet */
     PH_ITEM_UNREACHABLE,
     PH_ITEM_TIMEOUT,
+    PH_ITEM_HUB,
     PH_ITEM_INPUTS_END,
     /* What it is asked for. */
     PH_ITEM_POLL_SOCKET = 32,

@@ -78,9 +78,10 @@ static inline void world_init(World *world, const char *const *hosts, const char
             g_string_append_printf(text, "[host %s]\non = internet\nrun = %s\n", name, run);
         else
             g_string_append_printf(text,
-                                   "[nat nat-%s]\noutside = internet\ninside = 192.168.%u.0/24\n"
+                                   "[nat nat-%s]\noutside = internet\ninside = %s.%u.0/24\n"
                                    "%s\n[host %s]\nbehind = nat-%s\nrun = %s\n",
-                                   name, i + 1, behaviour, name, name, run);
+                                   name, strstr(behaviour, "firewall") ? "198.51" : "192.168",
+                                   i + 1, behaviour, name, name, run);
         g_string_append_printf(text, "[link %s]\ndelay = 10ms\n", name);
     }
     g_string_append(text, rest);

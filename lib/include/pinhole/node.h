@@ -33,7 +33,8 @@ typedef struct PhNodeConfig {
     char name[PH_NODE_NAME_MAX + 1]; /* "": reachable by key only */
     PhAddress hub;
     uint8_t hub_key[PH_NODE_KEY_BYTES];
-    PhAddress locals[PH_NODE_LOCALS]; /* the host's own addresses, as candidates */
+    PhAddress
+        locals[PH_NODE_LOCALS]; /* the host's own addresses, as candidates; of both families */
     uint32_t n_locals;
     bool
         refuse_strangers; /* only peers that we connect to ourselves; else all that the hub knows */
@@ -150,6 +151,11 @@ PH_EXPORT bool ph_node_send(PhNode *node, uint32_t peer, const uint8_t *bytes, s
 /* The network under us is another one (addresses, or after a sleep): everything is tried again. */
 PH_EXPORT void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
                                        uint64_t now);
+
+/* The hub is to be found there by now, or may be tried there: its name has another address, or one
+ * more, of either family. A hub that is lost is asked there the next time. What there is directly
+ * stays. */
+PH_EXPORT void ph_node_hub_at(PhNode *node, const PhAddress *hub, uint64_t now);
 
 /* See path.h for the order in which these are called. */
 PH_EXPORT bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request);

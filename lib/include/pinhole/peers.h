@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Peers to talk to: a node (node.h) on real sockets, driven by a GMainContext. It finds its hub by
- * DNS, opens and closes sockets as the node wants them, and tells it when this host's addresses
+ * DNS, and again when it is lost (each of its addresses has its turn, of either family), opens and
+ * closes sockets as the node wants them, and tells it when this host's addresses
  * change.
  *
  * It belongs to the thread that runs its context.
