@@ -75,8 +75,11 @@ static void set_key(const PhNode *node, PhPeer *peer, const uint8_t *key)
     memcpy(peer->key, key, sizeof(peer->key));
     peer->known = true;
     peer->lower = memcmp(node->public_key, key, sizeof(peer->key)) < 0;
-    if (!peer->name[0])
-        strcpy(peer->name, ph_node_name_of(node, key));
+    if (!peer->name[0]) {
+        const char *name = ph_node_name_of(node, key);
+
+        memcpy(peer->name, name, strlen(name) + 1);
+    }
 }
 
 void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const char *sentence)
