@@ -43,6 +43,7 @@
 #define PH_NODE_VIA_HUB   UINT32_MAX
 #define PH_NODE_ASKED_MAX 4
 #define PH_NODE_SOURCES   64
+#define PH_NODE_NAMED     64
 #define PH_NEVER          UINT64_MAX
 
 /* A way to a peer. */
@@ -97,6 +98,12 @@ typedef struct PhAsking {
     uint32_t asked[PH_NODE_ASKED_MAX];
     unsigned n_asked;
 } PhAsking;
+
+/* Whose name that is, or was when the hub last said so. */
+typedef struct PhNamed {
+    char name[PH_NAME_MAX + 1]; /* "": none */
+    uint8_t key[PH_NODE_KEY_BYTES];
+} PhNamed;
 
 /* What a peer, or all at an address, has had of us (bucket.h). */
 typedef struct PhServed {
@@ -176,6 +183,8 @@ struct PhNode {
     uint8_t public_key[PH_NODE_KEY_BYTES];
     uint8_t hash_key[16];
     PhServed served[PH_NODE_SOURCES]; /* by addresses' hashes */
+    PhNamed named[PH_NODE_NAMED];     /* a ring */
+    unsigned named_n;
     PhSessions *sessions;
     PhRecorder *recorder; /* NULL: nothing is recorded */
     PhTape tape;
@@ -324,6 +333,11 @@ bool ph_node_was_asked(const PhAsking *asking, uint32_t via);
 uint32_t ph_node_nearest(const PhNode *node, const PhPeer *peer, const PhAsking *asking,
                          bool relays);
 PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer, uint32_t via);
+/* Names are the hub's, but peers can be asked for a key that it once had for one. NULL: it had
+ * none. */
+void ph_node_learn_name(PhNode *node, const char *name, const uint8_t *key);
+const uint8_t *ph_node_key_of(const PhNode *node, const PhPeer *peer);
+const char *ph_node_name_of(const PhNode *node, const uint8_t *key); /* "": none */
 bool ph_node_may_ask_for(const PhNode *node, const PhPeer *peer);
 void ph_node_ask_for(PhNode *node, PhPeer *peer);
 /* At once, as the one before has refused; false: that was the last one. */
