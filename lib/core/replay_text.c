@@ -218,6 +218,11 @@ static void describe_event(PhText *text, Reader *reader)
     add_text(text, " ", reader);
     add_text(text, " reason ", reader);
     add_text(text, ": ", reader);
+    (void)take(reader, PH_NODE_KEY_BYTES);
+    add_number(text, " attempt ", reader, 4);
+    add_text(text, " strategy ", reader);
+    add_text(text, " outcome ", reader);
+    add_number(text, " took ", reader, 8);
     add_number(text, " bytes ", reader, 2);
 }
 

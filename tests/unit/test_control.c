@@ -106,7 +106,7 @@ static void who_connects_is_answered_and_only_this_user_may(void)
 static void a_dead_ones_socket_is_replaced_and_a_live_one_is_not(void)
 {
     g_auto(Place) place = {0};
-    g_autoptr(Control) control = NULL;
+    Control *control;
     g_autoptr(GError) error = NULL;
     g_autofree char *answer = NULL;
     int fd;
@@ -123,6 +123,7 @@ static void a_dead_ones_socket_is_replaced_and_a_live_one_is_not(void)
     answer = ask(place.path, &error);
     g_assert_no_error(error);
     g_assert_nonnull(strstr(answer, "second"));
+    control_free(control);
 }
 
 static void what_is_no_socket_stays(void)
@@ -158,7 +159,7 @@ static void the_socket_of_another_one_is_not_removed_at_the_end(void)
 static void who_reads_nothing_keeps_others_waiting_for_a_while_only(void)
 {
     g_auto(Place) place = {0};
-    g_autoptr(Control) control = NULL;
+    Control *control;
     g_autoptr(GError) error = NULL;
     g_autofree char *large = g_strnfill(LARGE, 'x'), *answer = NULL;
     int hostile[12];
@@ -176,6 +177,7 @@ static void who_reads_nothing_keeps_others_waiting_for_a_while_only(void)
     g_assert_cmpuint(strlen(answer), >, LARGE);
     for (size_t i = 0; i < G_N_ELEMENTS(hostile); i++)
         close(hostile[i]);
+    control_free(control);
 }
 
 static void an_end_or_silence_is_an_error(void)

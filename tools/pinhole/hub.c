@@ -181,6 +181,7 @@ static gboolean end(gpointer data)
 typedef struct Serving {
     const PhHub *hub;
     const PhKey *key;
+    Control *control;
     gint64 started_us;
     Lines lines;
 } Serving;
@@ -237,6 +238,7 @@ static void show_event(const PhStationEvent *event, gpointer data)
 
 static void serving_clear(Serving *serving)
 {
+    control_free(serving->control);
     lines_clear(&serving->lines);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Serving, serving_clear)
@@ -276,12 +278,11 @@ static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns, 
     g_autoptr(PhHub) hub = ph_hub_new(NULL, config, &error);
     g_auto(Serving)
         serving = {.hub = hub, .key = config->key, .started_us = g_get_monotonic_time()};
-    g_autoptr(Control) control = NULL;
     int status;
 
     if (!hub)
         return fail_to_start(listen, error);
-    control = control_open(options, "hub", "hub", show_state, &serving, &status);
+    serving.control = control_open(options, "hub", "hub", show_state, &serving, &status);
     if (status != EXIT_SUCCESS)
         return status;
     g_unix_signal_add(SIGINT, end, loop);
