@@ -95,6 +95,7 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
         event->reason = reason;
         event->sentence = sentence;
     }
+    node->counters.messages_dropped += peer->queue_n;
     ph_node_punch_drop(node, peer);
     ph_node_fresh_drop(node, peer);
     if (peer->session)
@@ -250,7 +251,10 @@ void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
     if (peer->coming)
         ph_sessions_close(node->sessions, peer->coming, node->now);
     peer->coming = ph_sessions_open(node->sessions, peer->key, &relayed, NULL, 0, node->now);
-    node->counters.sessions_opened++;
+    if (peer->coming)
+        node->counters.sessions_opened++;
+    else
+        node->counters.sessions_failed++; /* there is no room for one more */
     ph_node_flush_sessions(node);
 }
 

@@ -7,7 +7,8 @@
  *   node_event.c   what it tells
  *   node_reason.c  why, in words
  *   node_status.c  what it knows: itself, its peers, its counters
- *   node_hub.c     the hub, and our own class
+ *   node_hub.c     the hub
+ *   node_self.c    what it knows of itself: its record, its class
  *   node_peer.c    who the peers are, and their sessions
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
@@ -78,6 +79,14 @@ typedef enum {
     PH_PEER_TALKING,
 } PhPeerState;
 
+/* What came of an attempt at a direct way. */
+typedef enum {
+    PH_OUTCOME_OPEN,
+    PH_OUTCOME_FAILED,
+    PH_OUTCOME_TIMED_OUT,
+    PH_OUTCOME_REJECTED, /* nobody introduced us */
+} PhOutcome;
+
 typedef struct PhQueued {
     uint16_t length;
     uint8_t bytes[PH_NODE_MESSAGE_MAX];
@@ -124,7 +133,9 @@ typedef struct PhPeer {
     PhStrategy strategy;
     PhAddress seen; /* by the hub */
     unsigned attempt;
-    bool alone;   /* nobody can introduce us: that has been told */
+    uint32_t mediator;   /* of the attempt, or who was asked to be that */
+    uint64_t attempt_ns; /* since when it is under way */
+    bool alone;          /* nobody can introduce us: that has been told */
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
     bool judged;  /* what came of it has been counted */
     bool proving; /* `fresh` is */
@@ -145,7 +156,8 @@ typedef struct PhHubLink {
     uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
-    const char *reason; /* why it is not registered; NULL: it is, or was never asked */
+    uint64_t remapped_ns; /* when our mapping was seen to be another one; 0: never */
+    const char *reason;   /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
     uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
 } PhHubLink;
@@ -223,6 +235,9 @@ void ph_node_do_handle_timeout(PhNode *node, uint64_t now);
 /* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
 void ph_node_say_reason(PhNodeEvent *event, PhReason reason);
+/* An attempt is over, which is counted. */
+void ph_node_tell_attempt(PhNode *node, const PhPeer *peer, PhOutcome outcome, unsigned attempt,
+                          const char *reason);
 
 /* node.c */
 /* A socket that nobody uses any more; a punch that may have some left to close. */
@@ -253,6 +268,13 @@ void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
+
+/* node_self.c */
+void ph_node_update_record(PhNode *node);
+/* That the network is another one; the peers hear of it by their relays. */
+void ph_node_tell_moved(PhNode *node);
+/* By the hub. */
+void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen);
 /* Our record, as it is now. */
 void ph_node_tell_hub_record(PhNode *node);
 void ph_node_classify(PhNode *node);
@@ -342,6 +364,8 @@ void ph_node_serve(PhNode *node, PhPeer *from, const PhMessage *message);
 
 /* node_punch.c */
 PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
+/* Why there is such a path. */
+const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer);
 bool ph_node_may_attempt(const PhPeer *peer);
 void ph_node_attempt(PhNode *node, PhPeer *peer);
 void ph_node_back_off(PhNode *node, PhPeer *peer);
