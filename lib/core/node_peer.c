@@ -62,9 +62,13 @@ static PhPeer *new_peer(PhNode *node)
         if (peer->state != PH_PEER_FREE)
             continue;
         memset(peer, 0, sizeof(*peer));
-        if (++node->last_peer == PH_NODE_VIA_HUB)
+        if (++node->last_peer == 0)
             node->last_peer = 1;
-        peer->number = peer->via = node->last_peer;
+        peer->number = node->last_peer;
+        /* A number that names its slot, and comes back late. */
+        if (++node->last_via >= PH_NODE_VIA_HUB / PH_NODE_PEERS_MAX)
+            node->last_via = 1;
+        peer->via = node->last_via * PH_NODE_PEERS_MAX + i;
         return peer;
     }
     return NULL;

@@ -199,7 +199,7 @@ struct PhNode {
     PhClassification classification;
     PhClass assumed; /* while there is no class: the worst that the mapping leaves */
     PhPeer *peers;   /* PH_NODE_PEERS_MAX of them */
-    uint32_t last_peer, last_request;
+    uint32_t last_peer, last_via, last_request;
     PhNodeEvent *events; /* a ring */
     unsigned events_first, events_n;
     PhQueued event_bytes; /* of the DATA event that was polled */

@@ -28,10 +28,9 @@ bool ph_node_is_near(const PhPeer *peer)
 
 PhPeer *ph_node_peer_via(const PhNode *node, uint32_t via)
 {
-    for (unsigned i = 0; via != PH_NODE_VIA_HUB && i < PH_NODE_PEERS_MAX; i++)
-        if (node->peers[i].state == PH_PEER_TALKING && node->peers[i].via == via)
-            return &node->peers[i];
-    return NULL;
+    PhPeer *peer = &node->peers[via % PH_NODE_PEERS_MAX];
+
+    return peer->state == PH_PEER_TALKING && peer->via == via ? peer : NULL;
 }
 
 bool ph_node_via_is_well(const PhNode *node, uint32_t via)

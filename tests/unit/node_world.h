@@ -29,6 +29,7 @@ typedef struct World {
     PlTopology *topology;
     PlLab *lab;
     gboolean hole;     /* no packet of one node's reaches another one */
+    gboolean apart;    /* nor one between alice and bob, who are behind NATs */
     const char *mute;  /* nor one of this host's */
     PhAddress watched; /* packets to this host are counted */
     guint n_watched;
@@ -45,6 +46,20 @@ static inline void said_clear(gpointer data)
     g_free(said->address);
 }
 
+static inline const PlNode *world_nat(World *world, const char *host)
+{
+    g_autofree char *name = g_strdup_printf("nat-%s", host);
+
+    return pl_topology_node(world->topology, name);
+}
+
+static inline gboolean world_is_behind(World *world, const char *host, const PhAddress *outside)
+{
+    const PlAttachment *nat = pl_nat_outside(world_nat(world, host));
+
+    return ph_address_equal_host(&g_array_index(nat->addresses, PhAddress, 0), outside);
+}
+
 static inline gboolean world_loses(gpointer data, const PlNode *host, const guint8 *bytes,
                                    gsize length)
 {
@@ -56,6 +71,10 @@ static inline gboolean world_loses(gpointer data, const PlNode *host, const guin
                              (guint32)bytes[18] << 8 | bytes[19],
                          0);
     world->n_watched += ph_address_equal_host(&to, &world->watched);
+    if (world->apart && host &&
+        ((strcmp(host->name, "alice") == 0 && world_is_behind(world, "bob", &to)) ||
+         (strcmp(host->name, "bob") == 0 && world_is_behind(world, "alice", &to))))
+        return TRUE;
     return host && (world->hole || g_strcmp0(host->name, world->mute) == 0) &&
            strcmp(host->name, "hub") != 0 && !ph_address_equal_host(&to, &hub) &&
            !ph_address_equal_host(&to, &second);
@@ -158,13 +177,6 @@ static inline void world_restart(World *world, const char *host)
 static inline const char *member(JsonObject *object, const char *name)
 {
     return json_object_get_string_member_with_default(object, name, "");
-}
-
-static inline const PlNode *world_nat(World *world, const char *host)
-{
-    g_autofree char *name = g_strdup_printf("nat-%s", host);
-
-    return pl_topology_node(world->topology, name);
 }
 
 /* All that a node has said, in order: an array of Said. */
