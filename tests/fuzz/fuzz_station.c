@@ -80,6 +80,7 @@ static void flush_client(Feed *feed, Client *client)
 /* What the station sends is delivered or not. */
 static void deliver_some(Feed *feed, gboolean lost)
 {
+    const PhPath nobody = victim();
     PhTransmit transmit;
 
     while (ph_station_poll_transmit(feed->room.station, &transmit)) {
@@ -90,7 +91,7 @@ static void deliver_some(Feed *feed, gboolean lost)
         g_assert_cmpuint(transmit.path.remote.port, !=, 0);
         if (client && !lost)
             take(&feed->room, client, &transmit);
-        else if (!client)
+        else if (ph_address_equal(&transmit.path.remote, &nobody.remote))
             feed->room.victim_bytes += transmit.length;
     }
     g_assert_cmpuint(feed->room.victim_bytes, <=, 2 * feed->spent);
@@ -110,7 +111,7 @@ static void put_name(Feed *feed, char *ret_name)
 {
     static const char *const names[] = {"", "alice", "bob", "carol"};
 
-    strcpy(ret_name, names[take_byte(feed) % 4]);
+    g_strlcpy(ret_name, names[take_byte(feed) % 4], PH_NAME_MAX + 1);
 }
 
 /* A message that makes sense, of those that stations get. */
