@@ -42,7 +42,7 @@ static void ask_about(Settling *settling, PlPath *path)
     const PlNode *from = pl_topology_node(settling->topology, path->from);
     const PlNode *to = pl_topology_node(settling->topology, path->to);
     const char *expected = path->expected.value;
-    g_autofree char *word = NULL, *back = NULL;
+    g_autofree char *word = NULL;
     gboolean final, final_back = FALSE;
 
     if (from->program.word != PL_WORD_NODE || to->program.word != PL_WORD_NODE)
@@ -51,7 +51,7 @@ static void ask_about(Settling *settling, PlPath *path)
     pl_path_finding_set(&path->claimed, word, word ? NULL : "its node knows of no such peer");
     settling->there &= word && (!expected || pl_path_claim_agrees(expected, word));
     if (final)
-        back = ask(settling, to, from, &final_back);
+        g_free(ask(settling, to, from, &final_back));
     settling->hold |= may_change(expected) && !final_back;
 }
 
