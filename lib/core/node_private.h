@@ -56,14 +56,16 @@ typedef struct PhWay {
 } PhWay;
 
 /* A fresh socket, and where the hub sees it. */
+typedef enum {
+    PH_PREPARED_NONE,
+    PH_PREPARED_WANTED,
+    PH_PREPARED_OPENING,
+    PH_PREPARED_ASKING,
+    PH_PREPARED_KNOWN,
+} PhPreparedState;
+
 typedef struct PhPrepared {
-    enum {
-        PH_PREPARED_NONE,
-        PH_PREPARED_WANTED,
-        PH_PREPARED_OPENING,
-        PH_PREPARED_ASKING,
-        PH_PREPARED_KNOWN,
-    } state;
+    PhPreparedState state;
     bool asks;           /* we are who asks the mediator then */
     bool done, answered; /* ours is as ready as it gets; and theirs */
     uint32_t socket;
@@ -209,6 +211,7 @@ struct PhNode {
     uint32_t closes[PH_NODE_CLOSES];
     unsigned closes_n;
     PhPunch *buried[PH_NODE_BURIED];
+    unsigned n_prepared;                /* peers that have a fresh socket, or will */
     uint8_t request[PH_EXCHANGE_BYTES]; /* to the reflector, until the next call */
     bool closing;
 };
@@ -385,7 +388,7 @@ void ph_node_path_classes(PhNode *node, PhPeer *peer);
 bool ph_node_fresh_prepare(PhNode *node, PhPeer *peer);
 void ph_node_fresh_drop(PhNode *node, PhPeer *peer);
 /* A path by that socket is open, which is somebody else's from now on. */
-bool ph_node_fresh_take(PhPeer *peer, uint32_t socket);
+bool ph_node_fresh_take(PhNode *node, PhPeer *peer, uint32_t socket);
 /* PREPARE, PREPARED */
 void ph_node_fresh_asked(PhNode *node, PhPeer *peer);
 void ph_node_fresh_answered(PhNode *node, PhPeer *peer);
