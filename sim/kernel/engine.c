@@ -247,6 +247,17 @@ static char *path(PlLab *lab, const PlNode *host, const char *peer)
     return pl_resident_path(lab->nodes[host->index].resident, peer);
 }
 
+static gboolean say(PlLab *lab, const PlNode *host, const char *line, GError **error)
+{
+    return pl_resident_say(lab->nodes[host->index].resident, line, error);
+}
+
+static uint64_t wall(PlLab *lab)
+{
+    (void)lab;
+    return pl_wall_ns();
+}
+
 static gboolean pass(PlLab *lab, uint64_t for_ns, GError **error)
 {
     (void)error;
@@ -263,6 +274,7 @@ const PlEngine pl_kernel_engine = {
     .down = down,
     .netns = netns,
     .now = pl_lab_now,
+    .wall = wall,
     .probe = pl_lab_probe,
     .probed = pl_lab_probed,
     .reset = reset,
@@ -272,6 +284,7 @@ const PlEngine pl_kernel_engine = {
     .await = await,
     .result = result,
     .claims = claims,
+    .say = say,
     .path = path,
     .pass = pass,
     .step = pl_lab_step,

@@ -113,7 +113,8 @@ static void reap(Keeper *keeper, int flags)
 }
 
 /* Between fork and exec: only what is safe there. Without a path it is the lab's own `listen`. */
-static G_NORETURN void exec_program(const char *path, char **argv, int output, int failure)
+static G_NORETURN void exec_program(const char *path, char **argv, int input, int output,
+                                    int failure)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t none;
@@ -124,7 +125,8 @@ static G_NORETURN void exec_program(const char *path, char **argv, int output, i
         sigaction(i, &action, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0) {
+    if ((input < 0 || dup2(input, STDIN_FILENO) >= 0) && dup2(output, STDOUT_FILENO) >= 0 &&
+        dup2(output, STDERR_FILENO) >= 0) {
         if (!path)
             pl_listen_main(argv);
         execvp(path, argv);
@@ -134,7 +136,7 @@ static G_NORETURN void exec_program(const char *path, char **argv, int output, i
 }
 
 /* Forks and returns after the exec: 0, or errno of what failed. */
-static int spawn(const char *path, char **argv, pid_t *ret_pid, int *ret_output)
+static int spawn(const char *path, char **argv, int input, pid_t *ret_pid, int *ret_output)
 {
     int output[2], failure[2], failed = 0;
     pid_t pid;
@@ -149,7 +151,7 @@ static int spawn(const char *path, char **argv, pid_t *ret_pid, int *ret_output)
     }
     pid = fork();
     if (pid == 0)
-        exec_program(path, argv, output[1], failure[1]);
+        exec_program(path, argv, input, output[1], failure[1]);
     if (pid < 0)
         failed = errno;
     close(output[1]);
@@ -173,9 +175,9 @@ static char *find_program(const char *name)
     return strchr(name, '/') ? g_strdup(name) : g_find_program_in_path(name);
 }
 
-static int start(Keeper *keeper, unsigned id, int fd, gboolean listen)
+static int start(Keeper *keeper, unsigned id, const int *fds, size_t n_fds, gboolean listen)
 {
-    PlProgramShare *share = fd >= 0 ? pl_program_share_map(fd) : NULL;
+    PlProgramShare *share = n_fds > 0 ? pl_program_share_map(fds[0]) : NULL;
     g_autofree char *words = NULL;
     g_autofree char **argv = NULL;
     g_autofree char *path = NULL;
@@ -183,14 +185,16 @@ static int start(Keeper *keeper, unsigned id, int fd, gboolean listen)
     int failed;
 
     if (!share)
-        return fd >= 0 ? errno : EBADF;
+        return n_fds > 0 ? errno : EBADF;
     program = g_new0(Program, 1);
     program->id = id;
     program->share = share;
     program->pipe = -1;
     argv = pl_program_share_command(share, &words);
     path = listen ? NULL : find_program(argv[0]);
-    failed = path || listen ? spawn(path, argv, &program->pid, &program->pipe) : ENOENT;
+    failed = path || listen
+                 ? spawn(path, argv, n_fds > 1 ? fds[1] : -1, &program->pid, &program->pipe)
+                 : ENOENT;
     if (failed)
         program_free(program);
     else
@@ -230,8 +234,7 @@ static int obey(Keeper *keeper, const PlKeeperRequest *request, const int *fds, 
     switch (request->kind) {
     case PL_KEEPER_START:
     case PL_KEEPER_LISTEN:
-        failed =
-            start(keeper, request->id, n_fds == 1 ? fds[0] : -1, request->kind == PL_KEEPER_LISTEN);
+        failed = start(keeper, request->id, fds, n_fds, request->kind == PL_KEEPER_LISTEN);
         break;
     case PL_KEEPER_KILL:
         kill_one(keeper, request->id);

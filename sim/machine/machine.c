@@ -185,22 +185,40 @@ static gboolean is_covered(const PlMachine *machine, const char *program)
     return g_str_has_prefix(path, "/tmp/") || g_str_has_prefix(path, "/run/");
 }
 
+/* Of a `node` it is a socket, since one whose reader is gone ends nobody. */
+static gboolean give_input(PlRun *run, int *ret_fd, GError **error)
+{
+    int sockets[2];
+
+    if (run->program->word != PL_WORD_NODE)
+        return TRUE;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0) {
+        pl_error_set_errno(error, "make a socket pair", errno);
+        return FALSE;
+    }
+    run->input = sockets[0];
+    *ret_fd = sockets[1];
+    return TRUE;
+}
+
 static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
 {
     g_autoptr(GError) local = NULL;
     PlKeeperRequest request = {.kind = PL_KEEPER_START, .id = run->id};
+    int fds[] = {-1, -1};
     gboolean ok;
-    int fd;
 
     if (run->program->word == PL_WORD_LISTEN)
         request.kind = PL_KEEPER_LISTEN;
     if (!begin_keeper(machine, error))
         return FALSE;
-    run->share = pl_program_share_new(argv, &fd, error);
-    if (!run->share)
+    run->share = pl_program_share_new(argv, &fds[0], error);
+    ok = run->share && give_input(run, &fds[1], error);
+    ok = ok && ask(machine, request, fds, fds[1] >= 0 ? 2 : 1, &local);
+    close_fd(&fds[0]);
+    close_fd(&fds[1]);
+    if (!ok && !local)
         return FALSE;
-    ok = ask(machine, request, &fd, 1, &local);
-    close(fd);
     if (!ok)
         g_set_error(
             error, PL_ERROR, local->code, "cannot start `%s`: %s%s", argv[0], local->message,
@@ -275,14 +293,39 @@ gboolean pl_machine_await(PlMachine *machine, const PlProgram *program, const ch
 gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
                            PlProgramResult *ret_result, GError **error)
 {
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     PlRun *run = started(machine, program, error);
 
     if (!run)
         return FALSE;
     *ret_result = (PlProgramResult){.ended = pl_run_has_ended(run)};
     ret_result->exit_status = ret_result->ended ? pl_run_exit_status(run) : -1;
-    ret_result->output = pl_program_share_text(run->share);
+    for (guint i = 0; i < machine->runs->len; i++) {
+        const PlRun *other = g_ptr_array_index(machine->runs, i);
+
+        if (other->program == program)
+            g_ptr_array_add(texts, pl_program_share_text(other->share));
+    }
+    g_ptr_array_add(texts, NULL);
+    ret_result->output = g_strjoinv("", (char **)texts->pdata);
     return TRUE;
+}
+
+gboolean pl_machine_say(PlMachine *machine, const PlProgram *program, const char *line,
+                        GError **error)
+{
+    const PlRun *run = started(machine, program, error);
+    g_autofree char *whole = g_strconcat(line, "\n", NULL);
+    ssize_t length = (ssize_t)strlen(whole);
+
+    if (!run)
+        return FALSE;
+    if (!pl_run_has_ended(run) &&
+        send(run->input, whole, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) == length)
+        return TRUE;
+    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program %s", machine->name,
+                pl_run_has_ended(run) ? "has ended" : "does not read what it is told");
+    return FALSE;
 }
 
 gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_limit_ns,

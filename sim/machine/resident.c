@@ -145,6 +145,20 @@ char *pl_resident_path(PlResident *resident, const char *peer)
     return path;
 }
 
+gboolean pl_resident_say(PlResident *resident, const char *line, GError **error)
+{
+    PlMachine *machine = pl_resident_machine(resident, error);
+
+    return machine && pl_machine_say(machine, &resident->program, line, error);
+}
+
+gboolean pl_resident_talk(PlResident *resident, const PlStep *step, GError **error)
+{
+    g_autofree char *line = pl_step_line(step);
+
+    return pl_resident_say(resident, line, error);
+}
+
 void pl_resident_kill(PlResident *resident)
 {
     if (resident->machine)

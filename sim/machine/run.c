@@ -20,6 +20,7 @@ PlRun *pl_run_new(unsigned id, const PlProgram *program)
 
     run->id = id;
     run->program = program;
+    run->input = -1;
     run->command = g_strjoinv(" ", program->argv);
     return run;
 }
@@ -28,6 +29,8 @@ void pl_run_free(PlRun *run)
 {
     if (!run)
         return;
+    if (run->input >= 0)
+        close(run->input);
     g_free(run->command);
     pl_program_share_free(run->share);
     g_free(run);

@@ -10,6 +10,7 @@ typedef struct PlRun {
     const PlProgram *program; /* borrowed */
     char *command;            /* for messages */
     PlProgramShare *share;
+    int input;         /* our end of a `node`'s standard input; -1: it has none */
     uint64_t deadline; /* CLOCK_MONOTONIC, nanoseconds */
 } PlRun;
 
