@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a node tells: events, which wait in a ring until they are polled, and the table of peers. */
+/* What a node tells: events, which wait in a ring until they are polled. */
 #include <string.h>
 
 #include "node_private.h"
@@ -66,45 +66,4 @@ bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event)
     node->events_first = (node->events_first + 1) % PH_NODE_EVENTS;
     node->events_n--;
     return true;
-}
-
-/* ---- what it knows ---- */
-
-const PhNodeCounters *ph_node_counters(const PhNode *node)
-{
-    return &node->counters;
-}
-
-bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
-{
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        const PhPeer *peer = &node->peers[i];
-
-        if (peer->state == PH_PEER_FREE || index-- > 0)
-            continue;
-        *ret_peer = (PhNodePeer){
-            .peer = peer->number,
-            .nat_class = (PhClass)peer->record.nat_class,
-            .path = peer->used ? peer->used->kind : PH_PATH_NONE,
-            .health = peer->used ? ph_health_name(peer->used->detector.health) : NULL,
-            /* Then the peer is to blame for nothing. */
-            .reason = !peer->used && node->record.nat_class == PH_CLASS_UDP_BLOCKED
-                          ? ph_class_name(PH_CLASS_UDP_BLOCKED)
-                          : peer->reason,
-            .rtt_ns = peer->used ? peer->used->detector.rtt.smooth_ns : 0,
-        };
-        memcpy(ret_peer->key, peer->key, sizeof(peer->key));
-        memcpy(ret_peer->name, peer->name, sizeof(peer->name));
-        if (peer->used && peer->used->route.via)
-            memcpy(ret_peer->via, node->config.hub_key, sizeof(ret_peer->via));
-        else if (peer->used)
-            ret_peer->address = peer->used->route.path.remote;
-        return true;
-    }
-    return false;
-}
-
-const uint8_t *ph_node_public_key(const PhNode *node)
-{
-    return node->public_key;
 }

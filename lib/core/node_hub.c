@@ -98,6 +98,7 @@ static void hub_is_up(PhNode *node, const PhMessage *message)
     if (node->hub.state == PH_HUB_UP)
         return;
     node->hub.state = PH_HUB_UP;
+    node->hub.reason = NULL;
     node->hub.back_off_ns = BACK_OFF_NS;
     node->hub.seen = message->registered.seen;
     ph_node_seed(node, detector.seed);
@@ -116,6 +117,7 @@ static void hub_refuses(PhNode *node, PhReason reason)
     if (event)
         ph_node_say_reason(event, reason);
     node->hub.state = PH_HUB_REFUSED;
+    node->hub.reason = ph_reason_name(reason);
     node->hub.again_ns = node->now + BACK_OFF_MOST_NS;
     ph_sessions_close(node->sessions, node->hub.session, node->now);
     node->hub.session = 0;
@@ -128,6 +130,7 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
     if (node->hub.state != PH_HUB_UP && node->hub.state != PH_HUB_ASKING)
         return;
     node->hub.state = PH_HUB_WAITING;
+    node->hub.reason = reason;
     node->hub.session = node->hub.coming = 0;
     node->hub.again_ns = node->now + node->hub.back_off_ns;
     node->hub.back_off_ns *= 2;

@@ -4,6 +4,7 @@
  *
  *   node.c         its surface: sockets, datagrams, time
  *   node_event.c   what it tells
+ *   node_status.c  what it knows: itself, its peers, its counters
  *   node_hub.c     the hub, and our own class
  *   node_peer.c    who the peers are, and their sessions
  *   node_talk.c    what is said to them, and by them
@@ -87,6 +88,7 @@ typedef struct PhHubLink {
     uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
+    const char *reason; /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
 } PhHubLink;
 

@@ -214,6 +214,11 @@ static uint64_t wall(PlLab *lab)
     return pl_wall_ns();
 }
 
+static PlStatus *status(PlLab *lab, const PlNode *host)
+{
+    return pl_resident_status(lab->residents[host->index]);
+}
+
 static gboolean pass(PlLab *lab, uint64_t for_ns, GError **error)
 {
     (void)lab;
@@ -294,6 +299,7 @@ const PlEngine pl_fabric_engine = {
     .claims = claims,
     .say = say,
     .path = path,
+    .status = status,
     .pass = pass,
     .step = step,
     .machine = machine,

@@ -258,6 +258,11 @@ static uint64_t wall(PlLab *lab)
     return pl_wall_ns();
 }
 
+static PlStatus *status(PlLab *lab, const PlNode *host)
+{
+    return pl_resident_status(lab->nodes[host->index].resident);
+}
+
 static gboolean pass(PlLab *lab, uint64_t for_ns, GError **error)
 {
     (void)error;
@@ -286,6 +291,7 @@ const PlEngine pl_kernel_engine = {
     .claims = claims,
     .say = say,
     .path = path,
+    .status = status,
     .pass = pass,
     .step = pl_lab_step,
     .machine = pl_lab_machine,

@@ -284,7 +284,7 @@ gboolean pl_machine_await(PlMachine *machine, const PlProgram *program, const ch
 
     if (!run)
         return FALSE;
-    if (pl_run_await(run, text, machine->event, machine->keeper_fd, error))
+    if (pl_run_await(run, text, /* from= */ 0, machine->event, machine->keeper_fd, error))
         return TRUE;
     g_prefix_error(error, "host %s: ", machine->name);
     return FALSE;
@@ -358,6 +358,16 @@ void pl_machine_kill(PlMachine *machine)
     if (machine->keeper > 0 &&
         !ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL_ALL}, NULL, 0, NULL))
         end_keeper(machine);
+}
+
+gboolean pl_machine_ask(PlMachine *machine, const PlProgram *program, const char *line,
+                        const char *answer, GError **error)
+{
+    const PlRun *run = started(machine, program, error);
+    uint64_t from = run ? atomic_load_explicit(&run->share->written, memory_order_acquire) : 0;
+
+    return run && pl_machine_say(machine, program, line, error) &&
+           pl_run_await(run, answer, from, machine->event, machine->keeper_fd, error);
 }
 
 /* A file with what guest.h wants of it; -1 with errno. */

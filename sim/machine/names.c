@@ -67,12 +67,16 @@ void pl_names_sweep(void)
     }
 }
 
+/* A lab that ends takes empty directories with it, also from under our feet: ENOENT is no end. */
 static gboolean make_directory(const char *path, GError **error)
 {
-    if (g_mkdir_with_parents(path, 0755) == 0)
-        return TRUE;
-    g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot make %s: %s", path, g_strerror(errno));
-    return FALSE;
+    while (g_mkdir_with_parents(path, 0755) < 0)
+        if (errno != ENOENT) {
+            g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot make %s: %s", path,
+                        g_strerror(errno));
+            return FALSE;
+        }
+    return TRUE;
 }
 
 PlNames *pl_names_new(GError **error)
@@ -95,6 +99,21 @@ PlNames *pl_names_new(GError **error)
     return names;
 }
 
+static gboolean link_in_state(PlNames *names, const char *target, const char *behind,
+                              GError **error)
+{
+    while (symlink(target, behind) < 0) {
+        if (errno != ENOENT) {
+            g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "%s",
+                        errno == EEXIST ? "another lab has that name" : g_strerror(errno));
+            return FALSE;
+        }
+        if (!make_directory(names->state, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean pl_names_add(PlNames *names, const char *lab, const char *node, pid_t pid, int fd,
                       GError **error)
 {
@@ -103,9 +122,8 @@ gboolean pl_names_add(PlNames *names, const char *lab, const char *node, pid_t p
     g_autofree char *behind = g_build_filename(names->state, name, NULL);
     g_autofree char *target = g_strdup_printf("/proc/%d/fd/%d", (int)pid, fd);
 
-    if (symlink(target, behind) < 0) {
-        g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot name a namespace %s: %s", name,
-                    errno == EEXIST ? "another lab has that name" : g_strerror(errno));
+    if (!link_in_state(names, target, behind, error)) {
+        g_prefix_error(error, "cannot name a namespace %s: ", name);
         return FALSE;
     }
     g_ptr_array_add(names->names, g_strdup(name));

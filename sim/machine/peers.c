@@ -9,7 +9,7 @@
 #include "topology/identity.h"
 #include "topology/units.h"
 
-#define LINE_MAX_BYTES 4096 /* json-glib nests by recursion */
+#define DEPTH_MAX      8 /* json-glib nests by recursion */
 #define WORD_MAX_BYTES 64
 
 typedef struct State {
@@ -71,6 +71,35 @@ static void read_event(State *state, JsonObject *object)
                  g_str_equal(path, "relayed") ? host_of(state, string_of(object, "via")) : NULL);
 }
 
+static gboolean is_shallow(const char *line)
+{
+    gboolean quoted = FALSE;
+    int depth = 0;
+
+    for (; *line && depth <= DEPTH_MAX; line++) {
+        if (*line == '\\' && quoted && line[1])
+            line++;
+        else if (*line == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            depth += (*line == '{' || *line == '[') - (*line == '}' || *line == ']');
+    }
+    return depth <= DEPTH_MAX;
+}
+
+/* NULL: it is no event. The object is the parser's. */
+static JsonObject *parse_event(JsonParser *parser, const char *line)
+{
+    JsonNode *root;
+
+    if (*line != '{' || !is_shallow(line) || !json_parser_load_from_data(parser, line, -1, NULL))
+        return NULL;
+    root = json_parser_get_root(parser);
+    return JSON_NODE_HOLDS_OBJECT(root) && string_of(json_node_get_object(root), "event")
+               ? json_node_get_object(root)
+               : NULL;
+}
+
 char *pl_peers_read(const char *output, const char *peer, const PlTopology *topology, uint64_t seed)
 {
     g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
@@ -78,16 +107,53 @@ char *pl_peers_read(const char *output, const char *peer, const PlTopology *topo
     State state = {.peer = peer, .topology = topology, .seed = seed};
 
     for (char **line = lines; *line; line++) {
-        JsonNode *root;
+        JsonObject *event = parse_event(parser, *line);
 
-        if (**line != '{' || strlen(*line) > LINE_MAX_BYTES ||
-            !json_parser_load_from_data(parser, *line, -1, NULL))
-            continue;
-        root = json_parser_get_root(parser);
-        if (JSON_NODE_HOLDS_OBJECT(root) && string_of(json_node_get_object(root), "event"))
-            read_event(&state, json_node_get_object(root));
+        if (event)
+            read_event(&state, event);
     }
     if (state.blocked && !state.up)
         set_path(&state, "none", "udp-blocked");
     return state.path;
+}
+
+/* ---- its status ---- */
+
+/* A path is a word of two members, and of whose key it is by. */
+static void name_paths(const State *state, JsonObject *status)
+{
+    JsonNode *peers = json_object_get_member(status, "peers");
+    JsonArray *list = peers && JSON_NODE_HOLDS_ARRAY(peers) ? json_node_get_array(peers) : NULL;
+
+    for (guint i = 0; list && i < json_array_get_length(list); i++) {
+        JsonNode *node = json_array_get_element(list, i);
+        JsonObject *peer = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+        const char *path = peer ? string_of(peer, "path") : NULL;
+        g_autofree char *word = NULL;
+
+        if (!path)
+            continue;
+        word =
+            pl_path_word(path, g_str_equal(path, "relayed") ? host_of(state, string_of(peer, "via"))
+                               : g_str_equal(path, "none")  ? string_of(peer, "reason")
+                                                            : NULL);
+        json_object_set_string_member(peer, "path", word);
+    }
+}
+
+PlStatus *pl_peers_status(const char *output, const PlTopology *topology, uint64_t seed)
+{
+    g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
+    g_autoptr(JsonParser) parser = json_parser_new();
+    const State state = {.topology = topology, .seed = seed};
+
+    for (guint i = g_strv_length(lines); i-- > 0;) {
+        JsonObject *event = parse_event(parser, lines[i]);
+
+        if (!event || !g_str_equal(string_of(event, "event"), "status"))
+            continue;
+        name_paths(&state, event);
+        return pl_status_from_json(event, NULL);
+    }
+    return NULL;
 }

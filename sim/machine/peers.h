@@ -2,6 +2,7 @@
 /* What `pinhole node` says of its peers, a line of JSON for each thing that happens. */
 #pragma once
 
+#include "scenario/status.h"
 #include "topology/topology.h"
 
 /*
@@ -11,3 +12,6 @@
  */
 char *pl_peers_read(const char *output, const char *peer, const PlTopology *topology,
                     uint64_t seed);
+
+/* What the last line `status` says; NULL: there is none, or it makes no sense. */
+PlStatus *pl_peers_status(const char *output, const PlTopology *topology, uint64_t seed);

@@ -177,11 +177,12 @@ static gboolean wait_ready(const PlRun *run, Watch *watch, int event, int keeper
     }
 }
 
-gboolean pl_run_await(const PlRun *run, const char *text, int event, int keeper, GError **error)
+gboolean pl_run_await(const PlRun *run, const char *text, uint64_t from, int event, int keeper,
+                      GError **error)
 {
     PlProgram wanted = *run->program;
     PlRun waiting = *run;
-    Watch watch = {.ports.files = {-1, -1}};
+    Watch watch = {.ports.files = {-1, -1}, .scanned = from};
 
     wanted.ready = text ? PL_READY_LINE : PL_READY_EXIT;
     wanted.ready_text = (char *)text;

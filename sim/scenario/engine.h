@@ -5,6 +5,7 @@
 #pragma once
 
 #include "prober/prober.h"
+#include "scenario/status.h"
 #include "topology/topology.h"
 
 typedef struct PlLab PlLab; /* a topology that stands; each engine has its own */
@@ -92,6 +93,8 @@ typedef struct PlEngine {
     /* What a host's `node` says of the path to the peer of this name, to be freed: "direct",
      * "punched", "relayed(HOST)" or "none(REASON)". NULL: it knows of no such peer. */
     char *(*path)(PlLab *lab, const PlNode *host, const char *peer);
+    /* What a host's `node` says of itself. NULL: it has said nothing. */
+    PlStatus *(*status)(PlLab *lab, const PlNode *host);
     /* Lets so much time pass. */
     gboolean (*pass)(PlLab *lab, uint64_t for_ns, GError **error);
 

@@ -92,6 +92,8 @@ static gboolean collect_programs(const Scenario *scenario, GError **error)
         subject->exit_status = result.ended ? result.exit_status : -1;
         subject->output = g_steal_pointer(&result.output);
         pl_program_result_clear(&result);
+        if (host->program.word == PL_WORD_NODE)
+            subject->status = scenario->engine->status(scenario->lab, host);
     }
     return done;
 }

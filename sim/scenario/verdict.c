@@ -20,6 +20,7 @@ static void subject_free(gpointer data)
     pl_findings_clear(&subject->observed);
     g_free(subject->name);
     g_free(subject->output);
+    pl_status_free(subject->status);
     g_free(subject);
 }
 

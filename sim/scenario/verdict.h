@@ -5,6 +5,7 @@
 
 #include <json-glib/json-glib.h>
 
+#include "scenario/status.h"
 #include "topology/topology.h"
 
 /* The largest seed: every JSON reader keeps it exactly (2^53 - 1). */
@@ -25,6 +26,7 @@ typedef struct PlSubject {
     gboolean has_program;
     int exit_status; /* -1: still running at the end */
     char *output;
+    PlStatus *status; /* what its node says of itself; NULL: nothing, or there is none */
 } PlSubject;
 
 /* What one judge says of a path: a word, NULL where it found nothing; then `why` may say the

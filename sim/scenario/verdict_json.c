@@ -94,6 +94,12 @@ static JsonObject *subject_to_json(PlSubject *subject)
     } else {
         json_object_set_null_member(object, "program");
     }
+    if (subject->status) {
+        JsonObject *status = json_object_new();
+
+        pl_status_to_json(subject->status, status);
+        json_object_set_object_member(object, "node", status);
+    }
     return object;
 }
 
@@ -313,6 +319,18 @@ static gboolean program_from_json(PlSubject *subject, JsonObject *object, GError
     return TRUE;
 }
 
+/* Only who runs one has it. */
+static gboolean status_from_json(PlSubject *subject, JsonObject *object, GError **error)
+{
+    JsonObject *status;
+
+    if (!json_object_has_member(object, "node"))
+        return TRUE;
+    status = get_object(object, "node", error);
+    subject->status = status ? pl_status_from_json(status, error) : NULL;
+    return subject->status != NULL;
+}
+
 static gboolean subjects_from_json(PlVerdict *verdict, JsonObject *object, GError **error)
 {
     JsonArray *nodes = get_strings(object, "nodes", error);
@@ -331,7 +349,8 @@ static gboolean subjects_from_json(PlVerdict *verdict, JsonObject *object, GErro
             return FALSE;
         subject = pl_verdict_add(verdict, name, nat ? PL_NODE_NAT : PL_NODE_HOST);
         if (!axes_from_json(subject, from, error) ||
-            (!nat && !program_from_json(subject, from, error)))
+            (!nat && !program_from_json(subject, from, error)) ||
+            (!nat && !status_from_json(subject, from, error)))
             return FALSE;
     }
     return TRUE;

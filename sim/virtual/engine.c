@@ -55,21 +55,37 @@ static const char *name_of(const PlLab *lab, const uint8_t key[static PH_KEY_BYT
 }
 
 /* Of one that it looks for again and again the reason is what it heard last. */
-static char *path(PlLab *lab, const PlNode *host, const char *name)
+static const char *gone_reason(const PlNode *host, gpointer agent, const char *name)
+{
+    return g_strcmp0(host->program.connect, name) == 0 ? pl_node_agent_gone(agent) : NULL;
+}
+
+static char *path_word(const PlLab *lab, const PhNodePeer *peer, const char *gone)
+{
+    const char *detail = peer->path == PH_PATH_RELAYED ? name_of(lab, peer->via)
+                         : peer->path == PH_PATH_NONE  ? peer->reason ? peer->reason : gone
+                                                       : NULL;
+
+    return pl_path_word(ph_path_kind_name(peer->path), detail);
+}
+
+/* NULL: it has none that runs. */
+static gpointer agent_of(const PlLab *lab, const PlNode *host)
 {
     PlSeat *seat = lab->nodes[host->index].program;
-    gpointer agent = seat ? pl_seat_agent(seat) : NULL;
-    const char *gone =
-        agent && g_strcmp0(host->program.connect, name) == 0 ? pl_node_agent_gone(agent) : NULL;
+
+    return seat ? pl_seat_agent(seat) : NULL;
+}
+
+static char *path(PlLab *lab, const PlNode *host, const char *name)
+{
+    gpointer agent = agent_of(lab, host);
+    const char *gone = agent ? gone_reason(host, agent, name) : NULL;
     PhNodePeer peer;
 
     for (uint32_t i = 0; agent && ph_node_peer(pl_node_agent_core(agent), i, &peer); i++) {
-        const char *detail = peer.path == PH_PATH_RELAYED ? name_of(lab, peer.via)
-                             : peer.path == PH_PATH_NONE  ? peer.reason ? peer.reason : gone
-                                                          : NULL;
-
         if (strcmp(peer.name, name) == 0)
-            return pl_path_word(ph_path_kind_name(peer.path), detail);
+            return path_word(lab, &peer, gone);
     }
     return gone ? pl_path_word(ph_path_kind_name(PH_PATH_NONE), gone) : NULL;
 }
@@ -81,6 +97,32 @@ static gboolean start(PlLab *lab, const PlNode *host, GError **error)
     if (started)
         lab->ready_ns = lab->now;
     return started;
+}
+
+static PlStatus *status(PlLab *lab, const PlNode *host)
+{
+    gpointer agent = agent_of(lab, host);
+    const PhNode *core = agent ? pl_node_agent_core(agent) : NULL;
+    PlStatus *status = core ? pl_status_new() : NULL;
+    const char *name;
+    PhNodePeer peer;
+    uint64_t value;
+
+    for (uint32_t i = 0; core && ph_node_peer(core, i, &peer); i++) {
+        g_autofree char *word = path_word(lab, &peer, gone_reason(host, agent, peer.name));
+
+        pl_status_add_peer(status, &(PlPeerStatus){
+                                       .peer = *peer.name ? peer.name : NULL,
+                                       .class = ph_class_name(peer.nat_class),
+                                       .path = word,
+                                       .health = peer.health,
+                                       .reason = peer.reason,
+                                       .rtt_ns = peer.rtt_ns,
+                                   });
+    }
+    for (uint32_t i = 0; core && (name = ph_node_counter(ph_node_counters(core), i, &value)); i++)
+        pl_status_add_counter(status, name, value);
+    return status;
 }
 
 static gboolean let_pass(PlLab *lab, uint64_t for_ns, GError **error)
@@ -204,6 +246,7 @@ const PlEngine pl_virtual_engine = {
     .claims = pl_virtual_claims,
     .say = pl_virtual_say,
     .path = path,
+    .status = status,
     .pass = let_pass,
     .step = step,
     .connections = connections,

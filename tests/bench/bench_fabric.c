@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "die.h"
 #include "fabric/fabric.h"
 #include "kernel/kernel.h"
 #include "machine/clock.h"
@@ -61,18 +62,6 @@ typedef struct Shared {
 static const PlTopology *topology;
 static const PlEngine *engine;
 static Shared *shared;
-
-static void G_GNUC_NORETURN G_GNUC_PRINTF(1, 2) die(const char *format, ...)
-{
-    g_autofree char *what = NULL;
-    va_list arguments;
-
-    va_start(arguments, format);
-    what = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "error: %s\n", what);
-    exit(1);
-}
 
 static int by_value(const void *a, const void *b)
 {

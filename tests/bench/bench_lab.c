@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "die.h"
 #include "kernel/kernel.h"
 #include "kernel/lab.h"
 #include "machine/sandbox.h"
@@ -89,18 +90,6 @@ static Round *round_shared;
 static uint64_t now_ns(void)
 {
     return pl_lab_now(NULL);
-}
-
-static void G_GNUC_NORETURN G_GNUC_PRINTF(1, 2) die(const char *format, ...)
-{
-    g_autofree char *what = NULL;
-    va_list arguments;
-
-    va_start(arguments, format);
-    what = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "error: %s\n", what);
-    exit(1);
 }
 
 /*

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "die.h"
 #include "load.h"
 #include "machine/sandbox.h"
 #include "wiring/rtnl.h"
@@ -63,18 +64,6 @@ static unsigned n_servers;
 static cpu_set_t client_cpu, server_cpu;
 /* Shared with the sandbox. */
 static double (*values)[LOAD_KINDS][FIGURES][ROUNDS_MAX];
-
-static void G_GNUC_NORETURN G_GNUC_PRINTF(1, 2) die(const char *format, ...)
-{
-    g_autofree char *what = NULL;
-    va_list arguments;
-
-    va_start(arguments, format);
-    what = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "error: %s\n", what);
-    exit(1);
-}
 
 /* Of those that we may run on, the first and the last. */
 static void choose_processors(void)

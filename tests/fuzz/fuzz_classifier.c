@@ -4,10 +4,11 @@
  * and wrong way, sockets fail. However it goes, it must come to an end, close what it opened, and
  * give a reason for what it does not know.
  */
-#include <glib.h>
 #include <pinhole/classifier.h>
 #include <pinhole/stun.h>
 #include <string.h>
+
+#include "input.h"
 
 #define MS G_GUINT64_CONSTANT(1000000)
 
@@ -20,8 +21,7 @@ typedef struct Sent {
 } Sent;
 
 typedef struct Feed {
-    const guint8 *data;
-    gsize left;
+    Input input;
     PhClassifier *classifier;
     guint64 now;
     GArray *sent;       /* Sent */
@@ -30,21 +30,13 @@ typedef struct Feed {
     PhClassification result;
 } Feed;
 
-static guint take(Feed *feed)
-{
-    if (feed->left == 0)
-        return 0;
-    feed->left--;
-    return *feed->data++;
-}
-
 static PhAddress take_address(Feed *feed)
 {
-    guint which = take(feed);
+    guint which = take(&feed->input);
     guint16 port = (guint16)(3478 + which % 3);
 
     if (which & 0x80)
-        port = (guint16)(40000 + take(feed));
+        port = (guint16)(40000 + take(&feed->input));
     switch (which >> 2 & 3) {
     case 0:
         return ph_address_ipv4(0xcb00710a, port); /* the reflector */
@@ -67,7 +59,7 @@ static void open_or_close(Feed *feed, const PhSocketRequest *request)
         return;
     }
     g_assert(!g_hash_table_contains(feed->opened, id));
-    if (take(feed) % 16 == 15) {
+    if (take(&feed->input) % 16 == 15) {
         ph_classifier_socket_failed(feed->classifier, request->socket, feed->now);
         return;
     }
@@ -98,7 +90,7 @@ static void poll_all(Feed *feed)
 
 static const Sent *take_sent(Feed *feed)
 {
-    guint back = take(feed);
+    guint back = take(&feed->input);
 
     if (feed->sent->len == 0)
         return NULL;
@@ -111,7 +103,7 @@ static void answer(Feed *feed, gboolean changed)
     const Sent *sent = take_sent(feed);
     PhAddress mapped = take_address(feed), other = ph_address_ipv4(0xcb00710b, 3479);
     PhStunTransaction transaction;
-    guint how = take(feed);
+    guint how = take(&feed->input);
     PhStunWriter writer;
     guint8 bytes[256];
     PhPath path;
@@ -131,13 +123,13 @@ static void answer(Feed *feed, gboolean changed)
     else if (!(how & 0x40))
         ph_stun_write_address(&writer, PH_STUN_XOR_MAPPED_ADDRESS, &mapped);
     if (how & 4)
-        ph_stun_write_port(&writer, PH_STUN_OTHER_PORT, (guint16)(3478 + take(feed)));
+        ph_stun_write_port(&writer, PH_STUN_OTHER_PORT, (guint16)(3478 + take(&feed->input)));
     else
         ph_stun_write_address(&writer, PH_STUN_OTHER_ADDRESS, &other);
     if (how & 0x10)
-        bytes[take(feed) % writer.length] ^= (guint8)take(feed);
+        bytes[take(&feed->input) % writer.length] ^= (guint8)take(&feed->input);
     ph_classifier_handle_datagram(feed->classifier, &path, bytes,
-                                  how & 0x20 ? take(feed) % writer.length : writer.length,
+                                  how & 0x20 ? take(&feed->input) % writer.length : writer.length,
                                   feed->now);
 }
 
@@ -147,7 +139,7 @@ static void loop_back(Feed *feed)
     const Sent *sent = take_sent(feed);
     PhPath path = {.transport = PH_TRANSPORT_UDP, .remote = take_address(feed)};
 
-    path.socket = 100 + take(feed) % (PH_CLASSIFIER_SOCKETS + 1);
+    path.socket = 100 + take(&feed->input) % (PH_CLASSIFIER_SOCKETS + 1);
     if (sent)
         ph_classifier_handle_datagram(feed->classifier, &path, sent->bytes, sent->length,
                                       feed->now);
@@ -157,9 +149,9 @@ static void feed_event(Feed *feed)
 {
     const Sent *sent;
 
-    switch (take(feed) % 8) {
+    switch (take(&feed->input) % 8) {
     case 0:
-        feed->now += take(feed) * MS;
+        feed->now += take(&feed->input) * MS;
         ph_classifier_handle_timeout(feed->classifier, feed->now);
         break;
     case 1:
@@ -201,8 +193,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GArray) sent = g_array_new(FALSE, FALSE, sizeof(Sent));
     g_autoptr(GHashTable) opened = g_hash_table_new(NULL, NULL);
     PhClassifierConfig config = {.server = ph_address_ipv4(0xcb00710a, 3478), .first_socket = 100};
-    Feed feed = {.data = data, .left = size, .now = 1, .sent = sent, .opened = opened};
-    guint kind = take(&feed);
+    Feed feed = {.input = {data, size}, .now = 1, .sent = sent, .opened = opened};
+    guint kind = take(&feed.input);
 
     config.report = kind >> 7;
     if (kind % 4) {
@@ -211,7 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     feed.classifier = ph_classifier_new(&config, feed.now);
     poll_all(&feed);
-    while (feed.left > 0) {
+    while (feed.input.left > 0) {
         feed_event(&feed);
         poll_all(&feed);
     }

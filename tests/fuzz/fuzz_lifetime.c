@@ -4,10 +4,11 @@
  * wrong ways, sockets fail. However it goes, it must end, close what it opened, and say a duration
  * or a reason, and none that contradict each other.
  */
-#include <glib.h>
 #include <pinhole/lifetime.h>
 #include <pinhole/stun.h>
 #include <string.h>
+
+#include "input.h"
 
 #define MS G_GUINT64_CONSTANT(1000000)
 
@@ -19,8 +20,7 @@ typedef struct Sent {
 } Sent;
 
 typedef struct Feed {
-    const guint8 *data;
-    gsize left;
+    Input input;
     PhLifetime *lifetime;
     guint64 now;
     GArray *sent;       /* Sent */
@@ -28,14 +28,6 @@ typedef struct Feed {
     gboolean done;
     PhLifetimeResult result;
 } Feed;
-
-static guint take(Feed *feed)
-{
-    if (feed->left == 0)
-        return 0;
-    feed->left--;
-    return *feed->data++;
-}
 
 static void open_or_close(Feed *feed, const PhSocketRequest *request)
 {
@@ -46,7 +38,7 @@ static void open_or_close(Feed *feed, const PhSocketRequest *request)
         return;
     }
     g_assert(!g_hash_table_contains(feed->opened, id));
-    if (take(feed) % 16 == 15) {
+    if (take(&feed->input) % 16 == 15) {
         ph_lifetime_socket_failed(feed->lifetime, request->socket, feed->now);
         return;
     }
@@ -78,7 +70,7 @@ static void poll_all(Feed *feed)
 /* An answer to something that was sent, at some socket, with something wrong perhaps. */
 static void answer(Feed *feed)
 {
-    guint back = take(feed), how = take(feed);
+    guint back = take(&feed->input), how = take(&feed->input);
     PhAddress mapped = ph_address_ipv4(0xc6336405 + (how >> 4 & 1), (guint16)(40000 + back));
     PhStunTransaction transaction;
     PhStunWriter writer;
@@ -96,20 +88,21 @@ static void answer(Feed *feed)
     else if (!(how & 2))
         ph_stun_write_address(&writer, PH_STUN_XOR_MAPPED_ADDRESS, &mapped);
     if (how & 4)
-        sent->path.socket = 500 + take(feed) % (PH_LIFETIME_SOCKETS + 1);
+        sent->path.socket = 500 + take(&feed->input) % (PH_LIFETIME_SOCKETS + 1);
     if (how & 8)
-        bytes[take(feed) % writer.length] ^= (guint8)take(feed);
+        bytes[take(&feed->input) % writer.length] ^= (guint8)take(&feed->input);
     ph_lifetime_handle_datagram(feed->lifetime, &sent->path, bytes,
-                                how & 0x80 ? take(feed) % writer.length : writer.length, feed->now);
+                                how & 0x80 ? take(&feed->input) % writer.length : writer.length,
+                                feed->now);
 }
 
 static void feed_event(Feed *feed)
 {
     guint64 next;
 
-    switch (take(feed) % 4) {
+    switch (take(&feed->input) % 4) {
     case 0:
-        feed->now += take(feed) * 100 * MS;
+        feed->now += take(&feed->input) * 100 * MS;
         ph_lifetime_handle_timeout(feed->lifetime, feed->now);
         break;
     case 1:
@@ -129,15 +122,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GArray) sent = g_array_new(FALSE, FALSE, sizeof(Sent));
     g_autoptr(GHashTable) opened = g_hash_table_new(NULL, NULL);
     PhLifetimeConfig config = {.server = ph_address_ipv4(0xcb00710a, 3478), .first_socket = 500};
-    Feed feed = {.data = data, .left = size, .now = 1, .sent = sent, .opened = opened};
+    Feed feed = {.input = {data, size}, .now = 1, .sent = sent, .opened = opened};
     const PhLifetimeResult *result = &feed.result;
 
-    config.most_ns = take(&feed) * 2000 * MS;
+    config.most_ns = take(&feed.input) * 2000 * MS;
     if (config.most_ns < PH_LIFETIME_LEAST_NS)
         config.most_ns = 0;
     feed.lifetime = ph_lifetime_new(&config, feed.now);
     poll_all(&feed);
-    while (feed.left > 0) {
+    while (feed.input.left > 0) {
         feed_event(&feed);
         poll_all(&feed);
     }

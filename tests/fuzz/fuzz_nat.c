@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../unit/wire.h"
+#include "input.h"
 #include "model/nat.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -14,8 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MS G_GUINT64_CONSTANT(1000000)
 
 typedef struct Feed {
-    const uint8_t *data;
-    size_t left;
+    Input input;
     PlNat *nat;
     uint32_t mappings_max;
     PhAddress external[2];
@@ -23,27 +23,19 @@ typedef struct Feed {
     PlDatagram *last; /* what came out last */
 } Feed;
 
-static uint8_t take(Feed *feed)
-{
-    if (feed->left == 0)
-        return 0;
-    feed->left--;
-    return *feed->data++;
-}
-
 static unsigned take_below(Feed *feed, unsigned n)
 {
-    return take(feed) % n;
+    return take(&feed->input) % n;
 }
 
 static gboolean take_yes(Feed *feed)
 {
-    return take(feed) & 1;
+    return take(&feed->input) & 1;
 }
 
 static void take_quirks(Feed *feed, PlQuirks *quirks)
 {
-    unsigned which = take(feed);
+    unsigned which = take(&feed->input);
 
     *quirks = (PlQuirks){
         .rewrite_payload = which & 1,
@@ -94,7 +86,7 @@ static PlDatagram *take_packet(Feed *feed)
     PhAddress from = take_address(feed);
     PhAddress to = take_address(feed);
     unsigned kind = take_below(feed, 6);
-    unsigned number = take(feed);
+    unsigned number = take(&feed->input);
     uint8_t payload[256] = {0};
     PlDatagram *packet;
 
@@ -122,10 +114,10 @@ static PlDatagram *take_packet(Feed *feed)
 static PlDatagram *take_bytes(Feed *feed)
 {
     uint8_t bytes[256];
-    size_t n = MIN(take(feed), feed->left);
+    size_t n = MIN(take(&feed->input), feed->input.left);
 
     for (size_t i = 0; i < n; i++)
-        bytes[i] = take(feed);
+        bytes[i] = take(&feed->input);
     return pl_datagram_new(bytes, n);
 }
 
@@ -134,11 +126,11 @@ static PlDatagram *take_changed(Feed *feed)
     PlDatagram *packet = take_packet(feed);
 
     for (unsigned n = take_below(feed, 6); packet && n > 0; n--) {
-        unsigned at = take(feed) % packet->length;
+        unsigned at = take(&feed->input) % packet->length;
 
-        packet->bytes[at] = take(feed);
+        packet->bytes[at] = take(&feed->input);
         if (take_below(feed, 8) == 0)
-            packet->length = 1 + take(feed) % packet->length;
+            packet->length = 1 + take(&feed->input) % packet->length;
     }
     /* So that it is not for its header's checksum that it is dropped. */
     if (packet && packet->length >= 20 && packet->bytes[0] >> 4 == 4 &&
@@ -199,7 +191,7 @@ static void handle(Feed *feed, PlDatagram *packet, gboolean right)
 static void handle_fragments(Feed *feed)
 {
     PlDatagram *whole = take_packet(feed);
-    unsigned order = take(feed);
+    unsigned order = take(&feed->input);
 
     if (whole && whole->bytes[0] >> 4 != 4)
         whole = pl_datagram_free(whole);
@@ -227,7 +219,7 @@ static void step(Feed *feed)
 {
     switch (take_below(feed, 10)) {
     case 0:
-        feed->now += (take(feed) + 1U) * 100 * MS;
+        feed->now += (take(&feed->input) + 1U) * 100 * MS;
         break;
     case 1:
         handle(feed, take_bytes(feed), /* right= */ FALSE);
@@ -266,7 +258,7 @@ static void check_end(Feed *feed)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Feed feed = {.data = data, .left = size};
+    Feed feed = {.input = {data, size}};
     PlForward forwards[] = {{PL_PROTOCOL_UDP, 1030, wire_at("192.168.1.2:1024")},
                             {PL_PROTOCOL_TCP, 1031, wire_at("192.168.1.3:1025")}};
     PlNatConfig config = {.inside_address = wire_at("192.168.1.1"),
@@ -282,7 +274,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.mappings_max = take_below(&feed, 20);
     feed.mappings_max = config.mappings_max ? config.mappings_max : 65536 * 2;
     feed.nat = pl_nat_new(&config);
-    while (feed.left > 0)
+    while (feed.input.left > 0)
         step(&feed);
     check_entries(&feed);
     check_end(&feed);

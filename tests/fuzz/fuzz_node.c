@@ -4,11 +4,12 @@
  * the input says: late, twice, not at all, changed, from elsewhere, to somebody else. Whatever
  * comes, nothing crashes, no datagram is too long, and only what was opened is closed.
  */
-#include <glib.h>
 #include <pinhole/node.h>
 #include <pinhole/station.h>
 #include <sodium.h>
 #include <string.h>
+
+#include "input.h"
 
 #define MS        G_GUINT64_CONSTANT(1000000)
 #define NODES     2
@@ -26,8 +27,7 @@ typedef struct Flying {
 } Flying;
 
 typedef struct Feed {
-    const guint8 *data;
-    gsize left;
+    Input input;
     guint64 now;
     PhStation *station;
     PhNode *nodes[NODES];
@@ -36,14 +36,6 @@ typedef struct Feed {
     Flying flying[FLYING];
     guint n;
 } Feed;
-
-static guint take(Feed *feed)
-{
-    if (feed->left == 0)
-        return 0;
-    feed->left--;
-    return *feed->data++;
-}
 
 static PhAddress hub_address(void)
 {
@@ -142,15 +134,16 @@ static void deliver(Feed *feed, guint how)
 
     if (n == 0)
         return;
-    flying = feed->flying[(feed->n - 1 - take(feed) % n) % FLYING];
+    flying = feed->flying[(feed->n - 1 - take(&feed->input) % n) % FLYING];
     if (how & 1 && flying.length > 0)
-        flying.bytes[take(feed) * flying.length / 256] ^= (guint8)take(feed);
+        flying.bytes[take(&feed->input) * flying.length / 256] ^= (guint8)take(&feed->input);
     if (how & 2)
-        flying.length = flying.length * take(feed) / 256;
+        flying.length = flying.length * take(&feed->input) / 256;
     if (how & 4)
-        flying.from = node_address(take(feed) % 3, take(feed));
+        flying.from = node_address(take(&feed->input) % 3, take(&feed->input));
     if (how & 8)
-        flying.to = take(feed) % 2 ? hub_address() : node_address(take(feed) % NODES, 1);
+        flying.to =
+            take(&feed->input) % 2 ? hub_address() : node_address(take(&feed->input) % NODES, 1);
     arrive(feed, &flying);
 }
 
@@ -180,9 +173,9 @@ static void pass(Feed *feed, guint64 ns)
 /* What an application does. */
 static void use(Feed *feed)
 {
-    guint what = take(feed), node = what % NODES;
+    guint what = take(&feed->input), node = what % NODES;
     PhNode *core = feed->nodes[node];
-    PhAddress local = node_address(node, take(feed));
+    PhAddress local = node_address(node, take(&feed->input));
     guint8 bytes[PH_NODE_MESSAGE_MAX + 1] = {0};
 
     switch (what >> 4) {
@@ -204,11 +197,11 @@ static void use(Feed *feed)
         ph_node_unreachable(core, &(PhPath){.socket = 1, .remote = hub_address()}, feed->now);
         break;
     case 5:
-        if (take(feed) == 0xff)
+        if (take(&feed->input) == 0xff)
             ph_node_close(core, feed->now);
         break;
     default:
-        ph_node_send(core, feed->peers[node], bytes, take(feed) * 5U, feed->now);
+        ph_node_send(core, feed->peers[node], bytes, take(&feed->input) * 5U, feed->now);
         break;
     }
 }
@@ -230,7 +223,7 @@ static PhNode *make_node(guint i, guint64 now)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Feed feed = {.data = data, .left = size, .now = 1000 * MS};
+    Feed feed = {.input = {data, size}, .now = 1000 * MS};
     PhStationConfig config;
 
     ph_station_config_init(&config);
@@ -244,8 +237,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         feed.opened[i] = g_hash_table_new(NULL, NULL);
     }
     poll_all(&feed);
-    for (guint i = 0; i < STEPS && feed.left > 0; i++) {
-        guint what = take(&feed);
+    for (guint i = 0; i < STEPS && feed.input.left > 0; i++) {
+        guint what = take(&feed.input);
 
         if (what >= FIRST_USE)
             use(&feed);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "input.h"
 #include "prober/prober.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -14,30 +15,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MS G_GUINT64_CONSTANT(1000000)
 
 typedef struct Feed {
-    const uint8_t *data;
-    size_t left;
+    Input input;
     PlProber *prober;
     uint64_t now;
     GArray *sent, *open; /* PlProbeAction: datagrams, sockets */
     gboolean done;
 } Feed;
 
-static uint8_t take(Feed *feed)
-{
-    if (feed->left == 0)
-        return 0;
-    feed->left--;
-    return *feed->data++;
-}
-
 static PhAddress take_address(Feed *feed)
 {
     static const uint32_t hosts[] = {0x0a000002, 0x0a000003, 0xcb0071fb, 0xcb0071fc,
                                      0xcb007105, 0xcb007106, 0x7f000001, 0};
-    uint32_t host = hosts[take(feed) % G_N_ELEMENTS(hosts)];
-    unsigned port = take(feed);
+    uint32_t host = hosts[take(&feed->input) % G_N_ELEMENTS(hosts)];
+    unsigned port = take(&feed->input);
 
-    return ph_address_ipv4(host, (uint16_t)(port << 8 | take(feed)));
+    return ph_address_ipv4(host, (uint16_t)(port << 8 | take(&feed->input)));
 }
 
 static const PlProbeAction *find_open(const Feed *feed, const PhAddress *local)
@@ -103,7 +95,7 @@ static void hand_over(Feed *feed, const PlProbeAction *action, const PhAddress *
 /* The datagram that was sent so-and-so long ago. */
 static const PlProbeAction *take_sent(Feed *feed)
 {
-    unsigned back = take(feed);
+    unsigned back = take(&feed->input);
 
     if (feed->sent->len == 0)
         return NULL;
@@ -118,8 +110,9 @@ static void hand_over_sent(Feed *feed, gboolean anywhere)
 
     if (!sent || feed->open->len == 0)
         return;
-    socket = anywhere ? &g_array_index(feed->open, PlProbeAction, take(feed) % feed->open->len)
-                      : find_open(feed, &sent->remote);
+    socket = anywhere
+                 ? &g_array_index(feed->open, PlProbeAction, take(&feed->input) % feed->open->len)
+                 : find_open(feed, &sent->remote);
     hand_over(feed, sent, &from, socket);
 }
 
@@ -128,13 +121,13 @@ static void make_up(Feed *feed)
     const PlProbeAction *sent = take_sent(feed);
     PlProbeAction made = {0};
     PhAddress from = take_address(feed);
-    unsigned id = take(feed);
+    unsigned id = take(&feed->input);
 
     if (sent)
         made = *sent;
-    made.data[take(feed) % PL_PROBE_DATA_MAX] ^= take(feed);
-    if (take(feed) % 4 == 0)
-        made.data_length = take(feed) % (PL_PROBE_DATA_MAX + 1);
+    made.data[take(&feed->input) % PL_PROBE_DATA_MAX] ^= take(&feed->input);
+    if (take(&feed->input) % 4 == 0)
+        made.data_length = take(&feed->input) % (PL_PROBE_DATA_MAX + 1);
     pl_prober_datagram(feed->prober, id, &from, made.data, made.data_length, feed->now);
 }
 
@@ -143,8 +136,9 @@ static void pass_all(Feed *feed)
 {
     for (unsigned i = 0; i < feed->sent->len; i++) {
         PlProbeAction sent = g_array_index(feed->sent, PlProbeAction, i);
-        PhAddress from = take(feed) % 8 ? ph_address_ipv4(0xcb007105, (uint16_t)(30000 + sent.id))
-                                        : take_address(feed);
+        PhAddress from = take(&feed->input) % 8
+                             ? ph_address_ipv4(0xcb007105, (uint16_t)(30000 + sent.id))
+                             : take_address(feed);
 
         hand_over(feed, &sent, &from, find_open(feed, &sent.remote));
     }
@@ -153,7 +147,7 @@ static void pass_all(Feed *feed)
 
 static void fail_open(Feed *feed)
 {
-    unsigned id = take(feed);
+    unsigned id = take(&feed->input);
 
     for (unsigned i = 0; i < feed->open->len; i++) {
         if (g_array_index(feed->open, PlProbeAction, i).id != id)
@@ -168,9 +162,9 @@ static void feed_event(Feed *feed)
 {
     PhAddress address;
 
-    switch (take(feed) % 10) {
+    switch (take(&feed->input) % 10) {
     case 0:
-        feed->now += take(feed) * MS;
+        feed->now += take(&feed->input) * MS;
         pl_prober_timeout(feed->prober, feed->now);
         break;
     case 1:
@@ -187,14 +181,15 @@ static void feed_event(Feed *feed)
         break;
     case 5:
         address = take_address(feed);
-        pl_prober_unreachable(feed->prober, take(feed), &address, feed->now);
+        pl_prober_unreachable(feed->prober, take(&feed->input), &address, feed->now);
         break;
     case 6:
         address = take_address(feed);
-        pl_prober_tcp(feed->prober, take(feed) % 12, take(feed) % 2 ? &address : NULL, feed->now);
+        pl_prober_tcp(feed->prober, take(&feed->input) % 12,
+                      take(&feed->input) % 2 ? &address : NULL, feed->now);
         break;
     case 7:
-        pl_prober_echo(feed->prober, take(feed) % 4, take(feed) % 2, feed->now);
+        pl_prober_echo(feed->prober, take(&feed->input) % 4, take(&feed->input) % 2, feed->now);
         break;
     default:
         pass_all(feed);
@@ -208,30 +203,30 @@ static void choose(Feed *feed, PlProbePlan *plan, PlNode *nat)
     PlForward forward = {PL_PROTOCOL_UDP, 8080, ph_address_ipv4(0x0a000002, 80)};
     PhAddress pool[] = {ph_address_ipv4(0xcb007105, 0), ph_address_ipv4(0xcb007106, 0)};
 
-    b->mapping = take(feed) % PL_MAPPING_N;
-    b->port_allocation = take(feed) % PL_PORT_ALLOCATION_N;
+    b->mapping = take(&feed->input) % PL_MAPPING_N;
+    b->port_allocation = take(&feed->input) % PL_PORT_ALLOCATION_N;
     if (b->port_allocation == PL_PORT_ALLOCATION_BLOCK)
-        b->block_size = take(feed);
-    b->port_first = (uint16_t)(take(feed) << 8);
-    b->port_last = (uint16_t)MAX(b->port_first, take(feed) << 8);
-    b->pooling = take(feed) % PL_POOLING_N;
-    b->unsolicited = take(feed) % PL_UNSOLICITED_N;
-    b->udp_timeout_ns = take(feed) * 100 * MS;
-    g_array_append_vals(pl_nat_outside(nat)->addresses, pool, 1 + take(feed) % 2);
-    for (unsigned i = take(feed) % 4; i > 0; i--) {
+        b->block_size = take(&feed->input);
+    b->port_first = (uint16_t)(take(&feed->input) << 8);
+    b->port_last = (uint16_t)MAX(b->port_first, take(&feed->input) << 8);
+    b->pooling = take(&feed->input) % PL_POOLING_N;
+    b->unsolicited = take(&feed->input) % PL_UNSOLICITED_N;
+    b->udp_timeout_ns = take(&feed->input) * 100 * MS;
+    g_array_append_vals(pl_nat_outside(nat)->addresses, pool, 1 + take(&feed->input) % 2);
+    for (unsigned i = take(&feed->input) % 4; i > 0; i--) {
         forward.protocol = i % 2 ? PL_PROTOCOL_UDP : PL_PROTOCOL_TCP;
         g_array_append_val(nat->forwards, forward);
     }
-    plan->seed = take(feed);
+    plan->seed = take(&feed->input);
     plan->inside[0] = ph_address_ipv4(0x0a000002, 0);
-    if (take(feed) % 2)
+    if (take(&feed->input) % 2)
         plan->inside[1] = ph_address_ipv4(0x0a000003, 0);
     plan->outside[0] = ph_address_ipv4(0xcb0071fb, 0);
     plan->outside[1] = ph_address_ipv4(0xcb0071fc, 0);
-    plan->inside_port = take(feed) % 4 ? 0 : 4500;
-    plan->nat = take(feed) % 4 ? nat : NULL;
+    plan->inside_port = take(&feed->input) % 4 ? 0 : 4500;
+    plan->nat = take(&feed->input) % 4 ? nat : NULL;
     plan->translated = b->mapping != PL_MAPPING_NONE;
-    plan->forwards_only = plan->nat && take(feed) % 8 == 7;
+    plan->forwards_only = plan->nat && take(&feed->input) % 8 == 7;
 }
 
 static void run_to_end(Feed *feed)
@@ -266,14 +261,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     PlAttachment inside = {0}, outside = {.addresses = addresses};
     PlNode nat = {.kind = PL_NODE_NAT, .attachments = attachments, .forwards = forwards};
     PlProbePlan plan = {0};
-    Feed feed = {.data = data, .left = size, .now = 1, .sent = sent, .open = open};
+    Feed feed = {.input = {data, size}, .now = 1, .sent = sent, .open = open};
 
     g_ptr_array_add(attachments, &inside);
     g_ptr_array_add(attachments, &outside);
     choose(&feed, &plan, &nat);
     feed.prober = pl_prober_new(&plan, feed.now);
     poll_all(&feed);
-    while (feed.left > 0 && !feed.done) {
+    while (feed.input.left > 0 && !feed.done) {
         feed_event(&feed);
         poll_all(&feed);
     }

@@ -5,11 +5,11 @@
  * send no more than it may, to nobody but the peer's candidates and who has proved to be the peer,
  * and close what it opened.
  */
-#include <glib.h>
 #include <sodium.h>
 #include <string.h>
 
 #include "../../lib/core/punch.h"
+#include "input.h"
 
 #define MS    G_GUINT64_CONSTANT(1000000)
 #define DATA  7
@@ -23,8 +23,7 @@ typedef struct Flight {
 } Flight;
 
 typedef struct Feed {
-    const guint8 *data;
-    gsize left;
+    Input input;
     PhPunchConfig config;
     PhPunch *punch;
     guint64 now;
@@ -34,34 +33,26 @@ typedef struct Feed {
     guint n_open;
 } Feed;
 
-static guint take(Feed *feed)
-{
-    if (feed->left == 0)
-        return 0;
-    feed->left--;
-    return *feed->data++;
-}
-
 static PhAddress take_address(Feed *feed)
 {
-    guint which = take(feed);
+    guint which = take(&feed->input);
 
     return ph_address_ipv4(0xcb007100 + (which & 3), (guint16)(40000 + (which >> 2)));
 }
 
 static void take_record(Feed *feed, PhNodeRecord *record)
 {
-    guint n = take(feed) % (PH_CANDIDATES_MAX + 1);
+    guint n = take(&feed->input) % (PH_CANDIDATES_MAX + 1);
 
-    record->nat_class = (guint8)(take(feed) % PH_CLASS_N);
-    record->port_allocation = (guint8)(take(feed) % (PH_PORT_ALLOCATION_BLOCK + 1));
-    record->step = (gint16)((gint8)take(feed) * (gint)take(feed));
-    record->block_first = (guint16)(take(feed) << 8 | take(feed));
-    record->block_last = (guint16)(take(feed) << 8 | take(feed));
+    record->nat_class = (guint8)(take(&feed->input) % PH_CLASS_N);
+    record->port_allocation = (guint8)(take(&feed->input) % (PH_PORT_ALLOCATION_BLOCK + 1));
+    record->step = (gint16)((gint8)take(&feed->input) * (gint)take(&feed->input));
+    record->block_first = (guint16)(take(&feed->input) << 8 | take(&feed->input));
+    record->block_last = (guint16)(take(&feed->input) << 8 | take(&feed->input));
     for (record->n_candidates = 0; record->n_candidates < n; record->n_candidates++) {
         PhCandidate *candidate = &record->candidates[record->n_candidates];
 
-        candidate->kind = (guint8)(take(feed) % PH_CANDIDATE_N);
+        candidate->kind = (guint8)(take(&feed->input) % PH_CANDIDATE_N);
         candidate->address = take_address(feed);
     }
 }
@@ -88,7 +79,7 @@ static void open_or_close(Feed *feed, const PhSocketRequest *request)
 
     g_assert_cmpuint(number, <, feed->config.n_sockets);
     g_assert_true(feed->open[number] == (request->kind == PH_SOCKET_CLOSE));
-    if (request->kind == PH_SOCKET_OPEN && take(feed) % 16 == 15) {
+    if (request->kind == PH_SOCKET_OPEN && take(&feed->input) % 16 == 15) {
         ph_punch_socket_failed(feed->punch, request->socket, feed->now);
         return;
     }
@@ -119,7 +110,7 @@ static void poll_all(Feed *feed)
 
 static const Flight *take_sent(Feed *feed)
 {
-    guint back = take(feed);
+    guint back = take(&feed->input);
 
     if (feed->sent->len == 0)
         return NULL;
@@ -128,7 +119,7 @@ static const Flight *take_sent(Feed *feed)
 
 static PhPath take_path(Feed *feed)
 {
-    guint which = take(feed);
+    guint which = take(&feed->input);
 
     return (PhPath){.transport = PH_TRANSPORT_UDP,
                     .socket = which % 3 ? DATA : FRESH + which / 3,
@@ -144,7 +135,7 @@ static void deliver(Feed *feed, const PhPath *path, const guint8 *bytes, gsize l
 /* Made by who knows the token: a probe, or what answers something that was sent. */
 static void peer_sends(Feed *feed)
 {
-    guint how = take(feed);
+    guint how = take(&feed->input);
     const Flight *sent = take_sent(feed);
     PhPunchPacket packet = {.kind = (guint8)(how & 3),
                             .attempt = (guint8)feed->config.attempt,
@@ -157,11 +148,11 @@ static void peer_sends(Feed *feed)
     if (sent && packet.kind != PH_PUNCH_PROBE)
         memcpy(packet.transaction, sent->bytes + 4, sizeof(packet.transaction));
     else
-        packet.transaction[PH_PUNCH_TRANSACTION_BYTES - 1] = (guint8)take(feed);
+        packet.transaction[PH_PUNCH_TRANSACTION_BYTES - 1] = (guint8)take(&feed->input);
     ph_punch_packet_write(&packet, feed->config.token, bytes);
     if (how & 0x40)
-        bytes[take(feed) % sizeof(bytes)] ^= (guint8)take(feed);
-    deliver(feed, &path, bytes, how & 0x80 ? take(feed) % sizeof(bytes) : sizeof(bytes));
+        bytes[take(&feed->input) % sizeof(bytes)] ^= (guint8)take(&feed->input);
+    deliver(feed, &path, bytes, how & 0x80 ? take(&feed->input) % sizeof(bytes) : sizeof(bytes));
 }
 
 static void comes_back(Feed *feed)
@@ -177,22 +168,22 @@ static void comes_back(Feed *feed)
 static void anything_comes(Feed *feed)
 {
     guint8 bytes[64];
-    guint length = take(feed) % sizeof(bytes);
+    guint length = take(&feed->input) % sizeof(bytes);
     PhPath path = take_path(feed);
 
     for (guint i = 0; i < length; i++)
-        bytes[i] = (guint8)take(feed);
+        bytes[i] = (guint8)take(&feed->input);
     deliver(feed, &path, bytes, length);
 }
 
 static void step(Feed *feed)
 {
-    switch (take(feed) % 5) {
+    switch (take(&feed->input) % 5) {
     case 0:
         feed->now = MAX(feed->now, MIN(ph_punch_next_timeout(feed->punch), feed->now + 1000 * MS));
         break;
     case 1:
-        feed->now += take(feed) * MS;
+        feed->now += take(&feed->input) * MS;
         break;
     case 2:
         peer_sends(feed);
@@ -223,33 +214,33 @@ static void check_end(Feed *feed)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Feed feed = {.data = data, .left = size, .now = 5 * MS};
+    Feed feed = {.input = {data, size}, .now = 5 * MS};
     PhPath path;
     guint how;
 
     if (sodium_init() < 0)
         return 0;
-    how = take(&feed);
+    how = take(&feed.input);
     feed.config = (PhPunchConfig){
-        .attempt = how & 0x10 ? take(&feed) : 1 + how % 3,
+        .attempt = how & 0x10 ? take(&feed.input) : 1 + how % 3,
         .lower = how & 0x80,
         .socket = DATA,
         .family = PH_FAMILY_IPV4,
         .first_socket = FRESH,
-        .n_sockets = how & 0x40 ? take(&feed) : PH_PUNCH_SOCKETS,
-        .start_ns = take(&feed) * MS,
-        .rtt_ns = take(&feed) * MS,
+        .n_sockets = how & 0x40 ? take(&feed.input) : PH_PUNCH_SOCKETS,
+        .start_ns = take(&feed.input) * MS,
+        .rtt_ns = take(&feed.input) * MS,
     };
     take_record(&feed, &feed.config.own);
     take_record(&feed, &feed.config.other);
     /* What the table says, or something that two who disagree come to. */
-    feed.config.strategy = how & 0x20 ? (PhStrategy)(take(&feed) % (PH_STRATEGY_SCATTER + 1))
+    feed.config.strategy = how & 0x20 ? (PhStrategy)(take(&feed.input) % (PH_STRATEGY_SCATTER + 1))
                                       : ph_strategy(&feed.config.own, &feed.config.other, true);
     feed.sent = g_array_new(FALSE, FALSE, sizeof(Flight));
     feed.proved = g_array_new(FALSE, FALSE, sizeof(PhPath));
     feed.punch = ph_punch_new(&feed.config, feed.now);
     poll_all(&feed);
-    while (feed.left > 0)
+    while (feed.input.left > 0)
         step(&feed);
     while (ph_punch_next_timeout(feed.punch) != UINT64_MAX) {
         feed.now = MAX(feed.now, ph_punch_next_timeout(feed.punch));

@@ -4,11 +4,11 @@
  * whatever they are, nobody is told anything that the other side did not say, nothing is told
  * twice, and time does not stand still.
  */
-#include <glib.h>
 #include <string.h>
 
 #include "../../lib/core/message.h"
 #include "../../lib/core/session.h"
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,24 +29,15 @@ typedef struct World {
     guint64 now;
     guint32 said[2]; /* numbers */
     GHashTable *heard[2];
-    const guint8 *data;
-    gsize size;
+    Input input;
 } World;
-
-static guint8 take(World *world)
-{
-    if (world->size == 0)
-        return 0;
-    world->size--;
-    return *world->data++;
-}
 
 /* So many bytes of the input that are left. */
 static gsize take_length(World *world, guint most)
 {
-    gsize length = take(world) % (most + 1);
+    gsize length = take(&world->input) % (most + 1);
 
-    return MIN(length, world->size);
+    return MIN(length, world->input.left);
 }
 
 static PhRoute route_of(guint8 n)
@@ -96,12 +87,12 @@ static void poll_side(World *world, guint side)
 
 static void receive(World *world, guint side, const guint8 *bytes, gsize length)
 {
-    PhRoute route = route_of(take(world) & 3);
+    PhRoute route = route_of(take(&world->input) & 3);
     PhSessionInput input;
 
     ph_sessions_receive(world->sides[side], &route, bytes, length, world->now, &input);
     check(world, side, &input);
-    if (input.kind == PH_SESSION_REQUEST && take(world) != 1) {
+    if (input.kind == PH_SESSION_REQUEST && take(&world->input) != 1) {
         guint32 session = ph_sessions_accept(world->sides[side], NULL, 0, world->now);
 
         world->sessions[side] = session ? session : world->sessions[side];
@@ -116,19 +107,20 @@ static void deliver(World *world, gboolean change)
 
     if (world->n_sent == 0)
         return;
-    packet = world->kept[(world->n_sent - 1 - take(world) % MIN(world->n_sent, KEPT)) % KEPT];
+    packet =
+        world->kept[(world->n_sent - 1 - take(&world->input) % MIN(world->n_sent, KEPT)) % KEPT];
     if (change) {
-        guint n = 1 + take(world) % 4;
+        guint n = 1 + take(&world->input) % 4;
 
         for (guint i = 0; i < n; i++) {
-            gsize at = (gsize)take(world) << 8;
+            gsize at = (gsize)take(&world->input) << 8;
 
-            at = (at | take(world)) % packet.length;
-            packet.bytes[at] ^= take(world);
+            at = (at | take(&world->input)) % packet.length;
+            packet.bytes[at] ^= take(&world->input);
         }
-        if (take(world) & 1)
-            packet.length -= take(world) % packet.length;
-        if (take(world) & 1)
+        if (take(&world->input) & 1)
+            packet.length -= take(&world->input) % packet.length;
+        if (take(&world->input) & 1)
             packet.from = 1 - packet.from;
     }
     receive(world, 1 - packet.from, packet.bytes, packet.length);
@@ -164,7 +156,7 @@ static void say(World *world, guint side)
 
 static void act(World *world)
 {
-    guint8 what = take(world), side = what >> 7;
+    guint8 what = take(&world->input), side = what >> 7;
     const guint8 *bytes;
     PhRoute route;
     guint32 session;
@@ -172,11 +164,11 @@ static void act(World *world)
 
     switch (what & 7) {
     case 0:
-        route = route_of(take(world) & 3);
+        route = route_of(take(&world->input) & 3);
         length = take_length(world, 255);
         session =
             ph_sessions_open(world->sides[side], ph_sessions_public_key(world->sides[1 - side]),
-                             &route, world->data, length, world->now);
+                             &route, world->input.data, length, world->now);
         world->sessions[side] = session ? session : world->sessions[side];
         break;
     case 1:
@@ -187,16 +179,16 @@ static void act(World *world)
         deliver(world, TRUE);
         break;
     case 4:
-        advance(world, take(world) * (what & 8 ? 1000 * MS : 10 * MS));
+        advance(world, take(&world->input) * (what & 8 ? 1000 * MS : 10 * MS));
         break;
     case 5:
         say(world, side);
         break;
     case 6:
         length = take_length(world, 255);
-        bytes = world->data;
-        world->data += length;
-        world->size -= length;
+        bytes = world->input.data;
+        world->input.data += length;
+        world->input.left -= length;
         receive(world, side, bytes, length);
         break;
     default:
@@ -213,8 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     World *world = g_new0(World, 1);
 
-    world->data = data;
-    world->size = size;
+    world->input = (Input){data, size};
     for (guint i = 0; i < 2; i++) {
         PhSessionsConfig config = {.sessions_max = 3, .handshakes_per_s = 4};
 
@@ -223,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         world->sides[i] = ph_sessions_new(&config);
         world->heard[i] = g_hash_table_new(NULL, NULL);
     }
-    while (world->size > 0)
+    while (world->input.left > 0)
         act(world);
     for (guint i = 0; i < 2; i++) {
         ph_sessions_free(world->sides[i]);

@@ -4,16 +4,16 @@
  * It never runs two classifications at a time, never asks for more than its gap allows, tells no
  * change that is none, and always has a next time.
  */
-#include <glib.h>
 #include <pinhole/watch.h>
+
+#include "input.h"
 
 #define MS G_GUINT64_CONSTANT(1000000)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef struct Feed {
-    const guint8 *data;
-    gsize left;
+    Input input;
     PhWatchConfig config;
     PhWatch *watch;
     guint64 now, started[2]; /* the last two */
@@ -21,17 +21,9 @@ typedef struct Feed {
     PhClassification last; /* that was told */
 } Feed;
 
-static guint take(Feed *feed)
-{
-    if (feed->left == 0)
-        return 0;
-    feed->left--;
-    return *feed->data++;
-}
-
 static PhAddress take_address(Feed *feed)
 {
-    guint which = take(feed) % 4;
+    guint which = take(&feed->input) % 4;
 
     return which ? ph_address_ipv4(0xc6336400 + which, (guint16)(4000 + which)) : (PhAddress){0};
 }
@@ -73,9 +65,9 @@ static void feed_event(Feed *feed)
     PhClassification result = {0};
     PhAddress address;
 
-    switch (take(feed) % 5) {
+    switch (take(&feed->input) % 5) {
     case 0:
-        feed->now += take(feed) * 10 * MS;
+        feed->now += take(&feed->input) * 10 * MS;
         ph_watch_handle_timeout(feed->watch, feed->now);
         break;
     case 1:
@@ -91,9 +83,9 @@ static void feed_event(Feed *feed)
         ph_watch_demand(feed->watch, feed->now);
         break;
     default:
-        result.nat_class = (PhClass)(take(feed) % PH_CLASS_N);
+        result.nat_class = (PhClass)(take(&feed->input) % PH_CLASS_N);
         result.mapped = take_address(feed);
-        result.pooling = (PhPooling)(take(feed) % 3);
+        result.pooling = (PhPooling)(take(&feed->input) % 3);
         ph_watch_result(feed->watch, &result, feed->now);
         feed->running = FALSE;
         break;
@@ -102,13 +94,13 @@ static void feed_event(Feed *feed)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Feed feed = {.data = data, .left = size, .now = 1};
+    Feed feed = {.input = {data, size}, .now = 1};
 
     feed.config = (PhWatchConfig){
-        .interval_ns = 1000 * MS, .confirm_ns = 100 * MS, .gap_ns = (1 + take(&feed)) * MS};
+        .interval_ns = 1000 * MS, .confirm_ns = 100 * MS, .gap_ns = (1 + take(&feed.input)) * MS};
     feed.watch = ph_watch_new(&feed.config, feed.now);
     poll_all(&feed);
-    while (feed.left > 0) {
+    while (feed.input.left > 0) {
         feed_event(&feed);
         poll_all(&feed);
     }

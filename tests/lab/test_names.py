@@ -130,6 +130,25 @@ def test_every_run_of_a_repeated_lab_gets_its_names(pinlab):
     assert names_of("open") == []
 
 
+@needs_root
+def test_labs_that_end_take_nobody_elses_names_with_them(pinlab):
+    """What they take are the directories that they find empty: so does this, without a pause."""
+    state = Path("/run/pinlab")
+    process = pinlab.start("run", "open", "--names", "--repeat", "5", "--json", "-")
+    taken = 0
+    while process.poll() is None:
+        for directory in (state / str(os.stat("/proc/self/ns/pid").st_ino), state):
+            try:
+                directory.rmdir()
+                taken += 1
+            except OSError:
+                pass
+    out, err = process.communicate()
+    assert process.returncode == 0, (out, err)
+    assert taken > 0
+    assert names_of("open") == []
+
+
 def test_names_need_root(nobody):
     result = nobody.run("run", "open", "--names").expect(2)
     assert "only root" in result.stderr

@@ -253,6 +253,22 @@ def test_a_ping_says_how_long_it_takes_and_by_which_path(mesh):
     assert [line.split()[3] for line in relayed] == ["relayed"] * 2
 
 
+@CONES
+def test_a_node_says_what_it_knows_when_it_is_asked_and_when_it_ends(mesh):
+    alice, bob = mesh.pair()
+    bob.await_event("peer-path", peer="alice", path="punched")
+    bob.say("status")
+    asked = bob.await_event("status")
+    (alice_there,) = asked["peers"]
+    assert (asked["name"], asked["hub"]["state"]) == ("bob", "registered") and mesh.hub_words.startswith(asked["hub"]["key"])
+    assert asked["hub"]["seen"].startswith("203.0.113.3:") and asked["hub"]["rtt_s"] > 0
+    assert (alice_there["peer"], alice_there["path"]) == ("alice", "punched")
+    bob.program.send_signal(signal.SIGTERM)
+    bob.program.wait()
+    last = [json.loads(line) for line in bob.program.output.splitlines() if line.startswith("{")][-1]
+    assert last["event"] == "status" and last["counters"]["punches-succeeded"] == 1 and last["peers"]
+
+
 def pipe(mesh, data):
     waiting = mesh.lab.host("alice").popen(
         ["sh", "-c", 'echo "and back" | "$@" >"$0"', mesh.place / "copy", mesh.pinhole, "pipe", "--hub", mesh.hub_words,

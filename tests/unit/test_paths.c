@@ -193,6 +193,89 @@ static void nonsense_is_passed_over(void)
     assert_read(text, "direct");
 }
 
+/* ---- what a node says of itself ---- */
+
+static char *status_line(const PlTopology *topology, const char *peers, const char *counters)
+{
+    char text[PH_KEY_TEXT_MAX];
+    PhKey key;
+
+    pl_host_key(pl_topology_node(topology, "hub"), SEED, &key);
+    ph_key_format_public(key.public_half, text);
+    return g_strdup_printf(
+        "{\"event\":\"status\",\"peers\":[%s{\"peer\":\"bob\",\"class\":\"symmetric\","
+        "\"path\":\"relayed\",\"via\":\"%s\",\"health\":\"suspect\","
+        "\"reason\":\"relay\",\"rtt_s\":0.04}],\"counters\":{%s}}\n",
+        peers, text, counters);
+}
+
+static void the_last_status_is_what_a_node_says(void)
+{
+    g_autoptr(PlTopology) topology = parse("");
+    g_autofree char *old = status_line(topology, "", "\"upgrades\":1");
+    g_autofree char *new = status_line(
+        topology, "{\"peer\":null,\"path\":\"none\",\"reason\":\"timeout\"},", "\"upgrades\":2");
+    g_autofree char *output = g_strconcat(old, new, GONE, NULL);
+    g_autoptr(PlStatus) status = pl_peers_status(output, topology, SEED);
+    const PlPeerStatus *bob;
+    uint64_t value;
+
+    g_assert_nonnull(status);
+    bob = pl_status_peer(status, "bob");
+    g_assert_cmpstr(bob->class, ==, "symmetric");
+    g_assert_cmpstr(bob->path, ==, "relayed(hub)");
+    g_assert_cmpstr(bob->health, ==, "suspect");
+    g_assert_cmpstr(bob->reason, ==, "relay");
+    g_assert_cmpuint(bob->rtt_ns, ==, 40000000);
+    g_assert_cmpstr(pl_status_peer(status, NULL)->path, ==, "none(timeout)");
+    g_assert_null(pl_status_peer(status, "carol"));
+    g_assert_true(pl_status_counter(status, "upgrades", &value));
+    g_assert_cmpuint(value, ==, 2);
+    g_assert_false(pl_status_counter(status, "downgrades", &value));
+}
+
+static void a_status_that_makes_no_sense_is_none(void)
+{
+    static const char *const wrong[] = {
+        "{\"event\":\"status\"}",
+        "{\"event\":\"status\",\"peers\":{},\"counters\":{}}",
+        "{\"event\":\"status\",\"peers\":[7],\"counters\":{}}",
+        "{\"event\":\"status\",\"peers\":[{}],\"counters\":{}}",
+        "{\"event\":\"status\",\"peers\":[{\"path\":7}],\"counters\":{}}",
+        "{\"event\":\"status\",\"peers\":[{\"path\":\"none\",\"rtt_s\":-1}],\"counters\":{}}",
+        "{\"event\":\"status\",\"peers\":[],\"counters\":{\"upgrades\":\"1\"}}",
+        "{\"event\":\"status\",\"peers\":[],\"counters\":{\"upgrades\":-1}}",
+        "{\"event\":\"status\",\"peers\":[],\"counters\":{}",
+        "",
+    };
+    g_autoptr(PlTopology) topology = parse("");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++)
+        g_assert_null(pl_peers_status(wrong[i], topology, SEED));
+}
+
+static void a_verdict_keeps_what_a_node_says(void)
+{
+    g_autoptr(PlTopology) topology = parse("");
+    g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, "kernel", SEED);
+    g_autofree char *line = status_line(topology, "", "\"upgrades\":1");
+    g_autoptr(JsonNode) node = NULL;
+    g_autoptr(PlVerdict) again = NULL;
+    g_autoptr(GError) error = NULL;
+    const PlStatus *status;
+    uint64_t value;
+
+    pl_verdict_subject(verdict, "alice")->status = pl_peers_status(line, topology, SEED);
+    node = pl_verdict_to_json(verdict);
+    again = pl_verdict_from_json(node, &error);
+    g_assert_no_error(error);
+    g_assert_null(pl_verdict_subject(again, "bob")->status);
+    status = pl_verdict_subject(again, "alice")->status;
+    g_assert_cmpstr(pl_status_peer(status, "bob")->path, ==, "relayed(hub)");
+    g_assert_true(pl_status_counter(status, "upgrades", &value));
+    g_assert_cmpuint(value, ==, 1);
+}
+
 /* ---- the grid ---- */
 
 static void what_is_not_as_it_should_be_is_marked(void)
@@ -238,6 +321,9 @@ int main(int argc, char **argv)
     ADD("the-last-line-about-a-peer-counts", the_last_line_about_a_peer_counts);
     ADD("a-relays-key-becomes-its-name", a_relays_key_becomes_its_name);
     ADD("nonsense-is-passed-over", nonsense_is_passed_over);
+    ADD("the-last-status-is-what-a-node-says", the_last_status_is_what_a_node_says);
+    ADD("a-status-that-makes-no-sense-is-none", a_status_that_makes_no_sense_is_none);
+    ADD("a-verdict-keeps-what-a-node-says", a_verdict_keeps_what_a_node_says);
     ADD("what-is-not-as-it-should-be-is-marked", what_is_not_as_it_should_be_is_marked);
     return g_test_run();
 }

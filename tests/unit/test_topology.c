@@ -1,51 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a right topology file means: names, addresses, behaviours, ways. */
-#include <string.h>
-
-#include "topology/topology.h"
-#include "topology/units.h"
+#include "topology_text.h"
 
 #define INTERNET "[topology]\ntitle = t\n[network internet]\nsubnet = 203.0.113.0/24\n"
 #define HUB      "[host hub]\non = internet\naddresses = 203.0.113.2, 203.0.113.4\n"
-
-static PlTopology *parse(const char *text)
-{
-    g_autoptr(GError) error = NULL;
-    PlTopology *topology = pl_topology_parse("some/where.ini", text, strlen(text), &error);
-
-    g_assert_no_error(error);
-    return topology;
-}
-
-static void assert_address(const PlTopology *topology, const char *label, unsigned i,
-                           const char *expected)
-{
-    const PlAttachment *attachment = pl_topology_attachment(topology, label);
-    char text[PH_ADDRESS_TEXT_MAX];
-
-    g_assert_nonnull(attachment);
-    g_assert_cmpuint(i, <, attachment->addresses->len);
-    ph_address_format(&g_array_index(attachment->addresses, PhAddress, i), text);
-    g_assert_cmpstr(text, ==, expected);
-}
-
-/* "203.0.113.0/24 via 198.51.100.3, 0.0.0.0/0 via ..." */
-static void assert_routes(const PlTopology *topology, const char *label, const char *expected)
-{
-    const PlAttachment *attachment = pl_topology_attachment(topology, label);
-    g_autoptr(GArray) routes = pl_topology_routes(topology, attachment->network, attachment->node);
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    for (unsigned i = 0; i < routes->len; i++) {
-        const PlRoute *route = &g_array_index(routes, PlRoute, i);
-        g_autofree char *destination = pl_prefix_format(&route->destination);
-        char via[PH_ADDRESS_TEXT_MAX];
-
-        g_string_append_printf(text, "%s%s via %s", i ? ", " : "", destination,
-                               ph_address_format(&route->via, via));
-    }
-    g_assert_cmpstr(text->str, ==, expected);
-}
 
 static void assert_chain(const PlTopology *topology, const char *name, const char *expected)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* IPv6 in topology files: addresses, ways and graphs, each family by itself. */
-#include <string.h>
-
 #include "oracle/oracle.h"
+#include "topology_text.h"
 
 #define TITLE "[topology]\ntitle = t\n"
 #define SIX   "[network six]\nsubnet = 2001:db8::/64\n"
@@ -18,44 +17,6 @@
                                     "run = classify\n"                                             \
                                     "[host carol]\non = home6.inside, home.inside\n"               \
                                     "run = classify\n"
-
-static PlTopology *parse(const char *text)
-{
-    g_autoptr(GError) error = NULL;
-    PlTopology *topology = pl_topology_parse("t.ini", text, strlen(text), &error);
-
-    g_assert_no_error(error);
-    return topology;
-}
-
-static void assert_address(const PlTopology *topology, const char *label, unsigned i,
-                           const char *expected)
-{
-    const PlAttachment *attachment = pl_topology_attachment(topology, label);
-    char text[PH_ADDRESS_TEXT_MAX];
-
-    g_assert_nonnull(attachment);
-    g_assert_cmpuint(i, <, attachment->addresses->len);
-    ph_address_format(&g_array_index(attachment->addresses, PhAddress, i), text);
-    g_assert_cmpstr(text, ==, expected);
-}
-
-static void assert_routes(const PlTopology *topology, const char *label, const char *expected)
-{
-    const PlAttachment *attachment = pl_topology_attachment(topology, label);
-    g_autoptr(GArray) routes = pl_topology_routes(topology, attachment->network, attachment->node);
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    for (unsigned i = 0; i < routes->len; i++) {
-        const PlRoute *route = &g_array_index(routes, PlRoute, i);
-        g_autofree char *destination = pl_prefix_format(&route->destination);
-        char via[PH_ADDRESS_TEXT_MAX];
-
-        g_string_append_printf(text, "%s%s via %s", i ? ", " : "", destination,
-                               ph_address_format(&route->via, via));
-    }
-    g_assert_cmpstr(text->str, ==, expected);
-}
 
 static void addresses_are_chosen_as_in_ipv4(void)
 {

@@ -10,6 +10,7 @@
 
 #include "member.h"
 #include "show.h"
+#include "state.h"
 
 #define RETRY_MS       2000
 #define LINE_MAX_BYTES 4096
@@ -22,13 +23,14 @@ static const Command command = {
         "It writes a line of JSON for each thing that happens: what the hub says, behind what\n"
         "NAT it is, which peers come and go, by which path each is reached, and what they send.\n"
         "Peers talk by way of the hub first, which cannot read it, and directly as soon as that\n"
-        "is possible. It runs until it gets SIGINT or SIGTERM. On SIGUSR1 it writes its peers\n"
-        "and counters.",
+        "is possible. It runs until it gets SIGINT or SIGTERM. On SIGUSR1, and at the end, it\n"
+        "writes its peers and counters.",
     .description =
         MEMBER_HELP "Lines on standard input:\n"
                     "  connect PEER           Look for a peer\n"
                     "  send PEER TEXT         Send it a text\n"
                     "  disconnect PEER        Say goodbye to it\n"
+                    "  status                 Write peers and counters\n"
                     "\n"
                     "Examples:\n"
                     "  pinhole node --hub 3p7b...4Go=@hub.example --name alice\n"
@@ -84,30 +86,6 @@ static void end_line(const Running *running, JsonBuilder *builder)
         g_main_loop_quit(running->loop);
 }
 
-static void show_key(JsonBuilder *builder, const char *name, const uint8_t *key)
-{
-    static const uint8_t none[PH_KEY_BYTES];
-    char text[PH_KEY_TEXT_MAX];
-
-    show_string(builder, name,
-                memcmp(key, none, sizeof(none)) == 0 ? NULL : ph_key_format_public(key, text));
-}
-
-static void show_peer(JsonBuilder *builder, const char *name, const uint8_t *key)
-{
-    show_string(builder, "peer", *name ? name : NULL);
-    show_key(builder, "key", key);
-}
-
-static void show_path(JsonBuilder *builder, PhPathKind path, const uint8_t *via,
-                      const PhAddress *address, const char *health)
-{
-    show_string(builder, "path", ph_path_kind_name(path));
-    show_key(builder, "via", via);
-    show_address(builder, "address", address);
-    show_string(builder, "health", health);
-}
-
 static void show_text(JsonBuilder *builder, const PhNodeEvent *event)
 {
     g_autofree char *text = NULL;
@@ -125,7 +103,7 @@ static void show_event(const Running *running, const PhNodeEvent *event)
     switch (event->kind) {
     case PH_NODE_REGISTERED:
         show_address(builder, "address", &event->address);
-        show_key(builder, "key", ph_node_public_key(ph_peers_node(running->peers)));
+        state_show_key(builder, "key", ph_node_public_key(ph_peers_node(running->peers)));
         break;
     case PH_NODE_CLASSIFIED:
         show_string(builder, "class", ph_class_name(event->nat_class));
@@ -134,14 +112,14 @@ static void show_event(const Running *running, const PhNodeEvent *event)
     case PH_NODE_PEER_UP:
     case PH_NODE_PEER_PATH:
     case PH_NODE_PEER_HEALTH:
-        show_peer(builder, event->name, event->key);
-        show_path(builder, event->path, event->via, &event->address, event->health);
+        state_show_peer(builder, event->name, event->key);
+        state_show_path(builder, event->path, event->via, &event->address, event->health);
         break;
     case PH_NODE_PEER_GONE:
-        show_peer(builder, event->name, event->key);
+        state_show_peer(builder, event->name, event->key);
         break;
     case PH_NODE_DATA:
-        show_peer(builder, event->name, event->key);
+        state_show_peer(builder, event->name, event->key);
         show_text(builder, event);
         break;
     case PH_NODE_HUB_LOST:
@@ -155,60 +133,12 @@ static void show_event(const Running *running, const PhNodeEvent *event)
     end_line(running, builder);
 }
 
-static void show_counters(JsonBuilder *builder, const PhNodeCounters *c)
-{
-    const struct {
-        const char *name;
-        uint64_t value;
-    } members[] = {
-        {"punches-attempted", c->punches_attempted},
-        {"punches-succeeded", c->punches_succeeded},
-        {"punches-failed", c->punches_failed},
-        {"punches-timed-out", c->punches_timed_out},
-        {"punches-rejected", c->punches_rejected},
-        {"relay-fallbacks", c->relay_fallbacks},
-        {"upgrades", c->upgrades},
-        {"downgrades", c->downgrades},
-        {"sessions-opened", c->sessions_opened},
-        {"sessions-accepted", c->sessions_accepted},
-        {"sessions-failed", c->sessions_failed},
-        {"messages-sent", c->messages_sent},
-        {"messages-received", c->messages_received},
-        {"messages-dropped", c->messages_dropped},
-        {"reflex-asked", c->reflex_asked},
-        {"reflex-answered", c->reflex_answered},
-        {"classified", c->classified},
-        {"foreign", c->foreign},
-    };
-
-    json_builder_set_member_name(builder, "counters");
-    json_builder_begin_object(builder);
-    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
-        show_int(builder, members[i].name, (gint64)members[i].value);
-    json_builder_end_object(builder);
-}
-
 static gboolean show_status(gpointer data)
 {
     const Running *running = data;
-    const PhNode *node = ph_peers_node(running->peers);
     g_autoptr(JsonBuilder) builder = begin_line("status");
-    PhNodePeer peer;
 
-    show_key(builder, "key", ph_node_public_key(node));
-    show_counters(builder, ph_node_counters(node));
-    json_builder_set_member_name(builder, "peers");
-    json_builder_begin_array(builder);
-    for (uint32_t i = 0; ph_node_peer(node, i, &peer); i++) {
-        json_builder_begin_object(builder);
-        show_peer(builder, peer.name, peer.key);
-        show_string(builder, "class", ph_class_name(peer.nat_class));
-        show_path(builder, peer.path, peer.via, &peer.address, peer.health);
-        show_string(builder, "reason", peer.reason);
-        show_seconds(builder, "rtt_s", peer.rtt_ns);
-        json_builder_end_object(builder);
-    }
-    json_builder_end_array(builder);
+    state_show_node(builder, ph_peers_node(running->peers));
     end_line(running, builder);
     return G_SOURCE_CONTINUE;
 }
@@ -273,7 +203,7 @@ static void send_text(const Running *running, const char *who, const char *text)
         say_error(running, "not-sent", "The text could not be queued.");
 }
 
-static void obey(const Running *running, const char *line)
+static void obey(Running *running, const char *line)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 3);
     guint n = g_strv_length(words);
@@ -284,9 +214,11 @@ static void obey(const Running *running, const char *line)
         ph_peers_disconnect(running->peers, member_find(running->peers, words[1]));
     else if (n == 3 && strcmp(words[0], "send") == 0)
         send_text(running, words[1], words[2]);
+    else if (n == 1 && strcmp(words[0], "status") == 0)
+        (void)show_status(running);
     else if (n > 0)
         say_error(running, "no-such-command",
-                  "A line is: connect PEER, send PEER TEXT, or disconnect PEER.");
+                  "A line is: connect PEER, send PEER TEXT, disconnect PEER, or status.");
 }
 
 /* All whole lines, and at the end of the input what is left. */
@@ -345,6 +277,7 @@ static int run(const MemberOptions *options, char **wanted)
     g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, take_input, &running);
     connect_to_all(&running);
     g_main_loop_run(loop);
+    (void)show_status(&running);
     ph_peers_free(running.peers);
     return EXIT_SUCCESS;
 }

@@ -103,6 +103,19 @@ typedef struct PhNodePeer {
     uint64_t rtt_ns;             /* 0: unknown */
 } PhNodePeer;
 
+/* What it knows of itself and its hub. */
+typedef struct PhNodeSelf {
+    uint8_t key[PH_NODE_KEY_BYTES], hub_key[PH_NODE_KEY_BYTES];
+    char name[PH_NODE_NAME_MAX + 1]; /* "": none */
+    PhClass nat_class;
+    PhAddress external;     /* as its class was found with; family NONE: unknown */
+    PhAddress hub, seen;    /* seen: where the hub sees us, as long as it is registered */
+    const char *hub_state;  /* static: "waiting", "asking", "registered" or "refused" */
+    const char *hub_health; /* NULL: it is not registered */
+    const char *hub_reason; /* why it is not; NULL: there is none */
+    uint64_t hub_rtt_ns;    /* 0: unknown */
+} PhNodeSelf;
+
 typedef struct PhNode PhNode;
 
 /* Letters, digits and any of -_. up to PH_NODE_NAME_MAX of them, and at least one. */
@@ -139,6 +152,11 @@ PH_EXPORT void ph_node_handle_timeout(PhNode *node, uint64_t now);
 PH_EXPORT uint64_t ph_node_next_timeout(const PhNode *node);
 
 PH_EXPORT const PhNodeCounters *ph_node_counters(const PhNode *node);
+/* They one by one, for who shows them all: a name such as "punches-attempted", NULL beyond the last
+ * one. */
+PH_EXPORT const char *ph_node_counter(const PhNodeCounters *counters, uint32_t index,
+                                      uint64_t *ret_value);
+PH_EXPORT void ph_node_self(const PhNode *node, PhNodeSelf *ret_self);
 /* The peer table: false beyond its end. */
 PH_EXPORT bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer);
 PH_EXPORT const uint8_t *ph_node_public_key(const PhNode *node);
