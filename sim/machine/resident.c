@@ -178,8 +178,9 @@ PlStatus *pl_resident_status(PlResident *resident)
     PlStatus *status = NULL;
 
     /* One that has ended said it then, if it could. */
-    (void)pl_machine_ask(resident->machine, &resident->program, "status", "\"event\":\"status\"",
-                         NULL);
+    if (resident->machine)
+        (void)pl_machine_ask(resident->machine, &resident->program, "status",
+                             "\"event\":\"status\"", NULL);
     if (pl_resident_result(resident, &result, NULL))
         status = pl_peers_status(result.output, resident->topology, resident->seed);
     pl_program_result_clear(&result);
