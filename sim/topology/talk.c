@@ -8,6 +8,9 @@
 /* Shorter ones might stand in a packet by chance; a message has room for some more. */
 #define TEXT_MIN 8
 #define TEXT_MAX 1000
+/* A PONG's kind, id and address (docs/protocol.md), less a text's kind and mark. */
+#define PONG_IPV4 (1 + 8 + 7 - 2)
+#define PONG_IPV6 (1 + 8 + 19 - 2)
 /* More would be read by nobody. */
 #define STREAM_MAX      10000
 #define STREAM_EVERY_NS (PL_NS_PER_S / 1000)
@@ -50,6 +53,19 @@ static gboolean read_peer(const PlTopology *topology, const PlIni *ini, const ch
     return need_node(ini, group, step->node, error) && need_node(ini, group, step->peer, error);
 }
 
+/* The recording tells what nodes say by its length: see capture/told.h. */
+static gboolean check_length(const PlIni *ini, const char *group, const char *message,
+                             GError **error)
+{
+    gsize length = strlen(message);
+
+    return (length != PONG_IPV4 && length != PONG_IPV6) ||
+           pl_ini_fail(ini, group, "do", error,
+                       "\"%s\" has %zu bytes, as many as an answer to a ping (expected another "
+                       "length)",
+                       message, length);
+}
+
 static gboolean check_text(const PlIni *ini, const char *group, const char *text, GError **error)
 {
     gsize length = strlen(text);
@@ -75,6 +91,9 @@ static gboolean read_stream(PlTopology *topology, const PlIni *ini, const char *
     if (!check_text(ini, group, rest, error))
         return FALSE;
     step->message = g_strdup_printf("%s 1", rest);
+    step->text_length = strlen(rest);
+    if (!check_length(ini, group, step->message, error))
+        return FALSE;
     for (uint64_t i = 2; i <= n; i++) {
         PlStep *more = g_new0(PlStep, 1);
 
@@ -85,10 +104,13 @@ static gboolean read_stream(PlTopology *topology, const PlIni *ini, const char *
             .node = step->node,
             .peer = step->peer,
             .message = g_strdup_printf("%s %" G_GUINT64_FORMAT, rest, i),
+            .text_length = step->text_length,
             .more = TRUE,
             .text = g_strdup(step->text),
         };
         g_ptr_array_add(topology->steps, more);
+        if (!check_length(ini, group, more->message, error))
+            return FALSE;
     }
     return TRUE;
 }
@@ -105,7 +127,8 @@ gboolean pl_build_talk(PlTopology *topology, const PlIni *ini, const char *group
         if (*what == 's')
             return read_stream(topology, ini, group, step, rest, error);
         step->message = g_strdup(rest);
-        return check_text(ini, group, rest, error);
+        step->text_length = strlen(rest);
+        return check_text(ini, group, rest, error) && check_length(ini, group, rest, error);
     }
     step->kind = strcmp(what, "connect") == 0 ? PL_STEP_CONNECT : PL_STEP_DISCONNECT;
     return !*rest || pl_ini_fail(ini, group, "do", error,

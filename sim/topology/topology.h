@@ -114,6 +114,7 @@ typedef struct PlProgram {
     unsigned n_ports;
     const PlNode *hub;    /* of `node` */
     char *name, *connect; /* of `node`: its own; its peer's, or NULL */
+    gboolean fast;        /* of `node`: a faster detector */
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;
@@ -182,6 +183,7 @@ typedef struct PlStep {
     char **argv;              /* for HOST_RUN */
     PlNode *peer;             /* for CONNECT, DISCONNECT and TELL: a host that runs `node` */
     char *message;            /* for TELL */
+    gsize text_length;        /* of it, without a stream's number */
     gboolean more;            /* of a stream, and not its first message */
     char *text;               /* as in the file, for reports */
 } PlStep;

@@ -76,6 +76,7 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
     const PlProgram *program = &start->host->program;
     PhNodeConfig config = {
         .hub = program->addresses[0],
+        .fast_detector = program->fast,
         .wall_ns = 0, /* the lab's clock is the wall clock */
         .first_socket = FIRST_SOCKET,
     };
