@@ -11,7 +11,7 @@
 #define IDLE_AFTER_NS (45 * PH_S)
 #define IDLE_LEAST_NS (20 * PH_S)
 #define IDLE_MOST_NS  (25 * PH_S)
-/* A suspect is asked often, to be sure soon either way. */
+/* A suspect is asked often, to be sure soon either way; who has failed, as usual. */
 #define PROBE_NS (1 * PH_S)
 /* RFC 4787 §4.3 asks for 2 min; 34 home gateways kept 30 s at least (Hätönen et al., 2010). */
 #define BINDING_ASSUMED_NS (30 * PH_S)
@@ -63,7 +63,7 @@ static uint64_t most(const PhDetector *detector)
 static uint64_t next_interval(PhDetector *detector, uint64_t now)
 {
     bool idle = is_idle(detector, now) && detector->health == PH_HEALTHY;
-    uint64_t usual = detector->health == PH_HEALTHY ? ACTIVE_NS : PROBE_NS;
+    uint64_t usual = detector->health == PH_SUSPECT ? PROBE_NS : ACTIVE_NS;
     uint64_t first = scaled(detector, idle ? IDLE_LEAST_NS : usual * 4 / 5);
     uint64_t last = scaled(detector, idle ? IDLE_MOST_NS : usual * 6 / 5), drawn;
 
@@ -112,13 +112,19 @@ void ph_detector_init(PhDetector *ret_detector, const PhDetectorConfig *config, 
     ret_detector->ping_due_ns = now; /* the round trip is wanted soon */
 }
 
+void ph_detector_probe(PhDetector *detector, uint64_t now)
+{
+    if (detector->ping_due_ns > now)
+        detector->ping_due_ns = now;
+}
+
 static void change(PhDetector *detector, PhHealth health, const char *reason, uint64_t now)
 {
     detector->health = health;
     detector->reason = reason;
     detector->answers = 0;
-    if (health != PH_HEALTHY && detector->ping_due_ns > now)
-        detector->ping_due_ns = now;
+    if (health != PH_HEALTHY)
+        ph_detector_probe(detector, now);
 }
 
 /* Whoever talks after a long silence wants to know soon whether somebody listens; what was missed
@@ -162,8 +168,12 @@ static void judge_latency(PhDetector *detector, uint64_t took_ns, uint64_t now)
         detector->rtt = (PhRtt){0};
     detector->slow = 0;
     ph_rtt_add(&detector->rtt, took_ns, /* exact= */ true);
-    if (detector->health != PH_HEALTHY && ++detector->answers >= HEALTHY_ANSWERS)
+    if (detector->health == PH_HEALTHY)
+        return;
+    if (++detector->answers >= HEALTHY_ANSWERS)
         change(detector, PH_HEALTHY, "it answers again", now);
+    else
+        ph_detector_probe(detector, now); /* whether it was not by chance */
 }
 
 bool ph_detector_ponged(PhDetector *detector, uint64_t id, uint64_t now)

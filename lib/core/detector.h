@@ -68,6 +68,8 @@ void ph_detector_sent(PhDetector *detector, bool data, uint64_t now);
 bool ph_detector_ponged(PhDetector *detector, uint64_t id, uint64_t now);
 void ph_detector_closed(PhDetector *detector, uint64_t now);
 void ph_detector_set_binding(PhDetector *detector, uint64_t binding_ns, uint64_t now);
+/* The next ping is due at once. */
+void ph_detector_probe(PhDetector *detector, uint64_t now);
 /* Whether a ping is to be sent now, and its id. */
 bool ph_detector_poll_ping(PhDetector *detector, uint64_t now, uint64_t *ret_id);
 /* True when health changed; the state is in `health`. */

@@ -112,23 +112,39 @@ PhEntry *ph_directory_add(PhDirectory *directory, const uint8_t key[static PH_NO
     head = head_of_key(directory, key);
     entry->next_by_key = *head;
     *head = link_to(directory, entry);
-    if (record->name[0]) {
-        head = head_of_name(directory, record->name);
-        entry->next_by_name = *head;
-        *head = link_to(directory, entry);
-    }
     link_session(directory, entry, session);
     directory->n_entries++;
     return entry;
+}
+
+void ph_directory_unname(PhDirectory *directory, PhEntry *entry)
+{
+    if (entry->named)
+        unlink_from(directory, head_of_name(directory, entry->record.name), entry,
+                    offsetof(PhEntry, next_by_name));
+    entry->named = false;
+}
+
+void ph_directory_name(PhDirectory *directory, PhEntry *entry)
+{
+    PhEntry *holder = ph_directory_by_name(directory, entry->record.name);
+    uint32_t *head;
+
+    if (entry->record.name[0] == '\0' || holder == entry)
+        return;
+    if (holder)
+        ph_directory_unname(directory, holder);
+    head = head_of_name(directory, entry->record.name);
+    entry->named = true;
+    entry->next_by_name = *head;
+    *head = link_to(directory, entry);
 }
 
 void ph_directory_remove(PhDirectory *directory, PhEntry *entry)
 {
     unlink_from(directory, head_of_key(directory, entry->key), entry,
                 offsetof(PhEntry, next_by_key));
-    if (entry->record.name[0])
-        unlink_from(directory, head_of_name(directory, entry->record.name), entry,
-                    offsetof(PhEntry, next_by_name));
+    ph_directory_unname(directory, entry);
     unlink_from(directory, head_of_session(directory, entry->session), entry,
                 offsetof(PhEntry, next_by_session));
     sodium_memzero(entry, sizeof(*entry));

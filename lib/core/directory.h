@@ -10,21 +10,45 @@
 
 #include "message.h"
 #include "random.h"
+#include "session.h"
+
+/* What a request asks for, until it is confirmed: it may be a replay, from anywhere. */
+typedef struct PhClaim {
+    uint32_t session; /* 0: there is none */
+    PhPath path;      /* that the answer went along */
+    uint64_t asked_ns;
+    PhNodeRecord record;
+    uint16_t length; /* of what else is asked for in it, and not yet done */
+    uint8_t rest[PH_SESSION_PAYLOAD_MAX];
+} PhClaim;
+
+/* A way that a node's packets have begun to come along: it has not shown yet that it is there. */
+typedef struct PhTrial {
+    PhPath path; /* its family is NONE: there is none */
+    uint64_t ping, pinged_ns;
+    bool due; /* the ping waits to be sent */
+} PhTrial;
 
 typedef struct PhEntry {
     uint32_t number; /* 0: free */
     uint32_t session;
     uint8_t key[PH_NODE_KEY_BYTES];
     PhNodeRecord record;
-    PhPath path;       /* where its last authentic packet came from */
-    bool confirmed;    /* it gets what is sent there */
-    uint64_t asked_ns; /* when it was accepted: the confirmation tells its round trip */
+    bool named;  /* the record's name is its own; one that is not confirmed may lose it */
+    PhPath path; /* where it has shown that it is; family NONE: nowhere yet */
+    PhTrial trial;
+    bool confirmed; /* it gets what is sent there */
+    PhClaim claim;
     uint64_t rtt_ns;
     uint64_t heard_ns;
     uint64_t relayed_bytes;
+    uint32_t source; /* of its address (station_limits.c), once it is confirmed */
     /* bucket.h: how full, for each thing that is limited. */
-    uint64_t connects_ns, introductions_ns, relay_ns;
-    unsigned queued;                                     /* packets that wait for it */
+    uint64_t connects_ns, introductions_ns, relay_ns, early_ns;
+    /* station_queue.c: what waits for it, as slots and 1. */
+    uint32_t first, last, queued;
+    uint32_t earlier, later; /* those whose turn it is to be sent to */
+    bool ready;
     uint32_t next_by_key, next_by_name, next_by_session; /* slots and 1; 0 ends a chain */
 } PhEntry;
 
@@ -40,11 +64,15 @@ typedef struct PhDirectory {
 bool ph_directory_init(PhDirectory *ret_directory, uint32_t slots, PhRandom *random);
 void ph_directory_clear(PhDirectory *directory);
 
-/* A new entry that has number, key, record and session; NULL when it is full. The key, and the name
- * if there is one, must be nobody's. */
+/* A new entry that has number, key, record and session; NULL when it is full. The key must be
+ * nobody's. It has no name yet. */
 PhEntry *ph_directory_add(PhDirectory *directory, const uint8_t key[static PH_NODE_KEY_BYTES],
                           const PhNodeRecord *record, uint32_t session);
 void ph_directory_remove(PhDirectory *directory, PhEntry *entry);
+/* It gets its record's name, if that has one; whoever had that has none any more. */
+void ph_directory_name(PhDirectory *directory, PhEntry *entry);
+/* Its name is anybody's. */
+void ph_directory_unname(PhDirectory *directory, PhEntry *entry);
 /* Its session is another one. */
 void ph_directory_move(PhDirectory *directory, PhEntry *entry, uint32_t session);
 

@@ -8,11 +8,13 @@
  * candidates are passed on that have the host from which the mediator itself hears that node, and
  * local ones between nodes that come from one and the same host (behind one NAT).
  */
+#include "mediator.h"
+
 #include <string.h>
 
-#include "station_private.h"
+#include "bucket.h"
+#include "punch_packet.h"
 
-#define INTRODUCTION_SPAN_S 10
 /* What is left to the slower of the two, once it has been told. */
 #define START_LEAD_NS (5 * UINT64_C(1000000))
 
@@ -26,17 +28,18 @@ static void add(PhNodeRecord *record, PhCandidateKind kind, const PhAddress *add
             (PhCandidate){.kind = (uint8_t)kind, .address = *address};
 }
 
-PhNodeRecord ph_station_vouch(const PhEntry *of, const PhEntry *to)
+PhNodeRecord ph_mediator_vouch(const PhMember *of, const PhMember *to)
 {
-    const PhAddress *seen = &of->path.remote;
-    bool together = ph_address_equal_host(seen, &to->path.remote);
-    PhNodeRecord record = of->record;
+    bool together = ph_address_equal_host(of->seen, to->seen);
+    PhNodeRecord record = *of->record;
 
     record.n_candidates = 0;
-    add(&record, PH_CANDIDATE_REFLEXIVE, seen);
-    for (unsigned i = 0; i < of->record.n_candidates; i++) {
-        const PhCandidate *candidate = &of->record.candidates[i];
-        bool own_host = ph_address_equal_host(&candidate->address, seen);
+    if (record.hidden || of->seen->family == PH_FAMILY_NONE)
+        return record; /* it does not want to say where it is, or has not shown it yet */
+    add(&record, PH_CANDIDATE_REFLEXIVE, of->seen);
+    for (unsigned i = 0; i < of->record->n_candidates; i++) {
+        const PhCandidate *candidate = &of->record->candidates[i];
+        bool own_host = ph_address_equal_host(&candidate->address, of->seen);
 
         if (own_host || (together && candidate->kind == PH_CANDIDATE_LOCAL))
             add(&record, (PhCandidateKind)candidate->kind, &candidate->address);
@@ -44,19 +47,32 @@ PhNodeRecord ph_station_vouch(const PhEntry *of, const PhEntry *to)
     return record;
 }
 
-static void refuse(PhStation *station, PhEntry *from, const PhMessage *message, PhReason reason)
+PhMessage ph_mediator_peer(PhMessageKind kind, uint32_t request, const PhMember *about,
+                           const PhMember *to)
 {
-    PhMessage refused = {.kind = PH_MESSAGE_REFUSED};
+    PhMessage message = {.kind = (uint8_t)kind};
 
-    refused.refused.what = PH_MESSAGE_INTRODUCE;
-    refused.refused.reason = (uint8_t)reason;
-    refused.refused.request = message->introduce.request;
-    station->counters.introductions_refused++;
-    (void)ph_station_tell(station, from, &refused, false);
+    message.peer.request = request;
+    message.peer.channel = about->channel;
+    memcpy(message.peer.key, about->key, PH_NODE_KEY_BYTES);
+    message.peer.record = ph_mediator_vouch(about, to);
+    if (!about->record->hidden)
+        message.peer.seen = *about->seen;
+    return message;
+}
+
+PhMessage ph_mediator_refusal(PhMessageKind what, PhReason reason, uint32_t request)
+{
+    PhMessage message = {.kind = PH_MESSAGE_REFUSED};
+
+    message.refused.what = (uint8_t)what;
+    message.refused.reason = (uint8_t)reason;
+    message.refused.request = request;
+    return message;
 }
 
 /* Both begin when the one that hears of it last can: `whom` hears half its round trip from now. */
-static uint32_t start_us(const PhEntry *whom, const PhEntry *other)
+static uint32_t start_us(const PhMember *whom, const PhMember *other)
 {
     uint64_t last = whom->rtt_ns > other->rtt_ns ? whom->rtt_ns : other->rtt_ns;
     uint64_t wait = last / 2 - whom->rtt_ns / 2 + START_LEAD_NS;
@@ -64,37 +80,41 @@ static uint32_t start_us(const PhEntry *whom, const PhEntry *other)
     return (uint32_t)(wait / 1000);
 }
 
-void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message)
+static PhMessage introduced(const PhMember *whom, const PhMember *other, uint32_t request,
+                            uint8_t attempt, const uint8_t token[static PH_PUNCH_TOKEN_BYTES])
 {
-    PhEntry *to = ph_directory_by_key(&station->directory, message->introduce.key);
-    PhMessage told = {.kind = PH_MESSAGE_INTRODUCED};
-    const PhRate rate = {
-        .per_second = station->config.introductions_per_10s * 10,
-        .burst = station->config.introductions_at_once * 10 * INTRODUCTION_SPAN_S,
-    };
+    PhMessage message = {.kind = PH_MESSAGE_INTRODUCED};
 
-    /* A hundredth of an introduction is the bucket's unit: so many a second, and so many at once.
-     */
-    if (!ph_bucket_take(&from->introductions_ns, &rate, 10 * INTRODUCTION_SPAN_S, station->now)) {
-        refuse(station, from, message, PH_REASON_TOO_MANY);
-        return;
-    }
-    if (!to || to == from) {
-        refuse(station, from, message, PH_REASON_UNKNOWN_PEER);
-        return;
-    }
-    ph_random_bytes(&station->random, told.introduced.token, sizeof(told.introduced.token));
-    told.introduced.attempt = message->introduce.attempt;
-    told.introduced.request = message->introduce.request;
-    memcpy(told.introduced.key, to->key, sizeof(to->key));
-    told.introduced.record = ph_station_vouch(to, from);
-    told.introduced.start_us = start_us(from, to);
-    if (!ph_station_tell(station, from, &told, false))
-        return;
-    told.introduced.request = 0;
-    memcpy(told.introduced.key, from->key, sizeof(from->key));
-    told.introduced.record = ph_station_vouch(from, to);
-    told.introduced.start_us = start_us(to, from);
-    (void)ph_station_tell(station, to, &told, false);
-    station->counters.introductions++;
+    message.introduced.request = request;
+    message.introduced.attempt = attempt;
+    memcpy(message.introduced.key, other->key, PH_NODE_KEY_BYTES);
+    message.introduced.record = ph_mediator_vouch(other, whom);
+    memcpy(message.introduced.token, token, sizeof(message.introduced.token));
+    message.introduced.start_us = start_us(whom, other);
+    return message;
+}
+
+PhRate ph_mediation_rate(const PhMediation *mediation)
+{
+    return (PhRate){
+        .per_second = mediation->per_10s * 10,
+        .burst = mediation->at_once * PH_INTRODUCTION,
+    };
+}
+
+PhReason ph_mediator_introduce(const PhMediation *mediation, const PhMember *from,
+                               const PhMember *to, uint32_t request, uint8_t attempt,
+                               PhRandom *random, uint64_t now, PhMessage ret_told[static 2])
+{
+    const PhRate rate = ph_mediation_rate(mediation);
+    uint8_t token[PH_PUNCH_TOKEN_BYTES];
+
+    if (!ph_bucket_take(from->introductions_ns, &rate, PH_INTRODUCTION, now))
+        return PH_REASON_TOO_MANY;
+    if (!to)
+        return PH_REASON_UNKNOWN_PEER;
+    ph_random_bytes(random, token, sizeof(token));
+    ret_told[0] = introduced(from, to, request, attempt, token);
+    ret_told[1] = introduced(to, from, 0, attempt, token);
+    return PH_REASON_NONE;
 }

@@ -1,103 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The codec of message.h. A writer and a reader that stop at the first thing that does not fit;
- * what they say in the end is whether all of it did.
- */
+/* The codec of message.h. */
 #include "message.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "bytes.h"
-
-typedef struct Writer {
-    uint8_t *bytes;
-    size_t length, room;
-    bool overflow;
-} Writer;
-
-typedef struct Reader {
-    const uint8_t *bytes;
-    size_t length, at;
-    bool broken;
-} Reader;
-
-/* ---- fields ---- */
-
-static void put(Writer *writer, const void *bytes, size_t length)
-{
-    if (writer->overflow || length > writer->room - writer->length) {
-        writer->overflow = true;
-        return;
-    }
-    if (length > 0)
-        memcpy(writer->bytes + writer->length, bytes, length);
-    writer->length += length;
-}
-
-static void put_number(Writer *writer, uint64_t number, unsigned size)
-{
-    uint8_t bytes[8];
-
-    for (unsigned i = 0; i < size; i++)
-        bytes[i] = (uint8_t)(number >> 8 * (size - 1 - i));
-    put(writer, bytes, size);
-}
-
-static const uint8_t *take(Reader *reader, size_t length)
-{
-    const uint8_t *at = reader->bytes + reader->at;
-
-    if (reader->broken || length > reader->length - reader->at) {
-        reader->broken = true;
-        return NULL;
-    }
-    reader->at += length;
-    return at;
-}
-
-static uint64_t take_number(Reader *reader, unsigned size)
-{
-    const uint8_t *bytes = take(reader, size);
-    uint64_t number = 0;
-
-    for (unsigned i = 0; bytes && i < size; i++)
-        number = number << 8 | bytes[i];
-    return number;
-}
-
-static void take_bytes(Reader *reader, uint8_t *ret_bytes, size_t length)
-{
-    const uint8_t *bytes = take(reader, length);
-
-    if (bytes)
-        memcpy(ret_bytes, bytes, length);
-}
-
-/* Family (0, 4 or 6), port, host. */
-static void put_address(Writer *writer, const PhAddress *address)
-{
-    put_number(writer, address->family, 1);
-    if (address->family == PH_FAMILY_NONE)
-        return;
-    put_number(writer, address->port, 2);
-    put(writer, address->bytes, address->family == PH_FAMILY_IPV4 ? 4 : 16);
-}
-
-static void take_address(Reader *reader, PhAddress *ret_address)
-{
-    uint8_t family = (uint8_t)take_number(reader, 1);
-
-    *ret_address = (PhAddress){.family = family};
-    if (family == PH_FAMILY_NONE)
-        return;
-    if (family != PH_FAMILY_IPV4 && family != PH_FAMILY_IPV6) {
-        reader->broken = true;
-        return;
-    }
-    ret_address->port = (uint16_t)take_number(reader, 2);
-    take_bytes(reader, ret_address->bytes, family == PH_FAMILY_IPV4 ? 4 : 16);
-}
+#include "fields.h"
 
 bool ph_name_is_valid(const char *name)
 {
@@ -138,7 +46,7 @@ static void take_name(Reader *reader, char ret_name[static PH_NAME_MAX + 1])
 
 static bool has_sound_numbers(const PhNodeRecord *record)
 {
-    return record->nat_class < PH_CLASS_N && record->relays <= 1 &&
+    return record->nat_class < PH_CLASS_N && record->relays <= 1 && record->hidden <= 1 &&
            record->port_allocation <= PH_PORT_ALLOCATION_BLOCK &&
            record->n_candidates <= PH_CANDIDATES_MAX;
 }
@@ -152,7 +60,7 @@ static void put_record(Writer *writer, const PhNodeRecord *record)
     put_number(writer, (uint16_t)record->step, 2);
     put_number(writer, record->block_first, 2);
     put_number(writer, record->block_last, 2);
-    put_number(writer, record->relays, 1);
+    put_number(writer, (unsigned)record->relays | (unsigned)record->hidden << 1, 1);
     put_number(writer, record->n_candidates, 1);
     for (unsigned i = 0; i < record->n_candidates; i++) {
         put_number(writer, record->candidates[i].kind, 1);
@@ -162,6 +70,8 @@ static void put_record(Writer *writer, const PhNodeRecord *record)
 
 static void take_record(Reader *reader, PhNodeRecord *ret_record)
 {
+    uint8_t flags;
+
     *ret_record = (PhNodeRecord){.sequence = take_number(reader, 8)};
     take_name(reader, ret_record->name);
     ret_record->nat_class = (uint8_t)take_number(reader, 1);
@@ -169,7 +79,9 @@ static void take_record(Reader *reader, PhNodeRecord *ret_record)
     ret_record->step = (int16_t)take_number(reader, 2);
     ret_record->block_first = (uint16_t)take_number(reader, 2);
     ret_record->block_last = (uint16_t)take_number(reader, 2);
-    ret_record->relays = (uint8_t)take_number(reader, 1);
+    flags = (uint8_t)take_number(reader, 1);
+    ret_record->relays = flags & 1;
+    ret_record->hidden = (uint8_t)(flags >> 1);
     ret_record->n_candidates = (uint8_t)take_number(reader, 1);
     if (!has_sound_numbers(ret_record)) {
         ret_record->n_candidates = 0;
@@ -191,6 +103,9 @@ static void put_body(Writer *writer, const PhMessage *message)
 {
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_KEEPALIVE:
+    case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
         break;
     case PH_MESSAGE_DATA:
         put(writer, message->data.bytes, message->data.length);
@@ -308,6 +223,9 @@ static void take_body(Reader *reader, PhMessage *message)
 {
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_KEEPALIVE:
+    case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
         break;
     case PH_MESSAGE_DATA:
         take_rest(reader, &message->data.bytes, &message->data.length);
@@ -395,6 +313,9 @@ static bool makes_sense(const PhMessage *message)
     case PH_MESSAGE_INTRODUCED:
         return is_sound(&message->introduced.record);
     case PH_MESSAGE_KEEPALIVE:
+    case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
     case PH_MESSAGE_DATA:
     case PH_MESSAGE_PING:
     case PH_MESSAGE_PONG:

@@ -22,6 +22,9 @@ typedef enum {
     PH_MESSAGE_PING = 3,        /* id: to be answered along the way it came */
     PH_MESSAGE_PONG = 4,        /* id, seen: where the ping came from (no family: by a relay) */
     PH_MESSAGE_CLOSE = 5,       /* reason */
+    PH_MESSAGE_MOVED = 6,       /* nothing; the sender's network is another one */
+    PH_MESSAGE_PREPARE = 7,     /* nothing; node to node: to have a fresh socket ready */
+    PH_MESSAGE_PREPARED = 8,    /* nothing; it is, or will not be */
     PH_MESSAGE_REGISTER = 16,   /* node to hub, also as payload of a handshake's request */
     PH_MESSAGE_REGISTERED = 17, /* hub to node: lifetime, seen */
     PH_MESSAGE_REFUSED = 18,    /* hub to node: what was asked, reason */
@@ -78,6 +81,7 @@ typedef struct PhNodeRecord {
     int16_t step;
     uint16_t block_first, block_last;
     uint8_t relays; /* 1: it relays and mediates for others */
+    uint8_t hidden; /* 1: nobody is to be told where it is; it is reached by relays alone */
     uint8_t n_candidates;
     PhCandidate candidates[PH_CANDIDATES_MAX];
 } PhNodeRecord;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A node's surface: what it is given goes to its parts, what they want is handed out. See
+ * Behind a node's surface: what it is given goes to its parts, what they want is handed out. See
  * node_private.h for who does what.
  */
 #include <sodium.h>
@@ -18,9 +18,29 @@ void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES])
     ph_random_bytes(&node->random, ret_seed, PH_SEED_BYTES);
 }
 
-PhNode *ph_node_new(const PhNodeConfig *config, uint64_t now)
+/* Sessions have randomness of their own: whoever knows that of decisions (a recording has it) can
+ * tell nothing of keys. */
+static void seed_for(const PhNodeConfig *config, const char *label,
+                     uint8_t ret_seed[static PH_SEED_BYTES])
+{
+    crypto_generichash_blake2b_state state;
+
+    (void)crypto_generichash_blake2b_init(&state, config->seed, sizeof(config->seed),
+                                          PH_SEED_BYTES);
+    (void)crypto_generichash_blake2b_update(&state, (const uint8_t *)label, strlen(label));
+    (void)crypto_generichash_blake2b_final(&state, ret_seed, PH_SEED_BYTES);
+}
+
+void ph_node_decisions_seed(const PhNodeConfig *config, uint8_t ret_seed[static PH_SEED_BYTES])
+{
+    seed_for(config, "pinhole decisions", ret_seed);
+}
+
+PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8_t *decisions,
+                     uint64_t now)
 {
     PhNode *node;
+    uint8_t seed[PH_SEED_BYTES];
     PhSessionsConfig sessions = {
         .wall_ns = config->wall_ns,
         .sessions_max = SESSIONS_MAX,
@@ -35,8 +55,14 @@ PhNode *ph_node_new(const PhNodeConfig *config, uint64_t now)
         return NULL;
     node->config = *config;
     node->now = now;
-    ph_random_init(&node->random, config->seed);
-    ph_node_seed(node, sessions.seed);
+    if (tape) {
+        node->tape = *tape;
+        sessions.tape = &node->tape;
+    }
+    if (!decisions)
+        ph_node_decisions_seed(config, seed);
+    ph_random_init(&node->random, decisions ? decisions : seed);
+    seed_for(config, "pinhole sessions", sessions.seed);
     memcpy(sessions.secret, config->secret, sizeof(sessions.secret));
     memcpy(sessions.psk, config->psk, sizeof(sessions.psk));
     node->sessions = ph_sessions_new(&sessions);
@@ -53,6 +79,7 @@ PhNode *ph_node_new(const PhNodeConfig *config, uint64_t now)
     node->next_socket = config->first_socket + 1;
     node->hub.back_off_ns = PH_SECOND;
     node->hub.again_ns = now;
+    node->hub.check_ns = PH_NEVER;
     return node;
 }
 
@@ -68,6 +95,7 @@ PhNode *ph_node_free(PhNode *node)
         ph_punch_free(node->buried[i]);
     ph_classifier_free(node->classifier);
     ph_sessions_free(node->sessions);
+    ph_recorder_free(node->recorder);
     free(node->peers);
     free(node->events);
     free(node->event_data);
@@ -83,19 +111,20 @@ static void set_now(PhNode *node, uint64_t now)
         node->now = now;
 }
 
-void ph_node_close(PhNode *node, uint64_t now)
+void ph_node_do_close(PhNode *node, uint64_t now)
 {
     PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
 
     set_now(node, now);
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
         if (node->peers[i].state != PH_PEER_FREE)
-            ph_node_disconnect(node, node->peers[i].number, node->now);
+            ph_node_do_disconnect(node, node->peers[i].number, node->now);
     (void)ph_node_tell_hub(node, &close);
     node->closing = true;
 }
 
-void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals, uint64_t now)
+void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
+                                uint64_t now)
 {
     set_now(node, now);
     if (n_locals > PH_NODE_LOCALS)
@@ -104,11 +133,9 @@ void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_l
         memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
     node->config.n_locals = n_locals;
     node->hub.back_off_ns = PH_SECOND;
-    if (node->socket_state == PH_SOCKET_THERE && node->hub.state != PH_HUB_ASKING)
-        ph_node_hub_begin(node);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
-        if (node->peers[i].state == PH_PEER_TALKING && node->peers[i].relayed.there)
-            ph_node_path_again(node, &node->peers[i], &node->peers[i].relayed.route);
+    if (node->socket_state != PH_SOCKET_THERE)
+        return;
+    ph_node_hub_moved(node);
     ph_node_classify(node);
 }
 
@@ -150,7 +177,7 @@ static bool poll_closes(PhNode *node, PhSocketRequest *ret_request)
     return true;
 }
 
-bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request)
+bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
 {
     PhClassification classification;
 
@@ -175,10 +202,12 @@ bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
         if (node->peers[i].punch && ph_punch_poll_socket(node->peers[i].punch, ret_request))
             return true;
+    if (ph_node_fresh_poll_socket(node, ret_request))
+        return true;
     return poll_closes(node, ret_request);
 }
 
-void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
+void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
 {
     set_now(node, now);
     if (socket == node->socket) {
@@ -188,6 +217,8 @@ void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local
         ph_node_classify(node);
         return;
     }
+    if (ph_node_fresh_socket(node, socket, true))
+        return;
     if (node->classifier)
         ph_classifier_socket_opened(node->classifier, socket, local, node->now);
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
@@ -195,7 +226,7 @@ void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local
             ph_punch_socket_opened(node->peers[i].punch, socket, local, node->now);
 }
 
-void ph_node_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
+void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
 {
     set_now(node, now);
     if (socket == node->socket) {
@@ -208,6 +239,8 @@ void ph_node_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         }
         return;
     }
+    if (ph_node_fresh_socket(node, socket, false))
+        return;
     if (node->classifier)
         ph_classifier_socket_failed(node->classifier, socket, node->now);
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
@@ -217,7 +250,7 @@ void ph_node_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
 
 /* ---- datagrams ---- */
 
-bool ph_node_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
+bool ph_node_do_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
 {
     const PhOutgoing *outgoing;
 
@@ -234,7 +267,7 @@ bool ph_node_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
         if (node->peers[i].punch && ph_punch_poll_transmit(node->peers[i].punch, ret_transmit))
             return true;
-    return false;
+    return ph_node_fresh_poll_transmit(node, ret_transmit);
 }
 
 /* A session's packet, or what came of one. */
@@ -280,8 +313,8 @@ void ph_node_packet(PhNode *node, const PhRoute *route, const uint8_t *bytes, si
     ph_node_flush_sessions(node);
 }
 
-bool ph_node_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, size_t length,
-                             uint64_t now)
+bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes,
+                                size_t length, uint64_t now)
 {
     const PhRoute route = {.path = *path};
 
@@ -303,11 +336,13 @@ bool ph_node_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *by
         ph_node_classify_progress(node);
         return true;
     }
+    if (ph_node_fresh_datagram(node, path, bytes, length))
+        return true;
     node->counters.foreign++;
     return false;
 }
 
-void ph_node_unreachable(PhNode *node, const PhPath *path, uint64_t now)
+void ph_node_do_unreachable(PhNode *node, const PhPath *path, uint64_t now)
 {
     set_now(node, now);
     if (node->classifier)
@@ -316,7 +351,7 @@ void ph_node_unreachable(PhNode *node, const PhPath *path, uint64_t now)
 
 /* ---- time ---- */
 
-void ph_node_handle_timeout(PhNode *node, uint64_t now)
+void ph_node_do_handle_timeout(PhNode *node, uint64_t now)
 {
     PhSessionInput input;
 

@@ -16,6 +16,23 @@ const char *ph_path_kind_name(PhPathKind kind)
     return names[kind];
 }
 
+const char *ph_node_event_name(PhNodeEventKind kind)
+{
+    static const char *const names[] = {
+        [PH_NODE_REGISTERED] = "registered",
+        [PH_NODE_HUB_LOST] = "hub-lost",
+        [PH_NODE_REFUSED] = "refused",
+        [PH_NODE_CLASSIFIED] = "classified",
+        [PH_NODE_PEER_UP] = "peer-up",
+        [PH_NODE_PEER_PATH] = "peer-path",
+        [PH_NODE_PEER_HEALTH] = "health",
+        [PH_NODE_PEER_GONE] = "peer-gone",
+        [PH_NODE_DATA] = "data",
+    };
+
+    return kind < sizeof(names) / sizeof(*names) && names[kind] ? names[kind] : "unknown";
+}
+
 bool ph_node_name_is_valid(const char *name)
 {
     return ph_name_is_valid(name);
@@ -53,7 +70,7 @@ void ph_node_say_reason(PhNodeEvent *event, PhReason reason)
     event->sentence = ph_reason_sentence(reason);
 }
 
-bool ph_node_poll_event(PhNode *node, PhNodeEvent *ret_event)
+bool ph_node_do_poll_event(PhNode *node, PhNodeEvent *ret_event)
 {
     if (node->events_n == 0)
         return false;

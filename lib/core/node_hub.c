@@ -17,6 +17,10 @@
 #define BACK_OFF_MOST_NS (60 * PH_SECOND)
 /* The shortest life of an idle mapping that is met with (RFC 4787 REQ-5 asks for 120 s). */
 #define SHORTEST_BINDING_NS (10 * PH_SECOND)
+/* What a hub that is there takes to answer, beside the round trip. */
+#define HUB_PATIENCE_NS (PH_SECOND / 4)
+/* Candidates that are for one peer each. */
+#define FRESH_MOST 8
 /* Classes change when networks do; once an hour finds what nobody noticed. */
 #define RECLASSIFY_NS (3600 * PH_SECOND)
 
@@ -42,8 +46,20 @@ static void update_record(PhNode *node)
     record->step = node->classification.step;
     record->block_first = node->classification.block_first;
     record->block_last = node->classification.block_last;
+    record->hidden = node->config.relay_only;
     record->n_candidates = 0;
-    for (uint32_t i = 0; i < node->config.n_locals && i < PH_CANDIDATES_MAX; i++) {
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
+        if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
+            record->candidates[record->n_candidates++] =
+                (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
+    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT.
+     */
+    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
+        record->candidates[record->n_candidates++] =
+            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
+    for (uint32_t i = 0;
+         !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
+         i++) {
         PhCandidate *candidate = &record->candidates[record->n_candidates];
 
         if (node->config.locals[i].family != node->config.hub.family || node->local.port == 0)
@@ -143,14 +159,21 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
     }
 }
 
+static void tell_moved(PhNode *node);
+
 /* N4: a changed reflexive address is a reason to classify again. Another port at the same host is a
  * mapping that was not kept: from now on pings come as often as the worst NATs need. */
 static void seen_elsewhere(PhNode *node, const PhAddress *seen)
 {
     bool same = ph_address_equal_host(seen, &node->hub.seen);
+    bool known = node->hub.seen.family != PH_FAMILY_NONE;
 
     node->hub.seen = *seen;
+    if (!known)
+        return; /* we have moved, and all know that */
     ph_node_classify(node);
+    if (!same)
+        tell_moved(node);
     if (!same || node->config.binding_ns != 0)
         return;
     node->config.binding_ns = SHORTEST_BINDING_NS;
@@ -168,6 +191,7 @@ static void seen_elsewhere(PhNode *node, const PhAddress *seen)
 static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *message)
 {
     PhRoute relayed = {.via = PH_NODE_VIA_HUB};
+    PhMessage pong = {.kind = PH_MESSAGE_PONG};
 
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_REGISTERED:
@@ -199,13 +223,21 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
             seen_elsewhere(node, &message->ping.seen);
         }
         return;
+    case PH_MESSAGE_PING:
+        /* It wants to know whether we are where our packets come from now. */
+        pong.ping.id = message->ping.id;
+        pong.ping.seen = route->path.remote;
+        (void)ph_node_tell_hub(node, &pong);
+        return;
     case PH_MESSAGE_CLOSE:
         ph_node_hub_gone(node, ph_reason_name((PhReason)message->reason));
         return;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
-    case PH_MESSAGE_PING:
+    case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_CONNECT:
     case PH_MESSAGE_RELAY:
@@ -213,7 +245,6 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
     case PH_MESSAGE_UPDATE:
         break;
     }
-    (void)route;
 }
 
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length)
@@ -227,6 +258,7 @@ void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *byt
         return;
     memcpy(copy, bytes, length);
     ph_detector_heard(&node->hub.detector, false, node->now);
+    node->hub.check_ns = PH_NEVER;
     for (size_t at = 0; at < length; at += used) {
         if (!ph_message_read(copy + at, length - at, &message, &used))
             return;
@@ -288,14 +320,22 @@ void ph_node_classify(PhNode *node)
     node->classify_ns = node->now + RECLASSIFY_NS;
 }
 
-/* Everybody is told what we know of ourselves now. */
-static void tell_record(PhNode *node)
+void ph_node_tell_hub_record(PhNode *node)
 {
     PhMessage update = {.kind = PH_MESSAGE_UPDATE};
 
     update_record(node);
     update.record = node->record;
     (void)ph_node_tell_hub(node, &update);
+}
+
+/* Everybody is told what we know of ourselves now. */
+static void tell_record(PhNode *node)
+{
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+
+    ph_node_tell_hub_record(node);
+    update.record = node->record;
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
         PhPeer *peer = &node->peers[i];
 
@@ -304,6 +344,35 @@ static void tell_record(PhNode *node)
         (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
         ph_node_path_classes(node, peer);
     }
+}
+
+/* The peers hear of it by the hub's relay: the session with the hub goes with us, and if it does
+ * not, it is made anew. */
+static void tell_moved(PhNode *node)
+{
+    PhMessage moved = {.kind = PH_MESSAGE_MOVED};
+
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        ph_node_path_moved(node, peer);
+        (void)ph_node_tell(node, peer->session, &peer->used->route, &moved);
+    }
+    tell_record(node);
+}
+
+void ph_node_hub_moved(PhNode *node)
+{
+    node->hub.seen = (PhAddress){0};
+    if (node->hub.state == PH_HUB_UP) {
+        ph_detector_probe(&node->hub.detector, node->now);
+        node->hub.check_ns = node->now + HUB_PATIENCE_NS + 2 * node->hub.detector.rtt.smooth_ns;
+    } else {
+        ph_node_hub_begin(node);
+    }
+    tell_moved(node);
 }
 
 /* A mapping that is the same for all is enough to begin with: nobody is worse off who takes the
@@ -357,6 +426,10 @@ void ph_node_hub_timeout(PhNode *node)
         if (ph_detector_handle_timeout(&node->hub.detector, node->now) &&
             node->hub.detector.health != PH_HEALTHY && node->hub.coming == 0)
             ph_node_hub_begin(node);
+        if (node->now >= node->hub.check_ns) {
+            node->hub.check_ns = PH_NEVER;
+            ph_node_hub_begin(node);
+        }
         if (ph_detector_poll_ping(&node->hub.detector, node->now, &ping.ping.id))
             (void)ph_node_tell_hub(node, &ping);
         if (node->now >= node->classify_ns)
@@ -374,6 +447,8 @@ uint64_t ph_node_hub_next(const PhNode *node)
         return node->closing ? PH_NEVER : node->hub.again_ns;
     if (node->hub.state == PH_HUB_UP) {
         next = ph_detector_next_timeout(&node->hub.detector);
+        if (node->hub.check_ns < next)
+            next = node->hub.check_ns;
         if (!node->classifier && node->classify_ns < next)
             next = node->classify_ns;
     }

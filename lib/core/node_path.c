@@ -7,14 +7,23 @@
  *        ^                               |             |                  |               |
  *        +-- again after a while: 4, 8 ... 64 s -------+------------------+  suspect -----+
  *
- * A direct way that is suspect is probed, while the relay is used; one that failed is given up, and
- * the next attempt begins at once with fresh addresses.
+ * A direct way that is suspect is probed, while the relay is used; one that failed, too, and is
+ * used again when it answers, but the next attempt begins at once with fresh addresses. It is given
+ * up after a while.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "bucket.h"
 #include "node_private.h"
+
+/* So long a path that has failed may come back by itself. */
+#define KEEP_NS (120 * PH_SECOND)
+
+/* A proof's ping, or its answer, may be lost: it is sent again after this, doubling. */
+#define PROVE_GAP_NS (PH_SECOND / 10)
+/* What a proof takes, beside the round trip. */
+#define PROOF_NS (PH_SECOND / 4)
 
 static void use(PhNode *node, PhPeer *peer, PhWay *way, const char *reason)
 {
@@ -64,10 +73,14 @@ static void leave(PhNode *node, const PhWay *way, const PhWay *other)
 
 void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
+    if (peer->proving && peer->fresh.route.path.socket != route->path.socket)
+        leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
     peer->fresh = (PhWay){.route = *route, .kind = PH_PATH_PUNCHED};
     init_detector(node, &peer->fresh);
     peer->proving = true;
     peer->prove_until_ns = node->now + PH_NODE_PROVE_NS;
+    peer->prove_again_ns = node->now + PROVE_GAP_NS;
+    peer->prove_gap_ns = PROVE_GAP_NS;
 }
 
 void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *route)
@@ -84,20 +97,42 @@ void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *route)
     use(node, peer, way, "first");
 }
 
+/* By the relay, until it is known whether what there was directly is still there. */
+static void begin_again(PhNode *node, PhPeer *peer, const char *reason)
+{
+    PhRtt rtt = peer->relayed.detector.rtt;
+
+    init_detector(node, &peer->relayed);
+    peer->relayed.detector.rtt = rtt;
+    ph_node_punch_drop(node, peer);
+    ph_node_fresh_drop(node, peer);
+    peer->attempt = 0;
+    peer->back_off_ns = PH_NODE_BACK_OFF_NS;
+    peer->next_attempt_ns = node->now;
+    if (!peer->direct.there)
+        return;
+    use(node, peer, &peer->relayed, reason);
+    peer->direct.there = false;
+    ph_node_prove(node, peer, &peer->direct.route);
+}
+
 void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
     if (!route->via)
         return;
     relay_is_there(node, peer, route);
-    init_detector(node, &peer->relayed);
-    ph_node_punch_drop(node, peer);
-    peer->attempt = 0;
-    peer->next_attempt_ns = node->now;
-    if (!peer->direct.there)
-        return;
-    use(node, peer, &peer->relayed, "a new session");
-    peer->direct.there = false;
-    ph_node_prove(node, peer, &peer->direct.route);
+    begin_again(node, peer, "a new session");
+    /* The way there was before is proven, or not, by then. */
+    if (peer->proving)
+        peer->next_attempt_ns = node->now + PROOF_NS + 2 * peer->relayed.detector.rtt.smooth_ns;
+}
+
+void ph_node_path_moved(PhNode *node, PhPeer *peer)
+{
+    if (peer->relayed.there)
+        begin_again(node, peer, "another network");
+    else
+        ph_detector_probe(&peer->direct.detector, node->now);
 }
 
 void ph_node_path_leave(PhNode *node, PhPeer *peer)
@@ -144,10 +179,15 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
 {
     PhWay *way = way_of(peer, route);
 
-    if (!way || !ph_detector_ponged(&way->detector, id, node->now) || way != &peer->fresh)
+    if (way && way != &peer->fresh && ph_detector_ponged(&way->detector, id, node->now))
+        return;
+    /* What is to be proven may be a way that is there already, and suspect. */
+    if (!peer->proving || !same_route(&peer->fresh.route, route) ||
+        !ph_detector_ponged(&peer->fresh.detector, id, node->now))
         return;
     peer->proving = false;
     peer->attempt = 0;
+    ph_node_punch_proven(node, peer);
     peer->back_off_ns = PH_NODE_BACK_OFF_NS;
     if (peer->direct.there)
         leave(node, &peer->direct, &peer->fresh);
@@ -190,6 +230,17 @@ static void suspected(PhNode *node, PhPeer *peer, const PhWay *way)
         ph_node_ask_for(node, peer);
 }
 
+/* It is kept for a while, since what stands in the way may pass; but no longer counted on. */
+static void has_failed(PhNode *node, PhPeer *peer)
+{
+    ph_node_punch_drop(node, peer);
+    peer->attempt = 0;
+    peer->next_attempt_ns = node->now;
+    peer->keep_until_ns = node->now + KEEP_NS;
+    if (peer->relayed.there)
+        use(node, peer, &peer->relayed, "the direct path failed");
+}
+
 static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
 {
     PhHealth before = way->detector.health;
@@ -201,8 +252,20 @@ static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
         health_changed(node, peer, way);
         if (way->detector.health == PH_SUSPECT)
             suspected(node, peer, way);
+        if (way->detector.health == PH_FAILED && way == &peer->direct)
+            has_failed(node, peer);
     }
     ping(node, peer, way);
+}
+
+static bool is_well(const PhWay *way)
+{
+    return way->there && way->detector.health == PH_HEALTHY;
+}
+
+static bool works(const PhWay *way)
+{
+    return way->there && way->detector.health != PH_FAILED;
 }
 
 /* Which of the two ways is used, by how they are. */
@@ -210,43 +273,29 @@ static void choose(PhNode *node, PhPeer *peer)
 {
     PhWay *direct = &peer->direct, *relayed = &peer->relayed;
 
-    if (direct->there && direct->detector.health == PH_FAILED) {
+    if (direct->there && direct->detector.health == PH_FAILED && node->now >= peer->keep_until_ns &&
+        peer->used != direct) {
         direct->there = false;
         leave(node, direct, peer->proving ? &peer->fresh : NULL);
-        ph_node_punch_drop(node, peer);
-        peer->attempt = 0;
-        peer->next_attempt_ns = node->now;
-        if (relayed->there)
-            use(node, peer, relayed, "the direct path failed");
-    } else if (direct->there && direct->detector.health == PH_SUSPECT && relayed->there &&
-               relayed->detector.health == PH_HEALTHY) {
+    } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
         use(node, peer, relayed, "the direct path is suspect");
-    } else if (direct->there && direct->detector.health == PH_HEALTHY) {
+    } else if (is_well(direct)) {
         use(node, peer, direct, peer->used == direct ? peer->reason : "the direct path is well");
     }
-    if (!direct->there && (!relayed->there || relayed->detector.health == PH_FAILED))
+    if (!works(direct) && !works(relayed))
         ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");
 }
 
 /* It did not hold: the other side got nothing of ours, or we nothing of theirs. */
 static void proof_failed(PhNode *node, PhPeer *peer)
 {
-    bool punched = peer->opened;
-
     peer->proving = false;
     leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
-    ph_node_punch_drop(node, peer);
-    if (punched) {
-        node->counters.punches_timed_out++;
+    if (peer->opened) {
+        ph_node_punch_drop(node, peer);
         ph_node_back_off(node, peer);
-    } else {
-        peer->next_attempt_ns = node->now; /* it was where the peer had been */
     }
-}
-
-static bool is_well(const PhWay *way)
-{
-    return way->there && way->detector.health == PH_HEALTHY;
+    /* Else it was where the peer had been; another one is looked for already. */
 }
 
 /* Nothing works: the hub may know the way, or will as soon as the peer is there again. */
@@ -261,8 +310,14 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         ph_punch_handle_timeout(peer->punch, node->now);
         ph_node_punch_progress(node, peer);
     }
+    ph_node_fresh_timeout(node, peer);
     look_after(node, peer, &peer->relayed);
     look_after(node, peer, &peer->direct);
+    if (peer->proving && node->now >= peer->prove_again_ns) {
+        ph_detector_probe(&peer->fresh.detector, node->now);
+        peer->prove_gap_ns *= 2;
+        peer->prove_again_ns = node->now + peer->prove_gap_ns;
+    }
     look_after(node, peer, &peer->fresh);
     if (peer->proving && node->now >= peer->prove_until_ns)
         proof_failed(node, peer);
@@ -286,6 +341,7 @@ uint64_t ph_node_path_next(const PhPeer *peer)
 {
     uint64_t next = ph_node_may_attempt(peer) ? peer->next_attempt_ns : PH_NEVER;
 
+    next = sooner(next, ph_node_fresh_next(peer));
     if (peer->punch)
         next = sooner(next, ph_punch_next_timeout(peer->punch));
     if (peer->opened)
@@ -296,8 +352,9 @@ uint64_t ph_node_path_next(const PhPeer *peer)
         next = sooner(next, ph_detector_next_timeout(&peer->relayed.detector));
     if (peer->direct.there)
         next = sooner(next, ph_detector_next_timeout(&peer->direct.detector));
-    if (peer->proving)
-        next = sooner(
-            next, sooner(ph_detector_next_timeout(&peer->fresh.detector), peer->prove_until_ns));
+    if (peer->proving) {
+        next = sooner(next, sooner(peer->prove_again_ns, peer->prove_until_ns));
+        next = sooner(next, ph_detector_next_timeout(&peer->fresh.detector));
+    }
     return next;
 }

@@ -82,6 +82,7 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
         event->sentence = sentence;
     }
     ph_node_punch_drop(node, peer);
+    ph_node_fresh_drop(node, peer);
     if (peer->session)
         ph_sessions_close(node->sessions, peer->session, node->now);
     if (peer->coming)
@@ -117,7 +118,7 @@ void ph_node_ask_for(PhNode *node, PhPeer *peer)
     (void)ph_node_tell_hub(node, &message);
 }
 
-uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now)
+uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now)
 {
     PhPeer *peer = key ? ph_node_peer_by_key(node, key) : NULL;
 
@@ -193,6 +194,8 @@ void ph_node_found(PhNode *node, const PhMessage *message)
     peer = join_halves(node, peer, message->peer.key);
     set_key(node, peer, message->peer.key);
     take_record(peer, &message->peer.record);
+    if (message->peer.seen.family != PH_FAMILY_NONE)
+        peer->seen = message->peer.seen;
     peer->channel = message->peer.channel;
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
@@ -215,6 +218,8 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
     take_record(peer, &message->peer.record);
+    if (message->peer.seen.family != PH_FAMILY_NONE)
+        peer->seen = message->peer.seen;
     peer->channel = message->peer.channel;
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;
@@ -297,7 +302,7 @@ void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput 
     if (input->session != peer->session)
         return; /* one that was replaced */
     peer->session = 0;
-    node->counters.sessions_failed++;
+    node->counters.sessions_failed += strcmp(input->reason, ph_reason_name(PH_REASON_GOODBYE)) != 0;
     ph_node_peer_gone(node, peer, input->reason, "The session with the peer has ended.");
 }
 

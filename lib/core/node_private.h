@@ -2,7 +2,8 @@
 /*
  * The node's parts:
  *
- *   node.c         its surface: sockets, datagrams, time
+ *   node_api.c     its surface: what a recording has of it
+ *   node.c         behind that: sockets, datagrams, time
  *   node_event.c   what it tells
  *   node_status.c  what it knows: itself, its peers, its counters
  *   node_hub.c     the hub, and our own class
@@ -10,6 +11,7 @@
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
  *   node_punch.c   attempts at a direct one
+ *   node_fresh.c   a fresh socket for an attempt
  *   node_send.c    from a message to a datagram
  */
 #pragma once
@@ -18,10 +20,12 @@
 #include <pinhole/node.h>
 
 #include "detector.h"
+#include "exchange.h"
 #include "message.h"
 #include "punch.h"
 #include "random.h"
 #include "session.h"
+#include "tape.h"
 
 #define PH_NODE_EVENTS   256
 #define PH_NODE_OUTGOING 128
@@ -41,6 +45,23 @@ typedef struct PhWay {
     PhPathKind kind;
     PhDetector detector;
 } PhWay;
+
+/* A fresh socket, and where the hub sees it. */
+typedef struct PhPrepared {
+    enum {
+        PH_PREPARED_NONE,
+        PH_PREPARED_WANTED,
+        PH_PREPARED_OPENING,
+        PH_PREPARED_ASKING,
+        PH_PREPARED_KNOWN,
+    } state;
+    bool asks;           /* we are who asks the mediator then */
+    bool done, answered; /* ours is as ready as it gets; and theirs */
+    uint32_t socket;
+    PhExchange exchange;
+    PhAddress mapped;
+    uint64_t until_ns;
+} PhPrepared;
 
 typedef enum {
     PH_PEER_FREE,
@@ -72,11 +93,16 @@ typedef struct PhPeer {
     PhWay *used; /* one of these, once it talks */
     /* A punch that is under way, what it opened, and when the next one may be. */
     PhPunch *punch;
+    PhPrepared prepared;
     PhStrategy strategy;
+    PhAddress seen; /* by the hub */
     unsigned attempt;
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
+    bool judged;  /* what came of it has been counted */
     bool proving; /* `fresh` is */
     uint64_t next_attempt_ns, back_off_ns, prove_until_ns, punch_until_ns;
+    uint64_t prove_again_ns, prove_gap_ns;
+    uint64_t keep_until_ns;      /* a direct way that has failed is given up then */
     const char *reason;          /* why the path is what it is */
     uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
     PhQueued *queue;             /* PH_NODE_QUEUE_MAX of them, while it is not reached */
@@ -90,6 +116,7 @@ typedef struct PhHubLink {
     PhAddress seen;
     const char *reason; /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
+    uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
 } PhHubLink;
 
 typedef struct PhOutgoing {
@@ -106,6 +133,8 @@ struct PhNode {
     uint64_t now;
     uint8_t public_key[PH_NODE_KEY_BYTES];
     PhSessions *sessions;
+    PhRecorder *recorder; /* NULL: nothing is recorded */
+    PhTape tape;
     PhHubLink hub;
     PhNodeRecord record; /* our own */
     /* Our data socket, and numbers for more. */
@@ -127,8 +156,27 @@ struct PhNode {
     uint32_t closes[PH_NODE_CLOSES];
     unsigned closes_n;
     PhPunch *buried[PH_NODE_BURIED];
+    uint8_t request[PH_EXCHANGE_BYTES]; /* to the reflector, until the next call */
     bool closing;
 };
+
+/* Behind node_api.c: as in node.h. */
+void ph_node_do_close(PhNode *node, uint64_t now);
+uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now);
+void ph_node_do_disconnect(PhNode *node, uint32_t peer, uint64_t now);
+bool ph_node_do_send(PhNode *node, uint32_t peer, const uint8_t *bytes, size_t length,
+                     uint64_t now);
+void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
+                                uint64_t now);
+bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request);
+void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now);
+void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now);
+bool ph_node_do_poll_transmit(PhNode *node, PhTransmit *ret_transmit);
+bool ph_node_do_poll_event(PhNode *node, PhNodeEvent *ret_event);
+bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes,
+                                size_t length, uint64_t now);
+void ph_node_do_unreachable(PhNode *node, const PhPath *path, uint64_t now);
+void ph_node_do_handle_timeout(PhNode *node, uint64_t now);
 
 /* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
@@ -157,10 +205,14 @@ PhRoute ph_node_hub_route(const PhNode *node);
 void ph_node_hub_begin(PhNode *node);
 void ph_node_hub_up(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_gone(PhNode *node, const char *reason);
+/* Our network is another one: the hub is to know at once. */
+void ph_node_hub_moved(PhNode *node);
 void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
+/* Our record, as it is now. */
+void ph_node_tell_hub_record(PhNode *node);
 void ph_node_classify(PhNode *node);
 /* The classifier may know something by now. */
 void ph_node_classify_progress(PhNode *node);
@@ -192,6 +244,8 @@ void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, con
 /* node_path.c */
 /* A session that takes another one's place: the peer may be in another place as well. */
 void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route);
+/* The peer's network is another one, or ours: what there was directly has to be proven. */
+void ph_node_path_moved(PhNode *node, PhPeer *peer);
 void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *relayed);
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data);
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
@@ -210,5 +264,23 @@ void ph_node_introduced(PhNode *node, const PhMessage *message);
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason);
 void ph_node_punch_progress(PhNode *node, PhPeer *peer);
 void ph_node_punch_drop(PhNode *node, PhPeer *peer);
+/* The path that it opened is in use. */
+void ph_node_punch_proven(PhNode *node, PhPeer *peer);
 /* Our class is another one, or the peer's. */
 void ph_node_path_classes(PhNode *node, PhPeer *peer);
+
+/* node_fresh.c */
+/* Before the mediator is asked. False: not yet; the attempt is due again when it is. */
+bool ph_node_fresh_prepare(PhNode *node, PhPeer *peer);
+void ph_node_fresh_drop(PhNode *node, PhPeer *peer);
+/* A path by that socket is open, which is somebody else's from now on. */
+bool ph_node_fresh_take(PhPeer *peer, uint32_t socket);
+/* PREPARE, PREPARED */
+void ph_node_fresh_asked(PhNode *node, PhPeer *peer);
+void ph_node_fresh_answered(PhNode *node, PhPeer *peer);
+bool ph_node_fresh_poll_socket(PhNode *node, PhSocketRequest *ret_request);
+bool ph_node_fresh_socket(PhNode *node, uint32_t socket, bool opened);
+bool ph_node_fresh_poll_transmit(PhNode *node, PhTransmit *ret_transmit);
+bool ph_node_fresh_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, size_t length);
+void ph_node_fresh_timeout(PhNode *node, PhPeer *peer);
+uint64_t ph_node_fresh_next(const PhPeer *peer);

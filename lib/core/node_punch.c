@@ -11,26 +11,61 @@
 #define BACK_OFF_MOST_NS (64 * PH_SECOND)
 /* The mediator's answer, and the peer's class, may be on their way. */
 #define AGAIN_SOON_NS (PH_SECOND / 2)
-#define ATTEMPTS      3
+#define ATTEMPTS      4
+/* The second one comes upon the ports that the first has opened. */
+#define HARD_ATTEMPTS 2
 
-static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer)
+static void add_seen(PhNodeRecord *record, const PhAddress *seen)
 {
-    if (node->config.relay_only)
-        return PH_STRATEGY_RELAY;
-    return ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
+    if (seen->family != PH_FAMILY_NONE && record->n_candidates < PH_CANDIDATES_MAX)
+        record->candidates[record->n_candidates++] = (PhCandidate){PH_CANDIDATE_REFLEXIVE, *seen};
+}
+
+static bool guesses_ports(PhStrategy strategy)
+{
+    return strategy == PH_STRATEGY_PREDICT || strategy == PH_STRATEGY_SPREAD ||
+           strategy == PH_STRATEGY_SCATTER;
+}
+
+/* Where the hub sees the two says whether they are behind one NAT. Then the addresses inside are
+ * tried before any ports are guessed. */
+static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer, unsigned attempt)
+{
+    PhNodeRecord own = node->record, other = peer->record;
+    PhStrategy strategy;
+
+    add_seen(&own, &node->hub.seen);
+    add_seen(&other, &peer->seen);
+    strategy = ph_strategy(&own, &other, !node->config.no_hard_punching);
+    if (attempt <= 1 && guesses_ports(strategy) && ph_strategy_together(&own, &other))
+        return PH_STRATEGY_PUNCH;
+    return strategy;
+}
+
+/* By an address that means something only where we are, too. */
+static bool is_inside(const PhPeer *peer, const PhAddress *remote)
+{
+    for (unsigned i = 0; i < peer->record.n_candidates && i < PH_CANDIDATES_MAX; i++)
+        if (peer->record.candidates[i].kind == PH_CANDIDATE_LOCAL &&
+            ph_address_equal(&peer->record.candidates[i].address, remote))
+            return !ph_address_equal_host(remote, &peer->seen);
+    return false;
 }
 
 /* Of a direct path: by what is known of the two now, however it was opened. */
 PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
 {
-    PhStrategy strategy = strategy_for(node, peer);
+    PhStrategy strategy = strategy_for(node, peer, 1);
 
+    if (is_inside(peer, &peer->direct.route.path.remote))
+        return PH_PATH_DIRECT; /* there is nothing in between */
     return strategy == PH_STRATEGY_DIAL || strategy == PH_STRATEGY_WAIT ? PH_PATH_DIRECT
                                                                         : PH_PATH_PUNCHED;
 }
 
 void ph_node_back_off(PhNode *node, PhPeer *peer)
 {
+    ph_node_fresh_drop(node, peer);
     peer->attempt = 0;
     peer->next_attempt_ns = node->now + peer->back_off_ns;
     peer->back_off_ns *= 2;
@@ -38,10 +73,11 @@ void ph_node_back_off(PhNode *node, PhPeer *peer)
         peer->back_off_ns = BACK_OFF_MOST_NS;
 }
 
-/* A suspect path is reason enough to look for another one. */
+/* A suspect path is reason enough to look for another one; one that is there no more may still be
+ * proven meanwhile. */
 bool ph_node_may_attempt(const PhPeer *peer)
 {
-    return !peer->punch && !peer->proving &&
+    return !peer->punch && !(peer->proving && peer->opened) &&
            (!peer->direct.there || peer->direct.detector.health != PH_HEALTHY);
 }
 
@@ -65,6 +101,22 @@ static void ask_mediator(PhNode *node, PhPeer *peer)
     (void)ph_node_tell_hub(node, &message);
 }
 
+/* Until one of the two is in another place. Who waits for a better path is told that none comes. */
+static void stay_relayed(PhNode *node, PhPeer *peer)
+{
+    bool known = peer->reason && strcmp(peer->reason, "relay") == 0;
+    PhNodeEvent *event;
+
+    peer->next_attempt_ns = PH_NEVER;
+    peer->reason = "relay";
+    if (known)
+        return;
+    node->counters.relay_fallbacks++;
+    event = peer->used == &peer->relayed ? ph_node_event(node, PH_NODE_PEER_PATH, peer) : NULL;
+    if (event)
+        event->reason = peer->reason;
+}
+
 void ph_node_attempt(PhNode *node, PhPeer *peer)
 {
     bool known =
@@ -73,17 +125,15 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
     peer->next_attempt_ns = node->now + AGAIN_SOON_NS;
     if (!known)
         return;
-    peer->strategy = strategy_for(node, peer);
+    peer->strategy = strategy_for(node, peer, peer->attempt + 1);
     if (peer->strategy == PH_STRATEGY_RELAY) {
-        node->counters.relay_fallbacks += peer->reason && strcmp(peer->reason, "relay") != 0;
-        peer->reason = "relay";
-        peer->next_attempt_ns = PH_NEVER; /* until one of the two is in another place */
+        stay_relayed(node, peer);
         return;
     }
-    if (is_asker(peer))
-        ask_mediator(node, peer);
-    else
+    if (!is_asker(peer))
         peer->next_attempt_ns = PH_NEVER;
+    else if (ph_node_fresh_prepare(node, peer))
+        ask_mediator(node, peer);
 }
 
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason)
@@ -114,11 +164,19 @@ void ph_node_introduced(PhNode *node, const PhMessage *message)
            sizeof(peer->record.candidates));
     if (message->introduced.record.sequence > peer->record.sequence)
         peer->record = message->introduced.record;
-    peer->strategy = strategy_for(node, peer);
+    /* The mediator's own view comes first. */
+    if (peer->record.n_candidates > 0 && peer->record.candidates[0].kind == PH_CANDIDATE_REFLEXIVE)
+        peer->seen = peer->record.candidates[0].address;
+    peer->strategy = strategy_for(node, peer, config.attempt);
     ph_node_punch_drop(node, peer);
     if (peer->strategy == PH_STRATEGY_RELAY)
         return;
     config.strategy = peer->strategy;
+    config.fresh = peer->strategy == PH_STRATEGY_PUNCH &&
+                   config.attempt >= PH_PUNCH_FRESH_ATTEMPT &&
+                   peer->prepared.state == PH_PREPARED_KNOWN;
+    if (config.fresh)
+        config.socket = peer->prepared.socket;
     config.lower = peer->lower;
     config.other = peer->record;
     config.rtt_ns = peer->relayed.detector.rtt.smooth_ns;
@@ -129,25 +187,51 @@ void ph_node_introduced(PhNode *node, const PhMessage *message)
     peer->attempt = message->introduced.attempt;
     peer->punch = ph_punch_new(&config, node->now);
     peer->next_attempt_ns = PH_NEVER;
+    peer->judged = false;
     node->counters.punches_attempted++;
+}
+
+/* Every attempt is counted once as what came of it. */
+static void judge(PhPeer *peer, uint64_t *counter)
+{
+    if (peer->punch && !peer->judged)
+        (*counter)++;
+    peer->judged = true;
+}
+
+void ph_node_punch_proven(PhNode *node, PhPeer *peer)
+{
+    if (peer->opened)
+        judge(peer, &node->counters.punches_succeeded);
 }
 
 void ph_node_punch_drop(PhNode *node, PhPeer *peer)
 {
+    judge(peer, &node->counters.punches_failed);
     if (peer->punch)
         ph_node_bury(node, peer->punch);
     peer->punch = NULL;
     peer->opened = false;
 }
 
+static bool is_hard(PhStrategy strategy)
+{
+    return strategy == PH_STRATEGY_SPREAD || strategy == PH_STRATEGY_SCATTER;
+}
+
 static void punch_failed(PhNode *node, PhPeer *peer)
 {
-    bool hard = peer->strategy == PH_STRATEGY_SPREAD || peer->strategy == PH_STRATEGY_SCATTER;
+    unsigned attempts = is_hard(peer->strategy) ? HARD_ATTEMPTS : ATTEMPTS;
 
-    node->counters.punches_failed++;
+    /* Nothing came through in time; or there was nothing to attempt. */
+    if (ph_punch_counters(peer->punch)->sent > 0 || peer->strategy == PH_STRATEGY_WAIT)
+        judge(peer, &node->counters.punches_timed_out);
     ph_node_punch_drop(node, peer);
-    peer->reason = "punch-failed";
-    if (peer->attempt < ATTEMPTS && !hard)
+    if (peer->attempt >= PH_PUNCH_FRESH_ATTEMPT && peer->strategy == PH_STRATEGY_PUNCH)
+        ph_node_fresh_drop(node, peer);
+    if (peer->used == &peer->relayed)
+        peer->reason = "punch-failed";
+    if (peer->attempt < attempts)
         peer->next_attempt_ns = is_asker(peer) ? node->now : PH_NEVER;
     else
         ph_node_back_off(node, peer);
@@ -165,7 +249,8 @@ void ph_node_punch_progress(PhNode *node, PhPeer *peer)
             return;
         peer->opened = true;
         peer->punch_until_ns = node->now + PH_NODE_PROVE_NS;
-        node->counters.punches_succeeded++;
+        if (!ph_node_fresh_take(peer, path.socket))
+            ph_node_fresh_drop(node, peer);
         ph_node_prove(node, peer, &(PhRoute){.path = path});
         return;
     case PH_PUNCH_FAILED:
@@ -180,6 +265,13 @@ void ph_node_path_classes(PhNode *node, PhPeer *peer)
     PhPathKind kind = ph_node_kind(node, peer);
     PhNodeEvent *event;
 
+    /* Such an attempt takes seconds and hundreds of packets: one that needs less is made instead.
+     */
+    if (peer->punch && !peer->opened && is_hard(peer->strategy) &&
+        !is_hard(strategy_for(node, peer, peer->attempt))) {
+        ph_node_punch_drop(node, peer);
+        peer->attempt = 0;
+    }
     if (ph_node_may_attempt(peer))
         peer->next_attempt_ns = node->now;
     if (!peer->direct.there || kind == peer->direct.kind)

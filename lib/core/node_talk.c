@@ -81,7 +81,8 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
         ph_node_path_pong(node, peer, route, message->ping.id);
         return true;
     case PH_MESSAGE_UPDATE:
-        if (message->record.sequence > peer->record.sequence) {
+        /* Of the same record a mediator passes on less. */
+        if (message->record.sequence >= peer->record.sequence) {
             peer->record = message->record;
             ph_node_path_classes(node, peer);
         }
@@ -90,6 +91,15 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
         ph_node_peer_gone(node, peer, ph_reason_name((PhReason)message->reason),
                           ph_reason_sentence((PhReason)message->reason));
         return false;
+    case PH_MESSAGE_MOVED:
+        ph_node_path_moved(node, peer);
+        return true;
+    case PH_MESSAGE_PREPARE:
+        ph_node_fresh_asked(node, peer);
+        return true;
+    case PH_MESSAGE_PREPARED:
+        ph_node_fresh_answered(node, peer);
+        return true;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_REGISTER:
@@ -126,7 +136,8 @@ void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, con
             return;
 }
 
-bool ph_node_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t length, uint64_t now)
+bool ph_node_do_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t length,
+                     uint64_t now)
 {
     PhPeer *peer = ph_node_peer_at(node, number);
     PhQueued *queued;
@@ -153,7 +164,7 @@ bool ph_node_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t le
     return true;
 }
 
-void ph_node_disconnect(PhNode *node, uint32_t number, uint64_t now)
+void ph_node_do_disconnect(PhNode *node, uint32_t number, uint64_t now)
 {
     PhPeer *peer = ph_node_peer_at(node, number);
     PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};

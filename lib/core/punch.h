@@ -21,6 +21,8 @@
 #include "message.h"
 #include "punch_packet.h"
 
+/* From this attempt on sockets are fresh. */
+#define PH_PUNCH_FRESH_ATTEMPT 3
 /* Probes of an attempt, if it is a plain one; and packets of any (200 a second, and answers). */
 #define PH_PUNCH_CHECKS_MAX 100
 #define PH_PUNCH_HARD_MAX   1100
@@ -39,17 +41,21 @@ typedef enum {
 } PhStrategy;
 /* For us and them; with `hard` false hard NATs are relayed (it can be switched off). */
 PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool hard);
+/* Whether they have one and the same host outside, and it is known where the other one is inside.
+ */
+bool ph_strategy_together(const PhNodeRecord *own, const PhNodeRecord *other);
 const char *ph_strategy_name(PhStrategy strategy);
 
 typedef struct PhPunchConfig {
     uint8_t seed[PH_SEED_BYTES];
     PhStrategy strategy;
-    unsigned attempt; /* 1: plain; 2: with openers of a low TTL first; 3: from a fresh socket as
-                         well, the higher key first */
+    unsigned attempt; /* 1: plain; 2: with openers of a low TTL first; 3: the same from a
+                         fresh socket; 4: again, plain, the higher key first */
     bool lower;       /* our key is the lower one */
     uint8_t token[PH_PUNCH_TOKEN_BYTES];
     PhNodeRecord own, other;
-    uint32_t socket;       /* the node's data socket */
+    uint32_t socket;       /* the node's data socket; or a fresh one that is its */
+    bool fresh;            /* it is that, and the other one knows where it is */
     PhFamily family;       /* of that, and so of all addresses that are tried */
     uint32_t first_socket; /* ids for fresh ones */
     unsigned n_sockets;    /* as many as that at most; PH_PUNCH_SOCKETS is enough for all */

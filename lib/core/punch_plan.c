@@ -21,7 +21,8 @@ static const uint64_t rounds_ms[] = {0, 100, 200, 400, 800, 1600};
 /* Far enough to leave our own NAT, and not to reach the other one. */
 #define OPENER_TTL     5
 #define OPENER_LEAD_NS (100 * PH_MS)
-/* The third attempt: the lower key after the higher. */
+/* The lower key after the higher, in this attempt. */
+#define SWAPPED_ATTEMPT 4
 #define SWAPPED_LEAD_NS (100 * PH_MS)
 
 /* Mappings that the other may have made since somebody saw one. */
@@ -113,6 +114,20 @@ static void add_seen(PhPunchPlan *plan, const PhPunchConfig *config)
         plan->n_targets = 1;
 }
 
+/* Where it was seen last: the mediator's own view comes first, and what was asked for this attempt
+ * after that. */
+static void add_last_seen(PhPunchPlan *plan, const PhPunchConfig *config)
+{
+    add_seen(plan, config);
+    for (unsigned i = 0; i < config->other.n_candidates && i < PH_CANDIDATES_MAX; i++) {
+        const PhCandidate *candidate = &config->other.candidates[i];
+
+        if (candidate->kind == PH_CANDIDATE_REFLEXIVE && plan->n_targets == 1 &&
+            candidate->address.family == config->family && candidate->address.port != 0)
+            plan->targets[0] = candidate->address;
+    }
+}
+
 /* ---- what for whom ---- */
 
 static void plan_plain(PhPunchPlan *plan, const PhPunchConfig *config)
@@ -121,22 +136,24 @@ static void plan_plain(PhPunchPlan *plan, const PhPunchConfig *config)
     add_targets(plan, config, true);
     add_targets(plan, config, false);
     plan->n = (unsigned)ROUNDS * plan->n_targets;
-    if (config->attempt == 2 && config->strategy == PH_STRATEGY_PUNCH) {
+    if (config->attempt > 1 && config->attempt < SWAPPED_ATTEMPT &&
+        config->strategy == PH_STRATEGY_PUNCH) {
         plan->openers = plan->n_targets;
         plan->n += plan->openers;
     }
     if (plan->n > PLAIN_MAX)
         plan->n = PLAIN_MAX;
-    if (config->attempt >= 3 && plan->n > 0) {
-        plan->n_sockets = 1;
-        plan->alternates = true;
-        plan->delay_ns = config->lower ? SWAPPED_LEAD_NS : 0;
-    }
+    if (config->attempt < PH_PUNCH_FRESH_ATTEMPT || plan->n == 0)
+        return;
+    plan->alternates = !config->fresh;
+    plan->n_sockets = config->fresh ? 0 : 1;
+    if (config->attempt >= SWAPPED_ATTEMPT && config->lower)
+        plan->delay_ns = SWAPPED_LEAD_NS;
 }
 
 static void plan_predicted(PhPunchPlan *plan, const PhPunchConfig *config)
 {
-    add_seen(plan, config);
+    add_last_seen(plan, config);
     plan->step = config->other.step;
     if (!is_sequential(&config->own)) {
         plan->n = plan->n_targets * PREDICT_PORTS * PREDICT_PASSES;

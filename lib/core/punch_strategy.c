@@ -63,7 +63,7 @@ static const PhStrategy table[PLACE_N][PLACE_N] = {
 };
 
 /* Seen from outside they have one and the same host, and local addresses are known. */
-static bool are_together(const PhNodeRecord *own, const PhNodeRecord *other)
+bool ph_strategy_together(const PhNodeRecord *own, const PhNodeRecord *other)
 {
     bool same = false, local = false;
 
@@ -85,8 +85,10 @@ PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool 
     Place here = place_of(own), there = place_of(other);
     PhStrategy strategy = table[here][there];
 
+    if (own->hidden || other->hidden)
+        return PH_STRATEGY_RELAY;
     if (strategy == PH_STRATEGY_RELAY && here != PLACE_NONE && there != PLACE_NONE &&
-        are_together(own, other))
+        ph_strategy_together(own, other))
         return PH_STRATEGY_PUNCH;
     if (!hard && (strategy == PH_STRATEGY_SPREAD || strategy == PH_STRATEGY_SCATTER))
         return PH_STRATEGY_RELAY;

@@ -253,13 +253,9 @@ static size_t write_answer(const PhReflector *reflector, const Request *request,
 
 static Source *source_of(PhReflector *reflector, const PhAddress *remote)
 {
-    uint8_t hash[crypto_shorthash_BYTES];
-
     _Static_assert(PH_SEED_BYTES >= crypto_shorthash_KEYBYTES, "the seed is the key");
-    /* Of IPv6 the first /64: one subscriber has all of it. */
-    crypto_shorthash(hash, remote->bytes, remote->family == PH_FAMILY_IPV4 ? 4 : 8,
-                     reflector->config.seed);
-    return &reflector->sources[ph_get32(hash) & (reflector->config.sources - 1)];
+    return &reflector
+                ->sources[ph_bucket_of(remote, reflector->config.seed, reflector->config.sources)];
 }
 
 static bool is_within_limits(PhReflector *reflector, Source *source, size_t length, uint64_t now)

@@ -8,7 +8,7 @@
 #include "bytes.h"
 #include "session_private.h"
 
-PhSessions *ph_sessions_new(const PhSessionsConfig *config)
+PhSessions *ph_sessions_do_new(const PhSessionsConfig *config)
 {
     static const uint8_t none[PH_SESSION_KEY_BYTES];
     PhSessions *sessions;
@@ -61,9 +61,10 @@ bool ph_route_equal(const PhRoute *a, const PhRoute *b)
 
 /* ---- the owner's calls ---- */
 
-uint32_t ph_sessions_open(PhSessions *sessions,
-                          const uint8_t remote_key[static PH_SESSION_KEY_BYTES],
-                          const PhRoute *route, const uint8_t *payload, size_t length, uint64_t now)
+uint32_t ph_sessions_do_open(PhSessions *sessions,
+                             const uint8_t remote_key[static PH_SESSION_KEY_BYTES],
+                             const PhRoute *route, const uint8_t *payload, size_t length,
+                             uint64_t now)
 {
     PhSession *session;
 
@@ -84,7 +85,7 @@ uint32_t ph_sessions_open(PhSessions *sessions,
     return session->id;
 }
 
-void ph_sessions_also(PhSessions *sessions, uint32_t id, const PhRoute *route, uint64_t now)
+void ph_sessions_do_also(PhSessions *sessions, uint32_t id, const PhRoute *route, uint64_t now)
 {
     PhSession *session = ph_session_by_id(sessions, id);
 
@@ -93,22 +94,28 @@ void ph_sessions_also(PhSessions *sessions, uint32_t id, const PhRoute *route, u
         ph_session_ask_also(sessions, session, route);
 }
 
-void ph_sessions_close(PhSessions *sessions, uint32_t id, uint64_t now)
+void ph_sessions_end_with(PhSessions *sessions, uint32_t id, const PhMessage *last, uint64_t now)
 {
     PhSession *session = ph_session_by_id(sessions, id);
-    PhMessage message = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
 
     if (!session)
         return;
     /* Nobody has shown yet that it receives what is sent to the route of one that is not confirmed.
      */
     if (session->state == PH_SESSION_STATE_CONFIRMED)
-        ph_session_say(sessions, session, &message, now);
+        ph_session_say(sessions, session, last, now);
     sessions->counters.closed++;
     ph_session_remove(sessions, session);
 }
 
-bool ph_sessions_is_up(const PhSessions *sessions, uint32_t id)
+void ph_sessions_do_close(PhSessions *sessions, uint32_t id, uint64_t now)
+{
+    const PhMessage message = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
+
+    ph_sessions_end_with(sessions, id, &message, now);
+}
+
+bool ph_sessions_do_is_up(const PhSessions *sessions, uint32_t id)
 {
     const PhSession *session = ph_session_by_id(sessions, id);
 
@@ -125,8 +132,8 @@ static unsigned rank(const PhSession *session)
                                                             : 0;
 }
 
-uint32_t ph_sessions_find(const PhSessions *sessions,
-                          const uint8_t remote_key[static PH_SESSION_KEY_BYTES])
+uint32_t ph_sessions_do_find(const PhSessions *sessions,
+                             const uint8_t remote_key[static PH_SESSION_KEY_BYTES])
 {
     const PhSession *best = NULL;
 
@@ -137,7 +144,7 @@ uint32_t ph_sessions_find(const PhSessions *sessions,
     return best ? best->id : 0;
 }
 
-const uint8_t *ph_sessions_remote_key(const PhSessions *sessions, uint32_t id)
+const uint8_t *ph_sessions_do_remote_key(const PhSessions *sessions, uint32_t id)
 {
     const PhSession *session = ph_session_by_id(sessions, id);
 
@@ -161,8 +168,8 @@ void ph_session_queue(PhSessions *sessions, const PhRoute *route, const uint8_t 
     memcpy(queued->bytes, bytes, length);
 }
 
-bool ph_sessions_poll_transmit(PhSessions *sessions, PhRoute *ret_route, const uint8_t **ret_bytes,
-                               size_t *ret_length)
+bool ph_sessions_do_poll_transmit(PhSessions *sessions, PhRoute *ret_route,
+                                  const uint8_t **ret_bytes, size_t *ret_length)
 {
     const PhQueued *queued = &sessions->queue[sessions->first_queued];
 
@@ -196,8 +203,8 @@ static bool has_length(uint8_t type, size_t length)
     }
 }
 
-void ph_sessions_receive(PhSessions *sessions, const PhRoute *route, const uint8_t *bytes,
-                         size_t length, uint64_t now, PhSessionInput *ret_input)
+void ph_sessions_do_receive(PhSessions *sessions, const PhRoute *route, const uint8_t *bytes,
+                            size_t length, uint64_t now, PhSessionInput *ret_input)
 {
     *ret_input = (PhSessionInput){.kind = PH_SESSION_NOTHING};
     if (sessions->pending.active)
@@ -307,7 +314,7 @@ static void wake(PhSessions *sessions, PhSession *session, uint64_t now)
 }
 
 /* As much as there is room to say; next_timeout is due for the rest. */
-void ph_sessions_handle_timeout(PhSessions *sessions, uint64_t now)
+void ph_sessions_do_handle_timeout(PhSessions *sessions, uint64_t now)
 {
     if (sessions->pending.active)
         ph_session_forget_pending(sessions);
@@ -316,12 +323,12 @@ void ph_sessions_handle_timeout(PhSessions *sessions, uint64_t now)
         wake(sessions, sessions->heap[0], now);
 }
 
-uint64_t ph_sessions_next_timeout(const PhSessions *sessions)
+uint64_t ph_sessions_do_next_timeout(const PhSessions *sessions)
 {
     return sessions->n_heap > 0 ? sessions->heap[0]->due_ns : UINT64_MAX;
 }
 
-void ph_sessions_poll(PhSessions *sessions, PhSessionInput *ret_input)
+void ph_sessions_do_poll(PhSessions *sessions, PhSessionInput *ret_input)
 {
     const PhEnded *ended = &sessions->ended[sessions->first_ended];
 

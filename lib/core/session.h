@@ -29,6 +29,8 @@
 
 #include <pinhole/path.h>
 
+#include "message.h"
+
 #define PH_SESSION_KEY_BYTES 32
 /* The most that a packet may have in it, and the most that we ever send in one datagram: what
  * passes everywhere (RFC 8200 §5: 1280, less IPv6 and UDP headers). */
@@ -55,6 +57,7 @@ typedef struct PhSessionsConfig {
     uint8_t psk[PH_SESSION_KEY_BYTES]; /* all zero where there is none */
     uint64_t wall_ns; /* the wall clock (since 1970) when `now` is 0: handshakes are dated */
     uint32_t sessions_max;
+    struct PhTape *tape;       /* record_private.h; NULL: nobody listens */
     uint32_t handshakes_per_s; /* answered without a cookie, all together; beyond that: cookies; 0:
                                   no limit */
 } PhSessionsConfig;
@@ -111,6 +114,9 @@ uint32_t ph_sessions_accept(PhSessions *sessions, const uint8_t *payload, size_t
                             uint64_t now);
 /* Without GONE; a session that is confirmed says goodbye along the route that was heard of last. */
 void ph_sessions_close(PhSessions *sessions, uint32_t session, uint64_t now);
+/* The same, with this for a goodbye: a short message. */
+void ph_sessions_end_with(PhSessions *sessions, uint32_t session, const PhMessage *last,
+                          uint64_t now);
 bool ph_sessions_is_up(const PhSessions *sessions, uint32_t session);
 /* The newest session with a key that is confirmed; else one that is up; else one that is not yet;
  * 0: none. */

@@ -105,16 +105,15 @@ static bool has_mac2(const PhSessions *sessions, const PhRoute *route, const uin
 
 static uint64_t *source_of(PhSessions *sessions, const PhRoute *route)
 {
-    const PhAddress *remote = &route->path.remote;
     uint8_t hash[crypto_shorthash_BYTES], via[4];
 
+    _Static_assert((PH_SESSION_SOURCES & (PH_SESSION_SOURCES - 1)) == 0, "a power of two");
+    if (route->via == 0)
+        return &sessions->sources_ns[ph_bucket_of(&route->path.remote, sessions->hash_key,
+                                                  PH_SESSION_SOURCES)];
+    /* Of a relay all that it brings. */
     ph_put32(via, route->via);
-    /* Of IPv6 the first /64: one subscriber has all of it. Of a relay all that it brings. */
-    if (route->via != 0)
-        crypto_shorthash(hash, via, sizeof(via), sessions->hash_key);
-    else
-        crypto_shorthash(hash, remote->bytes, remote->family == PH_FAMILY_IPV4 ? 4 : 8,
-                         sessions->hash_key);
+    (void)crypto_shorthash(hash, via, sizeof(via), sessions->hash_key);
     return &sessions->sources_ns[ph_get32(hash) % PH_SESSION_SOURCES];
 }
 

@@ -382,8 +382,8 @@ static PhSession *session_for(PhSessions *sessions, const uint8_t *remote_key)
     return session;
 }
 
-uint32_t ph_sessions_accept(PhSessions *sessions, const uint8_t *payload, size_t length,
-                            uint64_t now)
+uint32_t ph_sessions_do_accept(PhSessions *sessions, const uint8_t *payload, size_t length,
+                               uint64_t now)
 {
     PhPending *pending = &sessions->pending;
     PhSession *session;

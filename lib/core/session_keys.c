@@ -97,8 +97,8 @@ static size_t seal(PhSession *session, const uint8_t *bytes, size_t length, uint
     return length + PH_SESSION_OVERHEAD;
 }
 
-size_t ph_sessions_seal(PhSessions *sessions, uint32_t id, const uint8_t *bytes, size_t length,
-                        uint64_t now, uint8_t ret_packet[static PH_DATAGRAM_MAX])
+size_t ph_sessions_do_seal(PhSessions *sessions, uint32_t id, const uint8_t *bytes, size_t length,
+                           uint64_t now, uint8_t ret_packet[static PH_DATAGRAM_MAX])
 {
     PhSession *session = ph_session_by_id(sessions, id);
     size_t sealed = session ? seal(session, bytes, length, now, ret_packet) : 0;

@@ -175,6 +175,32 @@ struct PhSessions {
     uint8_t opened[PH_DATAGRAM_MAX]; /* what the last packet had in it */
 };
 
+/* ---- behind session_tape.c: as in session.h ---- */
+
+PhSessions *ph_sessions_do_new(const PhSessionsConfig *config);
+uint32_t ph_sessions_do_open(PhSessions *sessions,
+                             const uint8_t remote_key[static PH_SESSION_KEY_BYTES],
+                             const PhRoute *route, const uint8_t *payload, size_t length,
+                             uint64_t now);
+void ph_sessions_do_also(PhSessions *sessions, uint32_t session, const PhRoute *route,
+                         uint64_t now);
+uint32_t ph_sessions_do_accept(PhSessions *sessions, const uint8_t *payload, size_t length,
+                               uint64_t now);
+void ph_sessions_do_close(PhSessions *sessions, uint32_t session, uint64_t now);
+bool ph_sessions_do_is_up(const PhSessions *sessions, uint32_t session);
+uint32_t ph_sessions_do_find(const PhSessions *sessions,
+                             const uint8_t remote_key[static PH_SESSION_KEY_BYTES]);
+const uint8_t *ph_sessions_do_remote_key(const PhSessions *sessions, uint32_t session);
+void ph_sessions_do_receive(PhSessions *sessions, const PhRoute *route, const uint8_t *bytes,
+                            size_t length, uint64_t now, PhSessionInput *ret_input);
+size_t ph_sessions_do_seal(PhSessions *sessions, uint32_t session, const uint8_t *bytes,
+                           size_t length, uint64_t now, uint8_t ret_packet[static PH_DATAGRAM_MAX]);
+bool ph_sessions_do_poll_transmit(PhSessions *sessions, PhRoute *ret_route,
+                                  const uint8_t **ret_bytes, size_t *ret_length);
+void ph_sessions_do_poll(PhSessions *sessions, PhSessionInput *ret_input);
+void ph_sessions_do_handle_timeout(PhSessions *sessions, uint64_t now);
+uint64_t ph_sessions_do_next_timeout(const PhSessions *sessions);
+
 /* ---- session_table.c ---- */
 
 bool ph_session_table_init(PhSessions *sessions);

@@ -2,7 +2,8 @@
 /*
  * The station; see station.h. A node's way through it:
  *
- *     request with REGISTER --> accepted, answered; its messages wait --confirmed--> they go out
+ *     request with REGISTER --> answered (station_registry.c); its messages wait
+ *                                 --confirmed--> they go out
  *          ...  CONNECT --> FOUND to it, WANTED to the peer, who begins the session between the two
  *          ...  RELAY --> RELAYED to the peer        INTRODUCE --> INTRODUCED to both
  *     silent for 90 s, or its session ended --> forgotten
@@ -12,11 +13,11 @@
 
 #include "station_private.h"
 
-#define LIFETIME_S          90
 #define CHECK_NS            PH_SECOND
-#define PENDING_MAX         1024
-#define CONNECT_RATE        ((PhRate){.per_second = 4, .burst = 32})
 #define HANDSHAKES_A_SECOND 500
+/* Sessions beside those of all nodes: for who asks anew, and for who is refused. */
+#define SESSIONS_SPARE 512
+#define NODES_MAX      (1U << 19)
 
 void ph_station_config_init(PhStationConfig *ret_config)
 {
@@ -26,6 +27,10 @@ void ph_station_config_init(PhStationConfig *ret_config)
         .introductions_at_once = 8,
         .relay_bytes_per_s = 4 * 1024 * 1024,
         .relay_queue_packets = 64,
+        .address_share = 16,
+        .address_nodes = 1024,
+        .address_registrations_per_s = 32,
+        .address_registrations_at_once = 256,
         .relays = true,
     };
 }
@@ -35,12 +40,13 @@ PhStation *ph_station_new(const PhStationConfig *config)
     PhStation *station;
     PhSessionsConfig sessions = {
         .wall_ns = config->wall_ns,
-        .sessions_max = config->nodes_max,
+        .sessions_max = config->nodes_max + SESSIONS_SPARE,
         .handshakes_per_s = HANDSHAKES_A_SECOND,
     };
     PhRandom random;
 
-    if (config->nodes_max == 0 || (config->nodes_max & (config->nodes_max - 1)) != 0)
+    if (config->nodes_max == 0 || config->nodes_max > NODES_MAX ||
+        (config->nodes_max & (config->nodes_max - 1)) != 0)
         return NULL;
     station = calloc(1, sizeof(*station));
     if (!station)
@@ -52,8 +58,10 @@ PhStation *ph_station_new(const PhStationConfig *config)
     memcpy(sessions.psk, config->psk, sizeof(sessions.psk));
     station->random = random;
     station->sessions = ph_sessions_new(&sessions);
-    station->pending = calloc(PENDING_MAX, sizeof(*station->pending));
-    if (!station->sessions || !station->pending ||
+    station->n_unconfirmed = (config->nodes_max + 3) / 4;
+    station->unconfirmed = calloc(station->n_unconfirmed, sizeof(*station->unconfirmed));
+    if (!station->sessions || !station->unconfirmed || !ph_station_queue_init(station) ||
+        !ph_station_limits_init(station) ||
         !ph_directory_init(&station->directory, config->nodes_max, &station->random))
         return ph_station_free(station);
     return station;
@@ -66,6 +74,8 @@ PhStation *ph_station_free(PhStation *station)
     ph_sessions_free(station->sessions);
     ph_directory_clear(&station->directory);
     free(station->pending);
+    free(station->unconfirmed);
+    free(station->sources);
     free(station);
     return NULL;
 }
@@ -75,88 +85,42 @@ bool ph_station_is_packet(const uint8_t *bytes, size_t length)
     return ph_session_is_packet(bytes, length);
 }
 
-/* ---- who is registered ---- */
-
-static void forget(PhStation *station, PhEntry *entry)
-{
-    ph_sessions_close(station->sessions, entry->session, station->now);
-    ph_directory_remove(&station->directory, entry);
-}
-
-/* A name that another key has is taken; PH_REASON_NONE: it may have it. */
-static PhReason may_register(const PhStation *station, const uint8_t *key,
-                             const PhNodeRecord *record)
-{
-    const PhEntry *named =
-        record->name[0] ? ph_directory_by_name(&station->directory, record->name) : NULL;
-
-    if (named && memcmp(named->key, key, PH_NODE_KEY_BYTES) != 0)
-        return PH_REASON_NAME_TAKEN;
-    if (station->directory.n_entries == station->directory.n_slots &&
-        !ph_directory_by_key(&station->directory, key))
-        return PH_REASON_FULL;
-    return PH_REASON_NONE;
-}
-
-static PhMessage refusal(PhMessageKind what, PhReason reason, uint32_t request)
-{
-    PhMessage message = {.kind = PH_MESSAGE_REFUSED};
-
-    message.refused.what = (uint8_t)what;
-    message.refused.reason = (uint8_t)reason;
-    message.refused.request = request;
-    return message;
-}
-
-static PhMessage registered(const PhPath *path)
-{
-    PhMessage message = {.kind = PH_MESSAGE_REGISTERED};
-
-    message.registered.lifetime_s = LIFETIME_S;
-    message.registered.seen = path->remote;
-    return message;
-}
-
 /* ---- one wants another ---- */
 
-static PhEntry *wanted(const PhStation *station, const PhMessage *message)
+PhEntry *ph_station_wanted(const PhStation *station, const PhMessage *message)
 {
     return message->connect.by_name
                ? ph_directory_by_name(&station->directory, message->connect.name)
                : ph_directory_by_key(&station->directory, message->connect.key);
 }
 
-static PhMessage peer_message(PhMessageKind kind, uint32_t request, const PhEntry *about,
-                              const PhEntry *to)
+static PhMessage peer_message(PhMessageKind kind, uint32_t request, PhEntry *about, PhEntry *to)
 {
-    PhMessage message = {.kind = (uint8_t)kind};
+    PhMember one = ph_station_member(about), other = ph_station_member(to);
 
-    message.peer.request = request;
-    message.peer.channel = about->number;
-    memcpy(message.peer.key, about->key, sizeof(about->key));
-    message.peer.record = ph_station_vouch(about, to);
-    message.peer.seen = about->path.remote;
-    return message;
+    return ph_mediator_peer(kind, request, &one, &other);
 }
 
-/* What the asker is answered; the peer is told. */
-static PhMessage connect(PhStation *station, PhEntry *from, const PhMessage *message)
+PhMessage ph_station_connect(PhStation *station, PhEntry *from, const PhMessage *message)
 {
-    const PhRate rate = CONNECT_RATE;
-    PhEntry *to = wanted(station, message);
+    const PhRate rate = PH_CONNECT_RATE;
+    PhEntry *to = ph_station_wanted(station, message);
     PhMessage told;
 
-    if (!ph_bucket_take(&from->connects_ns, &rate, 1, station->now)) {
+    if (!ph_bucket_take(&from->connects_ns, &rate, 1, station->now) ||
+        !ph_station_may(station, from, PH_LIMIT_CONNECTS, &rate, 1)) {
         station->counters.refused_often++;
-        return refusal(PH_MESSAGE_CONNECT, PH_REASON_TOO_MANY, message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_TOO_MANY,
+                                   message->connect.request);
     }
     if (!to || to == from) {
         station->counters.unknown_peer++;
-        return refusal(PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER, message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER,
+                                   message->connect.request);
     }
     told = peer_message(PH_MESSAGE_WANTED, 0, from, to);
     if (!ph_station_tell(station, to, &told, false))
-        return refusal(PH_MESSAGE_CONNECT, PH_REASON_FULL, message->connect.request);
+        return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_FULL, message->connect.request);
     station->counters.connects++;
     return peer_message(PH_MESSAGE_FOUND, message->connect.request, to, from);
 }
@@ -182,7 +146,7 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
 
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_CONNECT:
-        answer = connect(station, from, message);
+        answer = ph_station_connect(station, from, message);
         break;
     case PH_MESSAGE_RELAY:
         ph_station_relay(station, from, message);
@@ -197,15 +161,20 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_PING:
         answer.kind = PH_MESSAGE_PONG;
         answer.ping.id = message->ping.id;
-        answer.ping.seen = from->path.remote;
+        answer.ping.seen = from->trial.path.remote.family != PH_FAMILY_NONE
+                               ? from->trial.path.remote
+                               : from->path.remote;
         break;
     case PH_MESSAGE_CLOSE:
-        forget(station, from);
+        ph_station_forget(station, from);
         return;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_DATA:
-    case PH_MESSAGE_PONG:
+    case PH_MESSAGE_PONG: /* the station's part in a session hears these */
+    case PH_MESSAGE_MOVED:
+    case PH_MESSAGE_PREPARE:
+    case PH_MESSAGE_PREPARED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_REGISTERED:
     case PH_MESSAGE_REFUSED:
@@ -218,8 +187,7 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     (void)ph_station_tell(station, from, &answer, false);
 }
 
-/* All messages of a datagram. The node may be gone after each. */
-static void handle_all(PhStation *station, uint32_t number, const uint8_t *bytes, size_t length)
+void ph_station_handle_all(PhStation *station, uint32_t number, const uint8_t *bytes, size_t length)
 {
     PhMessage message;
     size_t used;
@@ -233,89 +201,28 @@ static void handle_all(PhStation *station, uint32_t number, const uint8_t *bytes
     }
 }
 
-static void write_answer(const PhMessage *message, uint8_t *payload, size_t *length)
-{
-    *length += ph_message_write(message, payload + *length, PH_SESSION_PAYLOAD_MAX - *length);
-}
-
-/* The same key again: it has begun anew, or its network is another one. Its number stays, so that
- * its peers reach it as before. */
-static PhEntry *entry_for(PhStation *station, const uint8_t *key, const PhNodeRecord *record,
-                          uint32_t session)
-{
-    PhEntry *entry = ph_directory_by_key(&station->directory, key);
-
-    if (entry && strlen(entry->record.name) == strlen(record->name) &&
-        memcmp(entry->record.name, record->name, strlen(record->name)) == 0) {
-        if (entry->session != session)
-            ph_sessions_close(station->sessions, entry->session, station->now);
-        ph_directory_move(&station->directory, entry, session);
-        entry->record = *record;
-        return entry;
-    }
-    if (entry)
-        forget(station, entry);
-    return ph_directory_add(&station->directory, key, record, session);
-}
-
-/* Somebody asks for a session: the first message says who it is. */
-static void accept_request(PhStation *station, const PhRoute *route, const PhSessionInput *input)
-{
-    uint8_t payload[PH_SESSION_PAYLOAD_MAX];
-    size_t length = 0, used;
-    PhMessage first, answer;
-    PhEntry *entry;
-    uint32_t session;
-    PhReason reason;
-
-    if (!ph_message_read(input->bytes, input->length, &first, &used) ||
-        first.kind != PH_MESSAGE_REGISTER)
-        return;
-    reason = may_register(station, input->remote_key, &first.record);
-    if (reason != PH_REASON_NONE) {
-        station->counters.refused_name += reason == PH_REASON_NAME_TAKEN;
-        station->counters.refused_full += reason == PH_REASON_FULL;
-        answer = refusal(PH_MESSAGE_REGISTER, reason, 0);
-        write_answer(&answer, payload, &length);
-        (void)ph_sessions_accept(station->sessions, payload, length, station->now);
-        return; /* it is not registered, and its session ends by itself */
-    }
-    answer = registered(&route->path);
-    write_answer(&answer, payload, &length);
-    session = ph_sessions_accept(station->sessions, payload, length, station->now);
-    if (session == 0)
-        return;
-    entry = entry_for(station, input->remote_key, &first.record, session);
-    if (!entry)
-        return;
-    entry->confirmed = false;
-    entry->path = route->path;
-    entry->asked_ns = entry->heard_ns = station->now;
-    station->counters.registered++;
-    handle_all(station, entry->number, input->bytes + used, input->length - used);
-}
-
 static void take_message(PhStation *station, const PhRoute *route, const PhSessionInput *input)
 {
-    PhEntry *entry = ph_directory_by_session(&station->directory, input->session);
+    PhEntry *from = ph_station_hear(station, route, input);
+    PhMessage first;
+    size_t used;
 
-    if (!entry)
+    if (!from)
         return;
-    if (!entry->confirmed) {
-        entry->confirmed = true;
-        entry->rtt_ns = station->now - entry->asked_ns;
-    }
-    entry->path = route->path;
-    entry->heard_ns = station->now;
-    handle_all(station, entry->number, input->bytes, input->length);
+    if (ph_message_read(input->bytes, input->length, &first, &used) &&
+        first.kind == PH_MESSAGE_PONG)
+        ph_station_ponged(station, from, &route->path, first.ping.id);
+    ph_station_handle_all(station, from->number, input->bytes, input->length);
 }
 
-static void take_end(PhStation *station, const PhSessionInput *input)
+static void take_ends(PhStation *station)
 {
-    PhEntry *entry = ph_directory_by_session(&station->directory, input->session);
+    PhSessionInput input;
 
-    if (entry)
-        ph_directory_remove(&station->directory, entry);
+    for (ph_sessions_poll(station->sessions, &input); input.kind != PH_SESSION_NOTHING;
+         ph_sessions_poll(station->sessions, &input))
+        if (input.kind == PH_SESSION_GONE)
+            ph_station_session_gone(station, &input);
 }
 
 void ph_station_handle_datagram(PhStation *station, const PhPath *path, const uint8_t *bytes,
@@ -328,51 +235,52 @@ void ph_station_handle_datagram(PhStation *station, const PhPath *path, const ui
     ph_sessions_receive(station->sessions, &route, bytes, length, now, &input);
     switch (input.kind) {
     case PH_SESSION_REQUEST:
-        accept_request(station, &route, &input);
-        return;
+        ph_station_request(station, &route, &input);
+        break;
     case PH_SESSION_MESSAGE:
         take_message(station, &route, &input);
-        return;
+        break;
     case PH_SESSION_GONE:
-        take_end(station, &input);
-        return;
+        ph_station_session_gone(station, &input);
+        break;
     case PH_SESSION_NOTHING:
     case PH_SESSION_UP:
-        return;
+        break;
     }
+    take_ends(station);
+    ph_station_introduce_held(station);
 }
 
 /* ---- time ---- */
 
 void ph_station_handle_timeout(PhStation *station, uint64_t now)
 {
-    PhSessionInput input;
-
     station->now = now;
     ph_sessions_handle_timeout(station->sessions, now);
-    for (ph_sessions_poll(station->sessions, &input); input.kind != PH_SESSION_NOTHING;
-         ph_sessions_poll(station->sessions, &input))
-        if (input.kind == PH_SESSION_GONE)
-            take_end(station, &input);
+    take_ends(station);
+    ph_station_introduce_held(station);
     if (now - station->checked_ns < CHECK_NS)
         return;
     station->checked_ns = now;
     for (uint32_t i = 0; i < station->directory.n_slots; i++) {
         PhEntry *entry = ph_directory_at(&station->directory, i);
 
-        if (!entry || now - entry->heard_ns < LIFETIME_S * PH_SECOND)
+        if (!entry || now - entry->heard_ns < PH_STATION_LIFETIME_S * PH_SECOND)
             continue;
         station->counters.expired++;
-        forget(station, entry);
+        ph_station_forget(station, entry);
     }
 }
 
 uint64_t ph_station_next_timeout(const PhStation *station)
 {
-    uint64_t sessions = ph_sessions_next_timeout(station->sessions);
-    uint64_t check = station->directory.n_entries ? station->checked_ns + CHECK_NS : UINT64_MAX;
+    uint64_t next = ph_sessions_next_timeout(station->sessions);
 
-    return sessions < check ? sessions : check;
+    if (station->directory.n_entries > 0 && station->checked_ns + CHECK_NS < next)
+        next = station->checked_ns + CHECK_NS;
+    if (station->n_held > 0 && station->held[0].until_ns < next)
+        next = station->held[0].until_ns;
+    return next;
 }
 
 const PhStationCounters *ph_station_counters(const PhStation *station)
@@ -385,7 +293,7 @@ bool ph_station_node(const PhStation *station, uint32_t index, PhStationNode *re
     for (uint32_t i = 0; i < station->directory.n_slots; i++) {
         const PhEntry *entry = ph_directory_at(&station->directory, i);
 
-        if (!entry || index-- > 0)
+        if (!entry || !entry->confirmed || index-- > 0)
             continue;
         *ret_node = (PhStationNode){
             .seen = entry->path.remote,

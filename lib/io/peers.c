@@ -11,6 +11,7 @@
 #include <sodium/utils.h>
 #include <string.h>
 
+#include "recording.h"
 #include "resolve.h"
 #include "sockets.h"
 #include "system.h"
@@ -28,12 +29,16 @@ struct PhPeers {
     uint32_t n_locals;
     PhPeersEvent event;
     gpointer data;
+    PhRecording *recording; /* NULL: none is made */
+    void (*record_failed)(PhPeers *peers, const GError *error, gpointer data);
     gboolean *freed; /* set while a callback runs */
 };
 
 /* What ph_peers_open_async needs until it is done. */
 typedef struct Opening {
     PhNodeConfig config;
+    PhRecording *recording;
+    void (*record_failed)(PhPeers *peers, const GError *error, gpointer data);
     char *server;
 } Opening;
 
@@ -42,6 +47,7 @@ static void opening_free(gpointer data)
     Opening *opening = data;
 
     sodium_memzero(&opening->config, sizeof(opening->config));
+    ph_recording_free(opening->recording);
     g_free(opening->server);
     g_free(opening);
 }
@@ -61,12 +67,21 @@ static void serve_socket(PhPeers *peers, const PhSocketRequest *request)
         ph_node_socket_failed(peers->node, request->socket, ph_clock_now());
 }
 
+static void take_record(PhPeers *peers)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!ph_recording_take(peers->recording, peers->node, &error) && peers->record_failed)
+        peers->record_failed(peers, error, peers->data);
+}
+
 static void queue_transmits(PhPeers *peers)
 {
     PhTransmit transmit;
 
     while (ph_node_poll_transmit(peers->node, &transmit))
         ph_sockets_send(peers->sockets, &transmit);
+    take_record(peers);
 }
 
 static void serve_agent(PhPeers *peers)
@@ -233,7 +248,12 @@ static gboolean read_config(const PhPeersConfig *config, Opening *opening, GErro
     node->fast_detector = config->fast_detector;
     node->no_hard_punching = config->no_hard_punching;
     node->relay_only = config->relay_only;
-    return TRUE;
+    if (!config->record)
+        return TRUE;
+    node->record = config->record_secrets ? PH_RECORD_SECRETS : PH_RECORD_DECISIONS;
+    opening->record_failed = config->record_failed;
+    opening->recording = ph_recording_open(config->record, error);
+    return opening->recording != NULL;
 }
 
 static void take_hub(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpointer data)
@@ -278,6 +298,8 @@ PhPeers *ph_peers_open_finish(GAsyncResult *result, PhPeersEvent event, gpointer
     peers->hub = config->hub;
     peers->event = event;
     peers->data = event_data;
+    peers->recording = g_steal_pointer(&opening->recording);
+    peers->record_failed = opening->record_failed;
     peers->n_locals = list_locals(&peers->hub, peers->locals);
     config->n_locals = peers->n_locals;
     memcpy(config->locals, peers->locals, sizeof(config->locals));
@@ -315,6 +337,7 @@ PhPeers *ph_peers_free(PhPeers *peers)
     }
     ph_sockets_free(peers->sockets);
     ph_node_free(peers->node);
+    ph_recording_free(peers->recording);
     g_free(peers);
     return NULL;
 }

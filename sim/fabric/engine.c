@@ -198,9 +198,9 @@ static gboolean claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, G
     return pl_resident_claims(lab->residents[host->index], ret_claims, error);
 }
 
-static char *path(PlLab *lab, const PlNode *host, const char *peer)
+static char *path(PlLab *lab, const PlNode *host, const char *peer, gboolean *ret_final)
 {
-    return pl_resident_path(lab->residents[host->index], peer);
+    return pl_resident_path(lab->residents[host->index], peer, ret_final);
 }
 
 static gboolean say(PlLab *lab, const PlNode *host, const char *line, GError **error)

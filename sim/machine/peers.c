@@ -17,6 +17,7 @@ typedef struct State {
     char *path;       /* NULL: nothing is known of it */
     gboolean blocked; /* the node's own class */
     gboolean up;      /* it has a path */
+    gboolean final;   /* and looks for no other one */
 } State;
 
 static void set_path(State *state, const char *kind, const char *detail)
@@ -32,20 +33,26 @@ static void set_path(State *state, const char *kind, const char *detail)
 static void read_event(State *state, JsonObject *object)
 {
     const char *event = pl_said_string(object, "event"), *path = pl_said_string(object, "path");
-    gboolean ours = g_strcmp0(pl_said_string(object, "peer"), state->peer) == 0;
+    const char *reason = pl_said_string(object, "reason");
 
     if (g_strcmp0(event, "classified") == 0)
         state->blocked = g_strcmp0(pl_said_string(object, "class"), "udp-blocked") == 0;
-    else if (ours && g_strcmp0(event, "peer-gone") == 0)
-        set_path(state, "none", pl_said_string(object, "reason"));
-    else if (ours && path && (g_str_equal(event, "peer-path") || g_str_equal(event, "peer-up")))
+    if (g_strcmp0(pl_said_string(object, "peer"), state->peer) != 0)
+        return;
+    if (g_strcmp0(event, "peer-gone") == 0)
+        set_path(state, "none", reason);
+    else if (path && (g_str_equal(event, "peer-path") || g_str_equal(event, "peer-up")))
         set_path(state, path,
                  g_str_equal(path, "relayed")
                      ? pl_said_host(state->topology, state->seed, pl_said_string(object, "via"))
                      : NULL);
+    else
+        return;
+    state->final = pl_path_is_final(path, reason);
 }
 
-char *pl_peers_read(const char *output, const char *peer, const PlTopology *topology, uint64_t seed)
+char *pl_peers_read(const char *output, const char *peer, const PlTopology *topology, uint64_t seed,
+                    gboolean *ret_final)
 {
     g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
@@ -59,6 +66,7 @@ char *pl_peers_read(const char *output, const char *peer, const PlTopology *topo
     }
     if (state.blocked && !state.up)
         set_path(&state, "none", "udp-blocked");
+    *ret_final = state.final;
     return state.path;
 }
 

@@ -147,13 +147,14 @@ gboolean pl_resident_claims(PlResident *resident, PlFindings *ret_claims, GError
     return done;
 }
 
-char *pl_resident_path(PlResident *resident, const char *peer)
+char *pl_resident_path(PlResident *resident, const char *peer, gboolean *ret_final)
 {
     PlProgramResult result = {0};
     char *path = NULL;
 
+    *ret_final = FALSE;
     if (pl_resident_result(resident, &result, NULL))
-        path = pl_peers_read(result.output, peer, resident->topology, resident->seed);
+        path = pl_peers_read(result.output, peer, resident->topology, resident->seed, ret_final);
     pl_program_result_clear(&result);
     return path;
 }

@@ -25,7 +25,7 @@ gboolean pl_resident_await(PlResident *resident, const char *text, GError **erro
 gboolean pl_resident_result(PlResident *resident, PlProgramResult *ret_result, GError **error);
 gboolean pl_resident_claims(PlResident *resident, PlFindings *ret_claims, GError **error);
 /* As PlEngine says of path. */
-char *pl_resident_path(PlResident *resident, const char *peer);
+char *pl_resident_path(PlResident *resident, const char *peer, gboolean *ret_final);
 /* As PlEngine says of say; and the line that a step of the node's is. */
 gboolean pl_resident_say(PlResident *resident, const char *line, GError **error);
 gboolean pl_resident_talk(PlResident *resident, const PlStep *step, GError **error);

@@ -91,8 +91,9 @@ typedef struct PlEngine {
     /* A line for the standard input of a host's `node`, which runs. */
     gboolean (*say)(PlLab *lab, const PlNode *host, const char *line, GError **error);
     /* What a host's `node` says of the path to the peer of this name, to be freed: "direct",
-     * "punched", "relayed(HOST)" or "none(REASON)". NULL: it knows of no such peer. */
-    char *(*path)(PlLab *lab, const PlNode *host, const char *peer);
+     * "punched", "relayed(HOST)" or "none(REASON)". NULL: it knows of no such peer. Final is one
+     * that it will not look for a better one to replace, as the two NATs are. */
+    char *(*path)(PlLab *lab, const PlNode *host, const char *peer, gboolean *ret_final);
     /* What a host's `node` says of itself. NULL: it has said nothing. */
     PlStatus *(*status)(PlLab *lab, const PlNode *host);
     /* Lets so much time pass. */
@@ -121,4 +122,6 @@ typedef struct PlEngine {
 
 /* A path as a word, to be freed; `detail` (by whom, or why not) may be NULL. */
 char *pl_path_word(const char *kind, const char *detail);
+/* Of one that a node has, for this reason: NULL is none. */
+gboolean pl_path_is_final(const char *kind, const char *reason);
 void pl_program_result_clear(PlProgramResult *result);

@@ -6,47 +6,62 @@
 
 #include "capture/path.h"
 
-#define LOOK_NS (50 * G_GUINT64_CONSTANT(1000000))
-/* A relayed pair that goes direct after all does so within this: a classification takes 3 s where
- * silence has to be waited for. */
+#define LOOK_NS (20 * G_GUINT64_CONSTANT(1000000))
+/* A relayed pair that goes direct after all does so within this, unless both say that they will not
+ * even try: a classification takes 3 s where silence has to be waited for. */
 #define HOLD_NS (4 * G_GUINT64_CONSTANT(1000000000))
 
 /* ---- claimed ---- */
 
-static void ask(const PlTopology *topology, const PlEngine *engine, PlLab *lab, PlPath *path)
+typedef struct Settling {
+    const PlTopology *topology;
+    const PlEngine *engine;
+    PlLab *lab;
+    PlVerdict *verdict;
+    gboolean there; /* all say what is expected */
+    gboolean hold;  /* one of them has to go on with it to be believed */
+} Settling;
+
+/* What one of the two says; to be freed. */
+static char *ask(const Settling *settling, const PlNode *host, const PlNode *peer,
+                 gboolean *ret_final)
 {
-    const PlNode *from = pl_topology_node(topology, path->from);
-    const PlNode *to = pl_topology_node(topology, path->to);
-    g_autofree char *word = NULL;
+    return settling->engine->path(settling->lab, host, peer->program.name, ret_final);
+}
+
+/* What is relayed, or is not there at all, may become better, and nobody knows what it is to be
+ * where nothing is expected. */
+static gboolean may_change(const char *expected)
+{
+    return !expected || g_str_has_prefix(expected, "relayed") || strcmp(expected, "none") == 0;
+}
+
+static void ask_about(Settling *settling, PlPath *path)
+{
+    const PlNode *from = pl_topology_node(settling->topology, path->from);
+    const PlNode *to = pl_topology_node(settling->topology, path->to);
+    const char *expected = path->expected.value;
+    g_autofree char *word = NULL, *back = NULL;
+    gboolean final, final_back = FALSE;
 
     if (from->program.word != PL_WORD_NODE || to->program.word != PL_WORD_NODE)
         return;
-    word = engine->path(lab, from, to->program.name);
+    word = ask(settling, from, to, &final);
     pl_path_finding_set(&path->claimed, word, word ? NULL : "its node knows of no such peer");
+    settling->there &= word && (!expected || pl_path_claim_agrees(expected, word));
+    if (final)
+        back = ask(settling, to, from, &final_back);
+    settling->hold |= may_change(expected) && !final_back;
 }
 
-static gboolean is_claimed(const PlPath *path)
+static void ask_all(Settling *settling)
 {
-    return path->claimed.value || path->claimed.why;
-}
+    const GPtrArray *paths = settling->verdict->paths;
 
-/* Whether all say what is expected; *ret_hold: one of them has to go on with it to be believed. */
-static gboolean are_there(const PlVerdict *verdict, gboolean *ret_hold)
-{
-    gboolean there = TRUE;
-
-    *ret_hold = FALSE;
-    for (guint i = 0; i < verdict->paths->len; i++) {
-        const PlPath *path = g_ptr_array_index(verdict->paths, i);
-        const char *expected = path->expected.value, *claimed = path->claimed.value;
-
-        if (!is_claimed(path))
-            continue;
-        there = there && claimed && (!expected || pl_path_claim_agrees(expected, claimed));
-        *ret_hold |=
-            !expected || g_str_has_prefix(expected, "relayed") || strcmp(expected, "none") == 0;
-    }
-    return there;
+    settling->there = TRUE;
+    settling->hold = FALSE;
+    for (guint i = 0; i < paths->len; i++)
+        ask_about(settling, g_ptr_array_index(paths, i));
 }
 
 /* The longest time that one of them may take. */
@@ -57,37 +72,28 @@ static uint64_t time_limit(const PlTopology *topology, const PlVerdict *verdict)
     for (guint i = 0; i < verdict->paths->len; i++) {
         const PlPath *path = g_ptr_array_index(verdict->paths, i);
 
-        if (is_claimed(path))
+        if (path->claimed.value || path->claimed.why)
             limit = MAX(limit, pl_topology_node(topology, path->from)->program.time_limit_ns);
     }
     return limit;
 }
 
-static void ask_all(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
-                    PlVerdict *verdict)
-{
-    for (guint i = 0; i < verdict->paths->len; i++)
-        ask(topology, engine, lab, g_ptr_array_index(verdict->paths, i));
-}
-
 gboolean pl_paths_settle(const PlTopology *topology, const PlEngine *engine, PlLab *lab,
                          PlVerdict *verdict, GError **error)
 {
+    Settling settling = {topology, engine, lab, verdict, FALSE, FALSE};
     uint64_t start = engine->now(lab), since = start, limit;
-    gboolean hold;
 
-    ask_all(topology, engine, lab, verdict);
+    ask_all(&settling);
     limit = time_limit(topology, verdict);
     while (engine->now(lab) - start < limit) {
-        gboolean there = are_there(verdict, &hold);
-
-        if (!there)
+        if (!settling.there)
             since = engine->now(lab);
-        else if (!hold || engine->now(lab) - since >= HOLD_NS)
+        else if (!settling.hold || engine->now(lab) - since >= HOLD_NS)
             break;
         if (!engine->pass(lab, LOOK_NS, error))
             return FALSE;
-        ask_all(topology, engine, lab, verdict);
+        ask_all(&settling);
     }
     return TRUE;
 }

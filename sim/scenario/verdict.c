@@ -93,6 +93,11 @@ char *pl_path_word(const char *kind, const char *detail)
     return detail ? g_strdup_printf("%s(%s)", kind, detail) : g_strdup(kind);
 }
 
+gboolean pl_path_is_final(const char *kind, const char *reason)
+{
+    return g_strcmp0(kind, "relayed") == 0 && g_strcmp0(reason, "relay") == 0;
+}
+
 /* Quotes only what a shell would not take as it is. */
 static char *shell_word(const char *text)
 {

@@ -36,6 +36,7 @@ typedef struct PlAgentStart {
     uint64_t run_seed; /* keys follow from that (topology/identity.h) */
     uint64_t seed;     /* the program's own, another one each time it starts */
     uint64_t now;
+    PhRecordKind record; /* of a node */
 } PlAgentStart;
 
 typedef struct PlAgentClass {
@@ -65,6 +66,8 @@ PhNode *pl_node_agent_core(gpointer agent);
 /* Why the peer that it connects to was lost, or not found, last: a static word, or NULL. */
 const char *pl_node_agent_gone(gpointer agent);
 PhStation *pl_hub_agent_station(gpointer agent);
+/* All that a node has recorded so far, the agent's; empty when it does not. */
+const GByteArray *pl_node_agent_recording(gpointer agent);
 
 /* A seed for a core of libpinhole. */
 void pl_agent_seed(uint64_t seed, uint8_t ret_bytes[static PH_SEED_BYTES]);

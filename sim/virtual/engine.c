@@ -77,15 +77,18 @@ static gpointer agent_of(const PlLab *lab, const PlNode *host)
     return seat ? pl_seat_agent(seat) : NULL;
 }
 
-static char *path(PlLab *lab, const PlNode *host, const char *name)
+static char *path(PlLab *lab, const PlNode *host, const char *name, gboolean *ret_final)
 {
     gpointer agent = agent_of(lab, host);
     const char *gone = agent ? gone_reason(host, agent, name) : NULL;
     PhNodePeer peer;
 
+    *ret_final = FALSE;
     for (uint32_t i = 0; agent && ph_node_peer(pl_node_agent_core(agent), i, &peer); i++) {
-        if (strcmp(peer.name, name) == 0)
-            return path_word(lab, &peer, gone);
+        if (strcmp(peer.name, name) != 0)
+            continue;
+        *ret_final = pl_path_is_final(ph_path_kind_name(peer.path), peer.reason);
+        return path_word(lab, &peer, gone);
     }
     return gone ? pl_path_word(ph_path_kind_name(PH_PATH_NONE), gone) : NULL;
 }

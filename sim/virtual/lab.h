@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <pinhole/record.h>
+
 #include "model/world.h"
 #include "scenario/engine.h"
 #include "virtual/stack.h"
@@ -48,6 +50,7 @@ struct PlLab {
     /* A wire that loses what it likes, just behind a host; NULL: there is none. */
     gboolean (*loses)(gpointer data, const PlNode *host, const uint8_t *bytes, size_t length);
     gpointer loses_data;
+    PhRecordKind nodes_record; /* of those that start from now on */
 };
 
 PlLab *pl_virtual_new(const PlTopology *topology, uint64_t seed);

@@ -25,6 +25,7 @@ typedef struct Node {
     gboolean asked;                   /* for its status */
     const char *gone;                 /* why it was lost, or not found, last; NULL: it is there */
     GString *text;
+    GByteArray *recording;
 } Node;
 
 static void node_free(gpointer data)
@@ -33,6 +34,7 @@ static void node_free(gpointer data)
 
     ph_node_free(node->core);
     g_string_free(node->text, TRUE);
+    g_byte_array_unref(node->recording);
     g_free(node);
 }
 
@@ -79,6 +81,7 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
         .fast_detector = program->fast,
         .wall_ns = 0, /* the lab's clock is the wall clock */
         .first_socket = FIRST_SOCKET,
+        .record = start->record,
     };
     Node *node = g_new0(Node, 1);
     PhKey key;
@@ -94,6 +97,7 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
     node->start_ns = node->now = start->now;
     node->retry_ns = UINT64_MAX;
     node->text = g_string_new(NULL);
+    node->recording = g_byte_array_new();
     node->core = ph_node_new(&config, start->now);
     ph_key_wipe(&key);
     if (!node->core) {
@@ -293,6 +297,15 @@ static gboolean poll_core(Node *node, PlAgentAction *ret_action)
     return FALSE;
 }
 
+static void take_record(Node *node)
+{
+    const uint8_t *bytes;
+    size_t length;
+
+    while (ph_node_poll_record(node->core, &bytes, &length))
+        g_byte_array_append(node->recording, bytes, (guint)length);
+}
+
 static void node_poll(gpointer data, PlAgentAction *ret_action)
 {
     Node *node = data;
@@ -301,8 +314,10 @@ static void node_poll(gpointer data, PlAgentAction *ret_action)
     if (poll_core(node, ret_action))
         return;
     g_string_truncate(node->text, 0);
-    if (!ph_node_poll_event(node->core, &event))
+    if (!ph_node_poll_event(node->core, &event)) {
+        take_record(node);
         return;
+    }
     take_event(node, &event);
     *ret_action = (PlAgentAction){
         .kind = PL_AGENT_PRINT,
@@ -359,6 +374,12 @@ static void node_timeout(gpointer data, uint64_t now)
 PhNode *pl_node_agent_core(gpointer agent)
 {
     return ((Node *)agent)->core;
+}
+
+const GByteArray *pl_node_agent_recording(gpointer agent)
+{
+    take_record(agent);
+    return ((Node *)agent)->recording;
 }
 
 const char *pl_node_agent_gone(gpointer agent)

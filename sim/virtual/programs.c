@@ -254,6 +254,7 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
         .run_seed = lab->seed,
         .seed = pl_random_stream(lab->seed, name),
         .now = lab->now,
+        .record = lab->nodes_record,
     };
     gpointer agent = last && !last->ended ? NULL : class->new (&start, error);
     PlSeat *seat;

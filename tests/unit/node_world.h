@@ -27,6 +27,7 @@ typedef struct World {
     PlTopology *topology;
     PlLab *lab;
     gboolean hole;     /* no packet of one node's reaches another one */
+    const char *mute;  /* nor one of this host's */
     PhAddress watched; /* packets to this host are counted */
     guint n_watched;
 } World;
@@ -53,8 +54,9 @@ static inline gboolean world_loses(gpointer data, const PlNode *host, const guin
                              (guint32)bytes[18] << 8 | bytes[19],
                          0);
     world->n_watched += ph_address_equal_host(&to, &world->watched);
-    return world->hole && host && strcmp(host->name, "hub") != 0 &&
-           !ph_address_equal_host(&to, &hub) && !ph_address_equal_host(&to, &second);
+    return host && (world->hole || g_strcmp0(host->name, world->mute) == 0) &&
+           strcmp(host->name, "hub") != 0 && !ph_address_equal_host(&to, &hub) &&
+           !ph_address_equal_host(&to, &second);
 }
 
 /* Hosts alice, bob and so on, each behind a NAT of its own ("nat-alice") with that behaviour; one

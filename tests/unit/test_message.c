@@ -16,6 +16,7 @@ static PhNodeRecord some_record(guint n)
         .block_first = 1024,
         .block_last = 65535,
         .relays = 1,
+        .hidden = 1,
         .n_candidates = (uint8_t)n,
     };
 
@@ -115,6 +116,8 @@ static void test_fields_are_where_they_were(void)
     g_assert_cmpint(read.introduced.record.step, ==, -2);
     g_assert_cmpuint(read.introduced.record.block_last, ==, 65535);
     g_assert_cmpuint(read.introduced.record.n_candidates, ==, 3);
+    g_assert_cmpuint(read.introduced.record.relays, ==, 1);
+    g_assert_cmpuint(read.introduced.record.hidden, ==, 1);
     for (guint i = 0; i < 3; i++)
         g_assert_true(ph_address_equal(&read.introduced.record.candidates[i].address,
                                        &message.introduced.record.candidates[i].address));
@@ -183,7 +186,7 @@ static void test_hostile_values_are_refused(void)
         {AT_NAME + 14, 0xc3},
         {AT_CLASS, PH_CLASS_N},
         {AT_ALLOCATION, PH_PORT_ALLOCATION_BLOCK + 1},
-        {AT_RELAYS, 2},
+        {AT_RELAYS, 4},
         {AT_N, PH_CANDIDATES_MAX + 1},
         {AT_N, 255},
         {AT_N, 3},

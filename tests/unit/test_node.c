@@ -29,7 +29,7 @@ static void test_first_bytes(void)
 }
 
 /* N6 */
-static void test_counters(void)
+static void test_N6_counters_of_a_punch(void)
 {
     g_auto(World) world = {0};
 
@@ -49,7 +49,7 @@ static void test_counters(void)
 }
 
 /* N12: nothing could be attempted that had a chance. */
-static void test_both_symmetric(void)
+static void test_N12_both_symmetric(void)
 {
     g_auto(World) world = {0};
 
@@ -61,12 +61,51 @@ static void test_both_symmetric(void)
         assert_path(&world, i ? "alice" : "bob", PH_PATH_RELAYED);
         g_assert_cmpuint(counters->punches_attempted, ==, 0);
         g_assert_cmpuint(counters->relay_fallbacks, ==, 1);
+        /* It is said once, as soon as both classes are known; the first is that it has begun. */
+        g_assert_cmpuint(world_count(&world, i ? "alice" : "bob", "path", "relayed"), ==, 2);
+        g_assert_cmpfloat(world_when(&world, i ? "alice" : "bob", 0, "path", "relay"), <,
+                          (i ? 0 : STARTED_MS) + 500);
         g_assert_cmpuint(world_count(&world, i ? "alice" : "bob", "gone", NULL), ==, 0);
         g_assert_cmpuint(world_count(&world, i ? "alice" : "bob", "health", NULL), ==, 0);
     }
     g_assert_cmpuint(world_station(&world)->introductions, ==, 0);
     g_assert_cmpfloat(world_when(&world, "bob", 0, "data", "hello from alice"), ==,
                       STARTED_MS + 120);
+}
+
+/* Half a classification says that the mapping is the same for all, and takes the filtering for the
+ * narrowest: what is begun for that takes seconds, and is not waited for when it turns out wider.
+ */
+static void test_easier_than_assumed(void)
+{
+    g_auto(World) world = {0};
+
+    world_meet(&world, "behaviour = restricted", symmetric);
+    for (guint i = 0; i < 2; i++) {
+        double when =
+            world_when(&world, i ? "alice" : "bob", i ? 0 : STARTED_MS, "path", "punched");
+
+        g_assert_cmpfloat(when, >, 0);
+        g_assert_cmpfloat(when, <, (i ? 0 : STARTED_MS) + 1000);
+    }
+}
+
+/* Which takes some 10 s. The next one begins at once: of the ports that one has opened many are
+ * still there for the other. */
+static void test_hard_twice(void)
+{
+    g_auto(World) world = {0};
+
+    world.hole = TRUE;
+    world_meet(&world, symmetric, cone);
+    g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, 1);
+    world_pass(&world, 7 * S);
+    g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, 2);
+    world.hole = FALSE;
+    world_pass(&world, 10 * S);
+    g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, 2);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "bob", PH_PATH_PUNCHED);
 }
 
 static void test_pair(gconstpointer data)
@@ -125,7 +164,7 @@ static void test_both_ask(void)
 }
 
 /* N7: the hub has done its part. Five minutes have new keys in them. */
-static void test_hub_killed(void)
+static void test_N7_the_hub_is_killed(void)
 {
     g_auto(World) world = {0};
 
@@ -143,7 +182,7 @@ static void test_hub_killed(void)
 }
 
 /* N30: a message every millisecond, while the direct path takes over. */
-static void test_upgrade_in_the_stream(void)
+static void test_N30_upgrade_in_the_stream(void)
 {
     const char *const hosts[] = {"bob", cone, "node", "alice", cone, "node --connect bob", NULL};
     g_auto(World) world = {0};
@@ -173,15 +212,17 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/node/first bytes after three round trips, direct after six",
                     test_first_bytes);
-    g_test_add_func("/node/N6 counters of a punch", test_counters);
-    g_test_add_func("/node/N12 both symmetric", test_both_symmetric);
+    g_test_add_func("/node/N6 counters of a punch", test_N6_counters_of_a_punch);
+    g_test_add_func("/node/N12 both symmetric", test_N12_both_symmetric);
     for (guint i = 0; i < 10; i++) {
         g_autofree char *name = g_strdup_printf("/node/pair/%u", i);
 
         g_test_add_data_func(name, GUINT_TO_POINTER(i), test_pair);
     }
     g_test_add_func("/node/both ask", test_both_ask);
-    g_test_add_func("/node/N7 hub killed", test_hub_killed);
-    g_test_add_func("/node/N30 upgrade in the stream", test_upgrade_in_the_stream);
+    g_test_add_func("/node/easier than assumed", test_easier_than_assumed);
+    g_test_add_func("/node/hard twice", test_hard_twice);
+    g_test_add_func("/node/N7 hub killed", test_N7_the_hub_is_killed);
+    g_test_add_func("/node/N30 upgrade in the stream", test_N30_upgrade_in_the_stream);
     return g_test_run();
 }

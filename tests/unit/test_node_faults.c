@@ -14,7 +14,7 @@ static double now_ms(World *world)
 }
 
 /* N21 to N23: suspect, over to the relay, failed; and direct again soon after it is healed. */
-static void test_black_hole(void)
+static void test_N23_black_hole(void)
 {
     g_auto(World) world = {0};
     g_autofree guint8 *times = NULL;
@@ -47,7 +47,7 @@ static void test_black_hole(void)
 }
 
 /* N24: a fifth of the packets, both ways, for a minute. */
-static void test_loss(void)
+static void test_N24_a_fifth_is_lost(void)
 {
     const char *const hosts[] = {"bob", "open", "node", "alice", "open", "node --connect bob",
                                  NULL};
@@ -67,7 +67,7 @@ static void test_loss(void)
 }
 
 /* G15: a router is flushed: its own pairs punch again, nobody else does. */
-static void test_flush(void)
+static void test_G15_a_router_is_flushed(void)
 {
     const char *const hosts[] = {"bob",   cone, "node", "alice", drawn, "node --connect bob",
                                  "carol", cone, "node", "dave",  cone,  "node --connect carol",
@@ -106,7 +106,7 @@ static void test_flush(void)
 
 /* G14: whatever is lost before the node has found out, it then keeps its path for as long as
  * wanted, with nothing said. */
-static void test_short_binding(void)
+static void test_G14_short_bindings(void)
 {
     static const char brief[] =
         "behaviour = port-restricted\nport-allocation = random\nudp-timeout = 10s";
@@ -208,10 +208,10 @@ static void test_hub_restarts(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/node/faults/N21 N22 N23 black hole", test_black_hole);
-    g_test_add_func("/node/faults/N24 a fifth is lost", test_loss);
-    g_test_add_func("/node/faults/G15 a router is flushed", test_flush);
-    g_test_add_func("/node/faults/G14 mappings of 10 s", test_short_binding);
+    g_test_add_func("/node/faults/N21 N22 N23 black hole", test_N23_black_hole);
+    g_test_add_func("/node/faults/N24 a fifth is lost", test_N24_a_fifth_is_lost);
+    g_test_add_func("/node/faults/G15 a router is flushed", test_G15_a_router_is_flushed);
+    g_test_add_func("/node/faults/G14 mappings of 10 s", test_G14_short_bindings);
     g_test_add_func("/node/faults/roaming", test_roaming);
     g_test_add_func("/node/faults/who connected begins anew", test_asker_restarts);
     g_test_add_func("/node/faults/the peer begins anew", test_peer_restarts);

@@ -151,9 +151,33 @@ static void paths_survive_their_json(void)
 static void assert_read(const char *output, const char *expected)
 {
     g_autoptr(PlTopology) topology = parse("");
-    g_autofree char *path = pl_peers_read(output, "bob", topology, SEED);
+    gboolean final;
+    g_autofree char *path = pl_peers_read(output, "bob", topology, SEED, &final);
 
     g_assert_cmpstr(path, ==, expected);
+    g_assert_false(final);
+}
+
+#define STAYS(name)                                                                                \
+    "{\"event\":\"peer-path\",\"peer\":\"" name "\",\"path\":\"relayed\",\"reason\":\"relay\"}\n"
+
+static gboolean reads_final(const char *output)
+{
+    g_autoptr(PlTopology) topology = parse("");
+    gboolean final;
+    g_autofree char *path = pl_peers_read(output, "bob", topology, SEED, &final);
+
+    return final;
+}
+
+static void a_pair_that_stays_relayed_says_so(void)
+{
+    g_assert_true(reads_final(STAYS("bob")));
+    g_assert_true(reads_final(STAYS("bob") PATH("carol", "direct")));
+    g_assert_true(reads_final(STAYS("bob") "{\"event\":\"classified\",\"class\":\"open\"}\n"));
+    g_assert_false(reads_final(STAYS("carol")));
+    g_assert_false(reads_final(STAYS("bob") PATH("bob", "punched")));
+    g_assert_false(reads_final(STAYS("bob") GONE));
 }
 
 static void the_last_line_about_a_peer_counts(void)
@@ -319,6 +343,7 @@ int main(int argc, char **argv)
     ADD("a-difference-fails-and-all-are-told", a_difference_fails_and_all_are_told);
     ADD("paths-survive-their-json", paths_survive_their_json);
     ADD("the-last-line-about-a-peer-counts", the_last_line_about_a_peer_counts);
+    ADD("a-pair-that-stays-relayed-says-so", a_pair_that_stays_relayed_says_so);
     ADD("a-relays-key-becomes-its-name", a_relays_key_becomes_its_name);
     ADD("nonsense-is-passed-over", nonsense_is_passed_over);
     ADD("the-last-status-is-what-a-node-says", the_last_status_is_what_a_node_says);

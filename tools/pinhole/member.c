@@ -33,6 +33,7 @@ void member_options_clear(MemberOptions *options)
     g_free(options->hub);
     g_free(options->name);
     g_free(options->key_file);
+    g_free(options->record);
 }
 
 /* ---- opening ---- */
@@ -60,6 +61,9 @@ PhPeers *member_open(const MemberOptions *options, PhPeersEvent event, gpointer 
         .refuse_strangers = options->known_only,
         .fast_detector = options->fast,
         .relay_only = options->relay_only,
+        .record = options->record,
+        .record_secrets = options->record_secrets,
+        .record_failed = options->record_failed,
     };
     Opening opening = {.event = event, .data = data};
     g_autoptr(GError) error = NULL;

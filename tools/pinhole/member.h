@@ -22,6 +22,10 @@
 typedef struct MemberOptions {
     char *hub, *name, *key_file;
     gboolean known_only, fast, relay_only;
+    /* Of those who can record: where to; NULL: not. */
+    char *record;
+    gboolean record_secrets;
+    void (*record_failed)(PhPeers *peers, const GError *error, gpointer data);
 } MemberOptions;
 
 #define MEMBER_ENTRIES 6 /* and room for others before the end */

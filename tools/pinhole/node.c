@@ -45,23 +45,6 @@ typedef struct Running {
     GString *input; /* of which no whole line has been read yet */
 } Running;
 
-static const char *event_name(PhNodeEventKind kind)
-{
-    static const char *const names[] = {
-        [PH_NODE_REGISTERED] = "registered",
-        [PH_NODE_HUB_LOST] = "hub-lost",
-        [PH_NODE_REFUSED] = "refused",
-        [PH_NODE_CLASSIFIED] = "classified",
-        [PH_NODE_PEER_UP] = "peer-up",
-        [PH_NODE_PEER_PATH] = "peer-path",
-        [PH_NODE_PEER_HEALTH] = "health",
-        [PH_NODE_PEER_GONE] = "peer-gone",
-        [PH_NODE_DATA] = "data",
-    };
-
-    return names[kind];
-}
-
 /* ---- what it says ---- */
 
 static JsonBuilder *begin_line(const char *event)
@@ -98,7 +81,7 @@ static void show_text(JsonBuilder *builder, const PhNodeEvent *event)
 
 static void show_event(const Running *running, const PhNodeEvent *event)
 {
-    g_autoptr(JsonBuilder) builder = begin_line(event_name(event->kind));
+    g_autoptr(JsonBuilder) builder = begin_line(ph_node_event_name(event->kind));
 
     switch (event->kind) {
     case PH_NODE_REGISTERED:
@@ -185,6 +168,13 @@ static void take_event(PhPeers *peers, const PhNodeEvent *event, gpointer data)
     show_event(running, event);
     if (event->kind == PH_NODE_PEER_GONE && running->wanted)
         g_timeout_add(RETRY_MS, connect_to_all, running);
+}
+
+static void fail_to_record(PhPeers *peers G_GNUC_UNUSED, const GError *error, gpointer data)
+{
+    g_autofree char *sentence = g_strdup_printf("The recording ends here: %s.", error->message);
+
+    say_error(data, "not-recorded", sentence);
 }
 
 static void send_text(const Running *running, const char *who, const char *text)
@@ -285,11 +275,15 @@ static int run(const MemberOptions *options, char **wanted)
 int command_node(int argc, char **argv)
 {
     g_auto(GStrv) wanted = NULL, arguments = NULL;
-    g_auto(MemberOptions) options = {0};
-    GOptionEntry entries[MEMBER_ENTRIES + 2] = {
+    g_auto(MemberOptions) options = {.record_failed = fail_to_record};
+    GOptionEntry entries[MEMBER_ENTRIES + 4] = {
         [MEMBER_ENTRIES] = {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &wanted,
                             "Look for this peer, and again when it is gone; may be given again",
                             "PEER"},
+        {"record", 0, 0, G_OPTION_ARG_FILENAME, &options.record,
+         "Record what it is given and does, for pinlab replay; without keys or messages", "FILE"},
+        {"record-secrets", 0, 0, G_OPTION_ARG_NONE, &options.record_secrets,
+         "With --record: with its secret key and all that is said", NULL},
     };
     int status;
 
@@ -298,6 +292,9 @@ int command_node(int argc, char **argv)
         return status;
     if (*arguments || !options.hub)
         return command_fail(EXIT_ARGUMENTS, "node takes --hub KEY@HOST[:PORT], and no arguments "
+                                            "(see pinhole node --help)");
+    if (options.record_secrets && !options.record)
+        return command_fail(EXIT_ARGUMENTS, "--record-secrets is for --record FILE "
                                             "(see pinhole node --help)");
     return run(&options, wanted);
 }

@@ -39,6 +39,7 @@ int command_list(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_matrix(int argc, char **argv);
+int command_replay(int argc, char **argv);
 int command_script(int argc, char **argv);
 int command_up(int argc, char **argv);
 int command_exec(int argc, char **argv);

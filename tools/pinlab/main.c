@@ -18,7 +18,7 @@ static const struct {
     {"matrix", command_matrix},   {"script", command_script}, {"up", command_up},
     {"exec", command_exec},       {"shell", command_shell},   {"nat", command_nat},
     {"capture", command_capture}, {"output", command_output}, {"labs", command_labs},
-    {"down", command_down},
+    {"down", command_down},       {"replay", command_replay},
 };
 
 static const Command pinlab = {
@@ -48,6 +48,9 @@ static const Command pinlab = {
         "  output                 Show what a host's own program put out\n"
         "  labs                   Show the labs that stand\n"
         "  down                   Take labs down\n"
+        "\n"
+        "Commands on recordings:\n"
+        "  replay                 Replay a node's recording, and say where it differs\n"
         "\n"
         "Each command has its own --help.\n"
         "\n"

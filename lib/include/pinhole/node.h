@@ -14,6 +14,7 @@
 
 #include <pinhole/classification.h>
 #include <pinhole/path.h>
+#include <pinhole/record.h>
 
 #define PH_NODE_KEY_BYTES 32
 #define PH_NODE_NAME_MAX  63
@@ -38,9 +39,10 @@ typedef struct PhNodeConfig {
         refuse_strangers; /* only peers that we connect to ourselves; else all that the hub knows */
     bool fast_detector;
     bool no_hard_punching; /* pairs that need many sockets or ports are relayed */
-    bool relay_only;       /* never attempts a direct path */
+    bool relay_only; /* never attempts a direct path, and has nobody told where it is */
     uint64_t binding_ns;   /* how long the NAT keeps an idle mapping; 0: unknown */
     uint32_t first_socket; /* ids for its sockets, from here on */
+    PhRecordKind record;   /* poll it with ph_node_poll_record */
 } PhNodeConfig;
 
 typedef enum {
@@ -57,11 +59,13 @@ typedef enum {
     PH_NODE_REFUSED,     /* by the hub, for good: `reason` */
     PH_NODE_CLASSIFIED,  /* our own class is known, or another than before */
     PH_NODE_PEER_UP,     /* a peer can be sent to */
-    PH_NODE_PEER_PATH,   /* another path is in use: `path`, `via`, `address`, `reason` */
+    PH_NODE_PEER_PATH,   /* another path is in use: `path`, `via`, `address`, `reason`; or no other
+                            one will be looked for, as the two NATs are: reason "relay" */
     PH_NODE_PEER_HEALTH, /* healthy, suspect, failed */
     PH_NODE_PEER_GONE,   /* `reason`; the number is not used again */
     PH_NODE_DATA,        /* from a peer */
 } PhNodeEventKind;
+PH_EXPORT const char *ph_node_event_name(PhNodeEventKind kind); /* "registered", "hub-lost", ... */
 
 typedef struct PhNodeEvent {
     PhNodeEventKind kind;
@@ -150,6 +154,11 @@ PH_EXPORT bool ph_node_handle_datagram(PhNode *node, const PhPath *path, const u
 PH_EXPORT void ph_node_unreachable(PhNode *node, const PhPath *path, uint64_t now);
 PH_EXPORT void ph_node_handle_timeout(PhNode *node, uint64_t now);
 PH_EXPORT uint64_t ph_node_next_timeout(const PhNode *node);
+
+/* What was recorded since the last time, if anything: bytes of a file, to be appended to those
+ * before. They are the node's, and stay until its next call. After the other polls is early enough.
+ */
+PH_EXPORT bool ph_node_poll_record(PhNode *node, const uint8_t **ret_bytes, size_t *ret_length);
 
 PH_EXPORT const PhNodeCounters *ph_node_counters(const PhNode *node);
 /* They one by one, for who shows them all: a name such as "punches-attempted", NULL beyond the last

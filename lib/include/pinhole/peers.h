@@ -12,15 +12,20 @@
 #include <pinhole/key.h>
 #include <pinhole/node.h>
 
+typedef struct PhPeers PhPeers;
+
 /* Only `hub` is needed. What is pointed to is copied. */
 typedef struct PhPeersConfig {
     const char *hub;  /* KEY@HOST or KEY@HOST:PORT: the hub's public key, and where it is */
     const char *name; /* by which others find this node; NULL: by its key alone */
     const PhKey *key; /* NULL: a new one, which is kept nowhere */
     gboolean refuse_strangers, fast_detector, no_hard_punching, relay_only; /* as in node.h */
+    /* A file to record into (record.h); NULL: none. `record_failed` is told, once, when it cannot
+     * be written any more: nothing else ends then. It may be NULL, and may not free the peers. */
+    const char *record;
+    gboolean record_secrets;
+    void (*record_failed)(PhPeers *peers, const GError *error, gpointer event_data);
 } PhPeersConfig;
-
-typedef struct PhPeers PhPeers;
 
 /* What happens, one call for each; the event is borrowed. It is never called from within a function
  * of the peers', and may free them. */

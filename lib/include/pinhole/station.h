@@ -6,7 +6,9 @@
  * (ph_station_is_packet).
  *
  * - One name has one owner, one key one registration; it ends when its session does, or 90 s after
- *   its node was heard last.
+ *   its node was heard last. Nothing of it is touched before who asks has shown that he is there.
+ * - A node is where it answers: what is for it waits, as far as there is room, while its packets
+ *   come from a place where it has not yet.
  * - Nothing is allocated for strangers before they prove that they know the station's key, and,
  * when it is flooded, that they get what is sent to their address.
  * - Introductions, connects and relayed bytes are limited per key and per address (IPv4 address,
@@ -30,7 +32,12 @@ typedef struct PhStationConfig {
     uint32_t introductions_at_once; /* 8 */
     uint32_t relay_bytes_per_s;     /* of one node; 0: no limit */
     uint32_t relay_queue_packets;   /* for one node; the oldest is dropped */
-    bool relays;                    /* false: directory and mediator only */
+    /* Of all nodes of an address (IPv4 address or IPv6 /64) together: */
+    uint32_t
+        address_share; /* connects, introductions and relayed bytes as of so many; 0: no limit */
+    uint32_t address_nodes; /* registered at a time; 0: no limit */
+    uint32_t address_registrations_per_s, address_registrations_at_once; /* 0 a second: no limit */
+    bool relays; /* false: directory and mediator only */
 } PhStationConfig;
 
 typedef struct PhStationCounters {
@@ -39,6 +46,8 @@ typedef struct PhStationCounters {
     uint64_t introductions, introductions_refused;
     uint64_t relayed, relayed_bytes, relay_dropped_limit, relay_dropped_queue,
         relay_dropped_unknown;
+    uint64_t
+        limited_address; /* of what was refused or dropped: all of its address wanted too much */
 } PhStationCounters;
 
 typedef struct PhStation PhStation;
@@ -57,7 +66,7 @@ PH_EXPORT void ph_station_handle_timeout(PhStation *station, uint64_t now);
 PH_EXPORT uint64_t ph_station_next_timeout(const PhStation *station);
 PH_EXPORT const PhStationCounters *ph_station_counters(const PhStation *station);
 
-/* Who is registered: calls until false. For `pinhole status` and tests. */
+/* Who is registered (and confirmed): calls until false. For `pinhole status` and tests. */
 typedef struct PhStationNode {
     uint8_t key[PH_STATION_KEY_BYTES];
     char name[64];

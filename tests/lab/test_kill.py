@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whoever is killed, and whenever: the others go on, and find it again when it is back. Moments come from a seed."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import ENGINES, processes_with, select_for
+from test_node import Mesh, Node, PUNCHED, WORLD
+
+pytestmark = pytest.mark.usefixtures("our_pinlab")
+
+RELAYED = WORLD.format(west="symmetric", east="symmetric")
+WAIT_S = 40  # far more than anybody needs, for a machine that does much else
+
+
+def program_of(key):
+    """The process id of the pinhole that was given this file with a key."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        for pid in processes_with(str(key)):
+            try:
+                if Path(f"/proc/{pid}/comm").read_text() == "pinhole\n":
+                    return pid
+            except OSError:
+                pass
+        assert time.monotonic() < end, f"nobody runs with {key}"
+        select_for(0.005)
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def memory_kb(pid):
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1])
+
+
+class Mortal(Node):
+    """A node with a key of its own, which it has again after it was killed."""
+
+    def __init__(self, mesh, name, *options, ready='"registered"'):
+        self.mesh, self.name, self.options = mesh, name, options
+        self.key = mesh.place / f"{name}.key"
+        if not self.key.exists():
+            mesh.lab.host(name).run([mesh.pinhole, "key", "new", self.key])
+        self.fifo = mesh.place / name
+        if not self.fifo.exists():
+            os.mkfifo(self.fifo)
+        self.begin(ready)
+
+    def begin(self, ready='"registered"'):
+        self.program = self.mesh.lab.host(self.name).popen(
+            ["sh", "-c", 'exec "$@" 0<>"$0"', self.fifo, self.mesh.pinhole, "node", "--hub", self.mesh.hub_words,
+             "--name", self.name, "--key", self.key, "--fast", *self.options], ready=ready)
+
+    @property
+    def pid(self):
+        return program_of(self.key)
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        self.program.wait()
+
+
+class Hub:
+    """The hub as one of those that can be killed."""
+
+    def __init__(self, mesh):
+        self.mesh, self.key = mesh, mesh.place / "hub.key"
+
+    @property
+    def pid(self):
+        return program_of(self.key)
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        self.mesh.hub.wait()
+
+    def begin(self, ready=" key "):
+        self.mesh.hub = self.mesh.lab.host("hub").popen([self.mesh.pinhole, "hub", "--key", self.key], ready=ready)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def mesh(lab, pinhole, place):
+    return Mesh(lab, pinhole, place)
+
+
+def understood(sender, receiver, who, word):
+    """Says it until it is heard: what is sent to one that is gone is lost, as datagrams are."""
+    end = time.monotonic() + WAIT_S
+    while not any(event.get("text") == word for event in receiver.events("data")):
+        assert time.monotonic() < end, f"{sender.name} said:\n{sender.program.output}\n" \
+                                       f"{receiver.name} said:\n{receiver.program.output}"
+        sender.say(f"send {who} {word}")
+        select_for(0.1)
+
+
+def settled(node, peer, paths, health="healthy"):
+    """Waits until the node's table has the peer so."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        found = [row for row in node.status()["peers"] if row["peer"] == peer]
+        if len(found) == 1 and found[0]["path"] in paths and found[0]["health"] == health:
+            return found[0]
+        assert time.monotonic() < end, f"{found}\n{node.program.output}"
+        select_for(0.1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("topology, paths", [(PUNCHED, {"punched"}), (RELAYED, {"relayed"})], ids=["punched", "relayed"])
+def test_whoever_is_killed_at_any_moment_is_found_again(lab, mesh, paths, seed):
+    chance = random.Random(seed)
+    alice, bob, hub = Mortal(mesh, "alice"), Mortal(mesh, "bob", "--connect", "alice", ready=None), Hub(mesh)
+    for round_ in range(4):
+        victim = chance.choice([alice, bob, hub])
+        # From before it is registered to when all has been found out.
+        select_for(chance.choice([0.03, 0.3, 3]) * chance.random())
+        victim.kill()
+        select_for(chance.choice([0, 1.5]) * chance.random())
+        victim.begin(ready=None)
+        print(f"seed {seed}, round {round_}: {victim.key.stem}")
+    for node, peer, other in ((bob, "alice", alice), (alice, "bob", bob)):
+        understood(node, other, peer, f"from-{node.name}")
+        settled(node, peer, paths)
