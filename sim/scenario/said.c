@@ -126,17 +126,21 @@ static void read_event(const Reading *reading, JsonObject *object)
 {
     const char *event = pl_said_string(object, "event"), *peer = pl_said_string(object, "peer");
     const char *path = pl_said_string(object, "path");
+    const char *reason = pl_said_string(object, "reason");
     const char *health = pl_said_string(object, "health"), *text = pl_said_string(object, "text");
-    gboolean is_path = strcmp(event, "peer-path") == 0;
+    gboolean is_path = strcmp(event, "peer-path") == 0, is_gone = strcmp(event, "peer-gone") == 0;
+    gboolean is_health = strcmp(event, "health") == 0;
     uint64_t time_ns;
 
     if (!peer || !read_time(object, &time_ns))
         return;
     if (is_path && path)
         add(reading, PL_SAID_PATH, time_ns, peer, path_word(reading, object, path));
-    if (strcmp(event, "peer-gone") == 0)
+    if (is_gone)
         add(reading, PL_SAID_PATH, time_ns, peer, gone_word(object));
-    if (health && (is_path || strcmp(event, "health") == 0))
+    if (reason && (is_path || is_gone || is_health))
+        add(reading, PL_SAID_REASON, time_ns, peer, pl_printable(reason, WORD_MAX_BYTES));
+    if (health && (is_path || is_health))
         add(reading, PL_SAID_HEALTH, time_ns, peer, pl_printable(health, WORD_MAX_BYTES));
     if (text && strcmp(event, "data") == 0)
         add(reading, PL_SAID_HEARD, time_ns, peer, g_strdup(text));

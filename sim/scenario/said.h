@@ -12,6 +12,7 @@
 typedef enum {
     PL_SAID_PATH,   /* another path is in use: "punched", "relayed(HOST)", "none(REASON)" */
     PL_SAID_HEALTH, /* of that path: "healthy", "suspect", "failed" */
+    PL_SAID_REASON, /* why it said one of these two */
     PL_SAID_HEARD,  /* a text of the peer's */
 } PlSaidKind;
 

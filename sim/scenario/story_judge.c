@@ -144,10 +144,11 @@ static void judge_path(const Judge *judge, const PlExpect *expect, const Pair *p
                           word ? word : "nothing", claimed ? "" : " at the end", seen);
 }
 
-static void judge_health(const Judge *judge, const PlExpect *expect)
+/* Of HEALTH and REASON the wire knows nothing. */
+static void judge_word(const Judge *judge, const PlExpect *expect)
 {
     const char *word =
-        pl_story_at(judge->story, expect->node, expect->peer, PL_SAID_HEALTH,
+        pl_story_at(judge->story, expect->node, expect->peer, pl_story_kind(expect),
                     expect->when == PL_WHEN_END ? UINT64_MAX : pl_story_due(judge->story, expect));
 
     if (!pl_story_claimed(judge->story, expect))
@@ -235,7 +236,8 @@ static gboolean judge_expect(const Judge *judge, const PlExpect *expect, GError 
         judge_path(judge, expect, &pair);
         return TRUE;
     case PL_EXPECT_HEALTH:
-        judge_health(judge, expect);
+    case PL_EXPECT_REASON:
+        judge_word(judge, expect);
         return TRUE;
     case PL_EXPECT_COUNT:
         return look_at(judge, expect->node, expect->peer, &pair, error) &&

@@ -36,7 +36,8 @@ gboolean pl_story_ever(const PlStory *story, const PlExpect *expect, PlSaidKind 
                        PlStoryAgrees agrees, uint64_t from_ns, uint64_t to_ns);
 gboolean pl_story_always(const PlStory *story, const PlExpect *expect, PlSaidKind kind,
                          PlStoryAgrees agrees, uint64_t from_ns, uint64_t to_ns);
-/* Of PATH and HEALTH, by what its node says alone. */
+/* What a PATH, HEALTH or REASON is about; and whether it came true, by what its node says alone. */
+PlSaidKind pl_story_kind(const PlExpect *expect);
 gboolean pl_story_claimed(const PlStory *story, const PlExpect *expect);
 
 /* story_messages.c */

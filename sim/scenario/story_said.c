@@ -70,10 +70,17 @@ static gboolean is_same(const char *expected, const char *found)
     return strcmp(expected, found) == 0;
 }
 
+PlSaidKind pl_story_kind(const PlExpect *expect)
+{
+    if (expect->kind == PL_EXPECT_PATH)
+        return PL_SAID_PATH;
+    return expect->kind == PL_EXPECT_HEALTH ? PL_SAID_HEALTH : PL_SAID_REASON;
+}
+
 gboolean pl_story_claimed(const PlStory *story, const PlExpect *expect)
 {
     gboolean path = expect->kind == PL_EXPECT_PATH;
-    PlSaidKind kind = path ? PL_SAID_PATH : PL_SAID_HEALTH;
+    PlSaidKind kind = pl_story_kind(expect);
     PlStoryAgrees agrees = path ? pl_path_claim_agrees : is_same;
     uint64_t from = pl_story_moment(story, &expect->moments[0]);
     uint64_t to = pl_story_due(story, expect);

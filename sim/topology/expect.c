@@ -242,10 +242,11 @@ static gboolean read_finding(const PlTopology *topology, const PlIni *ini, const
     g_autofree char *name = dot ? g_strndup(subject, (gsize)(dot - subject)) : NULL;
 
     if (!dot)
-        return pl_ini_fail(ini, "expect", key, error,
-                           "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output, "
-                           "HOST.hears, HOST.COUNTER, HOST -> HOST or HOST -> HOST.health, heard, "
-                           "lost, doubled, disordered or first-byte)");
+        return pl_ini_fail(
+            ini, "expect", key, error,
+            "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output, "
+            "HOST.hears, HOST.COUNTER, HOST -> HOST or HOST -> HOST.health, reason, heard, "
+            "lost, doubled, disordered or first-byte)");
     expect->node = pl_topology_node(topology, name);
     if (!expect->node)
         return pl_build_no_node(topology, ini, "expect", key, "node", TRUE, TRUE, name, error);
@@ -260,11 +261,11 @@ static gboolean read_finding(const PlTopology *topology, const PlIni *ini, const
 static gboolean check_when(const PlIni *ini, const PlExpect *expect, GError **error)
 {
     if (expect->when == PL_WHEN_END || expect->kind == PL_EXPECT_PATH ||
-        expect->kind == PL_EXPECT_HEALTH)
+        expect->kind == PL_EXPECT_HEALTH || expect->kind == PL_EXPECT_REASON)
         return TRUE;
     return pl_ini_fail(ini, "expect", expect->key, error,
                        "this is known at the end only (expected a time behind HOST -> HOST or "
-                       "HOST -> HOST.health)");
+                       "HOST -> HOST.health or .reason)");
 }
 
 static gboolean read_expect(const PlTopology *topology, const PlIni *ini, const char *key,

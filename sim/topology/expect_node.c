@@ -173,8 +173,8 @@ gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expec
                               GError **error)
 {
     static const char *const healths[] = {"healthy", "suspect", "failed"};
-    static const char *const counts[] = {"heard",      "lost",       "doubled",
-                                         "disordered", "first-byte", "health"};
+    static const char *const counts[] = {"heard",      "lost",   "doubled", "disordered",
+                                         "first-byte", "health", "reason"};
     g_autofree char *expected = pl_expected_words(what, counts, G_N_ELEMENTS(counts));
     unsigned word = 0;
 
@@ -184,7 +184,9 @@ gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expec
         expect->kind = PL_EXPECT_HEALTH;
         return pl_ini_word(ini, "expect", key, healths, G_N_ELEMENTS(healths), &word, error);
     }
-    expect->kind = PL_EXPECT_COUNT;
+    expect->kind = strcmp(what, "reason") == 0 ? PL_EXPECT_REASON : PL_EXPECT_COUNT;
+    if (expect->kind == PL_EXPECT_REASON)
+        return TRUE;
     while (word < PL_COUNT_N && strcmp(counts[word], what) != 0)
         word++;
     if (word == PL_COUNT_N)

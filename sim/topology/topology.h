@@ -195,6 +195,7 @@ typedef enum {
     PL_EXPECT_HEARS,  /* HOST.hears = TEXT, ...: the lines of `listen`, all of them, in order */
     PL_EXPECT_PATH,   /* A -> B = punched */
     PL_EXPECT_HEALTH, /* A -> B.health = suspect */
+    PL_EXPECT_REASON, /* A -> B.reason = relay: why it said that of the path or its health */
     PL_EXPECT_COUNT,  /* A -> B.lost = 0: a PlCount, within `least` and `most` */
     PL_EXPECT_COUNTER /* A.upgrades = 1: a counter of the node's, within `least` and `most` */
 } PlExpectKind;
@@ -228,7 +229,7 @@ typedef struct PlExpect {
     PlAxis axis;         /* AXIS only */
     PlCount count;       /* COUNT only */
     uint64_t least, most;
-    PlWhen when; /* of PATH and HEALTH */
+    PlWhen when; /* of PATH, HEALTH and REASON */
     PlMoment moments[2];
     uint64_t within_ns;
     char *value;

@@ -135,7 +135,7 @@ static void what_is_so_passes(void)
                           "alice -> bob from 1s to 1900ms = punched\n"
                           "alice -> bob within 1s of step 1 = punched\n"
                           "alice -> bob.health from 1s to 5s = healthy\n"
-                          "alice -> bob.health = healthy\n"
+                          "alice -> bob.health = healthy\nalice -> bob.reason = punch\n"
                           "alice -> bob.heard = 10\nalice -> bob.lost = 0\n"
                           "alice -> bob.doubled = at most 0\nalice -> bob.disordered = 0 to 0\n"
                           "alice -> bob.first-byte = at most 1s\n"
@@ -162,6 +162,8 @@ static void what_is_not_so_fails_and_says_what_is(void)
          "observed nothing (no message was told then)"},
         {STRAIGHT "alice -> bob.health within 3s of 1s = suspect\n",
          "alice -> bob.health within 3s of 1s: expected suspect, claimed healthy at the end"},
+        {STRAIGHT "alice -> bob.reason = relay\n",
+         "alice -> bob.reason: expected relay, claimed punch at the end"},
         {STRAIGHT "alice -> bob.lost = at least 1\n", "expected at least 1, found 0"},
         {STRAIGHT "alice -> bob.heard = 11\n", "alice -> bob.heard: expected 11, found 10"},
         {STRAIGHT "alice -> bob.first-byte = at least 100s\n", "expected at least 100s, found "},
