@@ -161,7 +161,9 @@ static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, c
     g_autoptr(GPtrArray) chain = pl_topology_chain(scenario->topology, host);
     const PlAttachment *own = pl_topology_way_out(scenario->topology, host);
     PhAddress address = g_array_index(own->addresses, PhAddress, 0);
-    PlEvidenceQuery query = {.inside = own->label, .outside = own->label, .host = &address};
+    g_autoptr(GArray) forgot = pl_story_forgot(scenario->story, chain);
+    PlEvidenceQuery query = {
+        .inside = own->label, .outside = own->label, .host = &address, .forgot = forgot};
     g_autoptr(GArray) forwarded = NULL;
 
     if (chain->len > 0) {
@@ -194,7 +196,8 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
         PlSubject *subject = pl_verdict_subject(scenario->verdict, node->name);
 
         if (node->kind == PL_NODE_NAT) {
-            g_autoptr(GArray) forwarded = forwarded_ports(node);
+            g_autoptr(GArray) forwarded = forwarded_ports(node), forgot = NULL;
+            g_autoptr(GPtrArray) itself = g_ptr_array_new();
             PlEvidenceQuery query = {
                 .inside = pl_nat_inside(node)->label,
                 .outside = pl_nat_outside(node)->label,
@@ -203,6 +206,9 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
                                 : pl_nat_outside(node)->addresses,
                 .forwarded = forwarded,
             };
+
+            g_ptr_array_add(itself, (gpointer)node);
+            query.forgot = forgot = pl_story_forgot(scenario->story, itself);
 
             if (!pl_evidence_judge(capture, &query, &subject->observed, error))
                 return FALSE;

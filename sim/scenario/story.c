@@ -40,6 +40,21 @@ void pl_story_done(PlStory *story, guint step, uint64_t wall_ns)
     story->done_ns[step] = wall_ns;
 }
 
+GArray *pl_story_forgot(const PlStory *story, const GPtrArray *nats)
+{
+    GArray *times = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    for (unsigned i = 0; i < story->topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(story->topology->steps, i);
+        gboolean forgets = step->kind == PL_STEP_NAT_FLUSH || step->kind == PL_STEP_NAT_REBOOT ||
+                           step->kind == PL_STEP_NAT_ADDRESS;
+
+        if (forgets && story->done_ns[i] && g_ptr_array_find((GPtrArray *)nats, step->node, NULL))
+            g_array_append_val(times, story->done_ns[i]);
+    }
+    return times;
+}
+
 /* ---- when ---- */
 
 uint64_t pl_story_moment(const PlStory *story, const PlMoment *moment)

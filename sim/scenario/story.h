@@ -21,6 +21,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlStory, pl_story_free)
 void pl_story_begin(PlStory *story, uint64_t wall_ns);
 void pl_story_done(PlStory *story, guint step, uint64_t wall_ns);
 
+/* When steps had one of these NATs (PlNode) forget its mappings: uint64_t, in a new array. */
+GArray *pl_story_forgot(const PlStory *story, const GPtrArray *nats);
+
 /* Lets time pass until all that is expected has come true, or can no longer. */
 gboolean pl_story_await(PlStory *story, const PlEngine *engine, PlLab *lab, GError **error);
 

@@ -172,7 +172,7 @@ gboolean pl_build_expect_counter(const PlIni *ini, const char *key, PlExpect *ex
 gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expect, const char *what,
                               GError **error)
 {
-    static const char *const healths[] = {"healthy", "suspect", "failed"};
+    static const char *const healths[] = {"healthy", "suspect", "failed", "not failed"};
     static const char *const counts[] = {"heard",      "lost",   "doubled", "disordered",
                                          "first-byte", "health", "reason"};
     g_autofree char *expected = pl_expected_words(what, counts, G_N_ELEMENTS(counts));
