@@ -37,6 +37,15 @@ static inline bool ph_bucket_take(uint64_t *empty_ns, const PhRate *rate, uint32
     return true;
 }
 
+/* So many times as much. */
+static inline PhRate ph_rate_times(const PhRate *rate, uint32_t n)
+{
+    uint64_t per_second = (uint64_t)rate->per_second * n, burst = (uint64_t)rate->burst * n;
+
+    return (PhRate){per_second < UINT32_MAX ? (uint32_t)per_second : UINT32_MAX,
+                    burst < UINT32_MAX ? (uint32_t)burst : UINT32_MAX};
+}
+
 /* Which of `n` buckets (a power of two) is an address's: of IPv6 the first /64's, since one
  * subscriber has all of that. Addresses that fall together share one. */
 static inline uint32_t ph_bucket_of(const PhAddress *remote,

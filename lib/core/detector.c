@@ -161,7 +161,7 @@ static void judge_latency(PhDetector *detector, uint64_t took_ns, uint64_t now)
         limit = RUNAWAY_LEAST_NS;
     if (detector->rtt.known && took_ns > limit && ++detector->slow < RUNAWAY_ACCEPTED) {
         if (detector->slow == RUNAWAY_IN_A_ROW && detector->health == PH_HEALTHY)
-            change(detector, PH_SUSPECT, "answers take far longer than they did", now);
+            change(detector, PH_SUSPECT, "slow", now);
         return;
     }
     if (detector->slow == RUNAWAY_ACCEPTED)
@@ -171,7 +171,7 @@ static void judge_latency(PhDetector *detector, uint64_t took_ns, uint64_t now)
     if (detector->health == PH_HEALTHY)
         return;
     if (++detector->answers >= HEALTHY_ANSWERS)
-        change(detector, PH_HEALTHY, "it answers again", now);
+        change(detector, PH_HEALTHY, "answers-again", now);
     else
         ph_detector_probe(detector, now); /* whether it was not by chance */
 }
@@ -195,7 +195,7 @@ bool ph_detector_ponged(PhDetector *detector, uint64_t id, uint64_t now)
 
 void ph_detector_closed(PhDetector *detector, uint64_t now)
 {
-    change(detector, PH_FAILED, "the session was closed", now);
+    change(detector, PH_FAILED, "closed", now);
 }
 
 void ph_detector_set_binding(PhDetector *detector, uint64_t binding_ns, uint64_t now)
@@ -226,11 +226,11 @@ bool ph_detector_handle_timeout(PhDetector *detector, uint64_t now)
     if (detector->since_ns == 0)
         return false;
     if (detector->health != PH_FAILED && now >= failed_at(detector)) {
-        change(detector, PH_FAILED, "nothing was heard for too long", now);
+        change(detector, PH_FAILED, "silent", now);
         return true;
     }
     if (detector->health == PH_HEALTHY && now >= suspect_at(detector)) {
-        change(detector, PH_SUSPECT, "heartbeats are missing", now);
+        change(detector, PH_SUSPECT, "heartbeats-missed", now);
         return true;
     }
     return false;

@@ -27,6 +27,7 @@ typedef struct PhTrial {
     PhPath path; /* its family is NONE: there is none */
     uint64_t ping, pinged_ns;
     bool due; /* the ping waits to be sent */
+    uint64_t begun_ns;
 } PhTrial;
 
 typedef struct PhEntry {
@@ -46,9 +47,12 @@ typedef struct PhEntry {
     /* bucket.h: how full, for each thing that is limited. */
     uint64_t connects_ns, introductions_ns, relay_ns, early_ns;
     /* station_queue.c: what waits for it, as slots and 1. */
-    uint32_t first, last, queued;
+    uint32_t first, last, queued, queued_relayed;
     uint32_t earlier, later; /* those whose turn it is to be sent to */
-    bool ready;
+    bool ready, kept; /* kept: what waits is kept back for the time being */
+    /* station_log.c: introductions that it asked for in that window; refusals that are not told. */
+    uint32_t log_window, log_asked, log_refusals;
+    uint64_t log_refused_ns;
     uint32_t next_by_key, next_by_name, next_by_session; /* slots and 1; 0 ends a chain */
 } PhEntry;
 

@@ -75,7 +75,9 @@ PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8
     memcpy(node->public_key, ph_sessions_public_key(node->sessions), sizeof(node->public_key));
     memcpy(node->record.name, config->name, sizeof(node->record.name));
     node->record.sequence = config->wall_ns + now;
-    node->socket = config->first_socket;
+    node->record.relays = config->relays;
+    ph_random_bytes(&node->random, node->hash_key, sizeof(node->hash_key));
+    node->data.socket = config->first_socket;
     node->next_socket = config->first_socket + 1;
     node->hub.back_off_ns = PH_SECOND;
     node->hub.again_ns = now;
@@ -133,10 +135,32 @@ void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t 
         memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
     node->config.n_locals = n_locals;
     node->hub.back_off_ns = PH_SECOND;
-    if (node->socket_state != PH_SOCKET_THERE)
+    if (node->data.state != PH_SOCKET_THERE)
         return;
     ph_node_hub_moved(node);
     ph_node_classify(node);
+}
+
+void ph_node_do_hub_at(PhNode *node, const PhAddress *hub, uint64_t now)
+{
+    PhDataSocket other = node->other;
+
+    set_now(node, now);
+    if (hub->family == PH_FAMILY_NONE || hub->port == 0 ||
+        ph_address_equal(hub, &node->config.hub) || node->closing)
+        return;
+    if (hub->family != node->config.hub.family) {
+        node->other = node->data;
+        node->data = other;
+        if (other.socket == 0)
+            node->data.socket = node->next_socket++;
+    }
+    node->config.hub = *hub;
+    /* One that is lost is asked there when it is its turn. */
+    if (node->data.state == PH_SOCKET_THERE && node->hub.state != PH_HUB_WAITING)
+        ph_node_hub_begin(node);
+    else if (node->data.state == PH_SOCKET_FAILED)
+        node->data.state = PH_SOCKET_WANTED;
 }
 
 /* ---- sockets ---- */
@@ -181,12 +205,12 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
 {
     PhClassification classification;
 
-    if (node->socket_state == PH_SOCKET_WANTED) {
-        node->socket_state = PH_SOCKET_ASKED;
+    if (node->data.state == PH_SOCKET_WANTED) {
+        node->data.state = PH_SOCKET_ASKED;
         *ret_request = (PhSocketRequest){
             .kind = PH_SOCKET_OPEN,
             .transport = PH_TRANSPORT_UDP,
-            .socket = node->socket,
+            .socket = node->data.socket,
             .family = (PhFamily)node->config.hub.family,
         };
         return true;
@@ -210,9 +234,9 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
 void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
 {
     set_now(node, now);
-    if (socket == node->socket) {
-        node->socket_state = PH_SOCKET_THERE;
-        node->local = *local;
+    if (socket == node->data.socket) {
+        node->data.state = PH_SOCKET_THERE;
+        node->data.local = *local;
         ph_node_hub_begin(node);
         ph_node_classify(node);
         return;
@@ -229,14 +253,12 @@ void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *lo
 void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
 {
     set_now(node, now);
-    if (socket == node->socket) {
+    if (socket == node->data.socket) {
         PhNodeEvent *event = ph_node_event(node, PH_NODE_REFUSED, NULL);
 
-        node->socket_state = PH_SOCKET_FAILED;
-        if (event) {
+        node->data.state = PH_SOCKET_FAILED;
+        if (event)
             event->reason = "no-socket";
-            event->sentence = "The system gives us no UDP socket.";
-        }
         return;
     }
     if (ph_node_fresh_socket(node, socket, false))

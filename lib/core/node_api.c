@@ -192,6 +192,20 @@ void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_l
     leave_input(node, &entry, 0);
 }
 
+void ph_node_hub_at(PhNode *node, const PhAddress *hub, uint64_t now)
+{
+    Entry entry;
+
+    if (!begin_input(node, &entry, now)) {
+        ph_node_do_hub_at(node, hub, now);
+        return;
+    }
+    put_place(&entry.writer, hub);
+    enter(&entry, PH_ITEM_HUB);
+    ph_node_do_hub_at(node, hub, now);
+    leave_input(node, &entry, 0);
+}
+
 void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
 {
     Entry entry;

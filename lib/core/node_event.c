@@ -57,7 +57,7 @@ PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *pee
         event->path = peer->used->kind;
         event->health = ph_health_name(peer->used->detector.health);
         if (peer->used->route.via)
-            memcpy(event->via, node->config.hub_key, sizeof(event->via));
+            ph_node_via_key(node, peer->used->route.via, event->via);
         else
             event->address = peer->used->route.path.remote;
     }
@@ -75,6 +75,8 @@ bool ph_node_do_poll_event(PhNode *node, PhNodeEvent *ret_event)
     if (node->events_n == 0)
         return false;
     *ret_event = node->events[node->events_first];
+    if (!ret_event->sentence)
+        ret_event->sentence = ph_node_sentence(ret_event->reason);
     if (ret_event->kind == PH_NODE_DATA) {
         memcpy(node->event_bytes.bytes, node->event_data[node->events_first].bytes,
                ret_event->length);

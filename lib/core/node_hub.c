@@ -26,7 +26,7 @@
 
 PhRoute ph_node_hub_route(const PhNode *node)
 {
-    return (PhRoute){.path = {PH_TRANSPORT_UDP, node->socket, node->config.hub}};
+    return (PhRoute){.path = {PH_TRANSPORT_UDP, node->data.socket, node->config.hub}};
 }
 
 static size_t put(uint8_t *payload, size_t length, const PhMessage *message)
@@ -48,24 +48,24 @@ static void update_record(PhNode *node)
     record->block_last = node->classification.block_last;
     record->hidden = node->config.relay_only;
     record->n_candidates = 0;
+    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT,
+     * and whether who else introduces us lies. */
+    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
+        record->candidates[record->n_candidates++] =
+            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
         if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
             record->candidates[record->n_candidates++] =
                 (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
-    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT.
-     */
-    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
-        record->candidates[record->n_candidates++] =
-            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
     for (uint32_t i = 0;
          !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
          i++) {
         PhCandidate *candidate = &record->candidates[record->n_candidates];
 
-        if (node->config.locals[i].family != node->config.hub.family || node->local.port == 0)
+        if (node->config.locals[i].family != node->config.hub.family || node->data.local.port == 0)
             continue;
         *candidate = (PhCandidate){PH_CANDIDATE_LOCAL, node->config.locals[i]};
-        candidate->address.port = node->local.port;
+        candidate->address.port = node->data.local.port;
         record->n_candidates++;
     }
 }
@@ -87,7 +87,7 @@ void ph_node_hub_begin(PhNode *node)
 
         if (peer->state != PH_PEER_LOOKING)
             continue;
-        message = ph_node_connect_message(node, peer);
+        message = ph_node_connect_message(node, peer, PH_NODE_VIA_HUB);
         length = put(payload, length, &message);
         if (length == before)
             break; /* the others are asked for when it is up */
@@ -155,8 +155,10 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
     event = ph_node_event(node, PH_NODE_HUB_LOST, NULL);
     if (event) {
         event->reason = reason;
-        event->sentence = "The hub does not answer; it is asked again.";
+        if (strcmp(reason, ph_reason_name(PH_REASON_TIMEOUT)) == 0)
+            event->sentence = "The hub does not answer; it is asked again.";
     }
+    ph_node_relay_lost(node, PH_NODE_VIA_HUB);
 }
 
 static void tell_moved(PhNode *node);
@@ -201,16 +203,16 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
         if (message->refused.what == PH_MESSAGE_REGISTER)
             hub_refuses(node, (PhReason)message->refused.reason);
         else
-            ph_node_refused(node, message);
+            ph_node_refused(node, PH_NODE_VIA_HUB, message);
         return;
     case PH_MESSAGE_FOUND:
-        ph_node_found(node, message);
+        ph_node_found(node, PH_NODE_VIA_HUB, message);
         return;
     case PH_MESSAGE_WANTED:
-        ph_node_wanted(node, message);
+        ph_node_wanted(node, PH_NODE_VIA_HUB, message);
         return;
     case PH_MESSAGE_INTRODUCED:
-        ph_node_introduced(node, message);
+        ph_node_introduced(node, PH_NODE_VIA_HUB, message);
         return;
     case PH_MESSAGE_RELAYED:
         relayed.relay = message->relay.channel;
@@ -288,7 +290,8 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX && node->hub.state == PH_HUB_UP; i++) {
         PhPeer *peer = &node->peers[i];
         bool talking =
-            peer->state == PH_PEER_TALKING && peer->relayed.detector.health != PH_HEALTHY;
+            peer->state == PH_PEER_TALKING && (peer->relayed.detector.health != PH_HEALTHY ||
+                                               peer->relayed.route.via != PH_NODE_VIA_HUB);
 
         if (peer->state == PH_PEER_TALKING)
             ph_node_flush_queue(node, peer);
@@ -296,6 +299,7 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
             (peer->state == PH_PEER_LOOKING || peer->state == PH_PEER_MEETING || talking))
             ph_node_ask_for(node, peer);
     }
+    ph_node_mediator_found(node);
 }
 
 /* ---- our own class ---- */
@@ -305,16 +309,17 @@ void ph_node_classify(PhNode *node)
     PhClassifierConfig config = {
         .server = node->config.hub,
         .has_socket = true,
-        .socket = node->socket,
-        .socket_local = node->local,
+        .socket = node->data.socket,
+        .socket_local = node->data.local,
         .first_socket = node->next_socket,
     };
 
-    if (node->classifier || node->socket_state != PH_SOCKET_THERE)
+    if (node->classifier || node->data.state != PH_SOCKET_THERE)
         return;
     ph_node_seed(node, config.seed);
     for (uint32_t i = 0; i < node->config.n_locals && i < PH_CLASSIFIER_LOCALS; i++)
-        config.locals[config.n_locals++] = node->config.locals[i];
+        if (node->config.locals[i].family == node->config.hub.family)
+            config.locals[config.n_locals++] = node->config.locals[i];
     node->next_socket += PH_CLASSIFIER_SOCKETS;
     node->classifier = ph_classifier_new(&config, node->now);
     node->classify_ns = node->now + RECLASSIFY_NS;
@@ -416,7 +421,7 @@ void ph_node_hub_timeout(PhNode *node)
 {
     PhMessage ping = {.kind = PH_MESSAGE_PING};
 
-    if (node->socket_state != PH_SOCKET_THERE)
+    if (node->data.state != PH_SOCKET_THERE)
         return;
     if ((node->hub.state == PH_HUB_WAITING || node->hub.state == PH_HUB_REFUSED) &&
         node->now >= node->hub.again_ns && !node->closing)
@@ -424,8 +429,11 @@ void ph_node_hub_timeout(PhNode *node)
     if (node->hub.state == PH_HUB_UP) {
         /* It may have begun anew, and know us no more: that costs one round trip to find out. */
         if (ph_detector_handle_timeout(&node->hub.detector, node->now) &&
-            node->hub.detector.health != PH_HEALTHY && node->hub.coming == 0)
-            ph_node_hub_begin(node);
+            node->hub.detector.health != PH_HEALTHY) {
+            if (node->hub.coming == 0)
+                ph_node_hub_begin(node);
+            ph_node_relay_lost(node, PH_NODE_VIA_HUB);
+        }
         if (node->now >= node->hub.check_ns) {
             node->hub.check_ns = PH_NEVER;
             ph_node_hub_begin(node);
@@ -441,7 +449,7 @@ uint64_t ph_node_hub_next(const PhNode *node)
 {
     uint64_t next = PH_NEVER;
 
-    if (node->socket_state != PH_SOCKET_THERE)
+    if (node->data.state != PH_SOCKET_THERE)
         return PH_NEVER;
     if (node->hub.state == PH_HUB_WAITING || node->hub.state == PH_HUB_REFUSED)
         return node->closing ? PH_NEVER : node->hub.again_ns;

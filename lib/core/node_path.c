@@ -48,17 +48,36 @@ static void init_detector(PhNode *node, PhWay *way)
 
     ph_node_seed(node, config.seed);
     ph_detector_init(&way->detector, &config, node->now);
+    way->health = PH_HEALTHY;
+}
+
+/* The hub's relay is taken where there is one; a peer's only instead of one that is lost. */
+static bool may_take_relay(const PhNode *node, const PhPeer *peer, uint32_t via)
+{
+    const PhWay *relayed = &peer->relayed;
+
+    return !relayed->there || via == relayed->route.via || via == PH_NODE_VIA_HUB ||
+           relayed->detector.health != PH_HEALTHY || !ph_node_via_is_well(node, relayed->route.via);
 }
 
 static void relay_is_there(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
-    /* The hub's session, or the peer's channel, may be another one by now. */
+    bool another = !peer->relayed.there || peer->relayed.route.via != route->via;
+
+    if (!may_take_relay(node, peer, route->via))
+        return;
+    /* The relay's session, or the peer's channel, may be another one by now. */
     peer->relayed.route = *route;
-    if (peer->relayed.there)
+    if (!another)
         return;
     peer->relayed.there = true;
     peer->relayed.kind = PH_PATH_RELAYED;
+    peer->connect.n_asked = 0;
     init_detector(node, &peer->relayed);
+    if (peer->used != &peer->relayed)
+        return;
+    peer->used = NULL;
+    use(node, peer, &peer->relayed, "another-relay");
 }
 
 /* A way is left for another one, or for none: a socket of its own goes with it. */
@@ -66,7 +85,8 @@ static void leave(PhNode *node, const PhWay *way, const PhWay *other)
 {
     uint32_t socket = way->route.path.socket;
 
-    if (way->route.via || socket == node->socket || (other && other->route.path.socket == socket))
+    if (way->route.via || socket == node->data.socket || socket == node->other.socket ||
+        (other && other->route.path.socket == socket))
         return;
     ph_node_close_socket(node, socket);
 }
@@ -121,7 +141,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
     if (!route->via)
         return;
     relay_is_there(node, peer, route);
-    begin_again(node, peer, "a new session");
+    begin_again(node, peer, "new-session");
     /* The way there was before is proven, or not, by then. */
     if (peer->proving)
         peer->next_attempt_ns = node->now + PROOF_NS + 2 * peer->relayed.detector.rtt.smooth_ns;
@@ -130,7 +150,7 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route)
 void ph_node_path_moved(PhNode *node, PhPeer *peer)
 {
     if (peer->relayed.there)
-        begin_again(node, peer, "another network");
+        begin_again(node, peer, "another-network");
     else
         ph_detector_probe(&peer->direct.detector, node->now);
 }
@@ -148,14 +168,15 @@ void ph_node_path_leave(PhNode *node, PhPeer *peer)
 static bool same_route(const PhRoute *a, const PhRoute *b)
 {
     if (a->via || b->via)
-        return a->via != 0 && b->via != 0;
+        return a->via == b->via;
     return a->path.socket == b->path.socket && ph_address_equal(&a->path.remote, &b->path.remote);
 }
 
 static PhWay *way_of(PhPeer *peer, const PhRoute *route)
 {
     if (route->via)
-        return &peer->relayed;
+        return peer->relayed.there && same_route(&peer->relayed.route, route) ? &peer->relayed
+                                                                              : NULL;
     if (peer->direct.there && same_route(&peer->direct.route, route))
         return &peer->direct;
     return peer->proving && same_route(&peer->fresh.route, route) ? &peer->fresh : NULL;
@@ -163,24 +184,110 @@ static PhWay *way_of(PhPeer *peer, const PhRoute *route)
 
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data)
 {
-    PhWay *way = way_of(peer, route);
+    PhWay *way;
 
     if (route->via)
         relay_is_there(node, peer, route);
+    way = way_of(peer, route);
     if (way)
         ph_detector_heard(&way->detector, data, node->now);
-    else if (!peer->proving && (!peer->punch || peer->opened))
+    else if (!route->via && !peer->proving && (!peer->punch || peer->opened))
         /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own
          * ping decides whether it can be used. */
         ph_node_prove(node, peer, route);
+}
+
+/* ---- health ---- */
+
+static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
+{
+    PhNodeEvent *event;
+
+    if (way != peer->used && way != &peer->direct)
+        return;
+    event = ph_node_event(node, PH_NODE_PEER_HEALTH, peer);
+    if (!event)
+        return;
+    event->health = ph_health_name(way->detector.health);
+    event->reason = way->detector.reason;
+    if (way == &peer->direct) {
+        event->path = way->kind;
+        event->address = way->route.path.remote;
+        memset(event->via, 0, sizeof(event->via));
+    }
+}
+
+/* Before it fails: another direct path, and the relay, where the peer may have another channel. */
+static void suspected(PhNode *node, PhPeer *peer, const PhWay *way)
+{
+    if (way == &peer->direct)
+        peer->next_attempt_ns = node->now;
+    if (peer->ours && (way == &peer->relayed || !peer->relayed.there ||
+                       peer->relayed.detector.health != PH_HEALTHY))
+        ph_node_ask_for(node, peer);
+}
+
+/* It is kept for a while, since what stands in the way may pass; but no longer counted on. */
+static void has_failed(PhNode *node, PhPeer *peer)
+{
+    ph_node_punch_drop(node, peer);
+    peer->attempt = 0;
+    peer->next_attempt_ns = node->now;
+    peer->keep_until_ns = node->now + KEEP_NS;
+    if (peer->relayed.there)
+        use(node, peer, &peer->relayed, "direct-failed");
+}
+
+/* Tells what has become of it, once. */
+static void judge_health(PhNode *node, PhPeer *peer, PhWay *way)
+{
+    if (!way->there || way->health == way->detector.health)
+        return;
+    way->health = way->detector.health;
+    health_changed(node, peer, way);
+    if (way == &peer->direct && way->health != PH_HEALTHY)
+        ph_node_relay_lost(node, peer->via);
+    if (way->health == PH_SUSPECT)
+        suspected(node, peer, way);
+    if (way->health == PH_FAILED && way == &peer->direct)
+        has_failed(node, peer);
+}
+
+static bool is_well(const PhWay *way)
+{
+    return way->there && way->detector.health == PH_HEALTHY;
+}
+
+static bool works(const PhWay *way)
+{
+    return way->there && way->detector.health != PH_FAILED;
+}
+
+/* Which of the two ways is used, by how they are. */
+static void choose(PhNode *node, PhPeer *peer)
+{
+    PhWay *direct = &peer->direct, *relayed = &peer->relayed;
+
+    if (direct->there && direct->detector.health == PH_FAILED && node->now >= peer->keep_until_ns &&
+        peer->used != direct) {
+        direct->there = false;
+        leave(node, direct, peer->proving ? &peer->fresh : NULL);
+    } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
+        use(node, peer, relayed, "direct-suspect");
+    } else if (is_well(direct)) {
+        use(node, peer, direct, peer->used == direct ? peer->reason : "direct-well");
+    }
 }
 
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id)
 {
     PhWay *way = way_of(peer, route);
 
-    if (way && way != &peer->fresh && ph_detector_ponged(&way->detector, id, node->now))
+    if (way && way != &peer->fresh && ph_detector_ponged(&way->detector, id, node->now)) {
+        judge_health(node, peer, way);
+        choose(node, peer);
         return;
+    }
     /* What is to be proven may be a way that is there already, and suspect. */
     if (!peer->proving || !same_route(&peer->fresh.route, route) ||
         !ph_detector_ponged(&peer->fresh.detector, id, node->now))
@@ -209,81 +316,13 @@ static void ping(PhNode *node, PhPeer *peer, PhWay *way)
         (void)ph_node_tell(node, peer->session, &way->route, &message);
 }
 
-static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
-{
-    PhNodeEvent *event;
-
-    if (way != peer->used)
-        return;
-    event = ph_node_event(node, PH_NODE_PEER_HEALTH, peer);
-    if (event)
-        event->reason = way->detector.reason;
-}
-
-/* Before it fails: another direct path, and the relay, where the peer may have another channel. */
-static void suspected(PhNode *node, PhPeer *peer, const PhWay *way)
-{
-    if (way == &peer->direct)
-        peer->next_attempt_ns = node->now;
-    if (peer->ours && (way == &peer->relayed || !peer->relayed.there ||
-                       peer->relayed.detector.health != PH_HEALTHY))
-        ph_node_ask_for(node, peer);
-}
-
-/* It is kept for a while, since what stands in the way may pass; but no longer counted on. */
-static void has_failed(PhNode *node, PhPeer *peer)
-{
-    ph_node_punch_drop(node, peer);
-    peer->attempt = 0;
-    peer->next_attempt_ns = node->now;
-    peer->keep_until_ns = node->now + KEEP_NS;
-    if (peer->relayed.there)
-        use(node, peer, &peer->relayed, "the direct path failed");
-}
-
 static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
 {
-    PhHealth before = way->detector.health;
-
     if (!way->there && !(way == &peer->fresh && peer->proving))
         return;
     (void)ph_detector_handle_timeout(&way->detector, node->now);
-    if (way->detector.health != before && way->there) {
-        health_changed(node, peer, way);
-        if (way->detector.health == PH_SUSPECT)
-            suspected(node, peer, way);
-        if (way->detector.health == PH_FAILED && way == &peer->direct)
-            has_failed(node, peer);
-    }
+    judge_health(node, peer, way);
     ping(node, peer, way);
-}
-
-static bool is_well(const PhWay *way)
-{
-    return way->there && way->detector.health == PH_HEALTHY;
-}
-
-static bool works(const PhWay *way)
-{
-    return way->there && way->detector.health != PH_FAILED;
-}
-
-/* Which of the two ways is used, by how they are. */
-static void choose(PhNode *node, PhPeer *peer)
-{
-    PhWay *direct = &peer->direct, *relayed = &peer->relayed;
-
-    if (direct->there && direct->detector.health == PH_FAILED && node->now >= peer->keep_until_ns &&
-        peer->used != direct) {
-        direct->there = false;
-        leave(node, direct, peer->proving ? &peer->fresh : NULL);
-    } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
-        use(node, peer, relayed, "the direct path is suspect");
-    } else if (is_well(direct)) {
-        use(node, peer, direct, peer->used == direct ? peer->reason : "the direct path is well");
-    }
-    if (!works(direct) && !works(relayed))
-        ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");
 }
 
 /* It did not hold: the other side got nothing of ours, or we nothing of theirs. */
@@ -296,12 +335,6 @@ static void proof_failed(PhNode *node, PhPeer *peer)
         ph_node_back_off(node, peer);
     }
     /* Else it was where the peer had been; another one is looked for already. */
-}
-
-/* Nothing works: the hub may know the way, or will as soon as the peer is there again. */
-static bool is_lost(const PhPeer *peer)
-{
-    return peer->ours && !is_well(&peer->direct) && !is_well(&peer->relayed);
 }
 
 void ph_node_path_timeout(PhNode *node, PhPeer *peer)
@@ -325,10 +358,12 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         ph_node_punch_drop(node, peer);
     if (ph_node_may_attempt(peer) && node->now >= peer->next_attempt_ns)
         ph_node_attempt(node, peer);
-    if (is_lost(peer) && node->now >= peer->ask_ns)
-        ph_node_ask_for(node, peer);
+    if (ph_node_wants_relay(node, peer) && node->now >= peer->ask_ns)
+        ph_node_look_for_relay(node, peer);
     choose(node, peer);
-    if (peer->state == PH_PEER_TALKING && peer->queue_n > 0)
+    if (!works(&peer->direct) && !works(&peer->relayed))
+        ph_node_peer_gone(node, peer, "timeout", "Nothing is heard of the peer on any path.");
+    else if (peer->queue_n > 0)
         ph_node_flush_queue(node, peer);
 }
 
@@ -337,7 +372,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-uint64_t ph_node_path_next(const PhPeer *peer)
+uint64_t ph_node_path_next(const PhNode *node, const PhPeer *peer)
 {
     uint64_t next = ph_node_may_attempt(peer) ? peer->next_attempt_ns : PH_NEVER;
 
@@ -346,7 +381,7 @@ uint64_t ph_node_path_next(const PhPeer *peer)
         next = sooner(next, ph_punch_next_timeout(peer->punch));
     if (peer->opened)
         next = sooner(next, peer->punch_until_ns);
-    if (is_lost(peer))
+    if (ph_node_wants_relay(node, peer))
         next = sooner(next, peer->ask_ns);
     if (peer->relayed.there)
         next = sooner(next, ph_detector_next_timeout(&peer->relayed.detector));

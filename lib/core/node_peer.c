@@ -15,8 +15,7 @@
 #include "bucket.h"
 #include "node_private.h"
 
-/* The hub is asked again after this, and given up after that. */
-#define ASK_NS     (2 * PH_SECOND)
+/* They are given up after this. */
 #define LOOKING_NS (20 * PH_SECOND)
 #define MEETING_NS (10 * PH_SECOND)
 
@@ -42,11 +41,16 @@ PhPeer *ph_node_peer_by_key(PhNode *node, const uint8_t *key)
     return NULL;
 }
 
-static PhPeer *by_request(PhNode *node, uint32_t request)
+/* Whose question somebody answers who was asked it. */
+static PhPeer *by_request(PhNode *node, uint32_t via, uint32_t request, bool introduce)
 {
-    for (unsigned i = 0; request != 0 && i < PH_NODE_PEERS_MAX; i++)
-        if (node->peers[i].state != PH_PEER_FREE && node->peers[i].request == request)
+    for (unsigned i = 0; request != 0 && i < PH_NODE_PEERS_MAX; i++) {
+        const PhAsking *asking = introduce ? &node->peers[i].introduce : &node->peers[i].connect;
+
+        if (node->peers[i].state != PH_PEER_FREE && asking->request == request &&
+            asking->via == via)
             return &node->peers[i];
+    }
     return NULL;
 }
 
@@ -58,9 +62,9 @@ static PhPeer *new_peer(PhNode *node)
         if (peer->state != PH_PEER_FREE)
             continue;
         memset(peer, 0, sizeof(*peer));
-        if (++node->last_peer == 0)
+        if (++node->last_peer == PH_NODE_VIA_HUB)
             node->last_peer = 1;
-        peer->number = node->last_peer;
+        peer->number = peer->via = node->last_peer;
         return peer;
     }
     return NULL;
@@ -76,6 +80,7 @@ static void set_key(const PhNode *node, PhPeer *peer, const uint8_t *key)
 void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const char *sentence)
 {
     PhNodeEvent *event = ph_node_event(node, PH_NODE_PEER_GONE, peer);
+    uint32_t via = peer->via;
 
     if (event) {
         event->reason = reason;
@@ -91,32 +96,10 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
     ph_node_flush_sessions(node);
     free(peer->queue);
     memset(peer, 0, sizeof(*peer));
+    ph_node_relay_lost(node, via);
 }
 
 /* ---- looking ---- */
-
-PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer)
-{
-    PhMessage message = {.kind = PH_MESSAGE_CONNECT};
-
-    if (++node->last_request == 0)
-        node->last_request = 1;
-    peer->request = message.connect.request = node->last_request;
-    message.connect.by_name = peer->by_name;
-    if (peer->by_name)
-        memcpy(message.connect.name, peer->name, sizeof(peer->name));
-    else
-        memcpy(message.connect.key, peer->key, sizeof(peer->key));
-    return message;
-}
-
-void ph_node_ask_for(PhNode *node, PhPeer *peer)
-{
-    PhMessage message = ph_node_connect_message(node, peer);
-
-    peer->ask_ns = node->now + ASK_NS;
-    (void)ph_node_tell_hub(node, &message);
-}
 
 uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now)
 {
@@ -143,7 +126,7 @@ uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, 
         set_key(node, peer, key);
     peer->ask_ns = node->now;
     peer->give_up_ns = node->now + LOOKING_NS;
-    if (node->hub.state == PH_HUB_UP)
+    if (ph_node_may_ask_for(node, peer))
         ph_node_ask_for(node, peer);
     return peer->number;
 }
@@ -183,44 +166,66 @@ static void take_record(PhPeer *peer, const PhNodeRecord *record)
         memcpy(peer->name, record->name, sizeof(peer->name));
 }
 
-void ph_node_found(PhNode *node, const PhMessage *message)
+/* FOUND and WANTED; where it sees the peer it may not know yet. */
+static void take_hubs_word(PhPeer *peer, const PhMessage *message)
 {
-    PhPeer *peer = by_request(node, message->peer.request);
-    PhRoute relayed = {.via = PH_NODE_VIA_HUB, .relay = message->peer.channel};
-
-    if (!peer || (peer->known && memcmp(peer->key, message->peer.key, PH_NODE_KEY_BYTES) != 0))
-        return;
-    peer->request = 0;
-    peer = join_halves(node, peer, message->peer.key);
-    set_key(node, peer, message->peer.key);
     take_record(peer, &message->peer.record);
     if (message->peer.seen.family != PH_FAMILY_NONE)
         peer->seen = message->peer.seen;
-    peer->channel = message->peer.channel;
+}
+
+void ph_node_found(PhNode *node, uint32_t via, const PhMessage *message)
+{
+    PhPeer *peer = by_request(node, via, message->peer.request, /* introduce= */ false);
+    PhRoute relayed = {.via = via, .relay = message->peer.channel};
+
+    if (!peer || (peer->known && memcmp(peer->key, message->peer.key, PH_NODE_KEY_BYTES) != 0))
+        return;
+    peer->connect.request = 0;
+    peer = join_halves(node, peer, message->peer.key);
+    set_key(node, peer, message->peer.key);
+    /* A peer says itself what it is; what another peer says of it is worth nothing. */
+    if (via == PH_NODE_VIA_HUB)
+        take_hubs_word(peer, message);
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
-    } else if (peer->state == PH_PEER_TALKING) {
-        /* The hub has forgotten us in between; the peer is told, and begins anew. */
+    } else if (peer->state == PH_PEER_TALKING && peer->relayed.route.via == via) {
+        /* The relay has forgotten us in between; the peer is told, and begins anew. */
         peer->relayed.route = relayed;
     }
 }
 
-void ph_node_wanted(PhNode *node, const PhMessage *message)
+/* A relay that the peer has found: the peer may have lost its other ones only. */
+static void show_route(PhNode *node, PhPeer *peer, const PhRoute *relayed)
+{
+    PhMessage ping = {.kind = PH_MESSAGE_PING};
+
+    (void)ph_node_tell(node, peer->session, relayed, &ping);
+}
+
+void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
 {
     PhPeer *peer = ph_node_peer_by_key(node, message->peer.key);
-    PhRoute relayed = {.via = PH_NODE_VIA_HUB, .relay = message->peer.channel};
+    PhRoute relayed = {.via = via, .relay = message->peer.channel};
 
     if (!peer && node->config.refuse_strangers)
         return;
+    if (memcmp(message->peer.key, node->public_key, PH_NODE_KEY_BYTES) == 0 ||
+        !ph_node_believes(node, via))
+        return;
+    if (via != PH_NODE_VIA_HUB && peer && peer->state == PH_PEER_TALKING) {
+        show_route(node, peer, &relayed);
+        /* On a peer's word nothing is given up that works. */
+        if (ph_node_is_near(peer))
+            return;
+    }
     if (!peer && !(peer = new_peer(node)))
         return;
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
-    take_record(peer, &message->peer.record);
-    if (message->peer.seen.family != PH_FAMILY_NONE)
-        peer->seen = message->peer.seen;
-    peer->channel = message->peer.channel;
+    if (via == PH_NODE_VIA_HUB)
+        take_hubs_word(peer, message);
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
@@ -234,21 +239,29 @@ void ph_node_wanted(PhNode *node, const PhMessage *message)
     ph_node_flush_sessions(node);
 }
 
-void ph_node_refused(PhNode *node, const PhMessage *message)
+void ph_node_refused(PhNode *node, uint32_t via, const PhMessage *message)
 {
-    PhPeer *peer = by_request(node, message->refused.request);
+    bool introduce = message->refused.what == PH_MESSAGE_INTRODUCE;
+    PhPeer *peer = by_request(node, via, message->refused.request, introduce);
     PhReason reason = (PhReason)message->refused.reason;
 
     if (!peer)
         return;
-    if (message->refused.what == PH_MESSAGE_INTRODUCE) {
+    if (introduce) {
         ph_node_introduction_refused(node, peer, reason);
         return;
     }
-    if (peer->state != PH_PEER_LOOKING)
+    if (peer->state == PH_PEER_TALKING && !ph_node_is_lost(node, peer))
         return;
     /* Too often: the next time may do. */
-    if (reason == PH_REASON_TOO_MANY && node->now < peer->give_up_ns)
+    if (reason == PH_REASON_TOO_MANY && node->now < peer->give_up_ns) {
+        peer->reason = ph_reason_name(reason);
+        return;
+    }
+    if (ph_node_ask_another(node, peer))
+        return;
+    /* Only the hub knows all. */
+    if (peer->state != PH_PEER_LOOKING || !ph_node_was_asked(&peer->connect, PH_NODE_VIA_HUB))
         return;
     ph_node_peer_gone(node, peer, ph_reason_name(reason), ph_reason_sentence(reason));
 }
@@ -275,8 +288,6 @@ void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInp
     if (peer->state == PH_PEER_FREE)
         peer->state = PH_PEER_MEETING;
     set_key(node, peer, input->remote_key);
-    if (route->via)
-        peer->channel = route->relay;
     ph_node_flush_sessions(node);
     ph_node_peer_session(node, peer, session, route);
 }
@@ -308,6 +319,24 @@ void ph_node_peer_session_gone(PhNode *node, PhPeer *peer, const PhSessionInput 
 
 /* ---- time ---- */
 
+static void give_up(PhNode *node, PhPeer *peer)
+{
+    const char *reason = ph_reason_name(PH_REASON_TIMEOUT), *sentence;
+
+    if (peer->state == PH_PEER_MEETING) {
+        sentence = "The peer is registered, and does not answer.";
+    } else if (node->hub.state != PH_HUB_UP) {
+        sentence = "The hub does not answer, and no peer of ours that relays knows who is looked "
+                   "for.";
+    } else if (peer->reason) { /* whenever it was asked */
+        reason = ph_reason_name(PH_REASON_TOO_MANY);
+        sentence = ph_reason_sentence(PH_REASON_TOO_MANY);
+    } else {
+        sentence = "The hub does not say where the peer is.";
+    }
+    ph_node_peer_gone(node, peer, reason, sentence);
+}
+
 void ph_node_peer_timeout(PhNode *node, PhPeer *peer)
 {
     if (peer->state == PH_PEER_TALKING) {
@@ -315,13 +344,10 @@ void ph_node_peer_timeout(PhNode *node, PhPeer *peer)
         return;
     }
     if (node->now >= peer->give_up_ns) {
-        ph_node_peer_gone(node, peer, "timeout",
-                          node->hub.state == PH_HUB_UP
-                              ? "The peer is registered, and does not answer."
-                              : "The hub does not answer, so that nobody can be found.");
+        give_up(node, peer);
         return;
     }
-    if (peer->ours && node->hub.state == PH_HUB_UP && node->now >= peer->ask_ns)
+    if (node->now >= peer->ask_ns && ph_node_may_ask_for(node, peer))
         ph_node_ask_for(node, peer);
 }
 
@@ -330,8 +356,8 @@ uint64_t ph_node_peer_next(const PhNode *node, const PhPeer *peer)
     uint64_t next = peer->give_up_ns;
 
     if (peer->state == PH_PEER_TALKING)
-        return ph_node_path_next(peer);
-    if (peer->ours && node->hub.state == PH_HUB_UP && peer->ask_ns < next)
+        return ph_node_path_next(node, peer);
+    if (peer->ask_ns < next && ph_node_may_ask_for(node, peer))
         next = peer->ask_ns;
     return next;
 }

@@ -5,13 +5,17 @@
  *   node_api.c     its surface: what a recording has of it
  *   node.c         behind that: sockets, datagrams, time
  *   node_event.c   what it tells
+ *   node_reason.c  why, in words
  *   node_status.c  what it knows: itself, its peers, its counters
  *   node_hub.c     the hub, and our own class
  *   node_peer.c    who the peers are, and their sessions
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
+ *   node_relay.c   who carries what cannot go direct
  *   node_punch.c   attempts at a direct one
  *   node_fresh.c   a fresh socket for an attempt
+ *   node_mediator.c  who introduces us, and what is believed of it
+ *   node_station.c   what we do for our peers: mediate and relay
  *   node_send.c    from a message to a datagram
  */
 #pragma once
@@ -34,9 +38,11 @@
 /* Until the next attempt, doubling; how long a path may take to be proven. */
 #define PH_NODE_BACK_OFF_NS (4 * UINT64_C(1000000000))
 #define PH_NODE_PROVE_NS    (3 * UINT64_C(1000000000))
-/* A route by the hub's relay, whatever its session is just now. */
-#define PH_NODE_VIA_HUB 1
-#define PH_NEVER        UINT64_MAX
+/* A route by the hub's relay, whatever its session is just now; all others are by peers. */
+#define PH_NODE_VIA_HUB   UINT32_MAX
+#define PH_NODE_ASKED_MAX 4
+#define PH_NODE_SOURCES   64
+#define PH_NEVER          UINT64_MAX
 
 /* A way to a peer. */
 typedef struct PhWay {
@@ -44,6 +50,7 @@ typedef struct PhWay {
     PhRoute route;
     PhPathKind kind;
     PhDetector detector;
+    PhHealth health; /* as it was told last */
 } PhWay;
 
 /* A fresh socket, and where the hub sees it. */
@@ -75,18 +82,31 @@ typedef struct PhQueued {
     uint8_t bytes[PH_NODE_MESSAGE_MAX];
 } PhQueued;
 
+/* A question that goes from one to the next who may know. */
+typedef struct PhAsking {
+    uint32_t request, via; /* the last one, and whom it went to */
+    uint32_t asked[PH_NODE_ASKED_MAX];
+    unsigned n_asked;
+} PhAsking;
+
+/* What a peer, or all at an address, has had of us (bucket.h). */
+typedef struct PhServed {
+    uint64_t connects_ns, introductions_ns, relay_ns;
+} PhServed;
+
 typedef struct PhPeer {
     PhPeerState state;
     uint32_t number;
-    uint32_t request; /* of CONNECT or INTRODUCE */
+    uint32_t via; /* as a relay it has this number for ever, at us and as a channel */
+    PhAsking connect, introduce;
     bool by_name;
     bool ours, theirs; /* who asked for whom; of two, the lower key has punches attempted */
     bool lower;        /* our key is the lower one */
     bool known;        /* its key is */
     uint8_t key[PH_NODE_KEY_BYTES];
     char name[PH_NAME_MAX + 1];
-    uint32_t session, channel; /* end to end; at the hub */
-    uint32_t coming;           /* a newer session that is being made; 0: none */
+    uint32_t session; /* end to end */
+    uint32_t coming;  /* a newer session that is being made; 0: none */
     PhNodeRecord record;
     PhWay relayed, direct;
     PhWay fresh; /* a direct one that is being proven, beside what is used */
@@ -97,6 +117,7 @@ typedef struct PhPeer {
     PhStrategy strategy;
     PhAddress seen; /* by the hub */
     unsigned attempt;
+    bool alone;   /* nobody can introduce us: that has been told */
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
     bool judged;  /* what came of it has been counted */
     bool proving; /* `fresh` is */
@@ -107,6 +128,9 @@ typedef struct PhPeer {
     uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
     PhQueued *queue;             /* PH_NODE_QUEUE_MAX of them, while it is not reached */
     unsigned queue_first, queue_n;
+    PhServed served;
+    uint64_t believed_ns;   /* a bucket: of what it told us of others, unasked */
+    uint64_t introduced_ns; /* a bucket: of what others told us of it */
 } PhPeer;
 
 typedef struct PhHubLink {
@@ -126,21 +150,29 @@ typedef struct PhOutgoing {
     uint8_t bytes[PH_DATAGRAM_MAX];
 } PhOutgoing;
 
+typedef struct PhDataSocket {
+    enum { PH_SOCKET_WANTED, PH_SOCKET_ASKED, PH_SOCKET_THERE, PH_SOCKET_FAILED } state;
+    uint32_t socket; /* 0: none */
+    PhAddress local;
+} PhDataSocket;
+
 struct PhNode {
     PhNodeConfig config;
     PhNodeCounters counters;
     PhRandom random;
     uint64_t now;
     uint8_t public_key[PH_NODE_KEY_BYTES];
+    uint8_t hash_key[16];
+    PhServed served[PH_NODE_SOURCES]; /* by addresses' hashes */
     PhSessions *sessions;
     PhRecorder *recorder; /* NULL: nothing is recorded */
     PhTape tape;
     PhHubLink hub;
     PhNodeRecord record; /* our own */
-    /* Our data socket, and numbers for more. */
-    enum { PH_SOCKET_WANTED, PH_SOCKET_ASKED, PH_SOCKET_THERE, PH_SOCKET_FAILED } socket_state;
-    uint32_t socket, next_socket;
-    PhAddress local;
+    /* Our data socket, and the one of the other family, if the hub was tried there before; and
+     * numbers for more. */
+    PhDataSocket data, other;
+    uint32_t next_socket;
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
     PhClassification classification;
@@ -166,6 +198,7 @@ uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, 
 void ph_node_do_disconnect(PhNode *node, uint32_t peer, uint64_t now);
 bool ph_node_do_send(PhNode *node, uint32_t peer, const uint8_t *bytes, size_t length,
                      uint64_t now);
+void ph_node_do_hub_at(PhNode *node, const PhAddress *hub, uint64_t now);
 void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
                                 uint64_t now);
 bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request);
@@ -222,11 +255,10 @@ void ph_node_classified(PhNode *node, const PhClassification *classification);
 PhPeer *ph_node_peer_at(PhNode *node, uint32_t number);
 PhPeer *ph_node_peer_by_key(PhNode *node, const uint8_t *key);
 void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const char *sentence);
-void ph_node_ask_for(PhNode *node, PhPeer *peer);
-PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer);
-void ph_node_found(PhNode *node, const PhMessage *message);
-void ph_node_wanted(PhNode *node, const PhMessage *message);
-void ph_node_refused(PhNode *node, const PhMessage *message);
+/* What a relay says: the hub, or a peer. */
+void ph_node_found(PhNode *node, uint32_t via, const PhMessage *message);
+void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message);
+void ph_node_refused(PhNode *node, uint32_t via, const PhMessage *message);
 void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInput *input);
 /* A session is up, and takes the place of the one before; one is gone. */
 void ph_node_peer_session(PhNode *node, PhPeer *peer, uint32_t session, const PhRoute *route);
@@ -253,14 +285,55 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
 void ph_node_path_leave(PhNode *node, PhPeer *peer);
 void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route);
 void ph_node_path_timeout(PhNode *node, PhPeer *peer);
-uint64_t ph_node_path_next(const PhPeer *peer);
+uint64_t ph_node_path_next(const PhNode *node, const PhPeer *peer);
+
+/* node_relay.c */
+/* It is heard directly, and well: it can be asked, and be served. */
+bool ph_node_is_near(const PhPeer *peer);
+/* Who that relay is; NULL: the hub, or nobody any more. */
+PhPeer *ph_node_peer_via(const PhNode *node, uint32_t via);
+bool ph_node_via_is_well(const PhNode *node, uint32_t via);
+void ph_node_via_key(const PhNode *node, uint32_t via, uint8_t ret_key[static PH_NODE_KEY_BYTES]);
+bool ph_node_tell_via(PhNode *node, uint32_t via, const PhMessage *message);
+/* A question's next number, for whom it goes to. */
+uint32_t ph_node_ask(PhNode *node, PhAsking *asking, uint32_t via);
+bool ph_node_was_asked(const PhAsking *asking, uint32_t via);
+/* Of the peers that were not asked yet the one with the shortest round trip; 0: none. */
+uint32_t ph_node_nearest(const PhNode *node, const PhPeer *peer, const PhAsking *asking,
+                         bool relays);
+PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer, uint32_t via);
+bool ph_node_may_ask_for(const PhNode *node, const PhPeer *peer);
+void ph_node_ask_for(PhNode *node, PhPeer *peer);
+/* At once, as the one before has refused; false: that was the last one. */
+bool ph_node_ask_another(PhNode *node, PhPeer *peer);
+bool ph_node_is_lost(const PhNode *node, const PhPeer *peer);
+/* When its time (ask_ns) has come. */
+bool ph_node_wants_relay(const PhNode *node, const PhPeer *peer);
+void ph_node_look_for_relay(PhNode *node, PhPeer *peer);
+/* A relay is not well any more: those that need it look for another one. */
+void ph_node_relay_lost(PhNode *node, uint32_t via);
+
+/* node_mediator.c */
+/* 0: nobody is left. */
+uint32_t ph_node_next_mediator(const PhNode *node, const PhPeer *peer);
+void ph_node_ask_mediator(PhNode *node, PhPeer *peer, uint32_t via);
+/* Whether one more thing is believed that it tells us unasked. */
+bool ph_node_believes(PhNode *node, uint32_t via);
+/* What of a peer's introduction can be used; false: nothing. */
+bool ph_node_vet(PhNode *node, PhPeer *peer, uint32_t via, const PhMessage *message,
+                 PhNodeRecord *ret_other);
+
+/* node_station.c: CONNECT, RELAY or INTRODUCE of a peer that is heard directly. */
+void ph_node_serve(PhNode *node, PhPeer *from, const PhMessage *message);
 
 /* node_punch.c */
 PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
 bool ph_node_may_attempt(const PhPeer *peer);
 void ph_node_attempt(PhNode *node, PhPeer *peer);
 void ph_node_back_off(PhNode *node, PhPeer *peer);
-void ph_node_introduced(PhNode *node, const PhMessage *message);
+void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message);
+/* Somebody can be asked for introductions again. */
+void ph_node_mediator_found(PhNode *node);
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason);
 void ph_node_punch_progress(PhNode *node, PhPeer *peer);
 void ph_node_punch_drop(PhNode *node, PhPeer *peer);

@@ -9,17 +9,12 @@
 #include "node_private.h"
 
 #define BACK_OFF_MOST_NS (64 * PH_SECOND)
-/* The mediator's answer, and the peer's class, may be on their way. */
+/* The peer's class may be on its way; a mediator's answer takes no longer than that. */
 #define AGAIN_SOON_NS (PH_SECOND / 2)
+#define MEDIATOR_NS   (4 * PH_SECOND)
 #define ATTEMPTS      4
 /* The second one comes upon the ports that the first has opened. */
 #define HARD_ATTEMPTS 2
-
-static void add_seen(PhNodeRecord *record, const PhAddress *seen)
-{
-    if (seen->family != PH_FAMILY_NONE && record->n_candidates < PH_CANDIDATES_MAX)
-        record->candidates[record->n_candidates++] = (PhCandidate){PH_CANDIDATE_REFLEXIVE, *seen};
-}
 
 static bool guesses_ports(PhStrategy strategy)
 {
@@ -31,13 +26,10 @@ static bool guesses_ports(PhStrategy strategy)
  * tried before any ports are guessed. */
 static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer, unsigned attempt)
 {
-    PhNodeRecord own = node->record, other = peer->record;
-    PhStrategy strategy;
+    PhStrategy strategy = ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
 
-    add_seen(&own, &node->hub.seen);
-    add_seen(&other, &peer->seen);
-    strategy = ph_strategy(&own, &other, !node->config.no_hard_punching);
-    if (attempt <= 1 && guesses_ports(strategy) && ph_strategy_together(&own, &other))
+    if (attempt <= 1 && guesses_ports(strategy) &&
+        ph_strategy_together(&node->record, &peer->record))
         return PH_STRATEGY_PUNCH;
     return strategy;
 }
@@ -87,18 +79,44 @@ static bool is_asker(const PhPeer *peer)
     return peer->ours && (peer->lower || !peer->theirs);
 }
 
+/* N8: nobody is left who could be asked. That is told once. */
+static void no_mediator(PhNode *node, PhPeer *peer)
+{
+    PhNodeEvent *event = peer->alone ? NULL : ph_node_event(node, PH_NODE_PEER_PATH, peer);
+
+    if (event)
+        ph_node_say_reason(event, PH_REASON_NO_MEDIATOR);
+    peer->alone = true;
+    peer->reason = ph_reason_name(PH_REASON_NO_MEDIATOR);
+    peer->introduce.n_asked = 0;
+    ph_node_back_off(node, peer);
+}
+
+/* Who has not answered by then is passed over, as who has refused is. */
 static void ask_mediator(PhNode *node, PhPeer *peer)
 {
-    PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
+    uint32_t via = ph_node_next_mediator(node, peer);
 
-    if (++node->last_request == 0)
-        node->last_request = 1;
-    peer->request = message.introduce.request = node->last_request;
-    message.introduce.attempt = (uint8_t)(peer->attempt + 1);
-    memcpy(message.introduce.key, peer->key, sizeof(peer->key));
-    message.introduce.record = node->record;
-    peer->next_attempt_ns = node->now + 4 * PH_SECOND;
-    (void)ph_node_tell_hub(node, &message);
+    if (via == 0 && peer->introduce.request != 0) {
+        peer->introduce.n_asked = 0; /* the last one is silent: it was a packet that was lost */
+        peer->introduce.request = 0;
+        via = ph_node_next_mediator(node, peer);
+    }
+    peer->next_attempt_ns = node->now + MEDIATOR_NS;
+    if (via == 0)
+        no_mediator(node, peer);
+    else
+        ph_node_ask_mediator(node, peer, via);
+}
+
+void ph_node_mediator_found(PhNode *node)
+{
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state == PH_PEER_TALKING && peer->alone)
+            peer->next_attempt_ns = node->now;
+    }
 }
 
 /* Until one of the two is in another place. Who waits for a better path is told that none comes. */
@@ -138,19 +156,40 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
 
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason)
 {
-    peer->request = 0;
-    peer->reason = ph_reason_name(reason);
+    peer->introduce.request = 0;
+    /* Who has had enough of us has it for a reason: no other one is asked instead. */
+    if (reason != PH_REASON_TOO_MANY && ph_node_next_mediator(node, peer) != 0) {
+        ask_mediator(node, peer);
+        return;
+    }
     node->counters.punches_rejected++;
+    if (reason != PH_REASON_TOO_MANY) {
+        no_mediator(node, peer);
+        return;
+    }
+    peer->reason = ph_reason_name(reason);
+    peer->introduce.n_asked = 0;
     ph_node_back_off(node, peer);
 }
 
-void ph_node_introduced(PhNode *node, const PhMessage *message)
+static void take_introduction(PhPeer *peer, const PhNodeRecord *record)
+{
+    peer->record.n_candidates = record->n_candidates;
+    memcpy(peer->record.candidates, record->candidates, sizeof(peer->record.candidates));
+    if (record->sequence > peer->record.sequence)
+        peer->record = *record;
+    /* The mediator's own view comes first. */
+    if (record->n_candidates > 0 && record->candidates[0].kind == PH_CANDIDATE_REFLEXIVE)
+        peer->seen = record->candidates[0].address;
+}
+
+void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
 {
     PhPeer *peer = ph_node_peer_by_key(node, message->introduced.key);
     PhPunchConfig config = {
         .attempt = message->introduced.attempt,
         .own = node->record,
-        .socket = node->socket,
+        .socket = node->data.socket,
         .family = (PhFamily)node->config.hub.family,
         .n_sockets = PH_PUNCH_SOCKETS,
         .start_ns = node->now + message->introduced.start_us * UINT64_C(1000),
@@ -158,27 +197,28 @@ void ph_node_introduced(PhNode *node, const PhMessage *message)
 
     if (!peer || peer->state != PH_PEER_TALKING || node->config.relay_only)
         return;
-    peer->request = 0;
-    peer->record.n_candidates = message->introduced.record.n_candidates;
-    memcpy(peer->record.candidates, message->introduced.record.candidates,
-           sizeof(peer->record.candidates));
-    if (message->introduced.record.sequence > peer->record.sequence)
-        peer->record = message->introduced.record;
-    /* The mediator's own view comes first. */
-    if (peer->record.n_candidates > 0 && peer->record.candidates[0].kind == PH_CANDIDATE_REFLEXIVE)
-        peer->seen = peer->record.candidates[0].address;
+    if (via == PH_NODE_VIA_HUB) {
+        take_introduction(peer, &message->introduced.record);
+        config.other = peer->record;
+    }
     peer->strategy = strategy_for(node, peer, config.attempt);
+    if (via != PH_NODE_VIA_HUB && !ph_node_vet(node, peer, via, message, &config.other))
+        return;
+    if (message->introduced.request == peer->introduce.request)
+        peer->introduce.request = 0;
+    peer->introduce.n_asked = 0;
+    peer->alone = false;
     ph_node_punch_drop(node, peer);
     if (peer->strategy == PH_STRATEGY_RELAY)
         return;
     config.strategy = peer->strategy;
-    config.fresh = peer->strategy == PH_STRATEGY_PUNCH &&
+    /* Where that is only the hub has been told. */
+    config.fresh = via == PH_NODE_VIA_HUB && peer->strategy == PH_STRATEGY_PUNCH &&
                    config.attempt >= PH_PUNCH_FRESH_ATTEMPT &&
                    peer->prepared.state == PH_PREPARED_KNOWN;
     if (config.fresh)
         config.socket = peer->prepared.socket;
     config.lower = peer->lower;
-    config.other = peer->record;
     config.rtt_ns = peer->relayed.detector.rtt.smooth_ns;
     config.first_socket = node->next_socket;
     memcpy(config.token, message->introduced.token, sizeof(config.token));

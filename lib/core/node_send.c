@@ -24,21 +24,21 @@ bool ph_node_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, si
     return true;
 }
 
-/* RELAY to the hub: its own path is what is used, whatever the number of the session. */
-static bool by_relay(PhNode *node, uint32_t channel, const uint8_t *packet, size_t length)
+/* RELAY: the relay's own path is what is used, whatever the number of the session. */
+static bool by_relay(PhNode *node, const PhRoute *route, const uint8_t *packet, size_t length)
 {
     PhMessage message = {.kind = PH_MESSAGE_RELAY};
 
-    message.relay.channel = channel;
+    message.relay.channel = route->relay;
     message.relay.bytes = packet;
     message.relay.length = length;
-    return ph_node_tell_hub(node, &message);
+    return ph_node_tell_via(node, route->via, &message);
 }
 
 bool ph_node_along(PhNode *node, const PhRoute *route, const uint8_t *packet, size_t length)
 {
     if (route->via != 0)
-        return by_relay(node, route->relay, packet, length);
+        return by_relay(node, route, packet, length);
     return ph_node_datagram(node, &route->path, packet, length, 0);
 }
 

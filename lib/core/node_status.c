@@ -38,6 +38,12 @@ const char *ph_node_counter(const PhNodeCounters *counters, uint32_t index, uint
         COUNTER("reflex-answered", reflex_answered),
         COUNTER("classified", classified),
         COUNTER("foreign", foreign),
+        COUNTER("introductions", introductions),
+        COUNTER("introductions-refused", introductions_refused),
+        COUNTER("relayed", relayed),
+        COUNTER("relayed-bytes", relayed_bytes),
+        COUNTER("relay-dropped", relay_dropped),
+        COUNTER("introductions-ignored", introductions_ignored),
     };
 #undef COUNTER
 
@@ -65,7 +71,7 @@ void ph_node_self(const PhNode *node, PhNodeSelf *ret_self)
         .external = node->classification.mapped,
         .hub = node->config.hub,
         .hub_state = states[hub->state],
-        .hub_reason = node->socket_state == PH_SOCKET_FAILED ? "no-socket" : hub->reason,
+        .hub_reason = node->data.state == PH_SOCKET_FAILED ? "no-socket" : hub->reason,
     };
     memcpy(ret_self->key, node->public_key, sizeof(ret_self->key));
     memcpy(ret_self->hub_key, node->config.hub_key, sizeof(ret_self->hub_key));
@@ -79,6 +85,13 @@ void ph_node_self(const PhNode *node, PhNodeSelf *ret_self)
 
 bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
 {
+    static const char *const states[] = {
+        [PH_PEER_FREE] = "",
+        [PH_PEER_LOOKING] = "looking",
+        [PH_PEER_MEETING] = "meeting",
+        [PH_PEER_TALKING] = "talking",
+    };
+
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
         const PhPeer *peer = &node->peers[i];
 
@@ -94,11 +107,13 @@ bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
                           ? ph_class_name(PH_CLASS_UDP_BLOCKED)
                           : peer->reason,
             .rtt_ns = peer->used ? peer->used->detector.rtt.smooth_ns : 0,
+            .state = states[peer->state],
         };
+        ret_peer->sentence = ph_node_sentence(ret_peer->reason);
         memcpy(ret_peer->key, peer->key, sizeof(peer->key));
         memcpy(ret_peer->name, peer->name, sizeof(peer->name));
         if (peer->used && peer->used->route.via)
-            memcpy(ret_peer->via, node->config.hub_key, sizeof(ret_peer->via));
+            ph_node_via_key(node, peer->used->route.via, ret_peer->via);
         else if (peer->used)
             ret_peer->address = peer->used->route.path.remote;
         return true;

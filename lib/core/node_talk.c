@@ -68,6 +68,29 @@ static void answer_ping(PhNode *node, PhPeer *peer, const PhRoute *route, uint64
     (void)ph_node_tell(node, peer->session, route, &pong);
 }
 
+/* What it says as a mediator or relay, and wants of us as one: each of these straight, so that
+ * nothing goes through two relays. False: the peer is gone. */
+static bool third_party_message(PhNode *node, PhPeer *peer, const PhMessage *message)
+{
+    const uint32_t via = peer->via;
+    PhRoute relayed = {.via = via};
+
+    if (message->kind == PH_MESSAGE_FOUND)
+        ph_node_found(node, via, message);
+    else if (message->kind == PH_MESSAGE_WANTED)
+        ph_node_wanted(node, via, message);
+    else if (message->kind == PH_MESSAGE_REFUSED)
+        ph_node_refused(node, via, message);
+    else if (message->kind == PH_MESSAGE_INTRODUCED)
+        ph_node_introduced(node, via, message);
+    else if (message->kind == PH_MESSAGE_RELAYED) {
+        relayed.relay = message->relay.channel;
+        ph_node_packet(node, &relayed, message->relay.bytes, message->relay.length);
+    } else
+        ph_node_serve(node, peer, message);
+    return peer->state == PH_PEER_TALKING && peer->via == via;
+}
+
 static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const PhMessage *message)
 {
     switch ((PhMessageKind)message->kind) {
@@ -104,6 +127,7 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_REGISTERED:
+        return true;
     case PH_MESSAGE_REFUSED:
     case PH_MESSAGE_CONNECT:
     case PH_MESSAGE_FOUND:
@@ -112,7 +136,7 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
     case PH_MESSAGE_RELAYED:
     case PH_MESSAGE_INTRODUCE:
     case PH_MESSAGE_INTRODUCED:
-        return true;
+        return route->via != 0 || !peer->direct.there || third_party_message(node, peer, message);
     }
     return true;
 }
@@ -129,7 +153,9 @@ void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, con
     memcpy(copy, bytes, length);
     if (peer->state != PH_PEER_TALKING)
         return;
-    ph_node_path_heard(node, peer, route, length > 0 && copy[0] == PH_MESSAGE_DATA);
+    ph_node_path_heard(node, peer, route,
+                       length > 0 && (copy[0] == PH_MESSAGE_DATA || copy[0] == PH_MESSAGE_RELAY ||
+                                      copy[0] == PH_MESSAGE_RELAYED));
     for (size_t at = 0; at < length; at += used)
         if (!ph_message_read(copy + at, length - at, &message, &used) ||
             !peer_message(node, peer, route, &message))

@@ -47,6 +47,9 @@ static const Field fields[] = {
     FIELD(13, FLAG, false, relay_only),
     FIELD(14, NUMBER, false, binding_ns),
     FIELD(15, NUMBER, false, first_socket),
+    FIELD(16, FLAG, false, relays),
+    FIELD(17, NUMBER, false, relay_bytes_per_s),
+    FIELD(18, FLAG, false, no_mediation),
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
 

@@ -51,6 +51,7 @@ const char *ph_item_name(PhItemKind kind)
         [PH_ITEM_CALL_GONE] = "asks for sessions that ended",
         [PH_ITEM_CALL_TIMEOUT] = "lets time pass for sessions",
         [PH_ITEM_CALL_NEXT] = "asks when sessions want to be woken",
+        [PH_ITEM_CALL_END_WITH] = "closes a session with a message",
         [PH_ITEM_GAP] = "gap",
     };
 

@@ -94,7 +94,7 @@ void ph_sessions_do_also(PhSessions *sessions, uint32_t id, const PhRoute *route
         ph_session_ask_also(sessions, session, route);
 }
 
-void ph_sessions_end_with(PhSessions *sessions, uint32_t id, const PhMessage *last, uint64_t now)
+void ph_sessions_do_end_with(PhSessions *sessions, uint32_t id, const PhMessage *last, uint64_t now)
 {
     PhSession *session = ph_session_by_id(sessions, id);
 
@@ -112,7 +112,7 @@ void ph_sessions_do_close(PhSessions *sessions, uint32_t id, uint64_t now)
 {
     const PhMessage message = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
 
-    ph_sessions_end_with(sessions, id, &message, now);
+    ph_sessions_do_end_with(sessions, id, &message, now);
 }
 
 bool ph_sessions_do_is_up(const PhSessions *sessions, uint32_t id)

@@ -187,6 +187,8 @@ void ph_sessions_do_also(PhSessions *sessions, uint32_t session, const PhRoute *
 uint32_t ph_sessions_do_accept(PhSessions *sessions, const uint8_t *payload, size_t length,
                                uint64_t now);
 void ph_sessions_do_close(PhSessions *sessions, uint32_t session, uint64_t now);
+void ph_sessions_do_end_with(PhSessions *sessions, uint32_t session, const PhMessage *last,
+                             uint64_t now);
 bool ph_sessions_do_is_up(const PhSessions *sessions, uint32_t session);
 uint32_t ph_sessions_do_find(const PhSessions *sessions,
                              const uint8_t remote_key[static PH_SESSION_KEY_BYTES]);

@@ -355,6 +355,31 @@ void ph_sessions_close(PhSessions *sessions, uint32_t session, uint64_t now)
     tell(recorder, &question);
 }
 
+void ph_sessions_end_with(PhSessions *sessions, uint32_t session, const PhMessage *last,
+                          uint64_t now)
+{
+    PhRecorder *recorder = recorder_of(sessions);
+    PhCalls *calls = calls_of(sessions);
+    uint8_t plain[PH_SESSION_PLAIN_MAX];
+    Question question;
+    Reader answer;
+
+    if (!recorder && !calls) {
+        ph_sessions_do_end_with(sessions, session, last, now);
+        return;
+    }
+    ask(&question, PH_ITEM_CALL_END_WITH);
+    put_number(&question.writer, session, 4);
+    put_plain(&question.writer, plain, ph_message_write(last, plain, sizeof(plain)));
+    end_question(&question);
+    if (calls) {
+        (void)answered(calls, &question, &answer);
+        return;
+    }
+    ph_sessions_do_end_with(sessions, session, last, now);
+    tell(recorder, &question);
+}
+
 /* ---- who there is ---- */
 
 bool ph_sessions_is_up(const PhSessions *sessions, uint32_t session)

@@ -306,3 +306,14 @@ bool ph_station_node(const PhStation *station, uint32_t index, PhStationNode *re
     }
     return false;
 }
+
+void ph_station_classes(const PhStation *station, uint64_t ret_nodes[static PH_CLASS_N])
+{
+    memset(ret_nodes, 0, PH_CLASS_N * sizeof(*ret_nodes));
+    for (uint32_t i = 0; i < station->directory.n_slots; i++) {
+        const PhEntry *entry = ph_directory_at(&station->directory, i);
+
+        if (entry && entry->confirmed)
+            ret_nodes[entry->record.nat_class]++;
+    }
+}

@@ -8,6 +8,8 @@
  *         |                                       ^
  *         +--one is moving--> held --answered, or after a second--+
  */
+#include <string.h>
+
 #include "station_private.h"
 
 #define HOLD_NS PH_SECOND
@@ -32,8 +34,7 @@ static bool may_introduce(PhStation *station, const PhEntry *from, const PhMedia
     return ph_station_may(station, from, PH_LIMIT_INTRODUCTIONS, &rate, PH_INTRODUCTION);
 }
 
-static void introduce(PhStation *station, PhEntry *from, PhEntry *to, uint32_t request,
-                      uint8_t attempt)
+static void introduce(PhStation *station, PhEntry *from, PhEntry *to, const PhHeld *asked)
 {
     const PhMediation mediation = {station->config.introductions_per_10s,
                                    station->config.introductions_at_once};
@@ -43,17 +44,19 @@ static void introduce(PhStation *station, PhEntry *from, PhEntry *to, uint32_t r
 
     if (to && to->confirmed && to != from)
         other = ph_station_member(to);
-    reason = ph_mediator_introduce(&mediation, &asker, other.key ? &other : NULL, request, attempt,
-                                   &station->random, station->now, told);
+    reason = ph_mediator_introduce(&mediation, &asker, other.key ? &other : NULL, asked->request,
+                                   asked->attempt, &station->random, station->now, told);
     if (reason == PH_REASON_NONE && !may_introduce(station, from, &mediation))
         reason = PH_REASON_TOO_MANY;
     if (reason != PH_REASON_NONE) {
         station->counters.introductions_refused++;
-        told[0] = ph_mediator_refusal(PH_MESSAGE_INTRODUCE, reason, request);
+        ph_station_log_refused(station, from, asked->key, asked->attempt, reason);
+        told[0] = ph_mediator_refusal(PH_MESSAGE_INTRODUCE, reason, asked->request);
         (void)ph_station_tell(station, from, &told[0], false);
     } else if (ph_station_tell(station, from, &told[0], false)) {
         (void)ph_station_tell(station, to, &told[1], false);
         station->counters.introductions++;
+        ph_station_log_introduced(station, from, to, asked->attempt);
     }
 }
 
@@ -65,17 +68,19 @@ static bool is_moving(const PhEntry *entry)
 void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message)
 {
     PhEntry *to = ph_directory_by_key(&station->directory, message->introduce.key);
+    PhHeld asked = {
+        .until_ns = station->now + HOLD_NS,
+        .from = from->number,
+        .to = to ? to->number : 0,
+        .request = message->introduce.request,
+        .attempt = message->introduce.attempt,
+    };
 
+    memcpy(asked.key, message->introduce.key, sizeof(asked.key));
     if ((is_moving(from) || is_moving(to)) && station->n_held < PH_STATION_HELD)
-        station->held[station->n_held++] = (PhHeld){
-            .until_ns = station->now + HOLD_NS,
-            .from = from->number,
-            .to = to ? to->number : 0,
-            .request = message->introduce.request,
-            .attempt = message->introduce.attempt,
-        };
+        station->held[station->n_held++] = asked;
     else
-        introduce(station, from, to, message->introduce.request, message->introduce.attempt);
+        introduce(station, from, to, &asked);
 }
 
 void ph_station_introduce_held(PhStation *station)
@@ -90,7 +95,7 @@ void ph_station_introduce_held(PhStation *station)
         if (station->now < held.until_ns && (is_moving(from) || is_moving(to)))
             station->held[kept++] = held;
         else if (from)
-            introduce(station, from, to, held.request, held.attempt);
+            introduce(station, from, to, &held);
     }
     station->n_held = kept;
 }

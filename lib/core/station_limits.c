@@ -38,19 +38,13 @@ PhReason ph_station_may_register(PhStation *station, uint32_t number, bool take)
     return PH_REASON_NONE;
 }
 
-static uint32_t times(uint32_t rate, uint32_t by)
-{
-    return (uint64_t)rate * by > UINT32_MAX ? UINT32_MAX : rate * by;
-}
-
 bool ph_station_may(PhStation *station, const PhEntry *entry, PhLimit what, const PhRate *of_one,
                     uint32_t amount)
 {
-    const uint32_t n = station->config.address_share;
-    const PhRate rate = {times(of_one->per_second, n), times(of_one->burst, n)};
+    const PhRate rate = ph_rate_times(of_one, station->config.address_share);
 
     /* Who is not confirmed may be anybody's guess. */
-    if (n == 0 || !entry->confirmed ||
+    if (station->config.address_share == 0 || !entry->confirmed ||
         ph_bucket_take(&station->sources[entry->source].full_ns[what], &rate, amount, station->now))
         return true;
     station->counters.limited_address++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The station's parts: station.c (what comes in, time), station_registry.c (who is registered, and
  * where), station_limits.c (of an address), station_introduce.c, relay.c (what is relayed),
- * station_queue.c (what is to be sent). */
+ * station_queue.c (what is to be sent), station_log.c (what it tells). */
 #pragma once
 
 #include <pinhole/station.h>
@@ -42,7 +42,19 @@ typedef struct PhHeld {
     uint64_t until_ns;
     uint32_t from, to, request;
     uint8_t attempt;
+    uint8_t key[PH_NODE_KEY_BYTES]; /* whom it asks for */
 } PhHeld;
+
+/* What is told, a ring; and what happened since the last minute began. */
+#define PH_STATION_EVENTS 256
+typedef struct PhStationLog {
+    PhStationEvent events[PH_STATION_EVENTS];
+    uint32_t first, n;
+    uint32_t window; /* its number; 0: there was none */
+    uint64_t begun_ns;
+    uint32_t introductions, refused;
+    bool hinted_refused, hinted_asker;
+} PhStationLog;
 
 struct PhStation {
     PhStationConfig config;
@@ -51,8 +63,8 @@ struct PhStation {
     PhDirectory directory;
     PhRandom random;
     uint64_t now;
-    PhPending *pending; /* slots */
-    uint32_t free_pending, n_waiting;
+    PhPending *pending;               /* slots */
+    uint32_t free_pending, n_kept;    /* kept: of nodes that are not sent to for the time being */
     uint32_t first_ready, last_ready; /* entries' slots and 1 */
     uint32_t *unconfirmed;            /* numbers of the newest ones, a ring */
     uint32_t n_unconfirmed, next_unconfirmed;
@@ -60,6 +72,7 @@ struct PhStation {
     uint8_t source_key[16];
     PhHeld held[PH_STATION_HELD]; /* in order */
     uint32_t n_held;
+    PhStationLog log;
     uint64_t checked_ns; /* when entries were last looked through for those that are silent */
     uint8_t packet[PH_DATAGRAM_MAX];
 };
@@ -104,7 +117,8 @@ bool ph_station_queue_init(PhStation *station);
 /* Queues a message for a node; false when there is no room for it. `relayed`: for somebody else's
  * sake: the node's own limit holds, and its oldest makes room. */
 bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, bool relayed);
-/* What waits for it may be sent (or its ping), or it is not to be sent to any more. */
+/* Whether it is held, or what waits for it (or its ping) may be sent, is different now; or all of
+ * that is nothing any more. */
 void ph_station_queue_wake(PhStation *station, PhEntry *entry);
 void ph_station_queue_clear(PhStation *station, PhEntry *entry);
 
@@ -119,3 +133,10 @@ PhMember ph_station_member(PhEntry *entry);
 void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message);
 /* Those that need not wait any more. */
 void ph_station_introduce_held(PhStation *station);
+
+/* ---- station_log.c ---- */
+
+void ph_station_log_introduced(PhStation *station, PhEntry *from, const PhEntry *to,
+                               uint8_t attempt);
+void ph_station_log_refused(PhStation *station, PhEntry *from, const uint8_t *peer_key,
+                            uint8_t attempt, PhReason reason);

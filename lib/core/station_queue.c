@@ -5,8 +5,9 @@
  * is worth more to whoever waits. Nodes have turns.
  *
  * A node is sent to when it is confirmed, and has shown that it is where its packets come from now.
- * Until then its messages wait: few for each, and in half of the slots at most, where those of who
- * came first make room. Nobody who only says that he is somewhere has anything sent there.
+ * Until then its messages are kept back: not for long, few for each, and in half of the slots at
+ * most, where those of who came first make room. Nobody who only says that he is somewhere has
+ * anything sent there.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -14,8 +15,9 @@
 #include "station_private.h"
 
 #define PENDING_MAX 1024
-#define WAITING_MAX (PENDING_MAX / 2) /* for all that are not confirmed */
-#define EARLY_MAX   16                /* for one of these */
+#define KEPT_MAX    (PENDING_MAX / 2) /* for all that are kept back */
+#define KEPT_OWN    16                /* for one of these, beside what is relayed */
+#define KEPT_NS     (2 * PH_SECOND)   /* for one that is confirmed, and comes from elsewhere */
 
 bool ph_station_queue_init(PhStation *station)
 {
@@ -63,6 +65,10 @@ void ph_station_queue_wake(PhStation *station, PhEntry *entry)
     const uint32_t own = (uint32_t)(entry - station->directory.entries) + 1;
     PhEntry *last = at(station, station->last_ready);
 
+    if (entry->kept == may_be_sent_to(entry)) {
+        entry->kept = !entry->kept;
+        station->n_kept += entry->kept ? entry->queued : -entry->queued;
+    }
     if (!has_turn(entry)) {
         leave(station, entry);
         return;
@@ -90,7 +96,8 @@ static void drop(PhStation *station, PhEntry *entry, PhPending *before)
     pending->next = station->free_pending;
     station->free_pending = slot;
     entry->queued--;
-    station->n_waiting -= !entry->confirmed;
+    entry->queued_relayed -= pending->relayed;
+    station->n_kept -= entry->kept;
 }
 
 void ph_station_queue_clear(PhStation *station, PhEntry *entry)
@@ -101,26 +108,27 @@ void ph_station_queue_clear(PhStation *station, PhEntry *entry)
     leave(station, entry);
 }
 
-/* Its oldest that is relayed; false: there is none. */
-static bool drop_relayed(PhStation *station, PhEntry *entry)
+/* Its oldest that is relayed, or its oldest that is not; false: there is none. */
+static bool drop_oldest(PhStation *station, PhEntry *entry, bool relayed)
 {
     PhPending *before = NULL;
 
-    for (uint32_t slot = entry->first; slot != 0; slot = before->next) {
+    for (uint32_t slot = entry->first; slot != 0;) {
         PhPending *pending = &station->pending[slot - 1];
 
-        if (pending->relayed) {
+        if (pending->relayed == relayed) {
             drop(station, entry, before);
-            station->counters.relay_dropped_queue++;
+            station->counters.relay_dropped_queue += relayed;
             return true;
         }
         before = pending;
+        slot = pending->next;
     }
     return false;
 }
 
 /* Of those that are not confirmed, who came first makes room. */
-static void drop_early(PhStation *station)
+static bool drop_early(PhStation *station)
 {
     const uint32_t n = station->n_unconfirmed;
 
@@ -130,26 +138,33 @@ static void drop_early(PhStation *station)
 
         if (entry && !entry->confirmed && entry->queued > 0) {
             drop(station, entry, NULL);
-            return;
+            return true;
         }
     }
+    return false;
+}
+
+/* For a message to one that is kept back. */
+static bool make_room_kept(PhStation *station, PhEntry *to, bool relayed)
+{
+    /* It is not where it seems to be, or somebody does not want it to be. */
+    if (to->confirmed && station->now - to->trial.begun_ns >= KEPT_NS)
+        return false;
+    if (!relayed && to->queued - to->queued_relayed >= KEPT_OWN)
+        return drop_oldest(station, to, /* relayed= */ false);
+    if (station->n_kept < KEPT_MAX)
+        return true;
+    return drop_oldest(station, to, relayed) || (!to->confirmed && drop_early(station));
 }
 
 static bool make_room(PhStation *station, PhEntry *to, bool relayed)
 {
-    if (!to->confirmed && to->queued >= EARLY_MAX)
-        drop(station, to, NULL);
-    else if (!to->confirmed && station->n_waiting >= WAITING_MAX)
-        drop_early(station);
-    if (relayed && to->queued >= station->config.relay_queue_packets &&
-        !drop_relayed(station, to)) {
-        station->counters.relay_dropped_queue++;
+    if (to->kept && !make_room_kept(station, to, relayed))
         return false;
-    }
-    if (station->free_pending != 0 || drop_relayed(station, to))
-        return true;
-    station->counters.relay_dropped_queue += relayed;
-    return false;
+    if (relayed && to->queued_relayed >= station->config.relay_queue_packets &&
+        !drop_oldest(station, to, /* relayed= */ true))
+        return false;
+    return station->free_pending != 0 || drop_oldest(station, to, /* relayed= */ true);
 }
 
 bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, bool relayed)
@@ -158,8 +173,10 @@ bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, 
     uint32_t slot;
     size_t length;
 
-    if (!make_room(station, to, relayed))
+    if (!make_room(station, to, relayed)) {
+        station->counters.relay_dropped_queue += relayed;
         return false;
+    }
     slot = station->free_pending;
     pending = &station->pending[slot - 1];
     length = ph_message_write(message, pending->bytes, sizeof(pending->bytes));
@@ -172,7 +189,8 @@ bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, 
     *(to->last ? &station->pending[to->last - 1].next : &to->first) = slot;
     to->last = slot;
     to->queued++;
-    station->n_waiting += !to->confirmed;
+    to->queued_relayed += relayed;
+    station->n_kept += to->kept;
     ph_station_queue_wake(station, to);
     return true;
 }

@@ -120,6 +120,7 @@ static PhEntry *admit(PhStation *station, const uint8_t *key, const PhNodeRecord
     station->next_unconfirmed = (station->next_unconfirmed + 1) % station->n_unconfirmed;
     if (!has_name(station, key, record))
         ph_directory_name(&station->directory, entry);
+    ph_station_queue_wake(station, entry); /* its messages are kept */
     return entry;
 }
 
@@ -228,8 +229,6 @@ static bool settle(PhStation *station, PhEntry *entry)
         ph_directory_move(&station->directory, entry, claim->session);
     /* The proof could only be made by who got the answer, where that went. */
     move_to(station, entry, &claim->path);
-    if (!entry->confirmed)
-        station->n_waiting -= entry->queued;
     entry->confirmed = true;
     entry->rtt_ns = station->now - claim->asked_ns;
     station->counters.registered++;
@@ -247,13 +246,16 @@ static bool is_path(const PhPath *a, const PhPath *b)
 static void note_path(PhStation *station, PhEntry *entry, const PhPath *path)
 {
     PhTrial *trial = &entry->trial;
+    /* Another elsewhere is no new beginning. */
+    uint64_t begun_ns =
+        trial->path.remote.family != PH_FAMILY_NONE ? trial->begun_ns : station->now;
 
     if (is_path(path, &entry->path)) {
         *trial = (PhTrial){.pinged_ns = trial->pinged_ns};
         return;
     }
     if (!is_path(path, &trial->path))
-        *trial = (PhTrial){.path = *path, .pinged_ns = trial->pinged_ns};
+        *trial = (PhTrial){.path = *path, .pinged_ns = trial->pinged_ns, .begun_ns = begun_ns};
     if (trial->pinged_ns != 0 && station->now - trial->pinged_ns < TRIAL_NS)
         return;
     ph_random_bytes(&station->random, (uint8_t *)&trial->ping, sizeof(trial->ping));

@@ -22,6 +22,7 @@ typedef enum {
     PH_ITEM_DATAGRAM, /* with a packet */
     PH_ITEM_UNREACHABLE,
     PH_ITEM_TIMEOUT,
+    PH_ITEM_HUB,
     PH_ITEM_INPUTS_END,
     /* What it is asked for. */
     PH_ITEM_POLL_SOCKET = 32,
@@ -48,6 +49,7 @@ typedef enum {
     PH_ITEM_CALL_GONE,
     PH_ITEM_CALL_TIMEOUT,
     PH_ITEM_CALL_NEXT,
+    PH_ITEM_CALL_END_WITH,
     PH_ITEM_CALLS_END,
     /* The last item: nobody took what was recorded, and there was no room for more. */
     PH_ITEM_GAP = 255,

@@ -22,6 +22,8 @@ struct PhHub {
     PhReflector *reflectors[PH_HUB_FAMILIES];
     PhStation *station; /* NULL: none */
     GSource *alarm;     /* the station's */
+    PhHubEvent event;
+    gpointer event_data;
     PhSockets *sockets;
     PhAddress addresses[PH_HUB_ADDRESSES];
     size_t n_addresses;
@@ -72,13 +74,25 @@ static void take_datagram(gpointer data, const PhPath *path, const uint8_t *byte
     }
 }
 
+static void tell(PhHub *hub)
+{
+    PhStationEvent event;
+
+    while (ph_station_poll_event(hub->station, &event)) {
+        if (hub->event)
+            hub->event(&event, hub->event_data);
+    }
+}
+
 static void finish_batch(gpointer data)
 {
     PhHub *hub = data;
 
     ph_sockets_flush(hub->sockets);
-    if (hub->station)
+    if (hub->station) {
         ph_alarm_set(hub->alarm, ph_station_next_timeout(hub->station));
+        tell(hub);
+    }
 }
 
 static gboolean wake(gpointer data)
@@ -161,14 +175,20 @@ static gboolean open_sockets(PhHub *hub, uint32_t family, const PhAddress locals
     return TRUE;
 }
 
-static gboolean start_station(PhHub *hub, GMainContext *context, const PhKey *key, GError **error)
+static gboolean start_station(PhHub *hub, GMainContext *context, const PhHubConfig *hub_config,
+                              GError **error)
 {
+    const PhKey *key = hub_config->key;
     PhStationConfig config;
 
     ph_station_config_init(&config);
     ph_seed_fill(config.seed);
     memcpy(config.secret, key->secret_half, sizeof(config.secret));
     config.wall_ns = ph_clock_wall_offset();
+    if (hub_config->relay_bytes_per_s == PH_HUB_RELAY_UNLIMITED)
+        config.relay_bytes_per_s = 0;
+    else if (hub_config->relay_bytes_per_s != 0)
+        config.relay_bytes_per_s = hub_config->relay_bytes_per_s;
     hub->station = ph_station_new(&config);
     sodium_memzero(&config, sizeof(config));
     if (!hub->station)
@@ -212,8 +232,9 @@ PhHub *ph_hub_new(GMainContext *context, const PhHubConfig *config, GError **err
     g_autoptr(PhHub) hub = g_new0(PhHub, 1);
 
     hub->sockets = ph_sockets_new(context, &handler, hub);
-    if (!start(hub, config, error) ||
-        (config->key && !start_station(hub, context, config->key, error)))
+    if (config->no_gso)
+        ph_sockets_never_segment(hub->sockets);
+    if (!start(hub, config, error) || (config->key && !start_station(hub, context, config, error)))
         return NULL;
     return g_steal_pointer(&hub);
 }
@@ -292,6 +313,26 @@ void ph_hub_classes(const PhHub *hub, PhFamily family, uint64_t ret_votes[static
         memset(ret_votes, 0, PH_CLASS_N * sizeof(*ret_votes));
 }
 
+void ph_hub_traffic(const PhHub *hub, PhHubTraffic *ret_traffic)
+{
+    const PhSocketsCounters *counters = ph_sockets_counters(hub->sockets);
+
+    *ret_traffic = (PhHubTraffic){
+        .receive_calls = counters->receive_calls,
+        .received = counters->received,
+        .send_calls = counters->send_calls,
+        .sent = counters->sent,
+        .segmented = counters->segmented,
+        .segments_refused = counters->segments_refused,
+    };
+}
+
+void ph_hub_set_event(PhHub *hub, PhHubEvent event, gpointer data)
+{
+    hub->event = event;
+    hub->event_data = data;
+}
+
 const PhStationCounters *ph_hub_station_counters(const PhHub *hub)
 {
     return hub->station ? ph_station_counters(hub->station) : NULL;
@@ -300,4 +341,12 @@ const PhStationCounters *ph_hub_station_counters(const PhHub *hub)
 bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_node)
 {
     return hub->station && ph_station_node(hub->station, index, ret_node);
+}
+
+void ph_hub_station_classes(const PhHub *hub, uint64_t ret_nodes[static PH_CLASS_N])
+{
+    if (hub->station)
+        ph_station_classes(hub->station, ret_nodes);
+    else
+        memset(ret_nodes, 0, PH_CLASS_N * sizeof(*ret_nodes));
 }

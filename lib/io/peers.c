@@ -3,8 +3,9 @@
  * A node on real sockets.
  *
  *     hub --resolve--> node <--datagrams--> sockets
- *                       ^ |
- *     network monitor --+ +--events--> callback
+ *      ^                ^ |
+ *      |network monitor-+ +--events--> callback
+ *      +--- looked up again, when it is lost
  */
 #include <pinhole/peers.h>
 
@@ -24,6 +25,9 @@ struct PhPeers {
     GSource *alarm;
     GNetworkMonitor *monitor;
     gulong monitor_handler;
+    GMainContext *context;
+    char *server;         /* the hub's name, and its port */
+    GCancellable *lookup; /* of that name, once more; NULL: none is under way */
     PhAddress hub;
     PhAddress locals[PH_NODE_LOCALS];
     uint32_t n_locals;
@@ -93,11 +97,53 @@ static void serve_agent(PhPeers *peers)
     queue_transmits(peers);
 }
 
+/* ---- a hub that is lost ---- */
+
+static void serve_soon(PhPeers *peers);
+
+/* The one behind the one that it was asked at: the next round is for that. */
+static const PhAddress *next_hub(const PhPeers *peers, const PhAddress *found, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ph_address_equal(&found[i], &peers->hub))
+            return &found[(i + 1) % n];
+    return &found[0];
+}
+
+static void take_hub_again(GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpointer data)
+{
+    PhPeers *peers = data;
+    PhAddress found[PH_RESOLVE_MOST];
+    g_autoptr(GError) error = NULL;
+    size_t n = ph_resolve_server_finish_all(result, found, &error);
+
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        return; /* the peers are gone */
+    g_clear_object(&peers->lookup);
+    if (n == 0)
+        return; /* it is asked where it was, and its name is looked up after that */
+    peers->hub = *next_hub(peers, found, n);
+    ph_node_hub_at(peers->node, &peers->hub, ph_clock_now());
+    serve_soon(peers);
+}
+
+static void look_hub_up(PhPeers *peers)
+{
+    if (peers->lookup)
+        return;
+    peers->lookup = g_cancellable_new();
+    g_main_context_push_thread_default(peers->context);
+    ph_resolve_server_async(peers->server, PH_FAMILY_NONE, peers->lookup, take_hub_again, peers);
+    g_main_context_pop_thread_default(peers->context);
+}
+
 /* FALSE: the callback has freed the peers. */
 static gboolean tell(PhPeers *peers, const PhNodeEvent *event)
 {
     gboolean freed = FALSE;
 
+    if (event->kind == PH_NODE_HUB_LOST)
+        look_hub_up(peers);
     peers->freed = &freed;
     peers->event(peers, event, peers->data);
     if (freed)
@@ -167,32 +213,64 @@ static gboolean wake(gpointer data)
 
 /* ---- the network under us ---- */
 
-/* First the one that the hub is reached from: a host may have more of them than fit. */
+static uint32_t add_local(PhAddress *locals, uint32_t n, const PhAddress *address)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (ph_address_equal_host(&locals[i], address))
+            return n;
+    if (n < PH_NODE_LOCALS)
+        locals[n++] = *address;
+    return n;
+}
+
+/* First the one that the hub is reached from: a host may have more of them than fit. Those of the
+ * other family come last. */
 static uint32_t list_locals(const PhAddress *hub, PhAddress ret_locals[static PH_NODE_LOCALS])
 {
+    const PhFamily families[] = {(PhFamily)hub->family,
+                                 hub->family == PH_FAMILY_IPV4 ? PH_FAMILY_IPV6 : PH_FAMILY_IPV4};
     uint32_t n = ph_source_address(hub, &ret_locals[0]) ? 1 : 0;
     PhAddress all[PH_NODE_LOCALS];
-    size_t n_all = ph_local_addresses((PhFamily)hub->family, FALSE, all, PH_NODE_LOCALS, NULL);
 
-    for (size_t i = 0; i < n_all && n < PH_NODE_LOCALS; i++) {
-        if (n == 0 || !ph_address_equal_host(&all[i], &ret_locals[0]))
-            ret_locals[n++] = all[i];
+    for (size_t f = 0; f < G_N_ELEMENTS(families); f++) {
+        size_t n_all = ph_local_addresses(families[f], FALSE, all, PH_NODE_LOCALS, NULL);
+
+        for (size_t i = 0; i < n_all; i++)
+            n = add_local(ret_locals, n, &all[i]);
     }
     return n;
 }
 
-/* Much is told that changes nothing for us: what counts is the addresses. */
+/* The next one from `at` on that is of that family; n: there is none. */
+static uint32_t next_local(const PhAddress *locals, uint32_t n, uint32_t at, uint8_t family)
+{
+    while (at < n && locals[at].family != family)
+        at++;
+    return at;
+}
+
+static gboolean are_same(const PhPeers *peers, const PhAddress *locals, uint32_t n)
+{
+    uint8_t family = peers->hub.family;
+    uint32_t a = next_local(peers->locals, peers->n_locals, 0, family);
+    uint32_t b = next_local(locals, n, 0, family);
+
+    while (a < peers->n_locals && b < n && ph_address_equal_host(&peers->locals[a], &locals[b])) {
+        a = next_local(peers->locals, peers->n_locals, a + 1, family);
+        b = next_local(locals, n, b + 1, family);
+    }
+    return a == peers->n_locals && b == n;
+}
+
+/* Much is told that changes nothing for us: what counts is the addresses, of the hub's family. */
 static void take_network(GNetworkMonitor *monitor G_GNUC_UNUSED, gboolean available G_GNUC_UNUSED,
                          gpointer data)
 {
     PhPeers *peers = data;
     PhAddress locals[PH_NODE_LOCALS];
     uint32_t n = list_locals(&peers->hub, locals);
-    gboolean same = n == peers->n_locals;
 
-    for (uint32_t i = 0; same && i < n; i++)
-        same = ph_address_equal_host(&locals[i], &peers->locals[i]);
-    if (same)
+    if (are_same(peers, locals, n))
         return;
     peers->n_locals = n;
     memcpy(peers->locals, locals, n * sizeof(*locals));
@@ -248,6 +326,8 @@ static gboolean read_config(const PhPeersConfig *config, Opening *opening, GErro
     node->fast_detector = config->fast_detector;
     node->no_hard_punching = config->no_hard_punching;
     node->relay_only = config->relay_only;
+    node->relays = config->relays;
+    node->no_mediation = config->no_mediation;
     if (!config->record)
         return TRUE;
     node->record = config->record_secrets ? PH_RECORD_SECRETS : PH_RECORD_DECISIONS;
@@ -295,6 +375,8 @@ PhPeers *ph_peers_open_finish(GAsyncResult *result, PhPeersEvent event, gpointer
     if (!g_task_propagate_boolean(G_TASK(result), error))
         return NULL;
     peers = g_new0(PhPeers, 1);
+    peers->context = context ? g_main_context_ref(context) : NULL;
+    peers->server = g_strdup(opening->server);
     peers->hub = config->hub;
     peers->event = event;
     peers->data = event_data;
@@ -327,6 +409,10 @@ PhPeers *ph_peers_free(PhPeers *peers)
         ph_node_close(peers->node, ph_clock_now());
         queue_transmits(peers);
     }
+    if (peers->lookup) {
+        g_cancellable_cancel(peers->lookup);
+        g_object_unref(peers->lookup);
+    }
     if (peers->monitor) {
         g_signal_handler_disconnect(peers->monitor, peers->monitor_handler);
         g_object_unref(peers->monitor);
@@ -338,6 +424,9 @@ PhPeers *ph_peers_free(PhPeers *peers)
     ph_sockets_free(peers->sockets);
     ph_node_free(peers->node);
     ph_recording_free(peers->recording);
+    if (peers->context)
+        g_main_context_unref(peers->context);
+    g_free(peers->server);
     g_free(peers);
     return NULL;
 }

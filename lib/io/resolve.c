@@ -8,7 +8,9 @@
 
 typedef struct Lookup {
     PhFamily family;
-    PhAddress address; /* what was found; before that its port alone */
+    uint16_t port;
+    PhAddress found[PH_RESOLVE_MOST];
+    size_t n;
 } Lookup;
 
 static gboolean is_number(const char *text)
@@ -75,12 +77,37 @@ static gboolean use_address(GInetAddress *found, uint16_t port, PhAddress *ret_a
            ph_sockaddr_to_address((const struct sockaddr *)&native, (socklen_t)size, ret_address);
 }
 
-static gboolean is_better(PhFamily family, const PhAddress *address, const PhAddress *than)
+/* The next one of that family. */
+static gboolean take_next(GList **list, PhFamily family, uint16_t port, PhAddress *ret_address)
 {
-    if (!ph_address_is_unicast(address) || (family != PH_FAMILY_NONE && address->family != family))
-        return FALSE;
-    return than->family == PH_FAMILY_NONE ||
-           (than->family == PH_FAMILY_IPV6 && address->family == PH_FAMILY_IPV4);
+    while (*list) {
+        GInetAddress *found = (*list)->data;
+
+        *list = (*list)->next;
+        if (use_address(found, port, ret_address) && ret_address->family == (uint8_t)family &&
+            ph_address_is_unicast(ret_address))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void sort_addresses(Lookup *lookup, GList *found)
+{
+    static const PhFamily families[] = {PH_FAMILY_IPV4, PH_FAMILY_IPV6};
+    GList *rest[G_N_ELEMENTS(families)] = {found, found};
+    gboolean more = TRUE;
+
+    while (more) {
+        more = FALSE;
+        for (size_t i = 0; i < G_N_ELEMENTS(families); i++) {
+            if ((lookup->family != PH_FAMILY_NONE && lookup->family != families[i]) ||
+                lookup->n == PH_RESOLVE_MOST ||
+                !take_next(&rest[i], families[i], lookup->port, &lookup->found[lookup->n]))
+                continue;
+            lookup->n++;
+            more = TRUE;
+        }
+    }
 }
 
 static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer data)
@@ -89,15 +116,10 @@ static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer dat
     Lookup *lookup = g_task_get_task_data(task);
     GError *error = NULL;
     GList *found = g_resolver_lookup_by_name_finish(G_RESOLVER(resolver), result, &error);
-    PhAddress server = {0}, address;
 
-    for (GList *i = found; i; i = i->next) {
-        if (use_address(i->data, lookup->address.port, &address) &&
-            is_better(lookup->family, &address, &server))
-            server = address;
-    }
+    sort_addresses(lookup, found);
     g_resolver_free_addresses(found);
-    if (!error && server.family == PH_FAMILY_NONE)
+    if (!error && lookup->n == 0)
         error = g_error_new(G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND,
                             "it has no address%s that a server could have",
                             lookup->family != PH_FAMILY_NONE ? " of the socket's family" : "");
@@ -106,7 +128,6 @@ static void take_addresses(GObject *resolver, GAsyncResult *result, gpointer dat
         g_task_return_error(task, error);
         return;
     }
-    lookup->address = server;
     g_task_return_boolean(task, TRUE);
 }
 
@@ -122,7 +143,7 @@ void ph_resolve_server_async(const char *server, PhFamily family, GCancellable *
     lookup->family = family;
     g_task_set_source_tag(task, ph_resolve_server_async);
     g_task_set_task_data(task, lookup, g_free);
-    host = ph_resolve_parse(server, &lookup->address.port, &error);
+    host = ph_resolve_parse(server, &lookup->port, &error);
     if (host)
         g_resolver_lookup_by_name_async(resolver, host, cancellable, take_addresses,
                                         g_steal_pointer(&task));
@@ -130,12 +151,23 @@ void ph_resolve_server_async(const char *server, PhFamily family, GCancellable *
         g_task_return_error(task, error);
 }
 
-gboolean ph_resolve_server_finish(GAsyncResult *result, PhAddress *ret_address, GError **error)
+size_t ph_resolve_server_finish_all(GAsyncResult *result,
+                                    PhAddress ret_addresses[static PH_RESOLVE_MOST], GError **error)
 {
     const Lookup *lookup = g_task_get_task_data(G_TASK(result));
 
     if (!g_task_propagate_boolean(G_TASK(result), error))
+        return 0;
+    memcpy(ret_addresses, lookup->found, lookup->n * sizeof(*ret_addresses));
+    return lookup->n;
+}
+
+gboolean ph_resolve_server_finish(GAsyncResult *result, PhAddress *ret_address, GError **error)
+{
+    PhAddress found[PH_RESOLVE_MOST];
+
+    if (ph_resolve_server_finish_all(result, found, error) == 0)
         return FALSE;
-    *ret_address = lookup->address;
+    *ret_address = found[0];
     return TRUE;
 }

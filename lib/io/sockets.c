@@ -14,6 +14,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,13 +30,18 @@
 #define ERRORS_AT_ONCE      64  /* taken from an error queue before others have their turn */
 #define BATCHES_AT_ONCE     8   /* the same of datagrams */
 #define BUSY                8   /* after as many datagrams as this, more have come meanwhile */
+/* Of one large datagram that the system cuts up (man 7 udp, UDP_SEGMENT): no more pieces than any
+ * kernel takes, and no more bytes than UDP has. */
+#define SEGMENTS_MAX       64
+#define SEGMENTS_BYTES_MAX 65000
 
 typedef struct Udp {
     PhSockets *sockets;
     uint32_t id;
     PhFamily family;
     int fd;
-    gboolean lent; /* somebody else's, and without IP_RECVERR before */
+    gboolean lent;     /* somebody else's, and without IP_RECVERR before */
+    gboolean segments; /* the system cuts up what is sent */
     GSource *watch;
 } Udp;
 
@@ -50,8 +56,11 @@ static gboolean set_errors(const Udp *udp, int on)
 typedef struct Outgoing {
     Udp *udp;
     struct sockaddr_storage to;
-    struct iovec part;
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))]; /* a TTL */
+    socklen_t to_length;
+    uint8_t ttl;
+    gboolean taken; /* it is part of a message */
+    size_t length;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))]; /* a TTL, or a segment's size */
     uint8_t bytes[TRANSMIT_MAX];
 } Outgoing;
 
@@ -66,8 +75,12 @@ struct PhSockets {
     const PhSocketsHandler *handler;
     gpointer data;
     GHashTable *by_id; /* of Udp */
+    gboolean never_segments;
+    PhSocketsCounters counters;
     size_t n_outgoing;
     struct mmsghdr out_headers[BATCH], in_headers[BATCH];
+    struct iovec parts[BATCH]; /* of all messages, one after the other */
+    Outgoing *of_parts[BATCH]; /* of the same */
     Outgoing outgoing[BATCH];
     Incoming incoming[BATCH];
 };
@@ -180,6 +193,8 @@ static int take_batch(Udp *udp, uint64_t now)
                                                          .msg_iovlen = 1};
     }
     n = recvmmsg(udp->fd, sockets->in_headers, BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
+    sockets->counters.receive_calls++;
+    sockets->counters.received += n > 0 ? (uint64_t)n : 0;
     for (int i = 0; i < n; i++) {
         const struct msghdr *header = &sockets->in_headers[i].msg_hdr;
         PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = udp->id};
@@ -266,8 +281,12 @@ static gboolean add(PhSockets *sockets, Udp *udp, const PhAddress *local, PhAddr
 {
     g_autoptr(Udp) owned = udp;
     struct sockaddr_storage name;
-    socklen_t length = sizeof(name);
+    socklen_t length = sizeof(name), size_length = sizeof(int);
+    int size;
 
+    /* Linux 4.18 has it, and other systems have not. */
+    udp->segments = !sockets->never_segments &&
+                    getsockopt(udp->fd, SOL_UDP, UDP_SEGMENT, &size, &size_length) == 0;
     if (getsockname(udp->fd, (struct sockaddr *)&name, &length) < 0 ||
         !ph_sockaddr_to_address((const struct sockaddr *)&name, length, ret_local))
         return fail(local, error);
@@ -321,41 +340,90 @@ void ph_sockets_close(PhSockets *sockets, uint32_t id)
     g_hash_table_remove(sockets->by_id, GUINT_TO_POINTER(id));
 }
 
-static void set_ttl(struct msghdr *header, Outgoing *outgoing, int ttl)
-{
-    gboolean ipv4 = outgoing->udp->family == PH_FAMILY_IPV4;
-    struct cmsghdr *control;
-
-    memset(outgoing->control, 0, sizeof(outgoing->control));
-    header->msg_control = outgoing->control;
-    header->msg_controllen = sizeof(outgoing->control);
-    control = CMSG_FIRSTHDR(header);
-    control->cmsg_level = ipv4 ? IPPROTO_IP : IPPROTO_IPV6;
-    control->cmsg_type = ipv4 ? IP_TTL : IPV6_HOPLIMIT;
-    control->cmsg_len = CMSG_LEN(sizeof(ttl));
-    memcpy(CMSG_DATA(control), &ttl, sizeof(ttl));
-}
-
 void ph_sockets_send(PhSockets *sockets, const PhTransmit *transmit)
 {
     Udp *udp = g_hash_table_lookup(sockets->by_id, GUINT_TO_POINTER(transmit->path.socket));
-    struct msghdr *header;
     Outgoing *outgoing;
 
     if (!udp || transmit->length > TRANSMIT_MAX || transmit->path.remote.family != udp->family)
         return;
     if (sockets->n_outgoing == BATCH)
         ph_sockets_flush(sockets);
-    header = &sockets->out_headers[sockets->n_outgoing].msg_hdr;
     outgoing = &sockets->outgoing[sockets->n_outgoing++];
     outgoing->udp = udp;
+    outgoing->ttl = transmit->ttl;
+    outgoing->taken = FALSE;
+    outgoing->length = transmit->length;
     memcpy(outgoing->bytes, transmit->bytes, transmit->length);
-    outgoing->part = (struct iovec){outgoing->bytes, transmit->length};
-    *header =
-        (struct msghdr){.msg_name = &outgoing->to, .msg_iov = &outgoing->part, .msg_iovlen = 1};
-    header->msg_namelen = ph_sockaddr_from_address(&transmit->path.remote, &outgoing->to);
-    if (transmit->ttl)
-        set_ttl(header, outgoing, transmit->ttl);
+    outgoing->to_length = ph_sockaddr_from_address(&transmit->path.remote, &outgoing->to);
+}
+
+/* ---- what the system is given ---- */
+
+static void set_control(struct msghdr *header, Outgoing *outgoing, int level, int type,
+                        const void *value, size_t size)
+{
+    struct cmsghdr *control;
+
+    memset(outgoing->control, 0, sizeof(outgoing->control));
+    header->msg_control = outgoing->control;
+    header->msg_controllen = CMSG_SPACE(size);
+    control = CMSG_FIRSTHDR(header);
+    control->cmsg_level = level;
+    control->cmsg_type = type;
+    control->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(control), value, size);
+}
+
+static gboolean goes_along(const Outgoing *a, const Outgoing *b)
+{
+    return a->udp == b->udp && a->to_length == b->to_length &&
+           memcmp(&a->to, &b->to, a->to_length) == 0;
+}
+
+/*
+ * Makes a message of the nth datagram, and of those behind it that go the same way and have the
+ * same length (the last one may be shorter): one large datagram that the system cuts up. What goes
+ * to one address stays in order. Returns how many datagrams it has.
+ */
+static unsigned gather(PhSockets *sockets, size_t n, struct iovec *parts, Outgoing **of_parts)
+{
+    Outgoing *first = &sockets->outgoing[n];
+    size_t bytes = 0;
+    unsigned count = 0;
+
+    for (size_t i = n; i < sockets->n_outgoing; i++) {
+        Outgoing *next = &sockets->outgoing[i];
+
+        if (next->taken || !goes_along(next, first))
+            continue;
+        if (count > 0 && (!first->udp->segments || first->ttl || next->ttl ||
+                          next->length > first->length || next->length == 0 ||
+                          count == SEGMENTS_MAX || bytes + next->length > SEGMENTS_BYTES_MAX))
+            break;
+        next->taken = TRUE;
+        parts[count] = (struct iovec){next->bytes, next->length};
+        of_parts[count++] = next;
+        bytes += next->length;
+        if (next->length < first->length)
+            break;
+    }
+    return count;
+}
+
+static void set_message(struct msghdr *header, struct iovec *parts, unsigned n, Outgoing *first)
+{
+    gboolean ipv4 = first->udp->family == PH_FAMILY_IPV4;
+    const uint16_t size = (uint16_t)first->length;
+    const int ttl = first->ttl;
+
+    *header = (struct msghdr){
+        .msg_name = &first->to, .msg_namelen = first->to_length, .msg_iov = parts, .msg_iovlen = n};
+    if (n > 1)
+        set_control(header, first, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
+    else if (ttl)
+        set_control(header, first, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_TTL : IPV6_HOPLIMIT,
+                    &ttl, sizeof(ttl));
 }
 
 /*
@@ -363,11 +431,13 @@ void ph_sockets_send(PhSockets *sockets, const PhTransmit *transmit)
  * one. A failure may be an older datagram's (an ICMP error is reported by the next call, once), so
  * what failed is tried a second time before it is given up, with the errno in *ret_number.
  */
-static unsigned send_some(int fd, struct mmsghdr *headers, unsigned n, int *ret_number)
+static unsigned send_some(PhSockets *sockets, int fd, struct mmsghdr *headers, unsigned n,
+                          int *ret_number)
 {
     for (unsigned attempt = 0; attempt < 2; attempt++) {
         int sent = sendmmsg(fd, headers, n, MSG_DONTWAIT);
 
+        sockets->counters.send_calls++;
         *ret_number = sent > 0 ? 0 : errno;
         if (sent > 0)
             return (unsigned)sent;
@@ -375,39 +445,103 @@ static unsigned send_some(int fd, struct mmsghdr *headers, unsigned n, int *ret_
     return 1;
 }
 
-static void tell_sent(const PhSockets *sockets, size_t first, size_t end, int number)
+static void tell_sent(PhSockets *sockets, Outgoing *const *outgoing, size_t n, int number)
 {
     uint64_t now;
 
+    sockets->counters.sent += number == 0 ? n : 0;
     if (!sockets->handler->sent)
         return;
     now = ph_clock_now();
-    for (size_t i = first; i < end; i++) {
-        const struct msghdr *header = &sockets->out_headers[i].msg_hdr;
-        PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = sockets->outgoing[i].udp->id};
+    for (size_t i = 0; i < n; i++) {
+        PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = outgoing[i]->udp->id};
 
-        if (ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
+        if (ph_sockaddr_to_address((const struct sockaddr *)&outgoing[i]->to,
+                                   outgoing[i]->to_length, &path.remote))
             sockets->handler->sent(sockets->data, &path, number, now);
     }
 }
 
-void ph_sockets_flush(PhSockets *sockets)
+/* What the system would not cut up goes one by one; and if it never does (the device cannot, or a
+ * segment is larger than the path takes), so does all that follows. */
+static void send_apart(PhSockets *sockets, Outgoing *const *outgoing, size_t n, int number)
 {
-    size_t n = sockets->n_outgoing;
+    Udp *udp = outgoing[0]->udp;
 
-    for (size_t i = 0; i < n;) {
-        const Udp *udp = sockets->outgoing[i].udp;
-        size_t end = i + 1;
+    if (number == EIO || number == EINVAL || number == EOPNOTSUPP) {
+        udp->segments = FALSE;
+        sockets->counters.segments_refused++;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct iovec part = {outgoing[i]->bytes, outgoing[i]->length};
+        struct mmsghdr header = {0};
 
-        while (end < n && sockets->outgoing[end].udp == udp)
-            end++;
-        while (i < end) {
-            int number;
-            size_t first = i;
+        set_message(&header.msg_hdr, &part, 1, outgoing[i]);
+        (void)send_some(sockets, udp->fd, &header, 1, &number);
+        tell_sent(sockets, &outgoing[i], 1, number);
+    }
+}
 
-            i += send_some(udp->fd, &sockets->out_headers[i], (unsigned)(end - i), &number);
-            tell_sent(sockets, first, i, number);
+/* Messages of one socket: `n` of them, whose parts begin at `outgoing`. Returns how many parts they
+ * have. */
+static size_t send_messages(PhSockets *sockets, struct mmsghdr *headers, unsigned n,
+                            Outgoing *const *outgoing)
+{
+    const int fd = outgoing[0]->udp->fd;
+    size_t at = 0;
+
+    for (unsigned i = 0; i < n;) {
+        int number;
+        unsigned done = send_some(sockets, fd, &headers[i], n - i, &number);
+
+        for (unsigned end = i + done; i < end; i++) {
+            size_t parts = headers[i].msg_hdr.msg_iovlen;
+
+            if (number != 0 && parts > 1) {
+                send_apart(sockets, &outgoing[at], parts, number);
+            } else {
+                tell_sent(sockets, &outgoing[at], parts, number);
+                sockets->counters.segmented += parts > 1 ? parts : 0;
+            }
+            at += parts;
         }
     }
+    return at;
+}
+
+void ph_sockets_flush(PhSockets *sockets)
+{
+    size_t n_parts = 0;
+    unsigned n = 0, i = 0;
+
+    for (size_t k = 0; k < sockets->n_outgoing; k++) {
+        struct iovec *parts = &sockets->parts[n_parts];
+        unsigned count;
+
+        if (sockets->outgoing[k].taken)
+            continue;
+        count = gather(sockets, k, parts, &sockets->of_parts[n_parts]);
+        set_message(&sockets->out_headers[n++].msg_hdr, parts, count, &sockets->outgoing[k]);
+        n_parts += count;
+    }
+    for (size_t at = 0; i < n;) {
+        unsigned end = i + 1;
+        size_t next = at + sockets->out_headers[i].msg_hdr.msg_iovlen;
+
+        for (; end < n && sockets->of_parts[next]->udp == sockets->of_parts[at]->udp; end++)
+            next += sockets->out_headers[end].msg_hdr.msg_iovlen;
+        at += send_messages(sockets, &sockets->out_headers[i], end - i, &sockets->of_parts[at]);
+        i = end;
+    }
     sockets->n_outgoing = 0;
+}
+
+void ph_sockets_never_segment(PhSockets *sockets)
+{
+    sockets->never_segments = TRUE;
+}
+
+const PhSocketsCounters *ph_sockets_counters(const PhSockets *sockets)
+{
+    return &sockets->counters;
 }

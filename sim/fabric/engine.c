@@ -145,6 +145,11 @@ static gboolean record_stop(PlLab *lab, GError **error)
     return pl_switch_record_stop(lab->fabric_switch, error);
 }
 
+static void record_node(PlLab *lab, const PlNode *host, int fd)
+{
+    pl_resident_record(lab->residents[host->index], fd);
+}
+
 static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection, GError **error)
 {
     g_autoptr(PlFeed) feed = pl_switch_tap(lab->fabric_switch, attachments, error);
@@ -293,6 +298,7 @@ const PlEngine pl_fabric_engine = {
     .reset = reset,
     .record = record,
     .record_stop = record_stop,
+    .record_node = record_node,
     .start = start,
     .await = await,
     .result = result,

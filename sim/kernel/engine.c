@@ -189,6 +189,11 @@ static gboolean record(PlLab *lab, int fd, GError **error)
     return lab->recorder != NULL;
 }
 
+static void record_node(PlLab *lab, const PlNode *host, int fd)
+{
+    pl_resident_record(lab->nodes[host->index].resident, fd);
+}
+
 static int tap(PlLab *lab, const GPtrArray *attachments, int fd, int connection, GError **error)
 {
     g_autofree PlRecorderPoint *points = recorder_points(lab, attachments);
@@ -285,6 +290,7 @@ const PlEngine pl_kernel_engine = {
     .reset = reset,
     .record = record,
     .record_stop = record_stop,
+    .record_node = record_node,
     .start = start,
     .await = await,
     .result = result,

@@ -32,6 +32,7 @@ struct PlMachine {
     int netns;
     pid_t keeper; /* 0 until the first program */
     int keeper_fd, socket, event;
+    int given; /* to programs; -1: nothing */
     unsigned next_id;
     GPtrArray *runs; /* PlRun, owned */
 };
@@ -51,7 +52,7 @@ PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, con
     machine->keep = g_canonicalize_filename(keep, NULL);
     machine->shown = g_strdupv((char **)shown);
     machine->netns = netns_fd;
-    machine->keeper_fd = machine->socket = machine->event = -1;
+    machine->keeper_fd = machine->socket = machine->event = machine->given = -1;
     machine->runs = g_ptr_array_new_with_free_func((GDestroyNotify)pl_run_free);
     return machine;
 }
@@ -201,24 +202,46 @@ static gboolean give_input(PlRun *run, int *ret_fd, GError **error)
     return TRUE;
 }
 
+void pl_machine_give(PlMachine *machine, int fd)
+{
+    machine->given = fd;
+}
+
+static gboolean ask_start(PlMachine *machine, const PlRun *run, int share, int input,
+                          GError **error)
+{
+    const PlKeeperRequest request = {
+        .kind = run->program->word == PL_WORD_LISTEN ? PL_KEEPER_LISTEN : PL_KEEPER_START,
+        .id = run->id,
+        .input = input >= 0,
+        .given = machine->given >= 0,
+    };
+    int fds[3] = {share};
+    size_t n = 1;
+
+    if (request.input)
+        fds[n++] = input;
+    if (request.given)
+        fds[n++] = machine->given;
+    return ask(machine, request, fds, n, error);
+}
+
 static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
 {
     g_autoptr(GError) local = NULL;
-    PlKeeperRequest request = {.kind = PL_KEEPER_START, .id = run->id};
-    int fds[] = {-1, -1};
+    int share = -1, input = -1;
     gboolean ok;
 
-    if (run->program->word == PL_WORD_LISTEN)
-        request.kind = PL_KEEPER_LISTEN;
     if (!begin_keeper(machine, error))
         return FALSE;
-    run->share = pl_program_share_new(argv, &fds[0], error);
-    ok = run->share && give_input(run, &fds[1], error);
-    ok = ok && ask(machine, request, fds, fds[1] >= 0 ? 2 : 1, &local);
-    close_fd(&fds[0]);
-    close_fd(&fds[1]);
-    if (!ok && !local)
+    run->share = pl_program_share_new(argv, &share, error);
+    if (!run->share || !give_input(run, &input, error)) {
+        close_fd(&share);
         return FALSE;
+    }
+    ok = ask_start(machine, run, share, input, &local);
+    close_fd(&share);
+    close_fd(&input);
     if (!ok)
         g_set_error(
             error, PL_ERROR, local->code, "cannot start `%s`: %s%s", argv[0], local->message,

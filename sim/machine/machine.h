@@ -20,6 +20,9 @@ PlMachine *pl_machine_new(const char *name, int netns_fd, const char *hosts, con
 /* Kills what still runs in it. */
 void pl_machine_free(PlMachine *machine);
 
+/* Programs that are started from now on have this descriptor (borrowed; -1: none), as number 3. */
+void pl_machine_give(PlMachine *machine, int fd);
+
 /*
  * Starts a program (borrowed, until the machine is freed; `listen` is the machine's own) and waits
  * until it is ready; one whose
@@ -33,8 +36,8 @@ gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError *
  */
 gboolean pl_machine_await(PlMachine *machine, const PlProgram *program, const char *text,
                           GError **error);
-/* A line for the standard input of a `node`, which the machine holds. An error when it runs no more,
- * or does not read. */
+/* A line for the standard input of a `node`, which the machine holds. An error when it runs no
+ * more, or does not read. */
 gboolean pl_machine_say(PlMachine *machine, const PlProgram *program, const char *line,
                         GError **error);
 /* The same, and waits for a line that contains `answer`, for its time limit at most. */

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include "machine/program.h"
 #include "topology/identity.h"
 
 static char *find_program(void)
@@ -65,10 +66,20 @@ static void add_node(GPtrArray *words, const PlProgram *program, uint64_t seed)
         add(words, "--connect");
         add(words, program->connect);
     }
+    if (program->relay)
+        add(words, "--relay");
+}
+
+/* Into what the machine gives it. */
+static void add_recording(GPtrArray *words)
+{
+    add(words, "--record");
+    g_ptr_array_add(words, g_strdup_printf("/proc/self/fd/%d", PL_MACHINE_GIVEN));
+    add(words, "--record-secrets");
 }
 
 char **pl_pinhole_command(const PlTopology *topology, const PlNode *host, uint64_t seed,
-                          GError **error)
+                          gboolean recorded, GError **error)
 {
     const PlProgram *program = &host->program;
     g_autofree char *path = find_program();
@@ -87,6 +98,8 @@ char **pl_pinhole_command(const PlTopology *topology, const PlNode *host, uint64
     add(words, path);
     if (program->word == PL_WORD_NODE)
         add_node(words, program, seed);
+    if (program->word == PL_WORD_NODE && recorded)
+        add_recording(words);
     for (char *const *word = program->argv; program->word != PL_WORD_NODE && *word; word++)
         add(words, *word);
     if (program->word == PL_WORD_CLASSIFY)

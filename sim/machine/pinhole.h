@@ -5,9 +5,10 @@
 #include "topology/topology.h"
 
 /* The command line of a host's program that a bare word names, to be freed; keys are those of the
- * run of this seed. NULL with an error when there is no such program beside this one. */
+ * run of this seed. `recorded`: a node records into the descriptor that its machine gives it. NULL
+ * with an error when there is no such program beside this one. */
 char **pl_pinhole_command(const PlTopology *topology, const PlNode *host, uint64_t seed,
-                          GError **error);
+                          gboolean recorded, GError **error);
 
 /* The files that it needs and that may lie anywhere: itself and the library, as far as they are
  * there. NULL-terminated, to be freed. */

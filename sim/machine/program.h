@@ -6,6 +6,9 @@
 
 #include "topology/topology.h"
 
+/* The number that a descriptor has in the program which it is given to (machine.h). */
+#define PL_MACHINE_GIVEN 3
+
 /* As much of its output as is kept: the last of it. */
 #define PL_OUTPUT_KEPT (1024U * 1024U)
 

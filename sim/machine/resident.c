@@ -14,6 +14,7 @@ struct PlResident {
     PlMachine *machine;
     PlProgram program; /* the node's, as a process */
     char **command;    /* where that is not the topology's own */
+    int recording_fd;  /* -1: nothing is recorded */
 };
 
 PlResident *pl_resident_new(const PlTopology *topology, const PlNode *node, uint64_t seed,
@@ -26,6 +27,7 @@ PlResident *pl_resident_new(const PlTopology *topology, const PlNode *node, uint
     resident->seed = seed;
     resident->netns_fd = netns_fd;
     resident->program = node->program;
+    resident->recording_fd = -1;
     return resident;
 }
 
@@ -82,14 +84,19 @@ PlMachine *pl_resident_machine(PlResident *resident, GError **error)
     return resident->machine;
 }
 
+void pl_resident_record(PlResident *resident, int fd)
+{
+    resident->recording_fd = fd;
+}
+
 /* A bare word becomes a command, unless the machine knows it itself. */
 static gboolean find_command(PlResident *resident, GError **error)
 {
     if (resident->program.word == PL_WORD_NONE || resident->program.word == PL_WORD_LISTEN ||
         resident->command)
         return TRUE;
-    resident->command =
-        pl_pinhole_command(resident->topology, resident->node, resident->seed, error);
+    resident->command = pl_pinhole_command(resident->topology, resident->node, resident->seed,
+                                           resident->recording_fd >= 0, error);
     if (!resident->command) {
         g_prefix_error(error, "host %s: ", resident->node->name);
         return FALSE;
@@ -116,7 +123,10 @@ gboolean pl_resident_start(PlResident *resident, GError **error)
     PlMachine *machine =
         find_command(resident, error) ? pl_resident_machine(resident, error) : NULL;
 
-    return machine && pl_machine_start(machine, &resident->program, error) && greet(resident);
+    if (!machine)
+        return FALSE;
+    pl_machine_give(machine, resident->recording_fd);
+    return pl_machine_start(machine, &resident->program, error) && greet(resident);
 }
 
 gboolean pl_resident_await(PlResident *resident, const char *text, GError **error)

@@ -19,6 +19,8 @@ void pl_resident_free(PlResident *resident);
 /* Stays the resident's; NULL with an error. */
 PlMachine *pl_resident_machine(PlResident *resident, GError **error);
 
+/* As PlEngine says of record_node. */
+void pl_resident_record(PlResident *resident, int fd);
 /* As PlEngine says of start, await, result and claims. */
 gboolean pl_resident_start(PlResident *resident, GError **error);
 gboolean pl_resident_await(PlResident *resident, const char *text, GError **error);

@@ -27,6 +27,7 @@
 #include "scenario/json.h"
 #include "scenario/scenario.h"
 
+#define CAPTURE_SUFFIX ".pcapng"
 /* More than any verdict: a MiB of output for each of some hundred hosts. */
 #define RECEIVED_MAX (256 * 1024 * 1024)
 
@@ -55,9 +56,27 @@ static void say(int fd, char kind, const char *text)
     }
 }
 
+/* The artifact of a host's node; NULL: it is not recorded. */
+static PlArtifact *recording_of(const PlCell *cell, guint host)
+{
+    return host < cell->nodes->len ? g_ptr_array_index(cell->nodes, host) : NULL;
+}
+
+static int node_fd(const PlCell *cell, guint host)
+{
+    const PlArtifact *artifact = recording_of(cell, host);
+
+    return artifact ? pl_artifact_fd(artifact) : -1;
+}
+
+typedef struct CellMain {
+    PlCell *cell;
+    int out;
+} CellMain;
+
 static void say_phase(const char *phase, gpointer data)
 {
-    say(*(const int *)data, 'P', phase);
+    say(((const CellMain *)data)->out, 'P', phase);
 }
 
 static void say_names(const PlTopology *topology, const PlEngine *engine, PlLab *lab, gpointer data)
@@ -66,33 +85,49 @@ static void say_names(const PlTopology *topology, const PlEngine *engine, PlLab 
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
         g_autofree char *line = g_strdup_printf("%s %d", node->name, engine->netns(lab, node));
 
-        say(*(const int *)data, 'N', line);
+        say(((const CellMain *)data)->out, 'N', line);
     }
 }
 
 static void say_recorded(gpointer data)
 {
-    say(*(const int *)data, 'R', "");
+    say(((const CellMain *)data)->out, 'R', "");
 }
 
-typedef struct CellMain {
-    PlCell *cell;
-    int out;
-} CellMain;
+static int node_recording(const PlNode *host, gpointer data)
+{
+    return node_fd(((const CellMain *)data)->cell, host->index);
+}
+
+/* What of the runner's this process needs. */
+static GArray *kept_files(const CellMain *main_data)
+{
+    GArray *kept = g_array_new(FALSE, FALSE, sizeof(int));
+    int capture = capture_fd(main_data->cell);
+
+    g_array_append_val(kept, main_data->out);
+    g_array_append_val(kept, capture);
+    for (guint i = 0; i < main_data->cell->nodes->len; i++) {
+        int fd = node_fd(main_data->cell, i);
+
+        if (fd >= 0)
+            g_array_append_val(kept, fd);
+    }
+    return kept;
+}
 
 static int cell_main(gpointer data)
 {
-    const CellMain *main_data = data;
+    CellMain *main_data = data;
     const PlCell *cell = main_data->cell;
-    int out = main_data->out;
-    const int kept[] = {out, capture_fd(cell)};
+    g_autoptr(GArray) kept = kept_files(main_data);
     PlScenarioWatch watch;
     g_autoptr(PlVerdict) verdict = NULL;
     g_autoptr(JsonNode) node = NULL;
     g_autofree char *text = NULL;
 
     /* The runner's are none of its business, nor are those of other cells. */
-    pl_files_close_others(kept, G_N_ELEMENTS(kept));
+    pl_files_close_others((const int *)(const void *)kept->data, kept->len);
     /* Standard output belongs to the report. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
     sigprocmask(SIG_SETMASK, &cell->signals, NULL);
@@ -100,13 +135,14 @@ static int cell_main(gpointer data)
         .phase = say_phase,
         .standing = cell->options->names ? say_names : NULL,
         .recorded = say_recorded,
-        .data = &out,
+        .node_recording = node_recording,
+        .data = main_data,
     };
     verdict = pl_scenario_run(cell->run->topology, cell->options->engine, cell->run->seed,
                               capture_fd(cell), &watch);
     node = pl_verdict_to_json(verdict);
     text = pl_json_line(node);
-    say(out, 'V', text);
+    say(main_data->out, 'V', text);
     return 0;
 }
 
@@ -137,11 +173,31 @@ static gboolean start_plain(CellMain *data, PlSandbox *ret_process, GError **err
     return TRUE;
 }
 
+/* TOPOLOGY.pcapng is the lab's, and TOPOLOGY.HOST.pcapng a node's. */
+static gboolean open_node_recordings(PlCell *cell, GError **error)
+{
+    const GPtrArray *nodes = cell->run->topology->nodes;
+    g_autofree char *base = g_strdup(cell->run->capture);
+
+    if (g_str_has_suffix(base, CAPTURE_SUFFIX))
+        base[strlen(base) - strlen(CAPTURE_SUFFIX)] = '\0';
+    for (guint i = 0; i < nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(nodes, i);
+        g_autofree char *path = g_strdup_printf("%s.%s" CAPTURE_SUFFIX, base, host->name);
+        PlArtifact *artifact = NULL;
+
+        if (host->program.word == PL_WORD_NODE && !(artifact = pl_artifact_open(path, error)))
+            return FALSE;
+        g_ptr_array_add(cell->nodes, artifact);
+    }
+    return TRUE;
+}
+
 static gboolean open_capture(PlCell *cell, GError **error)
 {
     if (cell->run->capture) {
         cell->capture = pl_artifact_open(cell->run->capture, error);
-        return cell->capture != NULL;
+        return cell->capture && open_node_recordings(cell, error);
     }
     cell->memory = memfd_create("capture", MFD_CLOEXEC);
     if (cell->memory < 0)
@@ -181,6 +237,7 @@ PlCell *pl_cell_start(const PlRunCell *run, const PlRunnerOptions *options, size
     cell->process = (PlSandbox){.pid = -1, .pidfd = -1};
     cell->pipe = cell->memory = -1;
     cell->received = g_string_new(NULL);
+    cell->nodes = g_ptr_array_new();
     cell->start_us = g_get_monotonic_time();
     cell->timeout_ns =
         options->timeout_ns ? options->timeout_ns : pl_runner_timeout_ns(run->topology);
@@ -317,6 +374,14 @@ static void keep_capture(PlCell *cell, PlVerdict *verdict)
         verdict->capture = g_steal_pointer(&path);
     else
         pl_verdict_error(verdict, error);
+    for (guint i = 0; i < cell->nodes->len; i++) {
+        g_autoptr(GError) failed = NULL;
+        PlArtifact *artifact = recording_of(cell, i);
+
+        cell->nodes->pdata[i] = NULL;
+        if (artifact && !pl_artifact_publish(artifact, &failed))
+            pl_verdict_error(verdict, failed);
+    }
 }
 
 PlVerdict *pl_cell_verdict(const PlRunCell *run, const PlRunnerOptions *options)
@@ -361,6 +426,9 @@ void pl_cell_free(PlCell *cell)
     if (cell->memory >= 0)
         close(cell->memory);
     pl_artifact_discard(cell->capture);
+    for (guint i = 0; i < cell->nodes->len; i++)
+        pl_artifact_discard(recording_of(cell, i));
+    g_ptr_array_unref(cell->nodes);
     g_string_free(cell->received, TRUE);
     g_free(cell->unnamed);
     g_free(cell);

@@ -22,6 +22,7 @@ typedef struct PlCell {
     uint64_t timeout_ns;
     PlArtifact *capture; /* NULL: `memory` */
     int memory;
+    GPtrArray *nodes; /* PlArtifact of each host's node, by the host's index; NULL: none */
 } PlCell;
 
 /* Starts it; `signals` is the mask that its process gets. NULL with an error when it cannot be. */

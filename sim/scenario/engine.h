@@ -69,6 +69,9 @@ typedef struct PlEngine {
     /* Records pl_capture_points() as pcapng into fd, which stays the caller's. */
     gboolean (*record)(PlLab *lab, int fd, GError **error);
     gboolean (*record_stop)(PlLab *lab, GError **error);
+    /* What a host's `node` is given and does is recorded into fd, which stays the caller's, with
+     * secrets, from its next start on: that is whole when the lab is down. */
+    void (*record_node)(PlLab *lab, const PlNode *host, int fd);
 
     /* SHA-256 over every packet that has passed an interface so far, with its time, to be freed.
      * NULL where nothing can be repeated to the byte. */

@@ -221,6 +221,19 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
            pl_story_judge(scenario->story, capture, scenario->verdict, error);
 }
 
+static void record_nodes(const Scenario *scenario)
+{
+    const PlScenarioWatch *watch = scenario->watch;
+
+    for (guint i = 0; watch->node_recording && i < scenario->topology->nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(scenario->topology->nodes, i);
+        int fd = host->program.word == PL_WORD_NODE ? watch->node_recording(host, watch->data) : -1;
+
+        if (fd >= 0)
+            scenario->engine->record_node(scenario->lab, host, fd);
+    }
+}
+
 static gboolean run_recorded(Scenario *scenario, GError **error)
 {
     const PlEngine *engine = scenario->engine;
@@ -230,6 +243,7 @@ static gboolean run_recorded(Scenario *scenario, GError **error)
     if (!engine->reset(scenario->lab, error) ||
         !engine->record(scenario->lab, scenario->capture_fd, error))
         return FALSE;
+    record_nodes(scenario);
     done = run_programs(scenario, error) && await_programs(scenario, error);
     if (done) {
         begin(scenario, "exercise");

@@ -23,6 +23,8 @@ typedef struct PlScenarioWatch {
     void (*standing)(const PlTopology *topology, const PlEngine *engine, PlLab *lab, gpointer data);
     /* The recording is whole. */
     void (*recorded)(gpointer data);
+    /* Where a `node` is to be recorded: read-write and empty; -1: nowhere. */
+    int (*node_recording)(const PlNode *host, gpointer data);
     gpointer data;
 } PlScenarioWatch;
 

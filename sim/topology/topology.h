@@ -115,6 +115,7 @@ typedef struct PlProgram {
     const PlNode *hub;    /* of `node` */
     char *name, *connect; /* of `node`: its own; its peer's, or NULL */
     gboolean fast;        /* of `node`: a faster detector */
+    gboolean relay;       /* of `node`: it relays for its peers */
     PlReady ready;
     char *ready_text;
     uint16_t ready_port;

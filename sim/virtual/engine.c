@@ -128,6 +128,12 @@ static PlStatus *status(PlLab *lab, const PlNode *host)
     return status;
 }
 
+static void record_node(PlLab *lab, const PlNode *host, int fd)
+{
+    lab->nodes[host->index].recorded = TRUE;
+    lab->nodes[host->index].recording_fd = fd;
+}
+
 static gboolean let_pass(PlLab *lab, uint64_t for_ns, GError **error)
 {
     const gboolean never = FALSE;
@@ -242,6 +248,7 @@ const PlEngine pl_virtual_engine = {
     .reset = reset,
     .record = pl_virtual_record,
     .record_stop = pl_virtual_record_stop,
+    .record_node = record_node,
     .digest = pl_virtual_digest,
     .start = start,
     .await = pl_virtual_await,

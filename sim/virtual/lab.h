@@ -35,6 +35,8 @@ typedef struct PlLabHost {
     const PlNetwork *network; /* of a presence */
     PlStack *stack;           /* NULL: a NAT, or a presence that nobody has needed yet */
     PlSeat *program;          /* NULL: none was started */
+    gboolean recorded;        /* its node is, into: */
+    int recording_fd;
 } PlLabHost;
 
 struct PlLab {

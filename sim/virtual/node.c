@@ -82,6 +82,7 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
         .wall_ns = 0, /* the lab's clock is the wall clock */
         .first_socket = FIRST_SOCKET,
         .record = start->record,
+        .relays = program->relay,
     };
     Node *node = g_new0(Node, 1);
     PhKey key;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What hosts run: protocol cores with the sockets of their host. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "topology/random.h"
 #include "virtual/agent.h"
@@ -191,10 +193,28 @@ static void take_timeout(PlClient *client, uint64_t now)
     pl_seat_pump(seat);
 }
 
+/* One that cannot be written is cut short: whoever replays it is told. */
+static void keep_recording(const PlSeat *seat)
+{
+    const PlLabHost *place = &seat->lab->nodes[seat->host->index];
+    const GByteArray *recording;
+    gsize written = 0;
+    ssize_t n = 1;
+
+    if (!place->recorded || seat->class != &pl_node_agent)
+        return;
+    recording = pl_node_agent_recording(seat->agent);
+    for (; written < recording->len && (n > 0 || errno == EINTR); written += (gsize)MAX(n, 0))
+        n = pwrite(place->recording_fd, recording->data + written, recording->len - written,
+                   (off_t)written);
+    (void)!ftruncate(place->recording_fd, (off_t)written);
+}
+
 PlSeat *pl_seat_free(PlSeat *seat)
 {
     if (!seat)
         return NULL;
+    keep_recording(seat);
     close_all(seat);
     seat->class->free(seat->agent);
     g_array_unref(seat->sockets);
@@ -254,7 +274,7 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
         .run_seed = lab->seed,
         .seed = pl_random_stream(lab->seed, name),
         .now = lab->now,
-        .record = lab->nodes_record,
+        .record = lab->nodes[host->index].recorded ? PH_RECORD_SECRETS : lab->nodes_record,
     };
     gpointer agent = last && !last->ended ? NULL : class->new (&start, error);
     PlSeat *seat;

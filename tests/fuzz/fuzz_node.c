@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two nodes and a station that have real sessions, and a network that does to their packets what
- * the input says: late, twice, not at all, changed, from elsewhere, to somebody else. Whatever
- * comes, nothing crashes, no datagram is too long, and only what was opened is closed.
+ * Three nodes, of which one relays, and a hub that have real sessions, and a network that does to
+ * their packets what the input says: late, twice, not at all, changed, from elsewhere, to somebody
+ * else, or none between two of the nodes, or none with the hub. Whatever comes, nothing crashes, no
+ * datagram is too long, and only what was opened is closed.
  */
 #include <pinhole/node.h>
+#include <pinhole/reflector.h>
 #include <pinhole/station.h>
 #include <sodium.h>
 #include <string.h>
@@ -12,7 +14,8 @@
 #include "input.h"
 
 #define MS        G_GUINT64_CONSTANT(1000000)
-#define NODES     2
+#define NODES     3
+#define RELAY     2 /* which of them */
 #define FLYING    64
 #define BYTES     1232
 #define STEPS     4000
@@ -30,6 +33,8 @@ typedef struct Feed {
     Input input;
     guint64 now;
     PhStation *station;
+    PhReflector *reflector;
+    gboolean hub_down, apart; /* apart: nothing comes through between the two that do not relay */
     PhNode *nodes[NODES];
     GHashTable *opened[NODES]; /* ids of sockets */
     guint32 peers[NODES];      /* the last one of each */
@@ -46,6 +51,17 @@ static PhAddress hub_address(void)
 static PhAddress node_address(guint node, guint32 socket)
 {
     return ph_address_ipv4(0xc6336401 + node, (guint16)(1000 + socket % 60000));
+}
+
+static gboolean is_lost(const Feed *feed, const PhAddress *from, const PhAddress *to)
+{
+    PhAddress hub = hub_address(), relay = node_address(RELAY, 0);
+    gboolean with_hub = ph_address_equal_host(from, &hub) || ph_address_equal_host(to, &hub);
+
+    if (with_hub)
+        return feed->hub_down;
+    return feed->apart && !ph_address_equal_host(from, &relay) &&
+           !ph_address_equal_host(to, &relay);
 }
 
 static void fly(Feed *feed, const PhAddress *from, const PhTransmit *transmit)
@@ -108,13 +124,31 @@ static void poll_all(Feed *feed)
         poll_node(feed, i);
 }
 
+static void arrive_at_hub(Feed *feed, const Flying *flying)
+{
+    PhPath path = {.transport = PH_TRANSPORT_UDP, .remote = flying->from};
+    guint8 answer[PH_REFLECTOR_ANSWER_MAX];
+    PhTransmit transmit = {.bytes = answer};
+
+    if (ph_station_is_packet(flying->bytes, flying->length)) {
+        ph_station_handle_datagram(feed->station, &path, flying->bytes, flying->length, feed->now);
+        return;
+    }
+    transmit.length = ph_reflector_handle_datagram(
+        feed->reflector, &path, flying->bytes, flying->length, feed->now, &transmit.path, answer);
+    if (transmit.length > 0)
+        fly(feed, &flying->to, &transmit);
+}
+
 static void arrive(Feed *feed, const Flying *flying)
 {
     PhAddress hub = hub_address();
     PhPath path = {.transport = PH_TRANSPORT_UDP, .remote = flying->from};
 
-    if (ph_address_equal(&flying->to, &hub) && ph_station_is_packet(flying->bytes, flying->length))
-        ph_station_handle_datagram(feed->station, &path, flying->bytes, flying->length, feed->now);
+    if (is_lost(feed, &flying->from, &flying->to))
+        return;
+    if (ph_address_equal(&flying->to, &hub))
+        arrive_at_hub(feed, flying);
     for (guint i = 0; i < NODES; i++) {
         PhAddress to = node_address(i, 0);
 
@@ -140,7 +174,7 @@ static void deliver(Feed *feed, guint how)
     if (how & 2)
         flying.length = flying.length * take(&feed->input) / 256;
     if (how & 4)
-        flying.from = node_address(take(&feed->input) % 3, take(&feed->input));
+        flying.from = node_address(take(&feed->input) % (NODES + 1), take(&feed->input));
     if (how & 8)
         flying.to =
             take(&feed->input) % 2 ? hub_address() : node_address(take(&feed->input) % NODES, 1);
@@ -170,21 +204,24 @@ static void pass(Feed *feed, guint64 ns)
         ph_node_handle_timeout(feed->nodes[i], feed->now);
 }
 
-/* What an application does. */
+static const char *const names[NODES] = {"zero", "one", "two"};
+
+/* What an application does, and what happens to networks. */
 static void use(Feed *feed)
 {
-    guint what = take(&feed->input), node = what % NODES;
+    guint what = take(&feed->input), how = take(&feed->input), node = what % NODES,
+          other = (node + 1 + how % (NODES - 1)) % NODES;
     PhNode *core = feed->nodes[node];
-    PhAddress local = node_address(node, take(&feed->input));
+    PhAddress local = node_address(node, how);
     guint8 bytes[PH_NODE_MESSAGE_MAX + 1] = {0};
 
     switch (what >> 4) {
     case 0:
-        feed->peers[node] = ph_node_connect(core, node ? "zero" : "one", NULL, feed->now);
+        feed->peers[node] = ph_node_connect(core, names[other], NULL, feed->now);
         break;
     case 1:
         feed->peers[node] =
-            ph_node_connect(core, NULL, ph_node_public_key(feed->nodes[1 - node]), feed->now);
+            ph_node_connect(core, NULL, ph_node_public_key(feed->nodes[other]), feed->now);
         break;
     case 2:
         ph_node_disconnect(core, feed->peers[node], feed->now);
@@ -194,6 +231,8 @@ static void use(Feed *feed)
         ph_node_network_changed(core, &local, 1, feed->now);
         break;
     case 4:
+        feed->hub_down = (how & 1) != (guint)feed->hub_down;
+        feed->apart = (how >> 1 & 1) != (guint)feed->apart;
         ph_node_unreachable(core, &(PhPath){.socket = 1, .remote = hub_address()}, feed->now);
         break;
     case 5:
@@ -208,14 +247,15 @@ static void use(Feed *feed)
 
 static PhNode *make_node(guint i, guint64 now)
 {
-    PhNodeConfig config = {.hub = hub_address(), .first_socket = 1, .fast_detector = i == 1};
+    PhNodeConfig config = {
+        .hub = hub_address(), .first_socket = 1, .fast_detector = i == 1, .relays = i == RELAY};
     guint8 hub_secret[PH_NODE_KEY_BYTES];
 
     memset(hub_secret, 0x42, sizeof(hub_secret));
     g_assert(crypto_scalarmult_base(config.hub_key, hub_secret) == 0);
     memset(config.secret, (int)(1 + i), sizeof(config.secret));
     memset(config.seed, (int)(3 + i), sizeof(config.seed));
-    g_strlcpy(config.name, i ? "one" : "zero", sizeof(config.name));
+    g_strlcpy(config.name, names[i], sizeof(config.name));
     config.locals[config.n_locals] = node_address(i, 0);
     config.locals[config.n_locals++].port = 0;
     return ph_node_new(&config, now);
@@ -224,8 +264,14 @@ static PhNode *make_node(guint i, guint64 now)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Feed feed = {.input = {data, size}, .now = 1000 * MS};
+    PhReflectorConfig reflector;
     PhStationConfig config;
 
+    ph_reflector_config_init(&reflector);
+    reflector.hosts[0] = hub_address();
+    reflector.ports[0] = hub_address().port;
+    feed.reflector = ph_reflector_new(&reflector);
+    g_assert(feed.reflector);
     ph_station_config_init(&config);
     config.nodes_max = 8;
     memset(config.secret, 0x42, sizeof(config.secret));
@@ -251,6 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         poll_all(&feed);
     }
     ph_station_free(feed.station);
+    ph_reflector_free(feed.reflector);
     for (guint i = 0; i < NODES; i++) {
         ph_node_free(feed.nodes[i]);
         g_hash_table_unref(feed.opened[i]);

@@ -133,3 +133,93 @@ def test_whoever_is_killed_at_any_moment_is_found_again(lab, mesh, paths, seed):
     for node, peer, other in ((bob, "alice", alice), (alice, "bob", bob)):
         understood(node, other, peer, f"from-{node.name}")
         settled(node, peer, paths)
+
+
+@pytest.mark.parametrize("topology", [RELAYED], ids=["relayed"])
+def test_a_relayed_pair_says_that_its_relay_is_gone_and_is_back_with_it(mesh):
+    alice, bob, hub = Mortal(mesh, "alice"), Mortal(mesh, "bob", "--connect", "alice"), Hub(mesh)
+    understood(bob, alice, "alice", "before")
+    hub.kill()
+    for node, peer in ((alice, "bob"), (bob, "alice")):
+        suspect = node.await_event("health", peer=peer, health="suspect")
+        assert suspect["reason"] and suspect["path"] == "relayed"
+        assert node.await_event("hub-lost")["reason"] == "timeout"
+        gone = node.await_event("peer-gone", peer=peer)
+        assert gone["reason"] == "timeout" and gone["sentence"]
+    hub.begin()
+    understood(bob, alice, "alice", "after")
+    understood(alice, bob, "bob", "and-back")
+    for node, peer in ((alice, "bob"), (bob, "alice")):
+        settled(node, peer, {"relayed"})
+
+
+@pytest.mark.parametrize("topology", [PUNCHED], ids=["punched"])
+def test_a_direct_pair_goes_on_while_its_hub_is_killed_again_and_again(mesh):
+    alice, bob, hub = Mortal(mesh, "alice"), Mortal(mesh, "bob", "--connect", "alice"), Hub(mesh)
+    for node, peer in ((alice, "bob"), (bob, "alice")):
+        node.await_event("peer-path", peer=peer, path="punched")
+    chance = random.Random(5)
+    word = 0
+    for _ in range(4):
+        hub.kill()
+        end = time.monotonic() + 2 * chance.random()
+        while time.monotonic() < end:
+            bob.say(f"send alice without-{word}")
+            word += 1
+            select_for(0.02)
+        hub.begin(ready=None)
+        select_for(chance.random())
+    alice.await_event("data", text=f"without-{word - 1}")
+    # Nothing was lost, and nobody has noticed but of the hub.
+    assert [event["text"] for event in alice.events("data")] == [f"without-{number}" for number in range(word)]
+    for node in (alice, bob):
+        assert not node.events("peer-gone") and not node.events("health")
+        assert node.events("peer-path")[-1]["path"] == "punched"
+
+
+@pytest.mark.parametrize("topology", [PUNCHED], ids=["punched"])
+def test_who_survives_keeps_no_sockets_of_those_who_did_not(mesh):
+    alice, bob, hub = Mortal(mesh, "alice"), Mortal(mesh, "bob", "--connect", "alice"), Hub(mesh)
+
+    def count():
+        for node, peer in ((alice, "bob"), (bob, "alice")):
+            node.await_event("classified")
+            settled(node, peer, {"punched"})
+        return {who: descriptors(who.pid) for who in (alice, bob, hub)}
+
+    before = count()
+    for number in range(6):
+        victim = (alice, bob, hub)[number % 3]
+        victim.kill()
+        victim.begin(ready=None)
+        understood(bob, alice, "alice", f"after-{number}")
+    end = time.monotonic() + WAIT_S
+    while (after := count()) != before:
+        assert time.monotonic() < end, (list(before.values()), list(after.values()))
+        select_for(0.1)
+
+
+# Each process registers, finds nobody of this name, and goes with a goodbye; or is killed, and says none.
+REGISTER = """
+seq "$2" | xargs -P 4 -n 1 sh -c '
+    "$0" ping --hub "$1" --name "$2-$3" nobody 2>/dev/null
+    [ $? = 1 ] || echo strange >&2' "$0" "$1" "$3"
+"""
+
+
+@pytest.mark.parametrize("topology", [PUNCHED], ids=["punched"])
+@pytest.mark.parametrize("engine", ["kernel"])
+def test_a_thousand_who_come_and_go_leave_nothing_at_the_hub(lab, mesh):
+    lab.captures.stop()
+    hub = Hub(mesh)
+
+    def register(count, word):
+        assert lab.host("hub").run(["sh", "-c", REGISTER, mesh.pinhole, mesh.hub_words, count, word]).stderr == ""
+
+    register(100, "first")
+    before, held = descriptors(hub.pid), memory_kb(hub.pid)
+    register(900, "others")
+    assert descriptors(hub.pid) == before
+    assert memory_kb(hub.pid) < held + 2048, (held, memory_kb(hub.pid))
+    hub_says = Mortal(mesh, "alice")
+    assert hub_says.events("registered")

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "model/world.h"
+#include "topology/identity.h"
 #include "virtual/agent.h"
 #include "virtual/lab.h"
 
@@ -77,9 +78,10 @@ static inline void world_init(World *world, const char *const *hosts, const char
             g_string_append_printf(text, "[host %s]\non = internet\nrun = %s\n", name, run);
         else
             g_string_append_printf(text,
-                                   "[nat nat-%s]\noutside = internet\ninside = 192.168.%u.0/24\n"
+                                   "[nat nat-%s]\noutside = internet\ninside = %s.%u.0/24\n"
                                    "%s\n[host %s]\nbehind = nat-%s\nrun = %s\n",
-                                   name, i + 1, behaviour, name, name, run);
+                                   name, strstr(behaviour, "firewall") ? "198.51" : "192.168",
+                                   i + 1, behaviour, name, name, run);
         g_string_append_printf(text, "[link %s]\ndelay = 10ms\n", name);
     }
     g_string_append(text, rest);
@@ -193,6 +195,9 @@ static inline GArray *world_said(World *world, const char *host)
         said.event = g_strdup(member(object, "event"));
         said.peer = g_strdup(member(object, "peer"));
         said.reason = g_strdup(member(object, "reason"));
+        /* N29: every reason has a name and a sentence. */
+        if (*said.reason && (!ph_node_sentence(said.reason) || !*member(object, "sentence")))
+            g_error("%s gives a reason without a sentence: %s", host, lines[i]);
         said.address = g_strdup(member(object, "address"));
         said.time = (double)json_object_get_int_member(object, "time_us") / 1e3;
         for (unsigned k = 0; k < G_N_ELEMENTS(lines_of); k++) {
@@ -256,6 +261,62 @@ static inline void assert_path(World *world, const char *host, PhPathKind path)
     g_assert_cmpstr(ph_path_kind_name(peer.path), ==, ph_path_kind_name(path));
 }
 
+/* One of several, by its name. */
+static inline gboolean world_find_peer(World *world, const char *host, const char *name,
+                                       PhNodePeer *ret_peer)
+{
+    for (guint i = 0; ph_node_peer(world_node(world, host), i, ret_peer); i++)
+        if (strcmp(ret_peer->name, name) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+static inline void assert_path_to(World *world, const char *host, const char *name, PhPathKind path)
+{
+    PhNodePeer peer;
+
+    g_assert_true(world_find_peer(world, host, name, &peer));
+    g_assert_cmpstr(ph_path_kind_name(peer.path), ==, ph_path_kind_name(path));
+}
+
+/* The host whose key that is; NULL: nobody's. */
+static inline const char *world_key_host(World *world, const guint8 *key)
+{
+    for (guint i = 0; i < world->topology->nodes->len; i++) {
+        const PlNode *host = g_ptr_array_index(world->topology->nodes, i);
+        PhKey own;
+
+        pl_host_key(host, world->lab->seed, &own);
+        if (memcmp(own.public_half, key, sizeof(own.public_half)) == 0)
+            return host->name;
+    }
+    return NULL;
+}
+
+/* It is relayed, and by whom. */
+static inline void assert_relayed(World *world, const char *host, const char *name,
+                                  const char *relay)
+{
+    PhNodePeer peer;
+
+    assert_path_to(world, host, name, PH_PATH_RELAYED);
+    g_assert_true(world_find_peer(world, host, name, &peer));
+    g_assert_cmpstr(world_key_host(world, peer.via), ==, relay);
+}
+
+/* By its name, or by its host's key. */
+static inline guint32 world_connect(World *world, const char *host, const char *name,
+                                    const char *of_key)
+{
+    guint32 peer = ph_node_connect(world_node(world, host), name,
+                                   of_key ? ph_node_public_key(world_node(world, of_key)) : NULL,
+                                   world->lab->now);
+
+    g_assert_cmpuint(peer, !=, 0);
+    pl_seat_pump(world_seat(world, host));
+    return peer;
+}
+
 static inline const PhNodeCounters *world_counters(World *world, const char *host)
 {
     return ph_node_counters(world_node(world, host));
@@ -268,6 +329,28 @@ static inline void world_send(World *world, const char *host, const char *text)
     g_assert_true(ph_node_send(world_node(world, host), peer.peer, (const uint8_t *)text,
                                strlen(text), world->lab->now));
     pl_seat_pump(world_seat(world, host));
+}
+
+static inline void world_send_to(World *world, const char *host, const char *name, const char *text)
+{
+    PhNodePeer peer;
+
+    g_assert_true(world_find_peer(world, host, name, &peer));
+    g_assert_true(ph_node_send(world_node(world, host), peer.peer, (const uint8_t *)text,
+                               strlen(text), world->lab->now));
+    pl_seat_pump(world_seat(world, host));
+}
+
+/* To one of several: numbers, as below. */
+static inline void world_stream_to(World *world, const char *host, const char *name, guint first,
+                                   guint n, guint64 step_ns)
+{
+    for (guint i = first; i < first + n; i++) {
+        g_autofree char *text = g_strdup_printf("%u", i);
+
+        world_send_to(world, host, name, text);
+        world_pass(world, step_ns);
+    }
 }
 
 /* One sends numbered messages to the other, from `first` on, for so many steps. */

@@ -340,7 +340,7 @@ static void test_N21_runaway_latency_is_suspect(void)
     from = path.now;
     run(&path, 3 * 3600 * MS + 1200 * MS);
     g_assert_cmpuint(path.ends[0].health, ==, PH_SUSPECT);
-    g_assert_cmpstr(path.ends[0].reason, ==, "answers take far longer than they did");
+    g_assert_cmpstr(path.ends[0].reason, ==, "slow");
     /* The third answer: three intervals and a round trip at most. */
     g_assert_cmpuint(path.suspect_at, >=, from + 2 * 2400 * MS + 1200 * MS);
     slow = path.suspect_at;
@@ -390,7 +390,7 @@ static void test_N21_a_closed_session_has_failed(void)
     run(&path, 10 * S);
     ph_detector_closed(&path.ends[0], path.now);
     g_assert_cmpstr(ph_health_name(path.ends[0].health), ==, "failed");
-    g_assert_cmpstr(path.ends[0].reason, ==, "the session was closed");
+    g_assert_cmpstr(path.ends[0].reason, ==, "closed");
 }
 
 static void test_an_answer_has_its_ping_s_id(void)

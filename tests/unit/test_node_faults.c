@@ -205,6 +205,100 @@ static void test_hub_restarts(void)
     assert_all_once(&world, "alice", 10);
 }
 
+/* Of a path that nothing can take the place of: suspect 6.5 s after the first ping that is not
+ * answered, failed 8.5 s later, and then the peer is gone. */
+static void test_N21_black_hole_without_a_relay(void)
+{
+    g_auto(World) world = {0};
+    double at, suspect, failed;
+
+    world_meet(&world, cone, cone);
+    world_stream(&world, "alice", 0, 50, 100 * MS);
+    world_kill(&world, "hub");
+    world_stream(&world, "alice", 50, 600, 100 * MS); /* long enough to know that it is gone */
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    at = now_ms(&world);
+    world.hole = TRUE;
+    world_stream(&world, "alice", 650, 120, 100 * MS);
+    suspect = world_when(&world, "alice", at, "health", "suspect");
+    g_assert_cmpfloat(suspect, >=, at + 6500 - 20); /* what was underway still came */
+    g_assert_cmpfloat(suspect, <=, at + 6500 + 3600);
+    for (guint i = 0; i < 150 && world_count(&world, "alice", "gone", NULL) == 0; i++)
+        world_pass(&world, 100 * MS);
+    failed = world_when(&world, "alice", at, "health", "failed");
+    g_assert_cmpfloat(failed, ==, suspect + 8500);
+    g_assert_cmpfloat(world_when(&world, "alice", at, "gone", "timeout"), ==, failed);
+}
+
+/* Who ends it is gone at once, half a round trip later. */
+static void test_N21_closed(void)
+{
+    g_auto(World) world = {0};
+    double at;
+
+    world_meet(&world, cone, cone);
+    at = now_ms(&world);
+    ph_node_disconnect(world_node(&world, "bob"), world_peer(&world, "bob").peer, world.lab->now);
+    pl_seat_pump(world_seat(&world, "bob"));
+    world_pass(&world, 100 * MS);
+    g_assert_cmpfloat(world_when(&world, "alice", at, "gone", "goodbye"), ==, at + 20);
+    g_assert_cmpuint(world_counters(&world, "alice")->sessions_failed, ==, 0);
+    g_assert_cmpuint(world_counters(&world, "bob")->sessions_failed, ==, 0);
+}
+
+static void set_delay(World *world, const char *host, guint64 delay_ns)
+{
+    pl_topology_attachment(world->topology, host)->link.delay_ns = delay_ns;
+    pl_world_reset(world->lab->world, world->lab->now);
+}
+
+/* Answers that take 2 s where they took 40 ms: the third one in a row is enough. It is the only
+ * path, and stays in use; ten of them, and that is how long it takes. */
+static void test_N21_runaway_latency(void)
+{
+    g_auto(World) world = {0};
+    double at, suspect;
+
+    world_meet(&world, "open", "open");
+    world_kill(&world, "hub");
+    world_stream(&world, "alice", 0, 600, 100 * MS);
+    g_assert_cmpuint(world_count(&world, "alice", "health", NULL), ==, 0);
+    at = now_ms(&world);
+    set_delay(&world, "alice", 990 * MS);
+    world_stream(&world, "alice", 0, 200, 100 * MS);
+    suspect = world_when(&world, "alice", at, "health", "suspect");
+    g_assert_cmpfloat(suspect, >=, at + 2 * 2400 + 2000);
+    g_assert_cmpfloat(suspect, <=, at + 3 * 3600 + 2000);
+    world_stream(&world, "alice", 0, 200, 100 * MS);
+    g_assert_cmpfloat(world_when(&world, "alice", suspect, "health", "healthy"), >, suspect);
+    g_assert_cmpuint(world_count(&world, "alice", "health", "failed"), ==, 0);
+    assert_path(&world, "alice", PH_PATH_DIRECT);
+}
+
+/* A path whose mapping is lost: from when it is suspect another one is looked for, and it is in use
+ * before the old one would have failed. */
+static void test_N22_another_path_before_failed(void)
+{
+    g_auto(World) world = {0};
+    double at, suspect;
+    guint64 introduced;
+
+    world_meet(&world, drawn, drawn);
+    world_stream(&world, "alice", 0, 50, 100 * MS);
+    introduced = world_station(&world)->introductions;
+    at = now_ms(&world);
+    pl_world_nat_flush(world.lab->world, world_nat(&world, "bob"), world.lab->now);
+    world_stream(&world, "bob", 0, 130, 100 * MS);
+    suspect = world_when(&world, "alice", at, "path", "relayed");
+    g_assert_cmpfloat(suspect, >, at);
+    g_assert_cmpfloat(world_when(&world, "alice", at, "path", "punched"), >, suspect);
+    g_assert_cmpfloat(world_when(&world, "alice", at, "path", "punched"), <, suspect + 1000);
+    g_assert_cmpfloat(suspect + 1000, <, at + 15000);
+    g_assert_cmpuint(world_station(&world)->introductions, >, introduced);
+    g_assert_cmpuint(world_count(&world, "alice", "health", "failed"), ==, 0);
+    g_assert_cmpuint(world_count(&world, "bob", "health", "failed"), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -216,5 +310,11 @@ int main(int argc, char **argv)
     g_test_add_func("/node/faults/who connected begins anew", test_asker_restarts);
     g_test_add_func("/node/faults/the peer begins anew", test_peer_restarts);
     g_test_add_func("/node/faults/the hub begins anew", test_hub_restarts);
+    g_test_add_func("/node/faults/N21 black hole without a relay",
+                    test_N21_black_hole_without_a_relay);
+    g_test_add_func("/node/faults/N21 closed", test_N21_closed);
+    g_test_add_func("/node/faults/N21 runaway latency", test_N21_runaway_latency);
+    g_test_add_func("/node/faults/N22 another path before failed",
+                    test_N22_another_path_before_failed);
     return g_test_run();
 }

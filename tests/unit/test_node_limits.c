@@ -64,6 +64,19 @@ static void test_spoofed_candidates(void)
     g_assert_cmpuint(world.n_watched, ==, 0);
 }
 
+static guint gone_by(World *world, const char *host, const char *reason)
+{
+    g_autoptr(GArray) all = world_said(world, host);
+    guint n = 0;
+
+    for (guint i = 0; i < all->len; i++) {
+        const Said *said = &g_array_index(all, Said, i);
+
+        n += strcmp(said->event, "gone") == 0 && g_strcmp0(said->reason, reason) == 0;
+    }
+    return n;
+}
+
 /* N10: a node that asks without end is refused by name, and nobody else is. */
 static void test_often(void)
 {
@@ -94,6 +107,13 @@ static void test_often(void)
     pl_seat_pump(world_seat(&world, "alice"));
     world_pass(&world, 2 * S);
     assert_path(&world, "alice", PH_PATH_PUNCHED);
+    /* Whose turn never came is not said to be registered, or silent. */
+    world_pass(&world, 30 * S);
+    g_assert_cmpuint(gone_by(&world, "mallory", "timeout"), ==, 0);
+    g_assert_cmpuint(gone_by(&world, "mallory", "too-many"), >=, 50);
+    g_assert_cmpuint(gone_by(&world, "mallory", "unknown-peer") +
+                         gone_by(&world, "mallory", "too-many"),
+                     ==, 200);
 }
 
 int main(int argc, char **argv)

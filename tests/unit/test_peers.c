@@ -204,6 +204,37 @@ static void test_who_is_nobody_is_told_so(World *world, gconstpointer d G_GNUC_U
     close_member(&alice);
 }
 
+/* Its name has an address of each family; nobody answers at the first one. */
+static void test_a_hub_is_looked_for_at_its_other_address(void)
+{
+    PhHubConfig config = {.n_hosts = 1};
+    char text[PH_KEY_TEXT_MAX];
+    g_autofree char *words = NULL;
+    Member alice = {0}, bob = {0};
+    World world = {0};
+    PhKey key;
+
+    ph_key_generate(&key);
+    config.key = &key;
+    g_assert_true(ph_address_parse("::1", &config.hosts[0]));
+    for (unsigned i = 0; !world.hub && i < 20; i++) {
+        config.ports[0] = free_port(NULL);
+        config.ports[1] = (uint16_t)(config.ports[0] + 1);
+        world.hub = ph_hub_new(NULL, &config, NULL);
+    }
+    g_assert_nonnull(world.hub);
+    world.hub_words =
+        g_strdup_printf("%s@localhost:%u", ph_key_format(&key, text), config.ports[0]);
+    open_member(&world, &alice, "alice");
+    open_member(&world, &bob, "bob");
+    bob.peer = ph_peers_connect(bob.peers, "alice", NULL);
+    say(&bob, "hello");
+    await_text(&alice, "hello");
+    close_member(&alice);
+    close_member(&bob);
+    tear_down(&world, NULL);
+}
+
 static void test_a_config_that_makes_no_sense_is_refused(void)
 {
     static const char key[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -244,6 +275,8 @@ int main(int argc, char **argv)
                test_a_callback_may_free_them, tear_down);
     g_test_add("/peers/who-is-nobody-is-told-so", World, NULL, set_up,
                test_who_is_nobody_is_told_so, tear_down);
+    g_test_add_func("/peers/a-hub-is-looked-for-at-its-other-address",
+                    test_a_hub_is_looked_for_at_its_other_address);
     g_test_add_func("/peers/a-config-that-makes-no-sense-is-refused",
                     test_a_config_that_makes_no_sense_is_refused);
     return g_test_run();

@@ -110,6 +110,92 @@ static void test_a_datagram_carries_its_ttl(gconstpointer data)
     close(fd);
 }
 
+/* What goes to one address has one order, whatever it is sent with. */
+static void send_numbered(PhSockets *sockets, const PhAddress *remotes, const guint16 *lengths,
+                          guint n)
+{
+    for (guint i = 0; i < n; i++) {
+        guint8 bytes[1400] = {(guint8)i};
+        PhTransmit transmit = {.path = {PH_TRANSPORT_UDP, 1, remotes[i % 2]},
+                               .bytes = bytes,
+                               .length = lengths[i],
+                               .ttl = i == 20 ? 9 : 0};
+
+        ph_sockets_send(sockets, &transmit);
+    }
+    ph_sockets_flush(sockets);
+}
+
+/* Datagrams of one length in one piece, and yet each is what it was: to two addresses by turns. */
+static void test_what_is_sent_in_one_piece_arrives_as_it_was(gconstpointer data)
+{
+    guint16 lengths[40];
+    PhFamily family = (PhFamily)GPOINTER_TO_INT(data);
+    PhAddress remotes[2], local = {.family = (uint8_t)family}, bound;
+    int fds[2] = {listener(family, &remotes[0]), listener(family, &remotes[1])};
+
+    if (fds[0] < 0) {
+        g_test_skip("no IPv6 here");
+        return;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(lengths); i++)
+        lengths[i] = i < 10 ? 1200 : i < 16 ? 7 : i == 30 ? 0 : i % 7 == 0 ? 1400 : 900;
+    for (guint never = 0; never < 2; never++) {
+        g_autoptr(PhSockets) sockets = ph_sockets_new(NULL, &handler, NULL);
+        g_autoptr(GError) error = NULL;
+
+        if (never)
+            ph_sockets_never_segment(sockets);
+        g_assert_true(ph_sockets_open(sockets, 1, &local, &bound, &error));
+        send_numbered(sockets, remotes, lengths, G_N_ELEMENTS(lengths));
+        for (guint i = 0; i < G_N_ELEMENTS(lengths); i++) {
+            guint8 bytes[2000];
+
+            g_assert_cmpint(recv(fds[i % 2], bytes, sizeof(bytes), 0), ==, lengths[i]);
+            if (lengths[i] > 0)
+                g_assert_cmpuint(bytes[0], ==, i);
+        }
+        g_assert_cmpuint(ph_sockets_counters(sockets)->sent, ==, G_N_ELEMENTS(lengths));
+        if (never)
+            g_assert_cmpuint(ph_sockets_counters(sockets)->segmented, ==, 0);
+        else if (ph_sockets_counters(sockets)->segments_refused == 0)
+            g_assert_cmpuint(ph_sockets_counters(sockets)->segmented, >=, 20);
+        else
+            g_test_skip("this system does not cut up datagrams");
+    }
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* One that the system refuses, among others. */
+static void test_what_is_not_taken_does_not_stop_the_rest(void)
+{
+    g_autoptr(PhSockets) sockets = ph_sockets_new(NULL, &handler, NULL);
+    PhAddress remote, local = {.family = PH_FAMILY_IPV4}, bound;
+    int fd = listener(PH_FAMILY_IPV4, &remote);
+    g_autoptr(GError) error = NULL;
+    guint8 bytes[1400] = {0};
+
+    g_assert_true(ph_sockets_open(sockets, 1, &local, &bound, &error));
+    for (guint i = 0; i < 4; i++) {
+        PhTransmit transmit = {.path = {PH_TRANSPORT_UDP, 1, remote}, .bytes = bytes};
+
+        bytes[0] = (guint8)i;
+        transmit.length = 5;
+        transmit.path.remote = i == 1 ? ph_address_ipv4(0xffffffff, 9) : remote;
+        ph_sockets_send(sockets, &transmit); /* everybody's address may not be sent to */
+    }
+    ph_sockets_flush(sockets);
+    for (guint i = 0; i < 4; i++) {
+        if (i == 1)
+            continue;
+        g_assert_cmpint(recv(fd, bytes, sizeof(bytes), 0), ==, 5);
+        g_assert_cmpuint(bytes[0], ==, i);
+    }
+    g_assert_cmpuint(ph_sockets_counters(sockets)->sent, ==, 3);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -117,5 +203,13 @@ int main(int argc, char **argv)
                          GINT_TO_POINTER(PH_FAMILY_IPV4), test_a_datagram_carries_its_ttl);
     g_test_add_data_func("/sockets/a_datagram_carries_its_ttl/ipv6",
                          GINT_TO_POINTER(PH_FAMILY_IPV6), test_a_datagram_carries_its_ttl);
+    g_test_add_data_func("/sockets/what_is_sent_in_one_piece_arrives_as_it_was/ipv4",
+                         GINT_TO_POINTER(PH_FAMILY_IPV4),
+                         test_what_is_sent_in_one_piece_arrives_as_it_was);
+    g_test_add_data_func("/sockets/what_is_sent_in_one_piece_arrives_as_it_was/ipv6",
+                         GINT_TO_POINTER(PH_FAMILY_IPV6),
+                         test_what_is_sent_in_one_piece_arrives_as_it_was);
+    g_test_add_func("/sockets/what_is_not_taken_does_not_stop_the_rest",
+                    test_what_is_not_taken_does_not_stop_the_rest);
     return g_test_run();
 }

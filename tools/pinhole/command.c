@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* What a name or an error brings along is shown, and never obeyed, by a terminal. */
-static char *make_printable(const char *text)
+char *command_printable(const char *text)
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     GString *shown = g_string_new(NULL);
@@ -33,7 +33,7 @@ int command_fail(int status, const char *format, ...)
     va_start(arguments, format);
     text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    shown = make_printable(text);
+    shown = command_printable(text);
     fprintf(stderr, "pinhole: %s\n", shown);
     return status;
 }
@@ -57,6 +57,13 @@ int command_fail_error(const GError *error)
 int command_fail_server(const char *server, const GError *error)
 {
     return command_fail(status_of(error), "--server %s: %s", server, error->message);
+}
+
+gboolean command_colours(void)
+{
+    const char *no_colour = g_getenv("NO_COLOR"), *terminal = g_getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && g_strcmp0(terminal, "dumb") != 0;
 }
 
 gboolean command_duration(const char *option, const char *text, uint64_t *ret_ns, GError **error)

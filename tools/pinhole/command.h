@@ -32,6 +32,7 @@ int command_node(int argc, char **argv);
 int command_ping(int argc, char **argv);
 int command_pipe(int argc, char **argv);
 int command_reflex(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_watch(int argc, char **argv);
 
 /*
@@ -55,3 +56,8 @@ int command_fail_server(const char *server, const GError *error);
 
 /* "250ms", "30s", "5min" or "2h", above 0 and up to a week. */
 gboolean command_duration(const char *option, const char *text, uint64_t *ret_ns, GError **error);
+
+/* What a name or an error brings along is shown, and never obeyed, by a terminal: to be freed. */
+char *command_printable(const char *text);
+/* Whether standard output is for somebody who sees colours (https://no-color.org). */
+gboolean command_colours(void);

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
+#include "control.h"
 #include "metrics.h"
+#include "show.h"
+#include "state.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -34,6 +36,9 @@ static const Command command = {
         "\n"
         "Behind a NAT that translates one to one, as clouds have it, --advertise says as what\n"
         "clients reach the --listen addresses, in the same order. The ports must be the same.\n"
+        "\n"
+        "--relay-rate limits what is relayed for one node, and, 16 times as much, for all that\n"
+        "share an address: BYTES a second, 4194304 where it is not given; 0 is no limit.\n"
         "\n"
         "FILE is one of pinhole key new. Nodes are given KEY@HOST, or KEY@HOST:PORT, where KEY\n"
         "is the hub's public key.\n"
@@ -175,6 +180,7 @@ static gboolean end(gpointer data)
 
 typedef struct Serving {
     const PhHub *hub;
+    const PhKey *key;
     gint64 started_us;
     Lines lines;
 } Serving;
@@ -185,6 +191,48 @@ static gboolean show_metrics(gpointer data)
 
     metrics_show(serving->hub, serving->started_us, &serving->lines);
     return G_SOURCE_CONTINUE;
+}
+
+static void show_state(JsonBuilder *builder, gpointer data)
+{
+    const Serving *serving = data;
+
+    state_show_hub(builder, serving->hub, serving->key);
+}
+
+static void show_who(JsonBuilder *builder, const char *name, const char *key_name, const char *text,
+                     const uint8_t *key)
+{
+    show_string(builder, name, *text ? text : NULL);
+    state_show_key(builder, key_name, key);
+}
+
+static void show_event(const PhStationEvent *event, gpointer data)
+{
+    static const char *const names[] = {
+        [PH_STATION_INTRODUCED] = "introduced",
+        [PH_STATION_NOT_INTRODUCED] = "not-introduced",
+        [PH_STATION_HINT] = "hint",
+    };
+    Serving *serving = data;
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autofree char *text = NULL;
+
+    json_builder_begin_object(builder);
+    show_head(builder, names[event->kind]);
+    show_who(builder, "peer", "key", event->name, event->key);
+    if (event->kind != PH_STATION_HINT) {
+        show_who(builder, "to", "to-key", event->peer, event->peer_key);
+        show_int(builder, "attempt", event->attempt);
+    }
+    show_int(builder, "times", event->times);
+    if (event->reason) {
+        show_string(builder, "reason", event->reason);
+        show_string(builder, "sentence", event->sentence);
+    }
+    json_builder_end_object(builder);
+    text = show_to_text(builder, /* pretty= */ FALSE);
+    lines_write(&serving->lines, text);
 }
 
 static void serving_clear(Serving *serving)
@@ -220,15 +268,22 @@ static int fail_to_start(char **listen, const GError *error)
                         error->message, word);
 }
 
-static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns)
+static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns, gboolean log,
+                 const ControlOptions *options)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
     g_autoptr(PhHub) hub = ph_hub_new(NULL, config, &error);
-    g_auto(Serving) serving = {.hub = hub, .started_us = g_get_monotonic_time()};
+    g_auto(Serving)
+        serving = {.hub = hub, .key = config->key, .started_us = g_get_monotonic_time()};
+    g_autoptr(Control) control = NULL;
+    int status;
 
     if (!hub)
         return fail_to_start(listen, error);
+    control = control_open(options, "hub", "hub", show_state, &serving, &status);
+    if (status != EXIT_SUCCESS)
+        return status;
     g_unix_signal_add(SIGINT, end, loop);
     g_unix_signal_add(SIGTERM, end, loop);
     g_unix_signal_add(SIGUSR1, show_metrics, &serving);
@@ -236,6 +291,8 @@ static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns)
         g_timeout_add((guint)(metrics_ns / NS_PER_MS), show_metrics, &serving);
     if (!say_ready(hub, config->key, &serving.lines))
         return command_fail_output(EXIT_FAILURE, serving.lines.error);
+    if (log)
+        ph_hub_set_event(hub, show_event, &serving);
     say_what_is_missing(config);
     g_main_loop_run(loop);
     if (metrics_ns)
@@ -251,10 +308,12 @@ int command_hub(int argc, char **argv)
     g_auto(GStrv) listen = NULL, advertise = NULL, arguments = NULL;
     g_autofree char *metrics = NULL, *key_file = NULL;
     uint64_t metrics_ns = 0;
-    gboolean one_port = FALSE;
+    gboolean one_port = FALSE, log = FALSE;
     int second = 0, status;
+    gint64 relay_rate = -1;
+    PhHubConfig config = {0};
     PhKey key;
-    const GOptionEntry entries[] = {
+    GOptionEntry entries[10 + CONTROL_ENTRIES] = {
         {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &listen,
          "Serve on this address; may be given again", "ADDR[:PORT]"},
         {"second-port", 0, 0, G_OPTION_ARG_INT, &second,
@@ -265,13 +324,19 @@ int command_hub(int argc, char **argv)
          "Clients reach the --listen address at this one; may be given again", "ADDR"},
         {"key", 'k', 0, G_OPTION_ARG_FILENAME, &key_file,
          "Serve nodes, too, as who has this secret key", "FILE"},
+        {"relay-rate", 0, 0, G_OPTION_ARG_INT64, &relay_rate,
+         "Relay so many bytes a second for one node; 0: no limit", "BYTES"},
+        {"no-gso", 0, 0, G_OPTION_ARG_NONE, &config.no_gso,
+         "Never give the system several datagrams in one piece", NULL},
         {"metrics", 'm', 0, G_OPTION_ARG_STRING, &metrics,
          "Write the counters every so often, and at the end", "DURATION"},
-        {0},
+        {"log", 0, 0, G_OPTION_ARG_NONE, &log,
+         "Write a line of JSON for each introduction, and for what is refused", NULL},
     };
     g_autoptr(GError) error = NULL;
-    PhHubConfig config = {0};
+    g_auto(ControlOptions) control = {0};
 
+    control_entries(&control, entries + 9);
     if (!command_parse(&command, entries, argc, argv, &arguments, &status))
         return status;
     if (*arguments)
@@ -280,10 +345,16 @@ int command_hub(int argc, char **argv)
         !add_advertised(advertise, &config, &error) ||
         (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error)))
         return command_fail_error(error);
+    if (relay_rate < -1 || relay_rate >= PH_HUB_RELAY_UNLIMITED)
+        return command_fail(EXIT_ARGUMENTS, "--relay-rate: expected 0 to %u bytes a second",
+                            PH_HUB_RELAY_UNLIMITED - 1);
+    config.relay_bytes_per_s = relay_rate == 0    ? PH_HUB_RELAY_UNLIMITED
+                               : relay_rate == -1 ? 0
+                                                  : (uint32_t)relay_rate;
     if (key_file && !ph_key_load(key_file, &key, &error))
         return command_fail_error(error);
     config.key = key_file ? &key : NULL;
-    status = serve(&config, listen, metrics_ns);
+    status = serve(&config, listen, metrics_ns, log, &control);
     ph_key_wipe(&key);
     return status;
 }

@@ -17,6 +17,7 @@ static const struct {
     {"hub", command_hub},       {"classify", command_classify}, {"watch", command_watch},
     {"reflex", command_reflex}, {"lifetime", command_lifetime}, {"key", command_key},
     {"node", command_node},     {"ping", command_ping},         {"pipe", command_pipe},
+    {"status", command_status},
 };
 
 static const Command pinhole = {
@@ -38,6 +39,7 @@ static const Command pinhole = {
         "  node                   Be a node: register with a hub, and talk to peers\n"
         "  ping                   Say how long it takes to a peer and back, and by which path\n"
         "  pipe                   Carry standard input to a peer, and its to standard output\n"
+        "  status                 Say what a node or a hub that runs here knows\n"
         "\n"
         "Each command has its own --help.\n"
         "\n" COMMAND_EXIT_STATUS "  3                      classify, lifetime: nothing is known\n",
@@ -65,7 +67,7 @@ static int run(int argc, char **argv)
         }
         return command_fail(EXIT_ARGUMENTS,
                             "there is no command %s (there are: hub, classify, watch, reflex, "
-                            "lifetime, key, node, ping, pipe)",
+                            "lifetime, key, node, ping, pipe, status)",
                             argv[1]);
     }
     if (!command_parse(&pinhole, NULL, argc, argv, &rest, &status))

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "state.h"
 #include "stream.h"
 
 G_STATIC_ASSERT(STREAM_PACKET == PH_NODE_MESSAGE_MAX);
@@ -11,7 +12,7 @@ G_STATIC_ASSERT(MEMBER_WHO_MAX >= PH_KEY_TEXT_MAX);
 
 void member_entries(MemberOptions *options, GOptionEntry *ret_entries)
 {
-    const GOptionEntry entries[MEMBER_ENTRIES] = {
+    const GOptionEntry entries[MEMBER_ENTRIES - CONTROL_ENTRIES] = {
         {"hub", 0, 0, G_OPTION_ARG_STRING, &options->hub, "The hub to register with",
          "KEY@HOST[:PORT]"},
         {"name", 'n', 0, G_OPTION_ARG_STRING, &options->name,
@@ -26,6 +27,7 @@ void member_entries(MemberOptions *options, GOptionEntry *ret_entries)
     };
 
     memcpy(ret_entries, entries, sizeof(entries));
+    control_entries(&options->control, ret_entries + MEMBER_ENTRIES - CONTROL_ENTRIES);
 }
 
 void member_options_clear(MemberOptions *options)
@@ -34,6 +36,7 @@ void member_options_clear(MemberOptions *options)
     g_free(options->name);
     g_free(options->key_file);
     g_free(options->record);
+    control_options_clear(&options->control);
 }
 
 /* ---- opening ---- */
@@ -64,6 +67,7 @@ PhPeers *member_open(const MemberOptions *options, PhPeersEvent event, gpointer 
         .record = options->record,
         .record_secrets = options->record_secrets,
         .record_failed = options->record_failed,
+        .relays = options->relay,
     };
     Opening opening = {.event = event, .data = data};
     g_autoptr(GError) error = NULL;
@@ -82,6 +86,17 @@ PhPeers *member_open(const MemberOptions *options, PhPeersEvent event, gpointer 
     if (error)
         *ret_status = command_fail_error(error);
     return opening.peers;
+}
+
+static void show_state(JsonBuilder *builder, gpointer data)
+{
+    state_show_node(builder, ph_peers_node(data));
+}
+
+Control *member_control(const MemberOptions *options, const char *kind, PhPeers *peers,
+                        int *ret_status)
+{
+    return control_open(&options->control, kind, options->name, show_state, peers, ret_status);
 }
 
 /* ---- what all answer ---- */

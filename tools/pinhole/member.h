@@ -7,7 +7,7 @@
 
 #include <pinhole/peers.h>
 
-#include "command.h"
+#include "control.h"
 
 #define MEMBER_TEXT   'T' /* for the other's user, in UTF-8 */
 #define MEMBER_ECHO   'E' /* is sent back as ECHOED; 'S' is stream.h's */
@@ -26,9 +26,11 @@ typedef struct MemberOptions {
     char *record;
     gboolean record_secrets;
     void (*record_failed)(PhPeers *peers, const GError *error, gpointer data);
+    gboolean relay; /* of node alone */
+    ControlOptions control;
 } MemberOptions;
 
-#define MEMBER_ENTRIES 6 /* and room for others before the end */
+#define MEMBER_ENTRIES (6 + CONTROL_ENTRIES) /* and room for others before the end */
 void member_entries(MemberOptions *options, GOptionEntry *ret_entries);
 void member_options_clear(MemberOptions *options);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MemberOptions, member_options_clear)
@@ -36,6 +38,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MemberOptions, member_options_clear)
 /* Opens, and waits for that. NULL: why has been told, and *ret_status is the command's. */
 PhPeers *member_open(const MemberOptions *options, PhPeersEvent event, gpointer data,
                      int *ret_status);
+
+/* Answers pinhole status. As control_open: NULL may be no failure. */
+Control *member_control(const MemberOptions *options, const char *kind, PhPeers *peers,
+                        int *ret_status);
 
 /* Answers DATA that asks for no more than that: echoes, and streams that nobody here wants. FALSE:
  * it is something else. */

@@ -14,6 +14,7 @@
 
 #define RETRY_MS       2000
 #define LINE_MAX_BYTES 4096
+#define NS_PER_MS      UINT64_C(1000000)
 
 static const Command command = {
     .name = "node",
@@ -50,13 +51,9 @@ typedef struct Running {
 static JsonBuilder *begin_line(const char *event)
 {
     JsonBuilder *builder = json_builder_new();
-    g_autoptr(GDateTime) time = g_date_time_new_now_utc();
-    g_autofree char *when = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S.%fZ");
 
     json_builder_begin_object(builder);
-    show_int(builder, "schema", 1);
-    show_string(builder, "time", when);
-    show_string(builder, "event", event);
+    show_head(builder, event);
     return builder;
 }
 
@@ -193,12 +190,14 @@ static void send_text(const Running *running, const char *who, const char *text)
         say_error(running, "not-sent", "The text could not be queued.");
 }
 
-static void obey(Running *running, const char *line)
+static void obey(Running *running, const char *line, size_t length)
 {
     g_auto(GStrv) words = g_strsplit(line, " ", 3);
     guint n = g_strv_length(words);
 
-    if (n == 2 && strcmp(words[0], "connect") == 0)
+    if (strlen(line) != length)
+        say_error(running, "no-such-command", "A line has no zero bytes in it.");
+    else if (n == 2 && strcmp(words[0], "connect") == 0)
         (void)connect_to(running, words[1]);
     else if (n == 2 && strcmp(words[0], "disconnect") == 0)
         ph_peers_disconnect(running->peers, member_find(running->peers, words[1]));
@@ -219,11 +218,11 @@ static void obey_lines(Running *running, gboolean at_end)
 
     while ((newline = memchr(input->str, '\n', input->len))) {
         *newline = '\0';
-        obey(running, input->str);
+        obey(running, input->str, (size_t)(newline - input->str));
         g_string_erase(input, 0, newline + 1 - input->str);
     }
     if (input->len > 0 && (at_end || input->len > LINE_MAX_BYTES)) {
-        obey(running, input->str);
+        obey(running, input->str, input->len);
         g_string_truncate(input, 0);
     }
 }
@@ -251,32 +250,42 @@ static gboolean end(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static int run(const MemberOptions *options, char **wanted)
+static int run(const MemberOptions *options, char **wanted, uint64_t metrics_ns)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GString) input = g_string_new(NULL);
     Running running = {.loop = loop, .wanted = wanted, .input = input};
+    Control *control;
     int status = EXIT_SUCCESS;
 
     running.peers = member_open(options, take_event, &running, &status);
     if (!running.peers)
         return status;
-    g_unix_signal_add(SIGINT, end, &running);
-    g_unix_signal_add(SIGTERM, end, &running);
-    g_unix_signal_add(SIGUSR1, show_status, &running);
-    g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, take_input, &running);
-    connect_to_all(&running);
-    g_main_loop_run(loop);
-    (void)show_status(&running);
+    control = member_control(options, "node", running.peers, &status);
+    if (status == EXIT_SUCCESS) {
+        g_unix_signal_add(SIGINT, end, &running);
+        g_unix_signal_add(SIGTERM, end, &running);
+        g_unix_signal_add(SIGUSR1, show_status, &running);
+        g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, take_input, &running);
+        if (metrics_ns)
+            g_timeout_add((guint)(metrics_ns / NS_PER_MS), show_status, &running);
+        connect_to_all(&running);
+        g_main_loop_run(loop);
+        (void)show_status(&running);
+    }
+    control_free(control);
     ph_peers_free(running.peers);
-    return EXIT_SUCCESS;
+    return status;
 }
 
 int command_node(int argc, char **argv)
 {
     g_auto(GStrv) wanted = NULL, arguments = NULL;
+    g_autofree char *metrics = NULL;
+    g_autoptr(GError) error = NULL;
+    uint64_t metrics_ns = 0;
     g_auto(MemberOptions) options = {.record_failed = fail_to_record};
-    GOptionEntry entries[MEMBER_ENTRIES + 4] = {
+    GOptionEntry entries[MEMBER_ENTRIES + 6] = {
         [MEMBER_ENTRIES] = {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &wanted,
                             "Look for this peer, and again when it is gone; may be given again",
                             "PEER"},
@@ -284,6 +293,10 @@ int command_node(int argc, char **argv)
          "Record what it is given and does, for pinlab replay; without keys or messages", "FILE"},
         {"record-secrets", 0, 0, G_OPTION_ARG_NONE, &options.record_secrets,
          "With --record: with its secret key and all that is said", NULL},
+        {"relay", 0, 0, G_OPTION_ARG_NONE, &options.relay,
+         "Carry for peers what they cannot send each other directly, when the hub does not", NULL},
+        {"metrics", 'm', 0, G_OPTION_ARG_STRING, &metrics,
+         "Write peers and counters every so often", "DURATION"},
     };
     int status;
 
@@ -296,5 +309,7 @@ int command_node(int argc, char **argv)
     if (options.record_secrets && !options.record)
         return command_fail(EXIT_ARGUMENTS, "--record-secrets is for --record FILE "
                                             "(see pinhole node --help)");
-    return run(&options, wanted);
+    if (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error))
+        return command_fail_error(error);
+    return run(&options, wanted, metrics_ns);
 }

@@ -117,12 +117,15 @@ static int run(const MemberOptions *options, Pinging *pinging)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
+    Control *control;
 
     pinging->loop = loop;
     pinging->peers = member_open(options, take_event, pinging, &pinging->status);
     if (!pinging->peers)
         return pinging->status;
-    pinging->peer = ph_peers_connect(pinging->peers, pinging->who, &error);
+    control = member_control(options, "ping", pinging->peers, &pinging->status);
+    if (pinging->status == EXIT_SUCCESS)
+        pinging->peer = ph_peers_connect(pinging->peers, pinging->who, &error);
     if (pinging->peer != 0) {
         g_unix_signal_add(SIGINT, end, loop);
         g_unix_signal_add(SIGTERM, end, loop);
@@ -130,9 +133,10 @@ static int run(const MemberOptions *options, Pinging *pinging)
         if (pinging->status == EXIT_SUCCESS && pinging->answered == 0)
             pinging->status =
                 command_fail(EXIT_FAILURE, "%s: timeout: No answer came.", pinging->who);
-    } else {
+    } else if (error) {
         pinging->status = command_fail_error(error);
     }
+    control_free(control);
     ph_peers_free(pinging->peers);
     return pinging->status;
 }

@@ -264,22 +264,25 @@ static int run(const MemberOptions *options, Piping *piping)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GError) error = NULL;
+    Control *control;
 
     piping->loop = loop;
     piping->peers = member_open(options, take_event, piping, &piping->status);
     if (!piping->peers)
         return piping->status;
-    if (piping->who) {
+    control = member_control(options, "pipe", piping->peers, &piping->status);
+    if (piping->status == EXIT_SUCCESS && piping->who) {
         g_strlcpy(piping->name, piping->who, sizeof(piping->name));
         piping->peer = ph_peers_connect(piping->peers, piping->who, &error);
     }
     if (error) {
         piping->status = command_fail_error(error);
-    } else {
+    } else if (piping->status == EXIT_SUCCESS) {
         g_unix_signal_add(SIGINT, interrupt, piping);
         g_unix_signal_add(SIGTERM, interrupt, piping);
         g_main_loop_run(loop);
     }
+    control_free(control);
     ph_peers_free(piping->peers);
     stream_free(piping->stream);
     return piping->status;

@@ -54,6 +54,16 @@ void show_seconds(JsonBuilder *builder, const char *name, uint64_t ns)
         json_builder_add_null_value(builder);
 }
 
+void show_head(JsonBuilder *builder, const char *event)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_now_utc();
+    g_autofree char *when = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S.%fZ");
+
+    show_int(builder, "schema", 1);
+    show_string(builder, "time", when);
+    show_string(builder, "event", event);
+}
+
 static void show_ports(JsonBuilder *builder, const PhClassification *c)
 {
     if (c->port_allocation == PH_PORT_ALLOCATION_SEQUENTIAL) {

@@ -21,6 +21,9 @@ void show_seconds(JsonBuilder *builder, const char *name, uint64_t ns); /* 0: nu
 /* The members that docs/classification.md has, but for "schema" and "server". */
 void show_classification(JsonBuilder *builder, const PhClassification *classification);
 
+/* What every line begins with that says that something happened: schema, time and event. */
+void show_head(JsonBuilder *builder, const char *event);
+
 /* The builder's object, on one line unless it is `pretty`; to be freed with g_free. */
 char *show_to_text(JsonBuilder *builder, gboolean pretty);
 /* Puts it out, at once. */

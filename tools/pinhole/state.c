@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What a node knows: see state.h. */
+/* What a node or a hub knows: see state.h. */
 #include "state.h"
 
 #include <pinhole/key.h>
 #include <string.h>
 
+#include "metrics.h"
 #include "show.h"
 
 void state_show_key(JsonBuilder *builder, const char *name, const uint8_t *key)
@@ -13,7 +14,8 @@ void state_show_key(JsonBuilder *builder, const char *name, const uint8_t *key)
     char text[PH_KEY_TEXT_MAX];
 
     show_string(builder, name,
-                memcmp(key, none, sizeof(none)) == 0 ? NULL : ph_key_format_public(key, text));
+                !key || memcmp(key, none, sizeof(none)) == 0 ? NULL
+                                                             : ph_key_format_public(key, text));
 }
 
 void state_show_peer(JsonBuilder *builder, const char *name, const uint8_t *key)
@@ -39,6 +41,7 @@ static void show_hub(JsonBuilder *builder, const PhNodeSelf *self)
     show_address(builder, "address", &self->hub);
     show_string(builder, "state", self->hub_state);
     show_string(builder, "reason", self->hub_reason);
+    show_string(builder, "sentence", ph_node_sentence(self->hub_reason));
     show_address(builder, "seen", &self->seen);
     show_string(builder, "health", self->hub_health);
     show_seconds(builder, "rtt_s", self->hub_rtt_ns);
@@ -68,7 +71,9 @@ static void show_peers(JsonBuilder *builder, const PhNode *node)
         state_show_peer(builder, peer.name, peer.key);
         show_string(builder, "class", ph_class_name(peer.nat_class));
         state_show_path(builder, peer.path, peer.via, &peer.address, peer.health);
+        show_string(builder, "state", peer.state);
         show_string(builder, "reason", peer.reason);
+        show_string(builder, "sentence", peer.sentence);
         show_seconds(builder, "rtt_s", peer.rtt_ns);
         json_builder_end_object(builder);
     }
@@ -87,4 +92,39 @@ void state_show_node(JsonBuilder *builder, const PhNode *node)
     show_hub(builder, &self);
     show_counters(builder, ph_node_counters(node));
     show_peers(builder, node);
+}
+
+/* ---- a hub ---- */
+
+static void show_registered(JsonBuilder *builder, const PhHub *hub)
+{
+    PhStationNode node;
+
+    json_builder_set_member_name(builder, "nodes");
+    json_builder_begin_array(builder);
+    for (uint32_t i = 0; ph_hub_station_node(hub, i, &node); i++) {
+        json_builder_begin_object(builder);
+        state_show_peer(builder, node.name, node.key);
+        show_string(builder, "class", ph_class_name((PhClass)node.nat_class));
+        show_address(builder, "address", &node.seen);
+        show_int(builder, "relayed-bytes", (gint64)node.relayed_bytes);
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+void state_show_hub(JsonBuilder *builder, const PhHub *hub, const PhKey *key)
+{
+    PhAddress addresses[PH_HUB_ADDRESSES];
+    size_t n = ph_hub_addresses(hub, addresses);
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    state_show_key(builder, "key", key ? key->public_half : NULL);
+    json_builder_set_member_name(builder, "addresses");
+    json_builder_begin_array(builder);
+    for (size_t i = 0; i < n; i++)
+        json_builder_add_string_value(builder, ph_address_format(&addresses[i], text));
+    json_builder_end_array(builder);
+    metrics_add(builder, hub);
+    show_registered(builder, hub);
 }

@@ -53,13 +53,9 @@ typedef struct Watching {
 static void show_line(PhWatcher *watcher, const PhClassification *current, const char *event)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
-    g_autoptr(GDateTime) time = g_date_time_new_now_utc();
-    g_autofree char *when = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S.%fZ");
 
     json_builder_begin_object(builder);
-    show_int(builder, "schema", 1);
-    show_string(builder, "time", when);
-    show_string(builder, "event", event);
+    show_head(builder, event);
     show_classification(builder, current);
     show_counters(builder, ph_watcher_counters(watcher));
     json_builder_end_object(builder);

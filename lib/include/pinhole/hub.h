@@ -33,7 +33,22 @@ typedef struct PhHubConfig {
     uint16_t ports[2];
     /* The station's, copied. NULL: there is none, and the hub is a reflector only. */
     const PhKey *key;
+    /* What the station relays for one node: bytes a second. 0: as ph_station_config_init has it. */
+    uint32_t relay_bytes_per_s;
+    /* Each datagram is given to the system as such, never several in one piece (UDP GSO). */
+    gboolean no_gso;
 } PhHubConfig;
+
+#define PH_HUB_RELAY_UNLIMITED UINT32_MAX
+
+/* Datagrams of all sockets, and how many system calls they took. */
+typedef struct PhHubTraffic {
+    uint64_t receive_calls, received;
+    uint64_t send_calls, sent;
+    uint64_t segmented; /* of those sent: several in one piece, which the system cut up */
+    uint64_t
+        segments_refused; /* sockets that are not sent to like that, since the system refused */
+} PhHubTraffic;
 
 typedef struct PhHub PhHub;
 
@@ -61,8 +76,16 @@ PH_EXPORT const PhReflectorCounters *ph_hub_counters(const PhHub *hub, PhFamily 
 PH_EXPORT void ph_hub_classes(const PhHub *hub, PhFamily family,
                               uint64_t ret_votes[PH_STATIC(PH_CLASS_N)]);
 
+PH_EXPORT void ph_hub_traffic(const PhHub *hub, PhHubTraffic *ret_traffic);
+/* What comes of the station's introductions, one call for each, from the hub's context. NULL:
+ * nobody is told. */
+typedef void (*PhHubEvent)(const PhStationEvent *event, gpointer data);
+PH_EXPORT void ph_hub_set_event(PhHub *hub, PhHubEvent event, gpointer data);
+
 /* Those of the station, which go with the hub; NULL when there is none. */
 PH_EXPORT const PhStationCounters *ph_hub_station_counters(const PhHub *hub);
+/* As ph_station_classes; without a station it is nobody. */
+PH_EXPORT void ph_hub_station_classes(const PhHub *hub, uint64_t ret_nodes[PH_STATIC(PH_CLASS_N)]);
 /* Who is registered at the station: false beyond the last one. */
 PH_EXPORT bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_node);
 

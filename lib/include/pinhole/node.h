@@ -33,16 +33,20 @@ typedef struct PhNodeConfig {
     char name[PH_NODE_NAME_MAX + 1]; /* "": reachable by key only */
     PhAddress hub;
     uint8_t hub_key[PH_NODE_KEY_BYTES];
-    PhAddress locals[PH_NODE_LOCALS]; /* the host's own addresses, as candidates */
+    PhAddress
+        locals[PH_NODE_LOCALS]; /* the host's own addresses, as candidates; of both families */
     uint32_t n_locals;
     bool
         refuse_strangers; /* only peers that we connect to ourselves; else all that the hub knows */
     bool fast_detector;
-    bool no_hard_punching; /* pairs that need many sockets or ports are relayed */
-    bool relay_only; /* never attempts a direct path, and has nobody told where it is */
-    uint64_t binding_ns;   /* how long the NAT keeps an idle mapping; 0: unknown */
-    uint32_t first_socket; /* ids for its sockets, from here on */
-    PhRecordKind record;   /* poll it with ph_node_poll_record */
+    bool no_hard_punching;      /* pairs that need many sockets or ports are relayed */
+    bool relay_only;            /* never attempts a direct path, and has nobody told where it is */
+    uint64_t binding_ns;        /* how long the NAT keeps an idle mapping; 0: unknown */
+    uint32_t first_socket;      /* ids for its sockets, from here on */
+    PhRecordKind record;        /* poll it with ph_node_poll_record */
+    bool relays;                /* carries, for peers that it talks to directly, what they cannot */
+    uint32_t relay_bytes_per_s; /* for one peer; 0: 1 MiB */
+    bool no_mediation;          /* does not introduce its peers to each other */
 } PhNodeConfig;
 
 typedef enum {
@@ -92,6 +96,9 @@ typedef struct PhNodeCounters {
     uint64_t messages_sent, messages_received, messages_dropped;
     uint64_t reflex_asked, reflex_answered, classified;
     uint64_t foreign; /* datagrams that were not ours */
+    /* For our peers: as their mediator, and as their relay. */
+    uint64_t introductions, introductions_refused, relayed, relayed_bytes, relay_dropped;
+    uint64_t introductions_ignored; /* by peers, to us, which could not be believed */
 } PhNodeCounters;
 
 /* A line of the peer table. */
@@ -103,8 +110,11 @@ typedef struct PhNodePeer {
     PhPathKind path;
     uint8_t via[PH_NODE_KEY_BYTES];
     PhAddress address;
-    const char *health, *reason; /* static; why the path is what it is */
-    uint64_t rtt_ns;             /* 0: unknown */
+    /* All static. Why the path is what it is, and that to a person; NULL: there is no reason yet,
+     * or no path's health. */
+    const char *health, *reason, *sentence;
+    const char *state; /* "looking", "meeting", "talking" */
+    uint64_t rtt_ns;   /* 0: unknown */
 } PhNodePeer;
 
 /* What it knows of itself and its hub. */
@@ -142,6 +152,11 @@ PH_EXPORT bool ph_node_send(PhNode *node, uint32_t peer, const uint8_t *bytes, s
 PH_EXPORT void ph_node_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
                                        uint64_t now);
 
+/* The hub is to be found there by now, or may be tried there: its name has another address, or one
+ * more, of either family. A hub that is lost is asked there the next time. What there is directly
+ * stays. */
+PH_EXPORT void ph_node_hub_at(PhNode *node, const PhAddress *hub, uint64_t now);
+
 /* See path.h for the order in which these are called. */
 PH_EXPORT bool ph_node_poll_socket(PhNode *node, PhSocketRequest *ret_request);
 PH_EXPORT void ph_node_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local,
@@ -169,3 +184,8 @@ PH_EXPORT void ph_node_self(const PhNode *node, PhNodeSelf *ret_self);
 /* The peer table: false beyond its end. */
 PH_EXPORT bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer);
 PH_EXPORT const uint8_t *ph_node_public_key(const PhNode *node);
+
+/* What a reason means to a person; NULL: there is none of this name. */
+PH_EXPORT const char *ph_node_sentence(const char *reason);
+/* All that there are, one by one: a name, NULL beyond the last one. */
+PH_EXPORT const char *ph_node_reason(uint32_t index, const char **ret_sentence);

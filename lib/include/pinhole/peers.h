@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Peers to talk to: a node (node.h) on real sockets, driven by a GMainContext. It finds its hub by
- * DNS, opens and closes sockets as the node wants them, and tells it when this host's addresses
+ * DNS, and again when it is lost (each of its addresses has its turn, of either family), opens and
+ * closes sockets as the node wants them, and tells it when this host's addresses
  * change.
  *
  * It belongs to the thread that runs its context.
@@ -20,6 +21,7 @@ typedef struct PhPeersConfig {
     const char *name; /* by which others find this node; NULL: by its key alone */
     const PhKey *key; /* NULL: a new one, which is kept nowhere */
     gboolean refuse_strangers, fast_detector, no_hard_punching, relay_only; /* as in node.h */
+    gboolean relays, no_mediation;                                          /* as in node.h */
     /* A file to record into (record.h); NULL: none. `record_failed` is told, once, when it cannot
      * be written any more: nothing else ends then. It may be NULL, and may not free the peers. */
     const char *record;

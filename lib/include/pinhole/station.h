@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include <pinhole/classification.h>
 #include <pinhole/path.h>
 
 #define PH_STATION_KEY_BYTES 32
@@ -65,6 +66,26 @@ PH_EXPORT bool ph_station_poll_transmit(PhStation *station, PhTransmit *ret_tran
 PH_EXPORT void ph_station_handle_timeout(PhStation *station, uint64_t now);
 PH_EXPORT uint64_t ph_station_next_timeout(const PhStation *station);
 PH_EXPORT const PhStationCounters *ph_station_counters(const PhStation *station);
+/* How many of those who are registered say that they are behind NATs of each class. */
+PH_EXPORT void ph_station_classes(const PhStation *station,
+                                  uint64_t ret_nodes[PH_STATIC(PH_CLASS_N)]);
+
+/* What comes of introductions, for a log. Who does not poll loses the oldest. */
+typedef enum {
+    PH_STATION_INTRODUCED,     /* who asked and whom for, each of whom has been told of the other */
+    PH_STATION_NOT_INTRODUCED, /* the same, and `reason`. Of one node once a second at most */
+    PH_STATION_HINT,           /* this mediator does too much: `reason`, and of one node: who */
+} PhStationEventKind;
+
+typedef struct PhStationEvent {
+    PhStationEventKind kind;
+    uint8_t key[PH_STATION_KEY_BYTES], peer_key[PH_STATION_KEY_BYTES]; /* all zero: nobody */
+    char name[64], peer[64];                                           /* "": it has none */
+    uint32_t attempt;
+    uint32_t times;                /* so many of that */
+    const char *reason, *sentence; /* static; NULL: there is none */
+} PhStationEvent;
+PH_EXPORT bool ph_station_poll_event(PhStation *station, PhStationEvent *ret_event);
 
 /* Who is registered (and confirmed): calls until false. For `pinhole status` and tests. */
 typedef struct PhStationNode {

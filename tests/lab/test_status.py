@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`pinhole status`: what operators see of nodes and hubs that run, and that it is so."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import time
+
+import pytest
+
+from conftest import ENGINES, LIMIT_SECONDS
+from test_node import DIALLED, PUNCHED, WORLD, Mesh, Node, talk
+
+pytestmark = pytest.mark.usefixtures("our_pinlab")
+
+SYMMETRIC = WORLD.format(west="symmetric", east="symmetric")
+STRAIGHT = "udp && ip.addr == 203.0.113.2 && ip.addr == 203.0.113.3"
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def mesh(lab, pinhole, place):
+    return Mesh(lab, pinhole, place)
+
+
+class Here:
+    """Programs of this machine, with control sockets in a place of their own."""
+
+    def __init__(self, pinhole, place):
+        self.pinhole, self.place = pinhole, place
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": str(place)}
+        self.running = []
+
+    def status(self, *words):
+        return subprocess.run([self.pinhole, "status", *words], env=self.env, capture_output=True, text=True, check=False,
+                              timeout=LIMIT_SECONDS)
+
+    def fails(self, *words, status=1):
+        done = self.status(*words)
+        assert (done.returncode, done.stdout) == (status, ""), done
+        return done.stderr
+
+    def hub(self, address, *words):
+        process = subprocess.Popen([self.pinhole, "hub", "--listen", address, "--one-port", *words], env=self.env, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.running.append(process)
+        process.ready = process.stdout.readline()
+        return process
+
+
+@pytest.fixture
+def here(pinhole, tmp_path):
+    made = Here(pinhole, tmp_path)
+    yield made
+    for process in made.running:
+        process.kill()
+        process.communicate()
+
+
+def test_where_nothing_runs_it_says_so_and_where_it_looked(here):
+    assert here.fails().startswith(f"pinhole: nothing of this user's runs here (looked in {here.place}/pinhole")
+    assert here.fails("alice").startswith("pinhole: nothing of this user's runs here")
+    assert here.fails("--control", "/nowhere") == "pinhole: --control /nowhere: No such file or directory\n"
+    assert "status takes one NAME" in here.fails("a", "b", status=2)
+
+
+def test_one_that_runs_is_found_and_its_socket_goes_with_it(here):
+    hub = here.hub("127.0.0.1:39478")
+    socket = here.place / "pinhole" / "hub.sock"
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o600 and stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    assert here.status().stdout.startswith("hub  hub, process ")
+    answer = json.loads(here.status("hub", "--json").stdout)
+    assert (answer["kind"], answer["pid"], answer["addresses"]) == ("hub", hub.pid, ["127.0.0.1:39478"])
+    assert here.fails("alice") == "pinhole: alice: nobody of that name runs here (there are: hub)\n"
+    hub.send_signal(signal.SIGTERM)
+    assert hub.wait(LIMIT_SECONDS) == 0
+    assert not socket.exists()
+
+
+def test_several_are_listed_and_what_a_killed_one_left_is_in_nobodys_way(here):
+    hub = here.hub("127.0.0.1:39488")
+    hub.kill()
+    hub.wait(LIMIT_SECONDS)
+    assert "what ran there has ended" in here.fails("hub")
+    second, third = here.hub("127.0.0.1:39488"), here.hub("127.0.0.1:39489")
+    lines = here.status().stdout.splitlines()
+    assert lines[0].split() == ["NAME", "KIND", "PROCESS", "FOR", "CLASS", "HUB"]
+    assert [line.split()[0] for line in lines[1:]] == [f"hub-{third.pid}", "hub"]
+    assert [answer["pid"] for answer in json.loads(here.status("--json").stdout)] == [third.pid, second.pid]
+    assert json.loads(here.status("hub", "--json").stdout)["pid"] == second.pid
+
+
+def test_a_socket_that_was_asked_for_is_there_or_it_does_not_start(here):
+    path = here.place / "mine"
+    hub = here.hub("127.0.0.1:39498", "--control", str(path))
+    assert json.loads(here.status("--control", str(path), "--json").stdout)["pid"] == hub.pid
+    other = here.hub("127.0.0.1:39499", "--control", str(path))
+    assert other.ready == "" and other.wait(LIMIT_SECONDS) == 1
+    assert other.stderr.read().startswith(f"pinhole: --control {path}: another one that runs has this control socket")
+    silent = here.hub("127.0.0.1:39499", "--no-control")
+    assert silent.ready and "nothing of this user's" in here.fails()
+
+
+def test_colours_are_for_terminals(here):
+    here.hub("127.0.0.1:39508")
+    assert "\033" not in here.status("hub").stdout
+    words = f"{here.pinhole} status hub"
+    shown = subprocess.run(["script", "-qec", words, "/dev/null"], env={**here.env, "TERM": "xterm"}, capture_output=True,
+                           text=True, check=True, timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL)
+    assert "\033[1m" in shown.stdout
+    plain = subprocess.run(["script", "-qec", words, "/dev/null"], env={**here.env, "TERM": "xterm", "NO_COLOR": "1"},
+                           capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL)
+    assert "\033" not in plain.stdout
+
+
+# ---- in a lab ----
+
+
+def status_of(lab, pinhole, host, *words):
+    return json.loads(lab.host(host).run([pinhole, "status", *words, "--json"]).stdout)
+
+
+def seen_path(lab):
+    """What the packets between alice and bob amount to, by headers alone."""
+    sides = []
+    for side in ("west", "east"):
+        rows = lab.captures.packets(f'{STRAIGHT} && frame.interface_name == "{side}.outside"', ["ip.src", "ip.dst"])
+        sides.append([source for source, _ in rows])
+    if all({"203.0.113.2", "203.0.113.3"} <= set(sources) for sources in sides):
+        return "straight"
+    return "not straight"
+
+
+@pytest.mark.parametrize("topology, paths, on_the_wire", [
+    (DIALLED, {"direct"}, "straight"),
+    (PUNCHED, {"punched"}, "straight"),
+    (SYMMETRIC, {"relayed"}, "not straight"),
+], ids=["direct", "punched", "relayed"])
+def test_N25_the_peer_table_equals_the_captures(lab, mesh, pinhole, paths, on_the_wire):
+    alice, bob = mesh.pair()
+    for node in (alice, bob):
+        node.await_event("classified")
+    if on_the_wire == "straight":
+        for node in (alice, bob):
+            node.await_event("peer-path", path=next(iter(paths)))
+    talk(bob, alice, "alice", "one")
+    talk(alice, bob, "bob", "two")
+    hub = status_of(lab, pinhole, "hub")[0]
+    for host, peer, class_ in (("alice", "bob", None), ("bob", "alice", None)):
+        answer = status_of(lab, pinhole, host, host)
+        (row,) = answer["peers"]
+        assert (row["peer"], row["path"] in paths, row["health"]) == (peer, True, "healthy"), row
+        assert row["class"] in ("full-cone", "port-restricted", "symmetric") and row["reason"] and row["rtt_s"] > 0
+        # What the table says of addresses is what the wire has, and what the hub says.
+        if row["path"] == "relayed":
+            assert row["via"] == hub["key"] and row["address"] is None
+        else:
+            assert row["address"].split(":")[0] == {"bob": "203.0.113.3", "alice": "203.0.113.2"}[peer]
+    assert seen_path(lab) == on_the_wire
+    assert sorted((node["peer"], node["address"].split(":")[0]) for node in hub["nodes"]) == \
+        [("alice", "203.0.113.2"), ("bob", "203.0.113.3")]
+    relayed = [node["relayed-bytes"] for node in hub["nodes"]]
+    assert min(relayed) > 0  # the first bytes go by the hub
+    text = lab.host("alice").run([pinhole, "status"]).stdout
+    (line,) = [line for line in text.splitlines() if line.startswith("bob ")]
+    assert line.split()[2] in {path + ("(hub)" if path == "relayed" else "") for path in paths}
+
+
+@pytest.mark.topology(PUNCHED)
+def test_N25_who_is_not_there_is_in_the_table_with_the_reason(lab, mesh, pinhole):
+    Node(mesh, "alice", "--connect", "carol")
+    mesh.hub.send_signal(signal.SIGKILL)
+    mesh.hub.wait()
+    text, end = "", time.monotonic() + 20
+    while "carol" not in text and time.monotonic() < end:
+        text = lab.host("alice").run([pinhole, "status", "alice"]).stdout
+    (line,) = [line for line in text.splitlines() if line.startswith("carol")]
+    assert line.split()[2] == "none(looking)", text
