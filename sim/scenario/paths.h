@@ -17,8 +17,6 @@ void pl_paths_query_init(PlPathsQuery *query, const PlTopology *topology, const 
                          const PlNode *to);
 void pl_paths_query_clear(PlPathsQuery *query);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PlPathsQuery, pl_paths_query_clear)
-/* Neighbours behind a NAT: nobody records what they say to each other. */
-gboolean pl_paths_unseen(const PlNode *from, const PlNode *to);
 
 /* Lets time pass until nodes say of the verdict's paths what is expected, and go on saying so, or
  * for the connecting program's time limit; fills `claimed`. */

@@ -129,15 +129,12 @@ static gboolean is_observed(const Judge *judge, const Pair *pair, const PlExpect
 
 static void judge_path(const Judge *judge, const PlExpect *expect, const Pair *pair)
 {
-    gboolean claimed = pl_story_claimed(judge->story, expect), observed = TRUE;
+    gboolean claimed = pl_story_claimed(judge->story, expect), observed;
     const char *word = pl_story_at(judge->story, expect->node, expect->peer, PL_SAID_PATH,
                                    pl_story_due(judge->story, expect));
     g_autofree char *seen = NULL;
 
-    if (pl_paths_unseen(expect->node, expect->peer))
-        seen = g_strdup("nothing (both are on one network)");
-    else
-        observed = is_observed(judge, pair, expect, &seen);
+    observed = is_observed(judge, pair, expect, &seen);
     if (!claimed || !observed)
         pl_verdict_reason(judge->verdict, PL_OUTCOME_FAIL,
                           "%s: expected %s, claimed %s%s, observed %s", expect->key, expect->value,
@@ -312,7 +309,7 @@ static void check_heard(const Judge *judge, const Pair *pair)
         pl_verdict_reason(judge->verdict, PL_OUTCOME_FAIL,
                           "host %s says that it heard \"%s\" of %s, which nobody told", to,
                           counts.foreign, from);
-    if (heard > arrived && !pl_paths_unseen(pair->from, pair->to))
+    if (heard > arrived)
         pl_verdict_reason(judge->verdict, PL_OUTCOME_FAIL,
                           "host %s says that it heard %" G_GUINT64_FORMAT
                           " messages of %s, of which %u came to it",

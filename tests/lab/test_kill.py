@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ENGINES, processes_with, select_for
+from conftest import ENGINES, LIMIT_SECONDS, processes_with, select_for
 from test_node import Mesh, Node, PUNCHED, WORLD
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
@@ -214,7 +214,8 @@ def test_a_thousand_who_come_and_go_leave_nothing_at_the_hub(lab, mesh):
     hub = Hub(mesh)
 
     def register(count, word):
-        assert lab.host("hub").run(["sh", "-c", REGISTER, mesh.pinhole, mesh.hub_words, count, word]).stderr == ""
+        assert lab.host("hub").run(["sh", "-c", REGISTER, mesh.pinhole, mesh.hub_words, count, word],
+                                   timeout=LIMIT_SECONDS).stderr == ""
 
     register(100, "first")
     before, held = descriptors(hub.pid), memory_kb(hub.pid)

@@ -108,22 +108,30 @@ static void test_G15_a_router_is_flushed(void)
  * wanted, with nothing said. */
 static void test_G14_short_bindings(void)
 {
-    static const char brief[] =
-        "behaviour = port-restricted\nport-allocation = random\nudp-timeout = 10s";
-    g_auto(World) world = {0};
-    guint64 attempted;
+    static const char *const brief[] = {
+        "behaviour = port-restricted\nudp-timeout = 10s",
+        "behaviour = port-restricted\nport-allocation = random\nudp-timeout = 10s",
+    };
 
-    world_meet(&world, brief, brief);
-    world_pass(&world, 300 * S);
-    assert_path(&world, "alice", PH_PATH_PUNCHED);
-    attempted = world_counters(&world, "alice")->punches_attempted;
-    world_pass(&world, 1800 * S);
-    assert_path(&world, "alice", PH_PATH_PUNCHED);
-    assert_path(&world, "bob", PH_PATH_PUNCHED);
-    g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, attempted);
-    world_stream(&world, "bob", 0, 10, 10 * MS);
-    world_pass(&world, S);
-    assert_all_once(&world, "alice", 10);
+    for (guint i = 0; i < G_N_ELEMENTS(brief); i++) {
+        g_auto(World) world = {0};
+        guint64 attempted;
+
+        world_meet(&world, brief[i], brief[i]);
+        world_pass(&world, 300 * S);
+        assert_path(&world, "alice", PH_PATH_PUNCHED);
+        attempted = world_counters(&world, "alice")->punches_attempted;
+        world_pass(&world, 3600 * S);
+        assert_path(&world, "alice", PH_PATH_PUNCHED);
+        assert_path(&world, "bob", PH_PATH_PUNCHED);
+        g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, attempted);
+        g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+        world_stream(&world, "bob", 0, 10, 10 * MS);
+        world_stream(&world, "alice", 0, 10, 10 * MS);
+        world_pass(&world, S);
+        assert_all_once(&world, "alice", 10);
+        assert_all_once(&world, "bob", 10);
+    }
 }
 
 /* The network has another external address: the same sessions, and the same numbers of peers. */
