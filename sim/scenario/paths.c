@@ -156,6 +156,29 @@ static gboolean share_network(const PlNode *from, const PlNode *to)
     return FALSE;
 }
 
+void pl_paths_query_init(PlPathsQuery *query, const PlTopology *topology, const PlNode *from,
+                         const PlNode *to)
+{
+    query->ends[0] = addresses_of(from);
+    query->ends[1] = addresses_of(to);
+    query->relays = relays_of(topology, from, to);
+    query->query = (PlPathQuery){
+        .ends = {{interface_of(topology, from), query->ends[0]},
+                 {interface_of(topology, to), query->ends[1]}},
+        .relays = (const PlPathRelay *)(const void *)query->relays->data,
+        .n_relays = query->relays->len,
+    };
+}
+
+void pl_paths_query_clear(PlPathsQuery *query)
+{
+    for (guint i = 0; query->relays && i < query->relays->len; i++)
+        g_array_unref((GArray *)g_array_index(query->relays, PlPathRelay, i).addresses);
+    for (guint i = 0; i < G_N_ELEMENTS(query->ends); i++)
+        g_clear_pointer(&query->ends[i], g_array_unref);
+    g_clear_pointer(&query->relays, g_array_unref);
+}
+
 /* Whether the wire shows that everybody gets in. */
 static gboolean is_open(const PlTopology *topology, PlVerdict *verdict, const PlNode *host)
 {
@@ -232,28 +255,21 @@ static gboolean observe(const PlTopology *topology, const PlCapture *capture, Pl
 {
     const PlNode *from = pl_topology_node(topology, path->from);
     const PlNode *to = pl_topology_node(topology, path->to);
-    g_autoptr(GArray) own = addresses_of(from), others = addresses_of(to);
-    g_autoptr(GArray) relays = relays_of(topology, from, to);
-    const PlPathQuery query = {
-        .ends = {{interface_of(topology, from), own}, {interface_of(topology, to), others}},
-        .relays = (const PlPathRelay *)(const void *)relays->data,
-        .n_relays = relays->len,
-    };
+    g_auto(PlPathsQuery) query = {0};
     g_autofree char *word = NULL;
     PlPathEvidence evidence;
     gboolean done;
 
-    done = pl_path_judge(capture, &query, &evidence, error);
+    pl_paths_query_init(&query, topology, from, to);
+    done = pl_path_judge(capture, &query.query, &evidence, error);
     if (done) {
         word = word_for(topology, verdict, from, to, &evidence);
         pl_path_finding_set(&path->observed, word, NULL);
     }
     if (done && from->program.word == PL_WORD_NODE && to->program.word == PL_WORD_NODE) {
         check_plaintext(capture, verdict, from);
-        done = check_third_parties(topology, capture, &query, verdict, error);
+        done = check_third_parties(topology, capture, &query.query, verdict, error);
     }
-    for (guint i = 0; i < relays->len; i++)
-        g_array_unref((GArray *)g_array_index(relays, PlPathRelay, i).addresses);
     return done;
 }
 

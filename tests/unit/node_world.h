@@ -182,7 +182,13 @@ static inline const char *member(JsonObject *object, const char *name)
 /* All that a node has said, in order: an array of Said. */
 static inline GArray *world_said(World *world, const char *host)
 {
-    static const char *const what[] = {"path", "health", "class", "data", "outcome"};
+    /* Lines, in fewer words, and what each is about. */
+    static const char *const lines_of[][3] = {
+        {"peer-path", "path", "path"},    {"health", "health", "health"},
+        {"classified", "class", "class"}, {"peer-gone", "gone", NULL},
+        {"data", "data", "text"},         {"data", "data", "data"},
+        {"punch", "punch", "outcome"},
+    };
     GArray *all = g_array_new(FALSE, TRUE, sizeof(Said));
     g_auto(GStrv) lines = NULL;
     PlProgramResult result;
@@ -208,9 +214,14 @@ static inline GArray *world_said(World *world, const char *host)
             g_error("%s gives a reason without a sentence: %s", host, lines[i]);
         said.address = g_strdup(member(object, "address"));
         said.time = (double)json_object_get_int_member(object, "time_us") / 1e3;
-        for (unsigned k = 0; k < G_N_ELEMENTS(what); k++)
-            if (json_object_has_member(object, what[k]))
-                said.what = g_strdup(member(object, what[k]));
+        for (unsigned k = 0; k < G_N_ELEMENTS(lines_of); k++) {
+            if (strcmp(member(object, "event"), lines_of[k][0]) != 0)
+                continue;
+            g_free(said.event);
+            said.event = g_strdup(lines_of[k][1]);
+            if (lines_of[k][2] && json_object_has_member(object, lines_of[k][2]))
+                said.what = g_strdup(member(object, lines_of[k][2]));
+        }
         if (!said.what)
             said.what = g_strdup("");
         g_array_append_val(all, said);
