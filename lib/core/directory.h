@@ -49,7 +49,7 @@ typedef struct PhEntry {
     /* station_queue.c: what waits for it, as slots and 1. */
     uint32_t first, last, queued, queued_relayed;
     uint32_t earlier, later; /* those whose turn it is to be sent to */
-    bool ready, kept; /* kept: what waits is kept back for the time being */
+    bool ready, kept;        /* kept: what waits is kept back for the time being */
     /* station_log.c: introductions that it asked for in that window; refusals that are not told. */
     uint32_t log_window, log_asked, log_refusals;
     uint64_t log_refused_ns;

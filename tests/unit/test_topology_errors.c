@@ -21,7 +21,7 @@
 /* alice is a node, and so is bob. */
 #define NODES                                                                                      \
     BASE "run = hub\n" NAT ALICE "run = node --connect bob\n[host bob]\nbehind = home\nrun = "     \
-                                 "node\n"
+         "node\n"
 #define TALK(rest) NODES "[step 1]\nat = 1s\ndo = host alice " rest "\n"
 
 #define SEND(rest)    "[step 1]\nat = 1s\ndo = host alice send " rest
