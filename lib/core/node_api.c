@@ -350,6 +350,11 @@ void ph_record_put_event(Writer *writer, const PhNodeEvent *event, bool secrets)
     put_text(writer, event->health);
     put_text(writer, event->reason);
     put_text(writer, event->sentence);
+    put(writer, event->mediator, sizeof(event->mediator));
+    put_number(writer, event->attempt, 4);
+    put_text(writer, event->strategy);
+    put_text(writer, event->outcome);
+    put_number(writer, event->took_ns, 8);
     put_number(writer, event->length, 2);
     if (secrets)
         put(writer, event->bytes, event->length);
