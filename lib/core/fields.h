@@ -42,12 +42,13 @@ static inline void put_number(Writer *writer, uint64_t number, unsigned size)
 
 static inline const uint8_t *take(Reader *reader, size_t length)
 {
-    const uint8_t *at = reader->bytes + reader->at;
+    const uint8_t *at;
 
     if (reader->broken || length > reader->length - reader->at) {
         reader->broken = true;
         return NULL;
     }
+    at = reader->bytes ? reader->bytes + reader->at : NULL;
     reader->at += length;
     return at;
 }
