@@ -266,8 +266,10 @@ void ph_node_hub_timeout(PhNode *node)
             node->hub.check_ns = PH_NEVER;
             ph_node_hub_begin(node);
         }
-        if (ph_detector_poll_ping(&node->hub.detector, node->now, &ping.ping.id))
+        if (ph_detector_poll_ping(&node->hub.detector, node->now, &ping.ping.id)) {
+            node->counters.reflex_asked++;
             (void)ph_node_tell_hub(node, &ping);
+        }
         if (node->now >= node->classify_ns)
             ph_node_classify(node);
     }

@@ -304,8 +304,8 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
         !ph_detector_ponged(&peer->fresh.detector, id, node->now))
         return;
     peer->proving = false;
-    peer->attempt = 0;
     ph_node_punch_proven(node, peer);
+    peer->attempt = 0;
     peer->back_off_ns = PH_NODE_BACK_OFF_NS;
     if (peer->direct.there)
         leave(node, &peer->direct, &peer->fresh);
@@ -314,7 +314,7 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
     peer->direct.kind = ph_node_kind(node, peer);
     if (peer->used == &peer->direct)
         peer->used = NULL; /* the same one in another place */
-    use(node, peer, &peer->direct, ph_strategy_name(peer->strategy));
+    use(node, peer, &peer->direct, ph_node_direct_reason(node, peer));
 }
 
 /* ---- time ---- */
@@ -323,8 +323,10 @@ static void ping(PhNode *node, PhPeer *peer, PhWay *way)
 {
     PhMessage message = {.kind = PH_MESSAGE_PING};
 
-    if (ph_detector_poll_ping(&way->detector, node->now, &message.ping.id))
-        (void)ph_node_tell(node, peer->session, &way->route, &message);
+    if (!ph_detector_poll_ping(&way->detector, node->now, &message.ping.id))
+        return;
+    node->counters.reflex_asked += way->route.via == 0;
+    (void)ph_node_tell(node, peer->session, &way->route, &message);
 }
 
 static void look_after(PhNode *node, PhPeer *peer, PhWay *way)

@@ -368,7 +368,7 @@ static bool compare(PhReplay *replay, const PhRecordItem *expected, const PhReco
     if (expected->packet && replay->kind != PH_RECORD_SECRETS &&
         ph_session_is_packet(expected->packet, expected->packet_length))
         compared = 4;
-    if (same && expected->packet)
+    if (same && expected->packet && got->packet)
         same = compared <= expected->packet_length && compared <= got->packet_length &&
                memcmp(expected->packet, got->packet, compared) == 0;
     if (!same)
