@@ -135,7 +135,8 @@ def test_N22_N23_a_black_hole_is_left_for_the_relay_before_it_has_failed_and_hea
     for node, peer in ((alice, "bob"), (bob, "alice")):
         suspect = node.await_event("health", peer=peer, health="suspect")
         fallen = node.await_event("peer-path", peer=peer, path="relayed", reason="direct-suspect")
-        assert suspect["reason"] and not [event for event in node.events("health") if event["health"] == "failed"]
+        failed = [event for event in node.events("health") if event["health"] == "failed"]
+        assert suspect["reason"] and all(fallen["time"] < event["time"] for event in failed)
         assert mesh.hub_words.startswith(fallen["via"])
     for number in range(10):  # nothing of what is said now is lost
         talk(bob, alice, "alice", f"around-{number}")
