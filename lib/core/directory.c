@@ -196,5 +196,8 @@ PhEntry *ph_directory_by_session(const PhDirectory *directory, uint32_t session)
 
 PhEntry *ph_directory_at(const PhDirectory *directory, uint32_t i)
 {
+    /* Memory that nobody has touched stays so. */
+    if (directory->last_number < directory->n_slots && i > directory->last_number)
+        return NULL;
     return directory->entries[i].number ? &directory->entries[i] : NULL;
 }

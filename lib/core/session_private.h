@@ -162,7 +162,8 @@ struct PhSessions {
     PhSession **by_key, **by_id, **heap;
     PhSession *free_slots, *oldest, *newest; /* unconfirmed */
     uint32_t n_heap, slot_bits, last_id;
-    PhEnded *ended; /* a ring */
+    uint32_t n_touched; /* slots that were ever in use; the others are memory that nobody touched */
+    PhEnded *ended;     /* a ring */
     uint32_t n_ended, first_ended;
     PhDated *dated;
     uint64_t n_noted;

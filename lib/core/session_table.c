@@ -43,22 +43,13 @@ bool ph_session_table_init(PhSessions *sessions)
     sessions->by_key = calloc(size, sizeof(PhSession *));
     sessions->by_id = calloc(size, sizeof(PhSession *));
     sessions->dated = calloc(size, sizeof(*sessions->dated));
-    if (!sessions->slots || !sessions->asks || !sessions->answers || !sessions->heap ||
-        !sessions->ended || !sessions->by_key || !sessions->by_id || !sessions->dated)
-        return false;
-    for (uint32_t i = n; i-- > 0;) {
-        sessions->slots[i].next_free = sessions->free_slots;
-        sessions->free_slots = &sessions->slots[i];
-    }
-    return true;
+    return sessions->slots && sessions->asks && sessions->answers && sessions->heap &&
+           sessions->ended && sessions->by_key && sessions->by_id && sessions->dated;
 }
 
 void ph_session_table_free(PhSessions *sessions)
 {
-    uint32_t n = sessions->config.sessions_max;
-
-    /* Slots that were never in use are memory that nobody touched, and stay so. */
-    for (uint32_t i = 0; sessions->slots && sessions->asks && i < n; i++) {
+    for (uint32_t i = 0; i < sessions->n_touched; i++) {
         if (sessions->slots[i].state == PH_SESSION_STATE_FREE)
             continue;
         sodium_memzero(&sessions->slots[i], sizeof(sessions->slots[i]));
@@ -243,15 +234,27 @@ void ph_session_set_state(PhSessions *sessions, PhSession *session, PhSessionSta
     session->state = state;
 }
 
+/* One that was in use before, if there is one; NULL: all are. */
+static PhSession *take_slot(PhSessions *sessions)
+{
+    PhSession *session = sessions->free_slots;
+
+    if (session)
+        sessions->free_slots = session->next_free;
+    else if (sessions->n_touched < sessions->config.sessions_max)
+        session = &sessions->slots[sessions->n_touched++];
+    return session;
+}
+
 PhSession *ph_session_add(PhSessions *sessions, const uint8_t key[static PH_SESSION_KEY_BYTES])
 {
     PhSession *session, **chain;
 
-    if (!sessions->free_slots && sessions->oldest && ph_session_may_end(sessions, 1))
+    if (!sessions->free_slots && sessions->n_touched == sessions->config.sessions_max &&
+        sessions->oldest && ph_session_may_end(sessions, 1))
         ph_session_end(sessions, sessions->oldest, "full");
-    if (!(session = sessions->free_slots))
+    if (!(session = take_slot(sessions)))
         return NULL;
-    sessions->free_slots = session->next_free;
     do
         sessions->last_id++;
     while (sessions->last_id == 0 || ph_session_by_id(sessions, sessions->last_id));

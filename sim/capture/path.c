@@ -134,6 +134,7 @@ static void on_arrived(Judge *judge, const Passed *passed)
     if (!sent || sent->end == passed->end || passed->time_ns - sent->time_ns > PASSAGE_MAX_NS)
         return;
     judge->found->straight[sent->end]++;
+    judge->found->own &= has_address(judge->query->ends[sent->end].addresses, &packet->source);
     judge->last[passed->end] = passed->time_ns;
     judge->found->dialled |= pl_ends_find(judge->addressed, &end, &remote, NULL) == NULL;
 }
@@ -216,7 +217,7 @@ gboolean pl_path_judge(const PlCapture *capture, const PlPathQuery *query,
                        PlPathEvidence *ret_evidence, GError **error)
 {
     g_autoptr(GArray) passed = g_array_new(FALSE, FALSE, sizeof(Passed));
-    PlPathEvidence found = {.seen = PL_PATH_NOTHING};
+    PlPathEvidence found = {.seen = PL_PATH_NOTHING, .own = TRUE};
     Judge judge = {.query = query, .passed = passed, .found = &found};
 
     if (!collect(capture, query, passed, error))

@@ -37,6 +37,7 @@ typedef struct PlPathEvidence {
     /* A packet of the other's was let in although nothing had been sent to its address: it could
      * simply be dialled. */
     gboolean dialled;
+    gboolean own;             /* STRAIGHT: each came from the other's own address */
     const PlPathRelay *relay; /* RELAYED: which */
     guint straight[2];        /* packets of ends[i] that arrived at the other as they were sent */
 } PlPathEvidence;

@@ -2,6 +2,25 @@
 /* The points of a lab that are recorded. */
 #include "capture/points.h"
 
+static gboolean is_shared(const PlNetwork *network)
+{
+    unsigned hosts = 0;
+
+    for (guint i = 0; i < network->attachments->len; i++) {
+        const PlAttachment *attachment = g_ptr_array_index(network->attachments, i);
+
+        hosts += attachment->node->kind == PL_NODE_HOST ? 1 : 0;
+    }
+    return hosts > 1;
+}
+
+gboolean pl_capture_is_point(const PlAttachment *attachment)
+{
+    /* A host alone behind a NAT is seen on that NAT's inside. */
+    return attachment->node->kind == PL_NODE_NAT || !attachment->network->upstream ||
+           is_shared(attachment->network);
+}
+
 GPtrArray *pl_capture_points(const PlTopology *topology)
 {
     GPtrArray *points = g_ptr_array_new();
@@ -12,8 +31,7 @@ GPtrArray *pl_capture_points(const PlTopology *topology)
         for (guint j = 0; j < node->attachments->len; j++) {
             PlAttachment *attachment = g_ptr_array_index(node->attachments, j);
 
-            /* A host behind a NAT is seen on that NAT's inside. */
-            if (node->kind == PL_NODE_NAT || !attachment->network->upstream)
+            if (pl_capture_is_point(attachment))
                 g_ptr_array_add(points, attachment);
         }
     }

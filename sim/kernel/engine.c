@@ -21,6 +21,7 @@ static void down(PlLab *lab)
     pl_recorder_kill(lab->recorder);
     for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
         pl_resident_free(lab->nodes[i].resident);
+        pl_nft_free(lab->nodes[i].nft);
         if (lab->nodes[i].external)
             g_array_unref(lab->nodes[i].external);
     }
@@ -31,15 +32,16 @@ static void down(PlLab *lab)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlLab, down)
 
-/* With a handle of its own each time: it has a netlink socket (see pl_spaces_rest). */
+/* A NAT's handle stays as long as the lab does (see pl_spaces_flush_conntrack). */
 static gboolean load_rules(PlLab *lab, unsigned space, const char *text, GError **error)
 {
-    g_autoptr(PlNft) nft = NULL;
+    PlLabNode *nat = &lab->nodes[space - 1];
 
     if (!pl_spaces_enter(lab->spaces, space, error))
         return FALSE;
-    nft = pl_nft_new(error);
-    return nft && pl_nft_load(nft, lab->nodes[space - 1].node, text, error);
+    if (!nat->nft)
+        nat->nft = pl_nft_new(error);
+    return nat->nft && pl_nft_load(nat->nft, nat->node, text, error);
 }
 
 static gboolean await_addresses(PlCarrier *carrier, const PlPlace *place, GError **error)

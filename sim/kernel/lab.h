@@ -13,6 +13,7 @@
 typedef struct PlLabNode {
     const PlNode *node;
     PlResident *resident;
+    PlNft *nft;       /* its rules are loaded with it; NULL: none ever were */
     GArray *external; /* PhAddress: those it has now, after the steps so far */
 } PlLabNode;
 

@@ -21,14 +21,65 @@
 
 #define SECOND_NS G_GUINT64_CONSTANT(1000000000)
 
+/* ---- what a topology takes ---- */
+
 uint64_t pl_runner_timeout_ns(const PlTopology *topology)
 {
     return (60 + topology->nodes->len) * SECOND_NS;
 }
 
+static gboolean is_hard(const PlBehaviour *behaviour)
+{
+    return behaviour->mapping > PL_MAPPING_ENDPOINT_INDEPENDENT &&
+           (behaviour->port_allocation == PL_PORT_ALLOCATION_RANDOM ||
+            behaviour->port_allocation == PL_PORT_ALLOCATION_BLOCK);
+}
+
+static gboolean filters_ports(const PlBehaviour *behaviour)
+{
+    return behaviour->mapping <= PL_MAPPING_ENDPOINT_INDEPENDENT &&
+           behaviour->filtering == PL_FILTERING_ADDRESS_AND_PORT_DEPENDENT;
+}
+
+unsigned pl_runner_patience(const PlTopology *topology)
+{
+    gboolean node = FALSE, hard = FALSE, filter = FALSE;
+    unsigned blocked = 0;
+
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *each = g_ptr_array_index(topology->nodes, i);
+
+        node |= each->program.word == PL_WORD_NODE;
+        if (each->kind != PL_NODE_NAT)
+            continue;
+        blocked += each->behaviour.udp == PL_PASS_BLOCKED ? 1 : 0;
+        hard |= is_hard(&each->behaviour);
+        filter |= filters_ports(&each->behaviour);
+    }
+    return 2 * blocked + (node && hard && filter ? 1 : 0);
+}
+
+/* ---- running them ---- */
+
+/* A cell that is to start. */
+typedef struct Entry {
+    size_t index;
+    unsigned patience;
+} Entry;
+
+/* Cells that start one after the other, so many at a time. */
+typedef struct Queue {
+    GArray *cells; /* Entry */
+    guint next;
+    unsigned room, running;
+} Queue;
+
+enum { PATIENT, OTHERS, QUEUES };
+
 typedef struct Runner {
     const PlRunCell *cells;
-    size_t n_cells, next;
+    size_t n_cells;
+    Queue queues[QUEUES];
     const PlRunnerOptions *options;
     sigset_t signals; /* the mask from before */
     int signal_fd;
@@ -116,15 +167,58 @@ static gboolean start(Runner *runner, size_t index)
     return TRUE;
 }
 
+/* Which of them has a cell of such patience. */
+static Queue *queue_for(Runner *runner, unsigned patience)
+{
+    gboolean patient = patience > 0 && runner->options->jobs_patient > 0;
+
+    return &runner->queues[patient ? PATIENT : OTHERS];
+}
+
+static gint compare_entries(gconstpointer a, gconstpointer b)
+{
+    const Entry *first = a, *second = b;
+
+    if (first->patience != second->patience)
+        return first->patience > second->patience ? -1 : 1;
+    return first->index < second->index ? -1 : 1;
+}
+
+static void fill_queues(Runner *runner)
+{
+    for (unsigned i = 0; i < QUEUES; i++)
+        runner->queues[i].cells = g_array_new(FALSE, FALSE, sizeof(Entry));
+    runner->queues[PATIENT].room = runner->options->jobs_patient;
+    runner->queues[OTHERS].room = runner->options->jobs;
+    for (size_t i = 0; i < runner->n_cells; i++) {
+        const Entry entry = {i, pl_runner_patience(runner->cells[i].topology)};
+
+        g_array_append_val(queue_for(runner, entry.patience)->cells, entry);
+    }
+    for (unsigned i = 0; i < QUEUES; i++)
+        g_array_sort(runner->queues[i].cells, compare_entries);
+}
+
+static void start_queued(Runner *runner, Queue *queue)
+{
+    while (!runner->full && queue->next < queue->cells->len && queue->running < queue->room) {
+        size_t index = g_array_index(queue->cells, Entry, queue->next).index;
+        guint before = runner->running->len;
+
+        if (start(runner, index)) {
+            queue->next++;
+            queue->running += runner->running->len - before; /* it may be a skip */
+        } else {
+            runner->full = TRUE;
+        }
+    }
+}
+
+/* Who waits longest comes first, and is not what the others have to wait for at the end. */
 static void start_some(Runner *runner)
 {
-    while (!runner->full && runner->next < runner->n_cells &&
-           runner->running->len < runner->options->jobs) {
-        if (start(runner, runner->next))
-            runner->next++;
-        else
-            runner->full = TRUE;
-    }
+    for (unsigned i = 0; i < QUEUES; i++)
+        start_queued(runner, &runner->queues[i]);
 }
 
 static int milliseconds_left(const Runner *runner)
@@ -186,6 +280,7 @@ static int turn(Runner *runner, GArray *fds)
         if (!ended && now < cell->deadline_us)
             continue;
         g_ptr_array_remove_index_fast(runner->running, i);
+        queue_for(runner, pl_runner_patience(runner->cells[index].topology))->running--;
         runner->full = FALSE;
         settle(runner, index, pl_cell_finish(cell, /* timed_out= */ !ended));
         runner->last_end_us = g_get_monotonic_time();
@@ -224,6 +319,7 @@ GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerO
     sigset_t signals;
     int signal;
 
+    fill_queues(&runner);
     assert(options->jobs > 0 && (!options->names || options->jobs == 1));
     pl_files_raise_limit();
     sigemptyset(&signals);
@@ -242,6 +338,8 @@ GPtrArray *pl_runner_run(const PlRunCell *cells, size_t n_cells, const PlRunnerO
         if (runner.verdict[i])
             g_ptr_array_add(verdicts, runner.verdict[i]);
     }
+    for (unsigned i = 0; i < QUEUES; i++)
+        g_array_unref(runner.queues[i].cells);
     g_ptr_array_unref(runner.running);
     g_free(runner.verdict);
     g_free(runner.unsupported);

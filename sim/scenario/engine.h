@@ -58,7 +58,7 @@ typedef struct PlEngine {
        addresses agree with them. */
     gboolean (*probe)(PlLab *lab, const PlVantage *inside, const PlVantage *outside,
                       PlProber *prober, GError **error);
-    /* A series of probes is over. */
+    /* A series of probes is over, and the lab goes on: it is not called before `down`. */
     gboolean (*probed)(PlLab *lab, GError **error);
 
     /* Every NAT as new: rules loaded again, connections forgotten. */

@@ -188,7 +188,7 @@ gboolean pl_verdict_path_ok(const PlPath *path)
     const char *expected = path->expected.value, *claimed = path->claimed.value;
     const char *observed = path->observed.value;
 
-    if ((!observed && !path->observed.why) || (!claimed && path->claimed.why))
+    if (!observed || (!claimed && path->claimed.why))
         return FALSE;
     if (expected && ((claimed && !pl_path_claim_agrees(expected, claimed)) ||
                      (observed && !pl_path_agrees(expected, observed))))

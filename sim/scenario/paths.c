@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "capture/path.h"
+#include "capture/points.h"
 
 #define LOOK_NS (20 * G_GUINT64_CONSTANT(1000000))
 /* A relayed pair that goes direct after all does so within this, unless both say that they will not
@@ -116,9 +117,10 @@ static GArray *addresses_of(const PlNode *host)
 static const char *interface_of(const PlTopology *topology, const PlNode *host)
 {
     g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
+    const PlAttachment *own = pl_topology_way_out(topology, host);
 
-    return chain->len ? pl_nat_inside(g_ptr_array_index(chain, 0))->label
-                      : pl_topology_way_out(topology, host)->label;
+    return pl_capture_is_point(own) ? own->label
+                                    : pl_nat_inside(g_ptr_array_index(chain, 0))->label;
 }
 
 /* Third hosts that both can reach. */
@@ -139,7 +141,7 @@ static GArray *relays_of(const PlTopology *topology, const PlNode *from, const P
     return relays;
 }
 
-static gboolean share_hidden_network(const PlNode *from, const PlNode *to)
+static gboolean share_network(const PlNode *from, const PlNode *to)
 {
     for (unsigned i = 0; i < from->attachments->len; i++) {
         const PlAttachment *a = g_ptr_array_index(from->attachments, i);
@@ -147,7 +149,7 @@ static gboolean share_hidden_network(const PlNode *from, const PlNode *to)
         for (unsigned k = 0; k < to->attachments->len; k++) {
             const PlAttachment *b = g_ptr_array_index(to->attachments, k);
 
-            if (a->network == b->network && a->network->upstream)
+            if (a->network == b->network)
                 return TRUE;
         }
     }
@@ -177,7 +179,9 @@ static char *word_for(const PlTopology *topology, PlVerdict *verdict, const PlNo
 
     switch (evidence->seen) {
     case PL_PATH_STRAIGHT:
-        return pl_path_word(evidence->dialled || is_open(topology, verdict, from) ||
+        /* Between neighbours there is nothing that would have to be opened. */
+        return pl_path_word((evidence->own && share_network(from, to)) || evidence->dialled ||
+                                    is_open(topology, verdict, from) ||
                                     is_open(topology, verdict, to)
                                 ? "direct"
                                 : "punched",
@@ -237,11 +241,10 @@ static gboolean observe(const PlTopology *topology, const PlCapture *capture, Pl
     };
     g_autofree char *word = NULL;
     PlPathEvidence evidence;
-    gboolean done = TRUE;
+    gboolean done;
 
-    if (share_hidden_network(from, to)) {
-        pl_path_finding_set(&path->observed, NULL, "both are on one network, where nobody records");
-    } else if ((done = pl_path_judge(capture, &query, &evidence, error))) {
+    done = pl_path_judge(capture, &query, &evidence, error);
+    if (done) {
         word = word_for(topology, verdict, from, to, &evidence);
         pl_path_finding_set(&path->observed, word, NULL);
     }

@@ -113,6 +113,7 @@ static const char *event_name(PhNodeEventKind kind)
         [PH_NODE_PEER_HEALTH] = "health",
         [PH_NODE_PEER_GONE] = "gone",
         [PH_NODE_DATA] = "data",
+        [PH_NODE_PUNCH] = "punch",
     };
 
     return names[kind];
@@ -147,6 +148,12 @@ static void describe(Node *node, const PhNodeEvent *event)
         add_string(object, "data", text);
     } else if (event->address.family != PH_FAMILY_NONE) {
         add_string(object, "address", ph_address_format(&event->address, address));
+    }
+    if (event->kind == PH_NODE_PUNCH) {
+        json_object_set_int_member(object, "attempt", event->attempt);
+        add_string(object, "strategy", event->strategy);
+        json_object_set_int_member(object, "took_us", (gint64)(event->took_ns / 1000));
+        add_string(object, "outcome", event->outcome);
     }
     add_string(object, "reason", event->reason);
     add_string(object, "sentence", event->sentence);

@@ -15,8 +15,9 @@
 #include "wiring/rtnl.h"
 
 typedef struct Space {
-    int fd;               /* of the namespace, -1 before it is made */
-    struct nl_sock *sock; /* NETLINK_ROUTE there, when it is needed */
+    int fd;                 /* of the namespace, -1 before it is made */
+    struct nl_sock *sock;   /* NETLINK_ROUTE there, when it is needed */
+    struct nl_sock *filter; /* NETLINK_NETFILTER, once it was */
 } Space;
 
 struct PlSpaces {
@@ -77,6 +78,8 @@ void pl_spaces_free(PlSpaces *spaces)
         return;
     if (spaces->home >= 0)
         pl_spaces_rest(spaces);
+    for (unsigned i = 0; i < spaces->n; i++)
+        g_clear_pointer(&spaces->spaces[i].filter, nl_socket_free);
     /* One right after the other: the kernel takes apart together what it finds together, and all
        that comes later only after that. */
     for (unsigned i = 0; i < spaces->n; i++)
@@ -271,16 +274,16 @@ gboolean pl_spaces_do(PlSpaces *spaces, const PlOp *op, GError **error)
 
 gboolean pl_spaces_flush_conntrack(PlSpaces *spaces, unsigned space, GError **error)
 {
-    struct nl_sock *sock;
+    Space *kept = &spaces->spaces[space];
     int result;
 
-    if (!pl_spaces_enter(spaces, space, error))
+    if (!kept->filter && !pl_spaces_enter(spaces, space, error))
         return FALSE;
-    sock = pl_rtnl_open(NETLINK_NETFILTER);
-    if (!sock)
+    if (!kept->filter)
+        kept->filter = pl_rtnl_open(NETLINK_NETFILTER);
+    if (!kept->filter)
         return fail(spaces, space, errno, error, "open a netlink socket", "");
-    result = pl_rtnl_flush_conntrack(sock);
-    nl_socket_free(sock);
+    result = pl_rtnl_flush_conntrack(kept->filter);
     if (result == EINVAL || result == EOPNOTSUPP || result == EPROTONOSUPPORT) {
         g_set_error(error, PL_ERROR, PL_ERROR_UNSUPPORTED,
                     "this kernel cannot forget connections (CONFIG_NF_CT_NETLINK)");

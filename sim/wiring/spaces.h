@@ -35,5 +35,9 @@ void pl_spaces_rest(PlSpaces *spaces);
  */
 gboolean pl_spaces_do(PlSpaces *spaces, const PlOp *op, GError **error);
 
-/* Forgets every connection that conntrack knows in the namespace. */
+/*
+ * Forgets every connection that conntrack knows in the namespace. The socket for it stays open as
+ * long as there are spaces: netfilter's are not closed before the kernel has taken apart the rules
+ * that were replaced meanwhile, which takes it some 15 ms.
+ */
 gboolean pl_spaces_flush_conntrack(PlSpaces *spaces, unsigned space, GError **error);

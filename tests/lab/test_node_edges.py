@@ -110,8 +110,7 @@ def test_a_hub_with_another_key_or_none_is_no_hub(lab, mesh):
     node = lab.host("alice").popen([mesh.pinhole, "node", "--hub", mesh.hub_words, "--name", "alice"])
     done = mesh.run("bob", "ping", "alice", check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == \
-        "pinhole: alice: timeout: The hub does not answer, so that nobody can be found."
+    assert done.stderr.splitlines()[-1].startswith("pinhole: alice: timeout: The hub does not answer")
     assert '"registered"' not in node.output and "The hub does not answer" in node.output
 
 
@@ -176,8 +175,9 @@ def test_one_key_in_two_places_is_in_the_newest_and_nobody_is_flooded(lab, mesh)
     assert times <= 3 + took, (first.program.output, second.output)
     assert first.program.returncode is None and second.returncode is None
     assert mesh.run("hub", "ping", "--count", "1", "alice").returncode == 0
-    packets = len(lab.captures.packets('frame.interface_name == "hub" && udp[8] == 0xc1'))
-    assert packets < 20 * took, packets
+    packets = len(lab.captures.packets('frame.interface_name == "hub" && udp.payload[0] == c1'))
+    print(f"registered {times} times with {packets} requests in {took:.1f} s")
+    assert packets < 20 * took
     second.stop()
 
 

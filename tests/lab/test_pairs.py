@@ -109,19 +109,37 @@ def test_what_is_no_pair_is_refused(pinlab, arguments, wanted):
     assert wanted in result.stderr
 
 
+# Each path there is, and who gets it on the way of each strategy.
+SOME = ["full-cone", "firewall", "symmetric", "symmetric-sequential", "cgn", "udp-blocked"]
+
+
+def seen(report):
+    return {cell["topology"]: (path_of(cell)["expected"], path_of(cell)["observed"]) for cell in report["cells"]}
+
+
 @pytest.mark.parametrize("engine", ["kernel", "fabric"])
-@pytest.mark.parametrize("pair, path", [("port-restricted,restricted", "punched"), ("firewall,port-restricted", "punched"),
-                                        ("symmetric,symmetric-block", "relayed(hub)"),
-                                        ("udp-blocked,restricted", "none(udp-blocked)")])
-def test_real_nodes_get_the_same_paths(pinlab, engine, pair, path):
-    cell = pinlab.run("run", "--pair", pair, "--engine", engine, "--seed", 1, "--json", "-").json()
+def test_real_nodes_get_the_same_paths(pinlab, engine):
+    run = pinlab.run("matrix", "--pairs", "--engine", engine, "--seed", 1, "--json", "-", *SOME)
+    report = run.json()
+    if report["totals"]["skipped"]:
+        pytest.skip("; ".join(report["cells"][0]["reasons"]))
+    assert report["totals"]["passed"] == len(SOME) ** 2, [story(cell) for cell in report["cells"] if cell["verdict"] != "pass"]
+    assert seen(report) == seen(pairs(pinlab, "--seed", 1, *SOME))
+
+
+ENGINES = ["kernel", "fabric", "virtual"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_neighbours_are_seen_on_the_network_that_they_share(pinlab, engine, tmp_path):
+    cell = pinlab.run("run", "neighbours", "--engine", engine, "--seed", 1, "--pcap", tmp_path, "--json", "-").json()
     if cell["verdict"] == "skip":
         pytest.skip("; ".join(cell["reasons"]))
     assert cell["verdict"] == "pass", story(cell)
-    assert path_of(cell)["observed"] == path_of(cell)["claimed"] == path
+    assert path_of(cell) == {"from": "alice", "to": "bob", "expected": "direct", "claimed": "direct", "observed": "direct"}
 
 
-@pytest.fixture(params=["kernel", "fabric", "virtual"])
+@pytest.fixture(params=ENGINES)
 def talk(request, pinlab, write):
     """Two homes on each engine, the packets between them, and the cell."""
     def run(path, *said, a="port-restricted", b="port-restricted"):

@@ -20,8 +20,9 @@
 
 /* A line that a node printed. */
 typedef struct Said {
-    char *event, *peer, *what, *reason, *address; /* what: path, health, class, data; "": none */
-    double time;                                  /* ms since its program began */
+    char *event, *peer, *what, *reason,
+        *address; /* what: path, health, class, data, outcome; "": none */
+    double time;  /* ms since its program began */
 } Said;
 
 typedef struct World {
@@ -169,7 +170,7 @@ static inline const PlNode *world_nat(World *world, const char *host)
 /* All that a node has said, in order: an array of Said. */
 static inline GArray *world_said(World *world, const char *host)
 {
-    static const char *const what[] = {"path", "health", "class", "data"};
+    static const char *const what[] = {"path", "health", "class", "data", "outcome"};
     GArray *all = g_array_new(FALSE, TRUE, sizeof(Said));
     g_auto(GStrv) lines = NULL;
     PlProgramResult result;

@@ -121,6 +121,28 @@ static void packets_of_both_make_a_straight_path(void)
     g_assert_cmpuint(found.straight[1], ==, 1);
 }
 
+static void what_passes_no_nat_has_its_own_address(void)
+{
+    const struct {
+        PhAddress alice;
+        gboolean own;
+    } cases[] = {{ALICE, TRUE}, {EXTERNAL, FALSE}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Scene) scene = {0};
+        PlPathEvidence found;
+
+        scene_init(&scene);
+        packet(&scene, INSIDE, ALICE, BOB, 1, 100);
+        packet(&scene, ELSEWHERE, cases[i].alice, BOB, 1, 100);
+        packet(&scene, ELSEWHERE, BOB, cases[i].alice, 2, 100);
+        packet(&scene, INSIDE, BOB, ALICE, 2, 100);
+        found = judged(&scene);
+        g_assert_cmpint(found.seen, ==, PL_PATH_STRAIGHT);
+        g_assert_cmpint(found.own, ==, cases[i].own);
+    }
+}
+
 static void who_gets_a_packet_unasked_was_dialled(void)
 {
     g_auto(Scene) scene = {0};
@@ -255,6 +277,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define ADD(path, function) g_test_add_func("/evidence-path/" path, function)
     ADD("packets-of-both-make-a-straight-path", packets_of_both_make_a_straight_path);
+    ADD("what-passes-no-nat-has-its-own-address", what_passes_no_nat_has_its_own_address);
     ADD("who-gets-a-packet-unasked-was-dialled", who_gets_a_packet_unasked_was_dialled);
     ADD("one-direction-is-no-path", one_direction_is_no_path);
     ADD("by-the-hub-is-relayed-in-both-directions-only",

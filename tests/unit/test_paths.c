@@ -302,14 +302,14 @@ static void a_verdict_keeps_what_a_node_says(void)
 
 /* ---- the grid ---- */
 
-static void what_is_not_as_it_should_be_is_marked(void)
+/* Of open and symmetric; to be freed. */
+static char *grid(unsigned columns)
 {
     const char *const kinds[] = {"open", "symmetric", NULL};
     g_autoptr(GPtrArray) verdicts = g_ptr_array_new_with_free_func((GDestroyNotify)pl_verdict_free);
     char *text = NULL;
     size_t length;
     FILE *memory = open_memstream(&text, &length);
-    g_auto(GStrv) lines = NULL;
 
     for (unsigned i = 0; i < 4; i++) {
         g_autoptr(PlTopology) pair = pl_pair_topology(i / 2 ? 5 : 0, i % 2 ? 5 : 0);
@@ -322,13 +322,36 @@ static void what_is_not_as_it_should_be_is_marked(void)
         if (i == 1)
             pl_verdict_reason(verdict, PL_OUTCOME_FAIL, "because");
     }
-    pl_report_pairs(memory, verdicts, kinds, 1, 0, (PlReportStyle){0});
+    pl_report_pairs(memory, verdicts, kinds, 1, 0, (PlReportStyle){.columns = columns});
     fclose(memory);
-    lines = g_strsplit(text, "\n", -1);
-    g_assert_cmpstr(lines[1], ==, " 1  open                  direct   !direct  ");
-    g_assert_cmpstr(lines[2], ==, " 2  symmetric             direct   relayed  ");
+    return text;
+}
+
+static void what_is_not_as_it_should_be_is_marked(void)
+{
+    char *text = grid(0);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    g_assert_cmpstr(lines[0], ==, "                           1        2");
+    g_assert_cmpstr(lines[1], ==, " 1  open                  direct   !direct");
+    g_assert_cmpstr(lines[2], ==, " 2  symmetric             direct   relayed");
     g_assert_nonnull(strstr(text, "pinlab run --pair open,symmetric --engine virtual --seed 7"));
     g_assert_nonnull(strstr(text, "3 passed, 1 failed"));
+    free(text);
+}
+
+static void words_are_short_where_there_is_no_room(void)
+{
+    char *text = grid(43);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    g_assert_cmpstr(lines[0], ==, "                           1   2");
+    g_assert_cmpstr(lines[1], ==, " 1  open                  dir !dir");
+    g_assert_cmpstr(lines[2], ==, " 2  symmetric             dir rel");
+    g_assert_nonnull(strstr(lines[3], "rel: relayed"));
+    free(text);
+    text = grid(44);
+    g_assert_nonnull(strstr(text, "direct   relayed"));
     free(text);
 }
 
@@ -349,6 +372,7 @@ int main(int argc, char **argv)
     ADD("the-last-status-is-what-a-node-says", the_last_status_is_what_a_node_says);
     ADD("a-status-that-makes-no-sense-is-none", a_status_that_makes_no_sense_is_none);
     ADD("a-verdict-keeps-what-a-node-says", a_verdict_keeps_what_a_node_says);
+    ADD("words-are-short-where-there-is-no-room", words_are_short_where_there_is_no_room);
     ADD("what-is-not-as-it-should-be-is-marked", what_is_not_as_it_should_be_is_marked);
     return g_test_run();
 }

@@ -17,6 +17,7 @@
 #include "runner/artifact.h"
 #include "runner/runner.h"
 #include "scenario/scenario.h"
+#include "topology/pair.h"
 
 #define MS_IN_NS G_GUINT64_CONSTANT(1000000)
 
@@ -238,6 +239,94 @@ static void test_jobs(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(verdicts->len, ==, 12);
     g_assert_cmpint(shared->most, <=, 3);
     g_assert_cmpint(shared->most, >=, 1);
+}
+
+static PlTopology *pair(const char *alice, const char *bob)
+{
+    unsigned kinds[2];
+
+    g_assert_true(pl_pair_kind(alice, &kinds[0], NULL));
+    g_assert_true(pl_pair_kind(bob, &kinds[1], NULL));
+    return pl_pair_topology(kinds[0], kinds[1]);
+}
+
+static void test_patience(Fixture *fixture, gconstpointer data)
+{
+    static const struct {
+        const char *alice, *bob;
+        unsigned patience;
+    } pairs[] = {
+        {"open", "open", 0},
+        {"symmetric", "symmetric", 0},
+        {"restricted", "symmetric", 0},
+        {"symmetric-sequential", "port-restricted", 0},
+        {"symmetric", "port-restricted", 1},
+        {"firewall", "double-symmetric", 1},
+        {"symmetric-block", "cgn", 1},
+        {"open", "udp-blocked", 2},
+        {"udp-blocked", "udp-blocked", 4},
+    };
+
+    (void)fixture;
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        g_autoptr(PlTopology) topology = pair(pairs[i].alice, pairs[i].bob);
+
+        g_test_message("%s", topology->name);
+        g_assert_cmpuint(pl_runner_patience(topology), ==, pairs[i].patience);
+    }
+}
+
+/* As the last one, and with a name that says what it does. */
+static void add_patient(Fixture *fixture, const char *does)
+{
+    PlTopology *topology = pair("open", "udp-blocked");
+    const PlRunCell cell = {.topology = topology, .seed = fixture->cells->len};
+
+    g_free(topology->name);
+    topology->name = g_strdup(does);
+    g_ptr_array_add(fixture->topologies, topology);
+    g_array_append_val(fixture->cells, cell);
+}
+
+/* The patient one ends when the others have; in the only place there is nobody else would begin. */
+static void test_patient_beside(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GPtrArray) verdicts = NULL;
+
+    (void)data;
+    for (int i = 0; i < 3; i++)
+        add(fixture, "pass", NULL);
+    add_patient(fixture, "wait");
+    fixture->options.jobs = fixture->options.jobs_patient = 1;
+    fixture->options.progress = let_go;
+    verdicts = run(fixture);
+    g_assert_cmpuint(verdicts->len, ==, 4);
+    for (guint i = 0; i < verdicts->len; i++)
+        g_assert_cmpint(((PlVerdict *)g_ptr_array_index(verdicts, i))->outcome, ==,
+                        PL_OUTCOME_PASS);
+    g_assert_cmpint(shared->most, ==, 2);
+}
+
+static void note_topology(const PlRunProgress *progress, gpointer data)
+{
+    g_string_append_printf(data, "%s ", progress->topology);
+}
+
+static void test_patient_first(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GPtrArray) verdicts = NULL;
+    g_autoptr(GString) order = g_string_new(NULL);
+
+    (void)data;
+    add(fixture, "pass", NULL);
+    add_patient(fixture, "pass-patiently");
+    fixture->options.jobs = 1;
+    fixture->options.progress = note_topology;
+    fixture->options.data = order;
+    verdicts = run(fixture);
+    g_assert_cmpstr(order->str, ==, "pass-patiently pass-patiently pass pass ");
+    g_assert_cmpstr(((PlVerdict *)g_ptr_array_index(verdicts, 0))->topology, ==, "pass");
 }
 
 static void test_timeout(Fixture *fixture, gconstpointer data)
@@ -597,6 +686,9 @@ int main(int argc, char **argv)
     g_test_add("/runner/" name, Fixture, data, set_up, function, tear_down)
     ADD("verdicts-come-in-order-whatever-ends-first", NULL, test_order);
     ADD("no-more-jobs-than-allowed", NULL, test_jobs);
+    ADD("how-long-a-topology-waits", NULL, test_patience);
+    ADD("who-waits-is-beside-the-others", NULL, test_patient_beside);
+    ADD("who-waits-longest-begins", NULL, test_patient_first);
     ADD("a-cell-that-hangs-is-killed-and-fails-with-its-phase", NULL, test_timeout);
     ADD("a-cell-has-no-descriptors-but-its-own", NULL, test_descriptors);
     ADD("the-limit-on-descriptors-is-raised", NULL, test_limit);

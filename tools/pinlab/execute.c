@@ -16,7 +16,8 @@
 #include "scenario/json.h"
 
 /* A cell waits most of its time: for probes that must not arrive, and for programs. */
-#define JOBS_PER_PROCESSOR 4
+#define JOBS_PER_PROCESSOR         4
+#define PATIENT_JOBS_PER_PROCESSOR 12
 
 typedef struct Outputs {
     PlArtifact *json, *junit; /* NULL: not wanted, or standard output */
@@ -164,13 +165,17 @@ static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames
                             int *ret_signal)
 {
     gboolean progress = is_plain_terminal(STDERR_FILENO);
-    unsigned room = JOBS_PER_PROCESSOR * g_get_num_processors();
+    unsigned processors = g_get_num_processors();
     const PlRunnerOptions runner = {
         .engine = options->engine,
         /* Two labs of one topology cannot have the same names. */
         .jobs = names           ? 1
                 : options->jobs ? options->jobs
-                                : CLAMP(cells->len, 1, room),
+                                : CLAMP(cells->len, 1, JOBS_PER_PROCESSOR * processors),
+        /* In virtual time nobody waits. */
+        .jobs_patient = names || options->jobs || !options->engine->sandboxed
+                            ? 0
+                            : PATIENT_JOBS_PER_PROCESSOR * processors,
         .names = names,
         .timeout_ns = options->timeout_ns,
         .progress = progress ? show_progress : NULL,

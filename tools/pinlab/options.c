@@ -209,14 +209,15 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
         {"repeat", 'r', 0, G_OPTION_ARG_STRING, &words.repeat,
          "Run N times, with the seeds S, S+1, ...; verdicts that differ fail", "N"},
         {"jobs", 'j', 0, G_OPTION_ARG_STRING, &words.jobs,
-         "Run N labs at a time (default: 4 for each processor)", "N"},
+         "Run N labs at a time (default: 4 for each processor, and 12 of those that mostly wait)",
+         "N"},
         {"timeout", 't', 0, G_OPTION_ARG_STRING, &words.timeout,
          "Kill a lab after so many seconds, and count it as failed (default: 60, and 1 for "
          "each host and NAT)",
          "SECONDS"},
         {"pcap", 'p', 0, G_OPTION_ARG_FILENAME, &options->pcap,
          "Keep each lab's recording as DIR/TOPOLOGY.pcapng (with --repeat: "
-         "DIR/TOPOLOGY-N.pcapng)",
+         "DIR/TOPOLOGY-N.pcapng), and its nodes' as DIR/TOPOLOGY.HOST.pcapng",
          "DIR"},
         {"json", 0, 0, G_OPTION_ARG_FILENAME, &options->json,
          "Write the verdict as JSON; to standard output, and nothing else, with -", "FILE"},
