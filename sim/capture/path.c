@@ -7,6 +7,8 @@
 #include "capture/ends.h"
 #include "capture/path_private.h"
 
+/* From one of the two to the other. */
+#define PASSAGE_MAX_NS (2 * G_GUINT64_CONSTANT(1000000000))
 /* Who is silent for longer than this no longer uses the path: idle ones are kept alive by a packet
  * every 25 s. */
 #define SILENT_NS (30 * G_GUINT64_CONSTANT(1000000000))

@@ -7,8 +7,6 @@
 
 /* A payload that is as long as this does not come twice by chance. */
 #define MARK_MIN 16
-/* From one of the two to the other. */
-#define PASSAGE_MAX_NS (2 * G_GUINT64_CONSTANT(1000000000))
 /* A relay passes a packet on within so long. */
 #define RELAY_MAX_NS (500 * G_GUINT64_CONSTANT(1000000))
 

@@ -6,6 +6,9 @@
 
 #include "capture/path_private.h"
 
+/* A router that does not know where the next one is holds packets back for some seconds. */
+#define HELD_MAX_NS (10 * G_GUINT64_CONSTANT(1000000000))
+
 typedef struct Judge {
     const PlPathQuery *query;
     GArray *passed; /* PlPassed */
@@ -46,7 +49,7 @@ static gboolean is_it(const PlPassed *out, const PlPassed *in, const PlPathRelay
 static gboolean arrives(const Judge *judge, guint sent, const PlPathRelay *relay)
 {
     const PlPassed *out = passed_at(judge, sent);
-    const uint64_t limit = relay ? RELAY_MAX_NS : PASSAGE_MAX_NS;
+    const uint64_t limit = relay ? RELAY_MAX_NS : HELD_MAX_NS;
 
     for (guint i = sent + 1; i < judge->passed->len; i++) {
         const PlPassed *in = passed_at(judge, i);

@@ -118,7 +118,8 @@ alice -> bob at {after}ms = punched
 bob -> alice at {after}ms = punched
 alice -> bob.lost = 0
 bob -> alice.lost = 0
-alice.punches-attempted = 1
+alice.downgrades = 0
+bob.downgrades = 0
 """
 
 
