@@ -26,9 +26,17 @@
 /* Of the question to the reflector. */
 #define ASK_SCHEDULE ((PhSchedule){.copies = 3, .first_ns = 200 * PH_MS, .last_ns = 400 * PH_MS})
 
+/* Most of the time nobody has one, and nobody is looked at. */
+static void set_state(PhNode *node, PhPrepared *prepared, PhPreparedState state)
+{
+    node->n_prepared += state != PH_PREPARED_NONE;
+    node->n_prepared -= prepared->state != PH_PREPARED_NONE;
+    prepared->state = state;
+}
+
 static void begin(PhNode *node, PhPeer *peer, uint64_t until_ns)
 {
-    peer->prepared.state = PH_PREPARED_WANTED;
+    set_state(node, &peer->prepared, PH_PREPARED_WANTED);
     peer->prepared.socket = node->next_socket++;
     peer->prepared.until_ns = until_ns;
 }
@@ -40,15 +48,17 @@ void ph_node_fresh_drop(PhNode *node, PhPeer *peer)
 
     if (prepared->state > PH_PREPARED_WANTED)
         ph_node_close_socket(node, prepared->socket);
+    set_state(node, prepared, PH_PREPARED_NONE);
     *prepared = (PhPrepared){0};
     if (known)
         ph_node_tell_hub_record(node);
 }
 
-bool ph_node_fresh_take(PhPeer *peer, uint32_t socket)
+bool ph_node_fresh_take(PhNode *node, PhPeer *peer, uint32_t socket)
 {
     if (peer->prepared.state != PH_PREPARED_KNOWN || peer->prepared.socket != socket)
         return false;
+    set_state(node, &peer->prepared, PH_PREPARED_NONE);
     peer->prepared = (PhPrepared){0};
     return true;
 }
@@ -107,13 +117,13 @@ static void finish(PhNode *node, PhPeer *peer, bool known)
 
     prepared->done = true;
     if (known) {
-        prepared->state = PH_PREPARED_KNOWN;
+        set_state(node, prepared, PH_PREPARED_KNOWN);
         prepared->mapped = prepared->exchange.mapped;
         ph_node_tell_hub_record(node);
     } else {
         if (prepared->state > PH_PREPARED_WANTED)
             ph_node_close_socket(node, prepared->socket);
-        prepared->state = PH_PREPARED_NONE;
+        set_state(node, prepared, PH_PREPARED_NONE);
     }
     if (asks)
         peer->next_attempt_ns = node->now;
@@ -143,12 +153,12 @@ void ph_node_fresh_answered(PhNode *node, PhPeer *peer)
 
 bool ph_node_fresh_poll_socket(PhNode *node, PhSocketRequest *ret_request)
 {
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; node->n_prepared > 0 && i < PH_NODE_PEERS_MAX; i++) {
         PhPrepared *prepared = &node->peers[i].prepared;
 
         if (prepared->state != PH_PREPARED_WANTED)
             continue;
-        prepared->state = PH_PREPARED_OPENING;
+        set_state(node, prepared, PH_PREPARED_OPENING);
         *ret_request = (PhSocketRequest){
             .kind = PH_SOCKET_OPEN,
             .transport = PH_TRANSPORT_UDP,
@@ -172,11 +182,11 @@ bool ph_node_fresh_socket(PhNode *node, uint32_t socket, bool opened)
         if (prepared->state != PH_PREPARED_OPENING || prepared->socket != socket)
             continue;
         if (opened) {
-            prepared->state = PH_PREPARED_ASKING;
+            set_state(node, prepared, PH_PREPARED_ASKING);
             ph_exchange_start(&prepared->exchange, &node->random, &path, &schedule, node->now);
             node->counters.reflex_asked++;
         } else {
-            prepared->state = PH_PREPARED_WANTED; /* there is nothing to close */
+            set_state(node, prepared, PH_PREPARED_WANTED); /* there is nothing to close */
             finish(node, peer, false);
         }
         return true;
@@ -186,7 +196,7 @@ bool ph_node_fresh_socket(PhNode *node, uint32_t socket, bool opened)
 
 bool ph_node_fresh_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
 {
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; node->n_prepared > 0 && i < PH_NODE_PEERS_MAX; i++) {
         PhPrepared *prepared = &node->peers[i].prepared;
 
         if (prepared->state != PH_PREPARED_ASKING || !prepared->exchange.pending)
@@ -205,7 +215,7 @@ bool ph_node_fresh_datagram(PhNode *node, const PhPath *path, const uint8_t *byt
 {
     PhStunMessage message;
 
-    if (ph_stun_read(bytes, length, &message) != PH_STUN_OK)
+    if (node->n_prepared == 0 || ph_stun_read(bytes, length, &message) != PH_STUN_OK)
         return false;
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
         PhPeer *peer = &node->peers[i];

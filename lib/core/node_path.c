@@ -199,6 +199,17 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
 
 /* ---- health ---- */
 
+/* A mapping towards the hub that was not kept says that others were not, either. */
+#define REMAPPED_NS (60 * PH_SECOND)
+
+static const char *reason_for(const PhNode *node, const PhWay *way)
+{
+    if (way->detector.health != PH_HEALTHY && !way->route.via && node->hub.remapped_ns != 0 &&
+        node->now - node->hub.remapped_ns < REMAPPED_NS)
+        return "mapping-dropped";
+    return way->detector.reason;
+}
+
 static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
 {
     PhNodeEvent *event;
@@ -209,7 +220,7 @@ static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
     if (!event)
         return;
     event->health = ph_health_name(way->detector.health);
-    event->reason = way->detector.reason;
+    event->reason = reason_for(node, way);
     if (way == &peer->direct) {
         event->path = way->kind;
         event->address = way->route.path.remote;

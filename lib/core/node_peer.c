@@ -62,9 +62,13 @@ static PhPeer *new_peer(PhNode *node)
         if (peer->state != PH_PEER_FREE)
             continue;
         memset(peer, 0, sizeof(*peer));
-        if (++node->last_peer == PH_NODE_VIA_HUB)
+        if (++node->last_peer == 0)
             node->last_peer = 1;
-        peer->number = peer->via = node->last_peer;
+        peer->number = node->last_peer;
+        /* A number that names its slot, and comes back late. */
+        if (++node->last_via >= PH_NODE_VIA_HUB / PH_NODE_PEERS_MAX)
+            node->last_via = 1;
+        peer->via = node->last_via * PH_NODE_PEERS_MAX + i;
         return peer;
     }
     return NULL;
@@ -75,6 +79,11 @@ static void set_key(const PhNode *node, PhPeer *peer, const uint8_t *key)
     memcpy(peer->key, key, sizeof(peer->key));
     peer->known = true;
     peer->lower = memcmp(node->public_key, key, sizeof(peer->key)) < 0;
+    if (!peer->name[0]) {
+        const char *name = ph_node_name_of(node, key);
+
+        memcpy(peer->name, name, strlen(name) + 1);
+    }
 }
 
 void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const char *sentence)
@@ -168,26 +177,32 @@ static void take_record(PhPeer *peer, const PhNodeRecord *record)
 }
 
 /* FOUND and WANTED; where it sees the peer it may not know yet. */
-static void take_hubs_word(PhPeer *peer, const PhMessage *message)
+static void take_hubs_word(PhNode *node, PhPeer *peer, const PhMessage *message)
 {
     take_record(peer, &message->peer.record);
     if (message->peer.seen.family != PH_FAMILY_NONE)
         peer->seen = message->peer.seen;
+    if (message->peer.record.name[0])
+        ph_node_learn_name(node, message->peer.record.name, message->peer.key);
 }
 
 void ph_node_found(PhNode *node, uint32_t via, const PhMessage *message)
 {
     PhPeer *peer = by_request(node, via, message->peer.request, /* introduce= */ false);
     PhRoute relayed = {.via = via, .relay = message->peer.channel};
+    const uint8_t *key;
 
-    if (!peer || (peer->known && memcmp(peer->key, message->peer.key, PH_NODE_KEY_BYTES) != 0))
+    if (!peer)
+        return;
+    key = via == PH_NODE_VIA_HUB && !peer->known ? NULL : ph_node_key_of(node, peer);
+    if (key && memcmp(key, message->peer.key, PH_NODE_KEY_BYTES) != 0)
         return;
     peer->connect.request = 0;
     peer = join_halves(node, peer, message->peer.key);
     set_key(node, peer, message->peer.key);
     /* A peer says itself what it is; what another peer says of it is worth nothing. */
     if (via == PH_NODE_VIA_HUB)
-        take_hubs_word(peer, message);
+        take_hubs_word(node, peer, message);
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
@@ -226,7 +241,7 @@ void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
     if (via == PH_NODE_VIA_HUB)
-        take_hubs_word(peer, message);
+        take_hubs_word(node, peer, message);
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;

@@ -7,7 +7,8 @@
  *   node_event.c   what it tells
  *   node_reason.c  why, in words
  *   node_status.c  what it knows: itself, its peers, its counters
- *   node_hub.c     the hub, and our own class
+ *   node_hub.c     the hub
+ *   node_self.c    what it knows of itself: its record, its class
  *   node_peer.c    who the peers are, and their sessions
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
@@ -42,6 +43,7 @@
 #define PH_NODE_VIA_HUB   UINT32_MAX
 #define PH_NODE_ASKED_MAX 4
 #define PH_NODE_SOURCES   64
+#define PH_NODE_NAMED     64
 #define PH_NEVER          UINT64_MAX
 
 /* A way to a peer. */
@@ -54,14 +56,16 @@ typedef struct PhWay {
 } PhWay;
 
 /* A fresh socket, and where the hub sees it. */
+typedef enum {
+    PH_PREPARED_NONE,
+    PH_PREPARED_WANTED,
+    PH_PREPARED_OPENING,
+    PH_PREPARED_ASKING,
+    PH_PREPARED_KNOWN,
+} PhPreparedState;
+
 typedef struct PhPrepared {
-    enum {
-        PH_PREPARED_NONE,
-        PH_PREPARED_WANTED,
-        PH_PREPARED_OPENING,
-        PH_PREPARED_ASKING,
-        PH_PREPARED_KNOWN,
-    } state;
+    PhPreparedState state;
     bool asks;           /* we are who asks the mediator then */
     bool done, answered; /* ours is as ready as it gets; and theirs */
     uint32_t socket;
@@ -96,6 +100,12 @@ typedef struct PhAsking {
     uint32_t asked[PH_NODE_ASKED_MAX];
     unsigned n_asked;
 } PhAsking;
+
+/* Whose name that is, or was when the hub last said so. */
+typedef struct PhNamed {
+    char name[PH_NAME_MAX + 1]; /* "": none */
+    uint8_t key[PH_NODE_KEY_BYTES];
+} PhNamed;
 
 /* What a peer, or all at an address, has had of us (bucket.h). */
 typedef struct PhServed {
@@ -148,7 +158,8 @@ typedef struct PhHubLink {
     uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
-    const char *reason; /* why it is not registered; NULL: it is, or was never asked */
+    uint64_t remapped_ns; /* when our mapping was seen to be another one; 0: never */
+    const char *reason;   /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
     uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
 } PhHubLink;
@@ -174,6 +185,8 @@ struct PhNode {
     uint8_t public_key[PH_NODE_KEY_BYTES];
     uint8_t hash_key[16];
     PhServed served[PH_NODE_SOURCES]; /* by addresses' hashes */
+    PhNamed named[PH_NODE_NAMED];     /* a ring */
+    unsigned named_n;
     PhSessions *sessions;
     PhRecorder *recorder; /* NULL: nothing is recorded */
     PhTape tape;
@@ -188,7 +201,7 @@ struct PhNode {
     PhClassification classification;
     PhClass assumed; /* while there is no class: the worst that the mapping leaves */
     PhPeer *peers;   /* PH_NODE_PEERS_MAX of them */
-    uint32_t last_peer, last_request;
+    uint32_t last_peer, last_via, last_request;
     PhNodeEvent *events; /* a ring */
     unsigned events_first, events_n;
     PhQueued event_bytes; /* of the DATA event that was polled */
@@ -198,6 +211,7 @@ struct PhNode {
     uint32_t closes[PH_NODE_CLOSES];
     unsigned closes_n;
     PhPunch *buried[PH_NODE_BURIED];
+    unsigned n_prepared;                /* peers that have a fresh socket, or will */
     uint8_t request[PH_EXCHANGE_BYTES]; /* to the reflector, until the next call */
     bool closing;
 };
@@ -257,6 +271,13 @@ void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
+
+/* node_self.c */
+void ph_node_update_record(PhNode *node);
+/* That the network is another one; the peers hear of it by their relays. */
+void ph_node_tell_moved(PhNode *node);
+/* By the hub. */
+void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen);
 /* Our record, as it is now. */
 void ph_node_tell_hub_record(PhNode *node);
 void ph_node_classify(PhNode *node);
@@ -315,6 +336,11 @@ bool ph_node_was_asked(const PhAsking *asking, uint32_t via);
 uint32_t ph_node_nearest(const PhNode *node, const PhPeer *peer, const PhAsking *asking,
                          bool relays);
 PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer, uint32_t via);
+/* Names are the hub's, but peers can be asked for a key that it once had for one. NULL: it had
+ * none. */
+void ph_node_learn_name(PhNode *node, const char *name, const uint8_t *key);
+const uint8_t *ph_node_key_of(const PhNode *node, const PhPeer *peer);
+const char *ph_node_name_of(const PhNode *node, const uint8_t *key); /* "": none */
 bool ph_node_may_ask_for(const PhNode *node, const PhPeer *peer);
 void ph_node_ask_for(PhNode *node, PhPeer *peer);
 /* At once, as the one before has refused; false: that was the last one. */
@@ -362,7 +388,7 @@ void ph_node_path_classes(PhNode *node, PhPeer *peer);
 bool ph_node_fresh_prepare(PhNode *node, PhPeer *peer);
 void ph_node_fresh_drop(PhNode *node, PhPeer *peer);
 /* A path by that socket is open, which is somebody else's from now on. */
-bool ph_node_fresh_take(PhPeer *peer, uint32_t socket);
+bool ph_node_fresh_take(PhNode *node, PhPeer *peer, uint32_t socket);
 /* PREPARE, PREPARED */
 void ph_node_fresh_asked(PhNode *node, PhPeer *peer);
 void ph_node_fresh_answered(PhNode *node, PhPeer *peer);

@@ -321,7 +321,7 @@ void ph_node_punch_progress(PhNode *node, PhPeer *peer)
             return;
         peer->opened = true;
         peer->punch_until_ns = node->now + PH_NODE_PROVE_NS;
-        if (!ph_node_fresh_take(peer, path.socket))
+        if (!ph_node_fresh_take(node, peer, path.socket))
             ph_node_fresh_drop(node, peer);
         ph_node_prove(node, peer, &(PhRoute){.path = path});
         return;

@@ -35,6 +35,7 @@ static const Reason own[] = {
     {"direct-well", "The direct way works again."},
     /* Why a path's health is what it is (detector.c). */
     {"heartbeats-missed", "Heartbeats are missing."},
+    {"mapping-dropped", "Our NAT does not keep its mappings: it has given us another port."},
     {"slow", "Answers take far longer than they did."},
     {"silent", "Nothing was heard for too long."},
     {"closed", "The session was closed."},

@@ -102,7 +102,7 @@ void ph_sessions_do_end_with(PhSessions *sessions, uint32_t id, const PhMessage 
         return;
     /* Nobody has shown yet that it receives what is sent to the route of one that is not confirmed.
      */
-    if (session->state == PH_SESSION_STATE_CONFIRMED)
+    if (last && session->state == PH_SESSION_STATE_CONFIRMED)
         ph_session_say(sessions, session, last, now);
     sessions->counters.closed++;
     ph_session_remove(sessions, session);

@@ -114,7 +114,8 @@ uint32_t ph_sessions_accept(PhSessions *sessions, const uint8_t *payload, size_t
                             uint64_t now);
 /* Without GONE; a session that is confirmed says goodbye along the route that was heard of last. */
 void ph_sessions_close(PhSessions *sessions, uint32_t session, uint64_t now);
-/* The same, with this for a goodbye: a short message. Of stations, which nobody records. */
+/* The same, with this for a goodbye: a short message, or NULL. Of stations, which nobody records.
+ */
 void ph_sessions_end_with(PhSessions *sessions, uint32_t session, const PhMessage *last,
                           uint64_t now);
 bool ph_sessions_is_up(const PhSessions *sessions, uint32_t session);

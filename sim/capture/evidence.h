@@ -19,6 +19,9 @@ typedef struct PlEvidenceQuery {
     /* External UDP ports (uint16_t) that are forwarded: open whatever the filtering. May be NULL.
      */
     const GArray *forwarded;
+    /* When somebody had it forget its mappings (uint64_t, as in the capture): what it does before
+       and after that may differ. May be NULL. */
+    const GArray *forgot;
 } PlEvidenceQuery;
 
 /*

@@ -64,13 +64,30 @@ static gboolean was_early(const Mapping *mapping, const Endpoint *endpoint, cons
     return first && pl_judge_early(mapping->judge, remote, external, *first);
 }
 
+/* It takes the lab so long, at most, to have a NAT forget. */
+#define FORGETTING_NS (PL_JUDGE_ALIVE_NS / 5)
+
+static gboolean forgot_between(const Mapping *mapping, const Use *before, const Use *use)
+{
+    const GArray *forgot = mapping->judge->query->forgot;
+
+    for (guint i = 0; forgot && i < forgot->len; i++) {
+        uint64_t done = g_array_index(forgot, uint64_t, i);
+
+        if (before->time_ns <= done && use->time_ns + FORGETTING_NS >= done)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void compare(const Mapping *mapping, Endpoint *endpoint, const Use *before, const Use *use,
                     int way, Counted *counted)
 {
     gboolean same = ph_address_equal(&before->external, &use->external);
 
     if (before->destination.family == PH_FAMILY_NONE || counted->way[way] ||
-        (!same && use->time_ns - before->time_ns > PL_JUDGE_ALIVE_NS))
+        (!same && (use->time_ns - before->time_ns > PL_JUDGE_ALIVE_NS ||
+                   forgot_between(mapping, before, use))))
         return;
     if (same)
         endpoint->n_same[way]++;

@@ -5,28 +5,15 @@
 #include <string.h>
 
 #include "capture/ends.h"
-#include "capture/packet.h"
+#include "capture/path_private.h"
 
-/* A payload that is as long as this does not come twice by chance. */
-#define MARK_MIN 16
-/* From one of the two to the other. */
-#define PASSAGE_MAX_NS (2 * G_GUINT64_CONSTANT(1000000000))
 /* Who is silent for longer than this no longer uses the path: idle ones are kept alive by a packet
  * every 25 s. */
 #define SILENT_NS (30 * G_GUINT64_CONSTANT(1000000000))
-/* A relay passes a packet on within so long, and what it puts around it is no longer. */
-#define RELAY_MAX_NS (500 * G_GUINT64_CONSTANT(1000000))
-#define AROUND_MAX   96
+/* What a relay puts around a packet is no longer. */
+#define AROUND_MAX 96
 /* So many in each direction; one pair of packets can be a coincidence. */
 #define RELAYED_MIN 2
-
-/* A UDP packet as it passed before one of the two. */
-typedef struct Passed {
-    PlPacket packet;
-    uint64_t time_ns;
-    guint end;         /* of which of the two */
-    gboolean outgoing; /* it sent it */
-} Passed;
 
 /* What is remembered of a payload on its way. */
 typedef struct Sent {
@@ -36,7 +23,7 @@ typedef struct Sent {
 
 typedef struct Judge {
     const PlPathQuery *query;
-    GArray *passed;     /* Passed, in order of time */
+    GArray *passed;     /* PlPassed, in order of time */
     GHashTable *on_way; /* GBytes -> Sent */
     PlEnds *addressed;  /* gboolean, by (end, remote host): it has sent there */
     uint64_t last[2];   /* when a packet arrived straight at end i; 0: none has */
@@ -44,7 +31,7 @@ typedef struct Judge {
     PlPathEvidence *found;
 } Judge;
 
-static gboolean has_address(const GArray *addresses, const PhAddress *address)
+gboolean pl_path_has_address(const GArray *addresses, const PhAddress *address)
 {
     for (guint i = 0; i < addresses->len; i++)
         if (ph_address_equal_host(&g_array_index(addresses, PhAddress, i), address))
@@ -74,9 +61,8 @@ static gboolean decode_udp(const PlFrame *frame, PlPacket *ret_packet)
            ret_packet->protocol == PL_PACKET_UDP;
 }
 
-/* What passed before each of the two, and is its own. */
-static gboolean collect(const PlCapture *capture, const PlPathQuery *query, GArray *passed,
-                        GError **error)
+gboolean pl_path_collect(const PlCapture *capture, const PlPathQuery *query, GArray *passed,
+                         GError **error)
 {
     guint interfaces[2];
 
@@ -85,7 +71,7 @@ static gboolean collect(const PlCapture *capture, const PlPathQuery *query, GArr
             return FALSE;
     for (guint i = 0; i < capture->frames->len; i++) {
         const PlFrame *frame = &g_array_index(capture->frames, PlFrame, i);
-        Passed entry = {.time_ns = frame->time_ns};
+        PlPassed entry = {.time_ns = frame->time_ns};
 
         if ((frame->interface != interfaces[0] && frame->interface != interfaces[1]) ||
             !decode_udp(frame, &entry.packet))
@@ -93,9 +79,9 @@ static gboolean collect(const PlCapture *capture, const PlPathQuery *query, GArr
         for (entry.end = 0; entry.end < 2; entry.end++) {
             const GArray *addresses = query->ends[entry.end].addresses;
 
-            entry.outgoing = has_address(addresses, &entry.packet.source);
+            entry.outgoing = pl_path_has_address(addresses, &entry.packet.source);
             if (frame->interface == interfaces[entry.end] &&
-                (entry.outgoing || has_address(addresses, &entry.packet.destination)))
+                (entry.outgoing || pl_path_has_address(addresses, &entry.packet.destination)))
                 g_array_append_val(passed, entry);
         }
     }
@@ -108,7 +94,7 @@ static PhAddress end_key(guint end)
     return (PhAddress){.port = (uint16_t)(end + 1)};
 }
 
-static void on_sent(Judge *judge, const Passed *passed)
+static void on_sent(Judge *judge, const PlPassed *passed)
 {
     const PlPacket *packet = &passed->packet;
     PhAddress end = end_key(passed->end), remote = pl_ends_host(&packet->destination);
@@ -123,7 +109,7 @@ static void on_sent(Judge *judge, const Passed *passed)
                          sent);
 }
 
-static void on_arrived(Judge *judge, const Passed *passed)
+static void on_arrived(Judge *judge, const PlPassed *passed)
 {
     const PlPacket *packet = &passed->packet;
     g_autoptr(GBytes) mark = g_bytes_new_static(packet->mark, packet->mark_length);
@@ -134,7 +120,8 @@ static void on_arrived(Judge *judge, const Passed *passed)
     if (!sent || sent->end == passed->end || passed->time_ns - sent->time_ns > PASSAGE_MAX_NS)
         return;
     judge->found->straight[sent->end]++;
-    judge->found->own &= has_address(judge->query->ends[sent->end].addresses, &packet->source);
+    judge->found->own &=
+        pl_path_has_address(judge->query->ends[sent->end].addresses, &packet->source);
     judge->last[passed->end] = passed->time_ns;
     judge->found->dialled |= pl_ends_find(judge->addressed, &end, &remote, NULL) == NULL;
 }
@@ -148,7 +135,7 @@ static gboolean is_straight(const Judge *judge)
 }
 
 /* Whether `in` can be what a relay made of `out`. */
-static gboolean can_be_relayed(const Passed *out, const Passed *in)
+static gboolean can_be_relayed(const PlPassed *out, const PlPassed *in)
 {
     size_t a = out->packet.mark_length, b = in->packet.mark_length;
 
@@ -161,18 +148,19 @@ static guint count_relayed(const Judge *judge, const PlPathRelay *relay, guint e
     guint n = 0, next = 0;
 
     for (guint i = 0; i < judge->passed->len; i++) {
-        const Passed *out = &g_array_index(judge->passed, Passed, i);
+        const PlPassed *out = &g_array_index(judge->passed, PlPassed, i);
 
         if (out->end != end || !out->outgoing ||
-            !has_address(relay->addresses, &out->packet.destination))
+            !pl_path_has_address(relay->addresses, &out->packet.destination))
             continue;
         for (guint k = MAX(next, i + 1); k < judge->passed->len; k++) {
-            const Passed *in = &g_array_index(judge->passed, Passed, k);
+            const PlPassed *in = &g_array_index(judge->passed, PlPassed, k);
 
             if (in->time_ns - out->time_ns > RELAY_MAX_NS)
                 break;
             if (in->end == end || in->outgoing ||
-                !has_address(relay->addresses, &in->packet.source) || !can_be_relayed(out, in))
+                !pl_path_has_address(relay->addresses, &in->packet.source) ||
+                !can_be_relayed(out, in))
                 continue;
             next = k + 1;
             n++;
@@ -199,7 +187,7 @@ static void judge_relays(Judge *judge)
 static void judge_passed(Judge *judge)
 {
     for (guint i = 0; i < judge->passed->len; i++) {
-        const Passed *passed = &g_array_index(judge->passed, Passed, i);
+        const PlPassed *passed = &g_array_index(judge->passed, PlPassed, i);
 
         judge->over = passed->time_ns;
         if (passed->outgoing)
@@ -216,11 +204,11 @@ static void judge_passed(Judge *judge)
 gboolean pl_path_judge(const PlCapture *capture, const PlPathQuery *query,
                        PlPathEvidence *ret_evidence, GError **error)
 {
-    g_autoptr(GArray) passed = g_array_new(FALSE, FALSE, sizeof(Passed));
+    g_autoptr(GArray) passed = g_array_new(FALSE, FALSE, sizeof(PlPassed));
     PlPathEvidence found = {.seen = PL_PATH_NOTHING, .own = TRUE};
     Judge judge = {.query = query, .passed = passed, .found = &found};
 
-    if (!collect(capture, query, passed, error))
+    if (!pl_path_collect(capture, query, passed, error))
         return FALSE;
     judge.on_way =
         g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, g_free);
@@ -235,16 +223,16 @@ gboolean pl_path_judge(const PlCapture *capture, const PlPathQuery *query,
 gboolean pl_path_third_party(const PlCapture *capture, const PlPathQuery *query,
                              const PlPathEnd *third, guint *ret_packets, GError **error)
 {
-    g_autoptr(GArray) passed = g_array_new(FALSE, FALSE, sizeof(Passed));
+    g_autoptr(GArray) passed = g_array_new(FALSE, FALSE, sizeof(PlPassed));
     g_autoptr(GHashTable) sent =
         g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
     guint interface;
 
-    if (!collect(capture, query, passed, error) ||
+    if (!pl_path_collect(capture, query, passed, error) ||
         !find_interface(capture, third->interface, &interface, error))
         return FALSE;
     for (guint i = 0; i < passed->len; i++) {
-        const Passed *entry = &g_array_index(passed, Passed, i);
+        const PlPassed *entry = &g_array_index(passed, PlPassed, i);
 
         if (entry->outgoing && entry->packet.mark_length >= MARK_MIN)
             g_hash_table_add(sent,
@@ -257,7 +245,7 @@ gboolean pl_path_third_party(const PlCapture *capture, const PlPathQuery *query,
         PlPacket packet;
 
         if (frame->interface != interface || !decode_udp(frame, &packet) ||
-            !has_address(third->addresses, &packet.destination))
+            !pl_path_has_address(third->addresses, &packet.destination))
             continue;
         mark = g_bytes_new_static(packet.mark, packet.mark_length);
         *ret_packets += g_hash_table_contains(sent, mark) ? 1 : 0;

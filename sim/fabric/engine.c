@@ -208,6 +208,17 @@ static char *path(PlLab *lab, const PlNode *host, const char *peer, gboolean *re
     return pl_resident_path(lab->residents[host->index], peer, ret_final);
 }
 
+static gboolean say(PlLab *lab, const PlNode *host, const char *line, GError **error)
+{
+    return pl_resident_say(lab->residents[host->index], line, error);
+}
+
+static uint64_t wall(PlLab *lab)
+{
+    (void)lab;
+    return pl_wall_ns();
+}
+
 static PlStatus *status(PlLab *lab, const PlNode *host)
 {
     return pl_resident_status(lab->residents[host->index]);
@@ -234,6 +245,12 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
     case PL_STEP_HOST_KILL:
         pl_resident_kill(lab->residents[step->node->index]);
         return TRUE;
+    case PL_STEP_HOST_START:
+        return outcome(lab, pl_resident_start(lab->residents[step->node->index], error), error);
+    case PL_STEP_CONNECT:
+    case PL_STEP_DISCONNECT:
+    case PL_STEP_TELL:
+        return pl_resident_talk(lab->residents[step->node->index], step, error);
     case PL_STEP_HOST_SEND:
         /* Then the switch has it before anything that is sent later. */
         if (!pl_send_step(step, netns(lab, step->node), error))
@@ -276,6 +293,7 @@ const PlEngine pl_fabric_engine = {
     .down = down,
     .netns = netns,
     .now = now,
+    .wall = wall,
     .probe = probe,
     .reset = reset,
     .record = record,
@@ -285,6 +303,7 @@ const PlEngine pl_fabric_engine = {
     .await = await,
     .result = result,
     .claims = claims,
+    .say = say,
     .path = path,
     .status = status,
     .pass = pass,

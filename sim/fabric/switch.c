@@ -170,6 +170,10 @@ gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **er
         break;
     case PL_STEP_HOST_RUN:
     case PL_STEP_HOST_KILL:
+    case PL_STEP_HOST_START:
+    case PL_STEP_CONNECT:
+    case PL_STEP_DISCONNECT:
+    case PL_STEP_TELL:
         g_assert_not_reached();
     }
     if (request.kind == PL_SWITCH_LINK)

@@ -50,14 +50,6 @@ typedef struct Switch {
     uint8_t buffer[PL_DATAGRAM_MAX];
 } Switch;
 
-static uint64_t wall_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void observe(const PlAttachment *attachment, gboolean outgoing, const PlDatagram *datagram,
                     uint64_t time_ns, gpointer data)
 {
@@ -247,7 +239,7 @@ static GPtrArray *points_of(const Switch *sw, const Order *order, const char **r
 static void set_epoch(Switch *sw)
 {
     if (!sw->trace && sw->taps->len == 0)
-        sw->epoch_ns = wall_ns() - pl_now_ns();
+        sw->epoch_ns = pl_wall_ns() - pl_now_ns();
 }
 
 static gboolean record(Switch *sw, const Order *order, GError **error)

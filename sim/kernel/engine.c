@@ -254,6 +254,17 @@ static char *path(PlLab *lab, const PlNode *host, const char *peer, gboolean *re
     return pl_resident_path(lab->nodes[host->index].resident, peer, ret_final);
 }
 
+static gboolean say(PlLab *lab, const PlNode *host, const char *line, GError **error)
+{
+    return pl_resident_say(lab->nodes[host->index].resident, line, error);
+}
+
+static uint64_t wall(PlLab *lab)
+{
+    (void)lab;
+    return pl_wall_ns();
+}
+
 static PlStatus *status(PlLab *lab, const PlNode *host)
 {
     return pl_resident_status(lab->nodes[host->index].resident);
@@ -275,6 +286,7 @@ const PlEngine pl_kernel_engine = {
     .down = down,
     .netns = netns,
     .now = pl_lab_now,
+    .wall = wall,
     .probe = pl_lab_probe,
     .probed = pl_lab_probed,
     .reset = reset,
@@ -285,6 +297,7 @@ const PlEngine pl_kernel_engine = {
     .await = await,
     .result = result,
     .claims = claims,
+    .say = say,
     .path = path,
     .status = status,
     .pass = pass,

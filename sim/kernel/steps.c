@@ -123,6 +123,12 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
     case PL_STEP_HOST_KILL:
         pl_resident_kill(lab->nodes[step->node->index].resident);
         return TRUE;
+    case PL_STEP_HOST_START:
+        return pl_resident_start(lab->nodes[step->node->index].resident, error);
+    case PL_STEP_CONNECT:
+    case PL_STEP_DISCONNECT:
+    case PL_STEP_TELL:
+        return pl_resident_talk(lab->nodes[step->node->index].resident, step, error);
     }
     g_assert_not_reached();
 }

@@ -112,9 +112,14 @@ static void reap(Keeper *keeper, int flags)
     }
 }
 
+/* Descriptors that a program has from us; -1: none. */
+typedef struct {
+    int input, other;
+} Given;
+
 /* Between fork and exec: only what is safe there. Without a path it is the lab's own `listen`. */
-static G_NORETURN void exec_program(const char *path, char **argv, int output, int failure,
-                                    int given)
+static G_NORETURN void exec_program(const char *path, char **argv, const Given *given, int output,
+                                    int failure)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t none;
@@ -127,8 +132,9 @@ static G_NORETURN void exec_program(const char *path, char **argv, int output, i
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* Out of the way of what has a number of its own. */
     failure = fcntl(failure, F_DUPFD_CLOEXEC, PL_MACHINE_GIVEN + 1);
-    if (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0 &&
-        (given < 0 || dup2(given, PL_MACHINE_GIVEN) >= 0)) {
+    if ((given->input < 0 || dup2(given->input, STDIN_FILENO) >= 0) &&
+        dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0 &&
+        (given->other < 0 || dup2(given->other, PL_MACHINE_GIVEN) >= 0)) {
         if (!path)
             pl_listen_main(argv);
         execvp(path, argv);
@@ -138,7 +144,7 @@ static G_NORETURN void exec_program(const char *path, char **argv, int output, i
 }
 
 /* Forks and returns after the exec: 0, or errno of what failed. */
-static int spawn(const char *path, char **argv, int given, pid_t *ret_pid, int *ret_output)
+static int spawn(const char *path, char **argv, const Given *given, pid_t *ret_pid, int *ret_output)
 {
     int output[2], failure[2], failed = 0;
     pid_t pid;
@@ -153,7 +159,7 @@ static int spawn(const char *path, char **argv, int given, pid_t *ret_pid, int *
     }
     pid = fork();
     if (pid == 0)
-        exec_program(path, argv, output[1], failure[1], given);
+        exec_program(path, argv, given, output[1], failure[1]);
     if (pid < 0)
         failed = errno;
     close(output[1]);
@@ -177,9 +183,14 @@ static char *find_program(const char *name)
     return strchr(name, '/') ? g_strdup(name) : g_find_program_in_path(name);
 }
 
-static int start(Keeper *keeper, unsigned id, int fd, int given, gboolean listen)
+static int start(Keeper *keeper, const PlKeeperRequest *request, const int *fds)
 {
-    PlProgramShare *share = fd >= 0 ? pl_program_share_map(fd) : NULL;
+    const Given given = {
+        .input = request->input ? fds[1] : -1,
+        .other = request->given ? fds[request->input ? 2 : 1] : -1,
+    };
+    gboolean listen = request->kind == PL_KEEPER_LISTEN;
+    PlProgramShare *share = pl_program_share_map(fds[0]);
     g_autofree char *words = NULL;
     g_autofree char **argv = NULL;
     g_autofree char *path = NULL;
@@ -187,14 +198,14 @@ static int start(Keeper *keeper, unsigned id, int fd, int given, gboolean listen
     int failed;
 
     if (!share)
-        return fd >= 0 ? errno : EBADF;
+        return errno;
     program = g_new0(Program, 1);
-    program->id = id;
+    program->id = request->id;
     program->share = share;
     program->pipe = -1;
     argv = pl_program_share_command(share, &words);
     path = listen ? NULL : find_program(argv[0]);
-    failed = path || listen ? spawn(path, argv, given, &program->pid, &program->pipe) : ENOENT;
+    failed = path || listen ? spawn(path, argv, &given, &program->pid, &program->pipe) : ENOENT;
     if (failed)
         program_free(program);
     else
@@ -229,13 +240,14 @@ static void reply(const Keeper *keeper, const PlKeeperReply *message)
 static int obey(Keeper *keeper, const PlKeeperRequest *request, const int *fds, size_t n_fds)
 {
     gboolean guest = request->kind == PL_KEEPER_GUEST && n_fds == PL_GUEST_FDS;
+    size_t n_expected = 1;
     int failed = 0;
 
     switch (request->kind) {
     case PL_KEEPER_START:
     case PL_KEEPER_LISTEN:
-        failed = start(keeper, request->id, n_fds > 0 ? fds[0] : -1, n_fds > 1 ? fds[1] : -1,
-                       request->kind == PL_KEEPER_LISTEN);
+        n_expected += (request->input ? 1u : 0u) + (request->given ? 1u : 0u);
+        failed = n_fds == n_expected ? start(keeper, request, fds) : EBADMSG;
         break;
     case PL_KEEPER_KILL:
         kill_one(keeper, request->id);

@@ -8,9 +8,9 @@
 #include "machine/program.h"
 
 typedef enum {
-    PL_KEEPER_START,  /* a PlProgramShare's descriptor goes with it, and perhaps PL_MACHINE_GIVEN */
-    PL_KEEPER_LISTEN, /* the same, and it is no program but listen.h */
-    PL_KEEPER_KILL,   /* the program's session */
+    PL_KEEPER_START,    /* a PlProgramShare's descriptor goes with it, and those named below */
+    PL_KEEPER_LISTEN,   /* the same, and it is no program but listen.h */
+    PL_KEEPER_KILL,     /* the program's session */
     PL_KEEPER_KILL_ALL, /* everything on the host */
     PL_KEEPER_GUEST,    /* with PL_GUEST_FDS descriptors; see guest.h */
 } PlKeeperRequestKind;
@@ -18,6 +18,9 @@ typedef enum {
 typedef struct PlKeeperRequest {
     PlKeeperRequestKind kind;
     unsigned id; /* of the program: chosen by the lab */
+    /* What goes with START and LISTEN, in this order. */
+    gboolean input; /* its standard input */
+    gboolean given; /* what it has as PL_MACHINE_GIVEN */
 } PlKeeperRequest;
 
 /* One for each request, and one unasked when the host is ready. */

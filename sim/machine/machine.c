@@ -186,27 +186,62 @@ static gboolean is_covered(const PlMachine *machine, const char *program)
     return g_str_has_prefix(path, "/tmp/") || g_str_has_prefix(path, "/run/");
 }
 
+/* Of a `node` it is a socket, since one whose reader is gone ends nobody. */
+static gboolean give_input(PlRun *run, int *ret_fd, GError **error)
+{
+    int sockets[2];
+
+    if (run->program->word != PL_WORD_NODE)
+        return TRUE;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0) {
+        pl_error_set_errno(error, "make a socket pair", errno);
+        return FALSE;
+    }
+    run->input = sockets[0];
+    *ret_fd = sockets[1];
+    return TRUE;
+}
+
 void pl_machine_give(PlMachine *machine, int fd)
 {
     machine->given = fd;
 }
 
+static gboolean ask_start(PlMachine *machine, const PlRun *run, int share, int input,
+                          GError **error)
+{
+    const PlKeeperRequest request = {
+        .kind = run->program->word == PL_WORD_LISTEN ? PL_KEEPER_LISTEN : PL_KEEPER_START,
+        .id = run->id,
+        .input = input >= 0,
+        .given = machine->given >= 0,
+    };
+    int fds[3] = {share};
+    size_t n = 1;
+
+    if (request.input)
+        fds[n++] = input;
+    if (request.given)
+        fds[n++] = machine->given;
+    return ask(machine, request, fds, n, error);
+}
+
 static gboolean spawn(PlMachine *machine, PlRun *run, char *const *argv, GError **error)
 {
     g_autoptr(GError) local = NULL;
-    PlKeeperRequest request = {.kind = PL_KEEPER_START, .id = run->id};
+    int share = -1, input = -1;
     gboolean ok;
-    int fds[2] = {-1, machine->given};
 
-    if (run->program->word == PL_WORD_LISTEN)
-        request.kind = PL_KEEPER_LISTEN;
     if (!begin_keeper(machine, error))
         return FALSE;
-    run->share = pl_program_share_new(argv, &fds[0], error);
-    if (!run->share)
+    run->share = pl_program_share_new(argv, &share, error);
+    if (!run->share || !give_input(run, &input, error)) {
+        close_fd(&share);
         return FALSE;
-    ok = ask(machine, request, fds, machine->given >= 0 ? 2 : 1, &local);
-    close(fds[0]);
+    }
+    ok = ask_start(machine, run, share, input, &local);
+    close_fd(&share);
+    close_fd(&input);
     if (!ok)
         g_set_error(
             error, PL_ERROR, local->code, "cannot start `%s`: %s%s", argv[0], local->message,
@@ -272,7 +307,7 @@ gboolean pl_machine_await(PlMachine *machine, const PlProgram *program, const ch
 
     if (!run)
         return FALSE;
-    if (pl_run_await(run, text, machine->event, machine->keeper_fd, error))
+    if (pl_run_await(run, text, /* from= */ 0, machine->event, machine->keeper_fd, error))
         return TRUE;
     g_prefix_error(error, "host %s: ", machine->name);
     return FALSE;
@@ -281,14 +316,39 @@ gboolean pl_machine_await(PlMachine *machine, const PlProgram *program, const ch
 gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
                            PlProgramResult *ret_result, GError **error)
 {
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     PlRun *run = started(machine, program, error);
 
     if (!run)
         return FALSE;
     *ret_result = (PlProgramResult){.ended = pl_run_has_ended(run)};
     ret_result->exit_status = ret_result->ended ? pl_run_exit_status(run) : -1;
-    ret_result->output = pl_program_share_text(run->share);
+    for (guint i = 0; i < machine->runs->len; i++) {
+        const PlRun *other = g_ptr_array_index(machine->runs, i);
+
+        if (other->program == program)
+            g_ptr_array_add(texts, pl_program_share_text(other->share));
+    }
+    g_ptr_array_add(texts, NULL);
+    ret_result->output = g_strjoinv("", (char **)texts->pdata);
     return TRUE;
+}
+
+gboolean pl_machine_say(PlMachine *machine, const PlProgram *program, const char *line,
+                        GError **error)
+{
+    const PlRun *run = started(machine, program, error);
+    g_autofree char *whole = g_strconcat(line, "\n", NULL);
+    ssize_t length = (ssize_t)strlen(whole);
+
+    if (!run)
+        return FALSE;
+    if (!pl_run_has_ended(run) &&
+        send(run->input, whole, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) == length)
+        return TRUE;
+    g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program %s", machine->name,
+                pl_run_has_ended(run) ? "has ended" : "does not read what it is told");
+    return FALSE;
 }
 
 gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_limit_ns,
@@ -321,6 +381,16 @@ void pl_machine_kill(PlMachine *machine)
     if (machine->keeper > 0 &&
         !ask(machine, (PlKeeperRequest){.kind = PL_KEEPER_KILL_ALL}, NULL, 0, NULL))
         end_keeper(machine);
+}
+
+gboolean pl_machine_ask(PlMachine *machine, const PlProgram *program, const char *line,
+                        const char *answer, GError **error)
+{
+    const PlRun *run = started(machine, program, error);
+    uint64_t from = run ? atomic_load_explicit(&run->share->written, memory_order_acquire) : 0;
+
+    return run && pl_machine_say(machine, program, line, error) &&
+           pl_run_await(run, answer, from, machine->event, machine->keeper_fd, error);
 }
 
 /* A file with what guest.h wants of it; -1 with errno. */

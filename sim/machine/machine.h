@@ -36,7 +36,15 @@ gboolean pl_machine_start(PlMachine *machine, const PlProgram *program, GError *
  */
 gboolean pl_machine_await(PlMachine *machine, const PlProgram *program, const char *text,
                           GError **error);
-/* How a program that was started went: exit_status is -1 while it runs. */
+/* A line for the standard input of a `node`, which the machine holds. An error when it runs no
+ * more, or does not read. */
+gboolean pl_machine_say(PlMachine *machine, const PlProgram *program, const char *line,
+                        GError **error);
+/* The same, and waits for a line that contains `answer`, for its time limit at most. */
+gboolean pl_machine_ask(PlMachine *machine, const PlProgram *program, const char *line,
+                        const char *answer, GError **error);
+/* How a program that was started went: exit_status is -1 while it runs. If it was started again, it
+ * is the last run's, and the output is that of all. */
 gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
                            PlProgramResult *ret_result, GError **error);
 /* Runs one more to its end; a non-zero exit status is an error. */

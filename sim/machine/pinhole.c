@@ -60,6 +60,8 @@ static void add_node(GPtrArray *words, const PlProgram *program, uint64_t seed)
     ph_key_wipe(&key);
     add(words, "--name");
     add(words, program->name);
+    if (program->fast)
+        add(words, "--fast");
     if (program->connect) {
         add(words, "--connect");
         add(words, program->connect);

@@ -105,6 +105,19 @@ static gboolean find_command(PlResident *resident, GError **error)
     return TRUE;
 }
 
+/* As one of engine `virtual` does itself. That it has ended already is for others to find. */
+static gboolean greet(PlResident *resident)
+{
+    const PlProgram *program = &resident->program;
+    g_autofree char *greeting = program->connect ? pl_node_greeting(program) : NULL;
+    g_autofree char *line =
+        greeting ? g_strdup_printf("send %s %s", program->connect, greeting) : NULL;
+
+    if (line)
+        (void)pl_resident_say(resident, line, NULL);
+    return TRUE;
+}
+
 gboolean pl_resident_start(PlResident *resident, GError **error)
 {
     PlMachine *machine =
@@ -113,7 +126,7 @@ gboolean pl_resident_start(PlResident *resident, GError **error)
     if (!machine)
         return FALSE;
     pl_machine_give(machine, resident->recording_fd);
-    return pl_machine_start(machine, &resident->program, error);
+    return pl_machine_start(machine, &resident->program, error) && greet(resident);
 }
 
 gboolean pl_resident_await(PlResident *resident, const char *text, GError **error)
@@ -156,11 +169,29 @@ char *pl_resident_path(PlResident *resident, const char *peer, gboolean *ret_fin
     return path;
 }
 
+gboolean pl_resident_say(PlResident *resident, const char *line, GError **error)
+{
+    PlMachine *machine = pl_resident_machine(resident, error);
+
+    return machine && pl_machine_say(machine, &resident->program, line, error);
+}
+
+gboolean pl_resident_talk(PlResident *resident, const PlStep *step, GError **error)
+{
+    g_autofree char *line = pl_step_line(step);
+
+    return pl_resident_say(resident, line, error);
+}
+
 PlStatus *pl_resident_status(PlResident *resident)
 {
     PlProgramResult result = {0};
     PlStatus *status = NULL;
 
+    /* One that has ended said it then, if it could. */
+    if (resident->machine)
+        (void)pl_machine_ask(resident->machine, &resident->program, "status",
+                             "\"event\":\"status\"", NULL);
     if (pl_resident_result(resident, &result, NULL))
         status = pl_peers_status(result.output, resident->topology, resident->seed);
     pl_program_result_clear(&result);

@@ -28,6 +28,9 @@ gboolean pl_resident_result(PlResident *resident, PlProgramResult *ret_result, G
 gboolean pl_resident_claims(PlResident *resident, PlFindings *ret_claims, GError **error);
 /* As PlEngine says of path. */
 char *pl_resident_path(PlResident *resident, const char *peer, gboolean *ret_final);
+/* As PlEngine says of say; and the line that a step of the node's is. */
+gboolean pl_resident_say(PlResident *resident, const char *line, GError **error);
+gboolean pl_resident_talk(PlResident *resident, const PlStep *step, GError **error);
 /* As PlEngine says of status. */
 PlStatus *pl_resident_status(PlResident *resident);
 /* SIGKILL to all that runs there, if anything ever did. */

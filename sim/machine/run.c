@@ -20,6 +20,7 @@ PlRun *pl_run_new(unsigned id, const PlProgram *program)
 
     run->id = id;
     run->program = program;
+    run->input = -1;
     run->command = g_strjoinv(" ", program->argv);
     return run;
 }
@@ -28,6 +29,8 @@ void pl_run_free(PlRun *run)
 {
     if (!run)
         return;
+    if (run->input >= 0)
+        close(run->input);
     g_free(run->command);
     pl_program_share_free(run->share);
     g_free(run);
@@ -174,11 +177,12 @@ static gboolean wait_ready(const PlRun *run, Watch *watch, int event, int keeper
     }
 }
 
-gboolean pl_run_await(const PlRun *run, const char *text, int event, int keeper, GError **error)
+gboolean pl_run_await(const PlRun *run, const char *text, uint64_t from, int event, int keeper,
+                      GError **error)
 {
     PlProgram wanted = *run->program;
     PlRun waiting = *run;
-    Watch watch = {.ports.files = {-1, -1}};
+    Watch watch = {.ports.files = {-1, -1}, .scanned = from};
 
     wanted.ready = text ? PL_READY_LINE : PL_READY_EXIT;
     wanted.ready_text = (char *)text;

@@ -10,6 +10,7 @@ typedef struct PlRun {
     const PlProgram *program; /* borrowed */
     char *command;            /* for messages */
     PlProgramShare *share;
+    int input;         /* our end of a `node`'s standard input; -1: it has none */
     uint64_t deadline; /* CLOCK_MONOTONIC, nanoseconds */
 } PlRun;
 
@@ -28,9 +29,10 @@ gboolean pl_run_wait_ready(const PlRun *run, int event, int keeper, int netns, G
 
 /*
  * Waits, for its time limit from now at most, until it has ended or, with `text`, has put out a
- * line with it. FALSE only when the keeper is dead.
+ * line with it, behind byte `from` of its output. FALSE only when the keeper is dead.
  */
-gboolean pl_run_await(const PlRun *run, const char *text, int event, int keeper, GError **error);
+gboolean pl_run_await(const PlRun *run, const char *text, uint64_t from, int event, int keeper,
+                      GError **error);
 
 /* "`COMMAND` WHAT; it put out: ...", with its last lines. */
 void pl_run_error(GError **error, const PlRun *run, const char *what);

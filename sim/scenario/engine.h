@@ -52,6 +52,8 @@ typedef struct PlEngine {
 
     /* The lab's clock: absolute nanoseconds that never go backwards. */
     uint64_t (*now)(PlLab *lab);
+    /* The time of its captures, and of what programs put out: nanoseconds since 1970. */
+    uint64_t (*wall)(PlLab *lab);
 
     /* Runs a prober to its end. Its sockets are there only meanwhile; presences may stay until
        `probed`, which may be NULL. `inside` and `outside` say where its two places are; the plan's
@@ -80,8 +82,8 @@ typedef struct PlEngine {
     /* Waits, for the program's time limit at most, until it has ended or, with `text`, has put out
      * a line with it. That it has not by then is no error. */
     gboolean (*await)(PlLab *lab, const PlNode *host, const char *text, GError **error);
-    /* How a program that `start` was asked for went so far. One that did not get ready may have
-     * left nothing: then an error. */
+    /* How a program that `start` was asked for went so far; of one that was started again, with the
+     * output of all its runs. One that did not get ready may have left nothing: then an error. */
     gboolean (*result)(PlLab *lab, const PlNode *host, PlProgramResult *ret_result, GError **error);
 
     /* What a host's program that classifies, and has ended, says of the NATs before it: class,
@@ -89,6 +91,8 @@ typedef struct PlEngine {
      * know is NULL with its reason. */
     gboolean (*claims)(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error);
 
+    /* A line for the standard input of a host's `node`, which runs. */
+    gboolean (*say)(PlLab *lab, const PlNode *host, const char *line, GError **error);
     /* What a host's `node` says of the path to the peer of this name, to be freed: "direct",
      * "punched", "relayed(HOST)" or "none(REASON)". NULL: it knows of no such peer. Final is one
      * that it will not look for a better one to replace, as the two NATs are. */

@@ -128,7 +128,7 @@ static void fill_paths(const PlTopology *topology, PlVerdict *verdict)
     for (unsigned i = 0; i < topology->expects->len; i++) {
         const PlExpect *expect = g_ptr_array_index(topology->expects, i);
 
-        if (expect->kind != PL_EXPECT_PATH)
+        if (expect->kind != PL_EXPECT_PATH || expect->when != PL_WHEN_END)
             continue;
         add_path(topology, verdict, expect->node, expect->peer);
         pl_path_finding_set(
@@ -292,7 +292,7 @@ void pl_expected_programs(const PlTopology *topology, PlVerdict *verdict)
             continue;
         if (expect->kind == PL_EXPECT_OUTPUT)
             judge_output(verdict, expect, subject->output ? subject->output : "");
-        else if (expect->kind == PL_EXPECT_HEARS)
+        else if (expect->kind == PL_EXPECT_HEARS && expect->node->program.word == PL_WORD_LISTEN)
             judge_hears(verdict, expect, subject->output ? subject->output : "");
     }
 }

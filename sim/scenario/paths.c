@@ -42,7 +42,7 @@ static void ask_about(Settling *settling, PlPath *path)
     const PlNode *from = pl_topology_node(settling->topology, path->from);
     const PlNode *to = pl_topology_node(settling->topology, path->to);
     const char *expected = path->expected.value;
-    g_autofree char *word = NULL, *back = NULL;
+    g_autofree char *word = NULL;
     gboolean final, final_back = FALSE;
 
     if (from->program.word != PL_WORD_NODE || to->program.word != PL_WORD_NODE)
@@ -51,7 +51,7 @@ static void ask_about(Settling *settling, PlPath *path)
     pl_path_finding_set(&path->claimed, word, word ? NULL : "its node knows of no such peer");
     settling->there &= word && (!expected || pl_path_claim_agrees(expected, word));
     if (final)
-        back = ask(settling, to, from, &final_back);
+        g_free(ask(settling, to, from, &final_back));
     settling->hold |= may_change(expected) && !final_back;
 }
 
@@ -156,6 +156,29 @@ static gboolean share_network(const PlNode *from, const PlNode *to)
     return FALSE;
 }
 
+void pl_paths_query_init(PlPathsQuery *query, const PlTopology *topology, const PlNode *from,
+                         const PlNode *to)
+{
+    query->ends[0] = addresses_of(from);
+    query->ends[1] = addresses_of(to);
+    query->relays = relays_of(topology, from, to);
+    query->query = (PlPathQuery){
+        .ends = {{interface_of(topology, from), query->ends[0]},
+                 {interface_of(topology, to), query->ends[1]}},
+        .relays = (const PlPathRelay *)(const void *)query->relays->data,
+        .n_relays = query->relays->len,
+    };
+}
+
+void pl_paths_query_clear(PlPathsQuery *query)
+{
+    for (guint i = 0; query->relays && i < query->relays->len; i++)
+        g_array_unref((GArray *)g_array_index(query->relays, PlPathRelay, i).addresses);
+    for (guint i = 0; i < G_N_ELEMENTS(query->ends); i++)
+        g_clear_pointer(&query->ends[i], g_array_unref);
+    g_clear_pointer(&query->relays, g_array_unref);
+}
+
 /* Whether the wire shows that everybody gets in. */
 static gboolean is_open(const PlTopology *topology, PlVerdict *verdict, const PlNode *host)
 {
@@ -232,28 +255,21 @@ static gboolean observe(const PlTopology *topology, const PlCapture *capture, Pl
 {
     const PlNode *from = pl_topology_node(topology, path->from);
     const PlNode *to = pl_topology_node(topology, path->to);
-    g_autoptr(GArray) own = addresses_of(from), others = addresses_of(to);
-    g_autoptr(GArray) relays = relays_of(topology, from, to);
-    const PlPathQuery query = {
-        .ends = {{interface_of(topology, from), own}, {interface_of(topology, to), others}},
-        .relays = (const PlPathRelay *)(const void *)relays->data,
-        .n_relays = relays->len,
-    };
+    g_auto(PlPathsQuery) query = {0};
     g_autofree char *word = NULL;
     PlPathEvidence evidence;
     gboolean done;
 
-    done = pl_path_judge(capture, &query, &evidence, error);
+    pl_paths_query_init(&query, topology, from, to);
+    done = pl_path_judge(capture, &query.query, &evidence, error);
     if (done) {
         word = word_for(topology, verdict, from, to, &evidence);
         pl_path_finding_set(&path->observed, word, NULL);
     }
     if (done && from->program.word == PL_WORD_NODE && to->program.word == PL_WORD_NODE) {
         check_plaintext(capture, verdict, from);
-        done = check_third_parties(topology, capture, &query, verdict, error);
+        done = check_third_parties(topology, capture, &query.query, verdict, error);
     }
-    for (guint i = 0; i < relays->len; i++)
-        g_array_unref((GArray *)g_array_index(relays, PlPathRelay, i).addresses);
     return done;
 }
 

@@ -6,6 +6,7 @@
 #include "scenario/claimed.h"
 #include "scenario/expected.h"
 #include "scenario/paths.h"
+#include "scenario/story.h"
 #include "scenario/survey.h"
 
 typedef struct Scenario {
@@ -14,6 +15,7 @@ typedef struct Scenario {
     PlLab *lab;
     uint64_t seed;
     int capture_fd;
+    PlStory *story;
     PlVerdict *verdict;
     const PlScenarioWatch *watch;
     GPtrArray *programs; /* PlNode: hosts in the order in which their programs start */
@@ -36,6 +38,7 @@ static gboolean run_programs(Scenario *scenario, GError **error)
             return FALSE;
     }
     begin(scenario, "steps");
+    pl_story_begin(scenario->story, scenario->engine->wall(scenario->lab));
     for (unsigned i = 0; i < scenario->topology->steps->len; i++) {
         const PlStep *step = g_ptr_array_index(scenario->topology->steps, i);
 
@@ -43,6 +46,7 @@ static gboolean run_programs(Scenario *scenario, GError **error)
             g_prefix_error(error, "[step %u]: ", step->number);
             return FALSE;
         }
+        pl_story_done(scenario->story, i, scenario->engine->wall(scenario->lab));
     }
     return TRUE;
 }
@@ -62,6 +66,8 @@ static gboolean await_programs(const Scenario *scenario, GError **error)
         const PlExpect *expect = g_ptr_array_index(scenario->topology->expects, i);
         gboolean output = expect->kind == PL_EXPECT_OUTPUT;
 
+        if (expect->node->program.word == PL_WORD_NODE && expect->kind == PL_EXPECT_HEARS)
+            continue; /* these are no lines */
         for (char **text = expect->hears; text && *text; text++)
             if (!scenario->engine->await(scenario->lab, expect->node, *text, error))
                 return FALSE;
@@ -70,7 +76,8 @@ static gboolean await_programs(const Scenario *scenario, GError **error)
                                      error))
             return FALSE;
     }
-    return pl_paths_settle(scenario->topology, scenario->engine, scenario->lab, scenario->verdict,
+    return pl_story_await(scenario->story, scenario->engine, scenario->lab, error) &&
+           pl_paths_settle(scenario->topology, scenario->engine, scenario->lab, scenario->verdict,
                            error);
 }
 
@@ -154,7 +161,9 @@ static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, c
     g_autoptr(GPtrArray) chain = pl_topology_chain(scenario->topology, host);
     const PlAttachment *own = pl_topology_way_out(scenario->topology, host);
     PhAddress address = g_array_index(own->addresses, PhAddress, 0);
-    PlEvidenceQuery query = {.inside = own->label, .outside = own->label, .host = &address};
+    g_autoptr(GArray) forgot = pl_story_forgot(scenario->story, chain);
+    PlEvidenceQuery query = {
+        .inside = own->label, .outside = own->label, .host = &address, .forgot = forgot};
     g_autoptr(GArray) forwarded = NULL;
 
     if (chain->len > 0) {
@@ -187,7 +196,8 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
         PlSubject *subject = pl_verdict_subject(scenario->verdict, node->name);
 
         if (node->kind == PL_NODE_NAT) {
-            g_autoptr(GArray) forwarded = forwarded_ports(node);
+            g_autoptr(GArray) forwarded = forwarded_ports(node), forgot = NULL;
+            g_autoptr(GPtrArray) itself = g_ptr_array_new();
             PlEvidenceQuery query = {
                 .inside = pl_nat_inside(node)->label,
                 .outside = pl_nat_outside(node)->label,
@@ -197,6 +207,9 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
                 .forwarded = forwarded,
             };
 
+            g_ptr_array_add(itself, (gpointer)node);
+            query.forgot = forgot = pl_story_forgot(scenario->story, itself);
+
             if (!pl_evidence_judge(capture, &query, &subject->observed, error))
                 return FALSE;
         } else if (pl_expected_any(subject) &&
@@ -204,7 +217,8 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
             return FALSE;
         }
     }
-    return pl_paths_observe(scenario->topology, capture, scenario->verdict, error);
+    return pl_paths_observe(scenario->topology, capture, scenario->verdict, error) &&
+           pl_story_judge(scenario->story, capture, scenario->verdict, error);
 }
 
 static void record_nodes(const Scenario *scenario)
@@ -279,11 +293,13 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
 {
     g_autoptr(PlVerdict) verdict = pl_verdict_new(topology, engine->name, seed);
     g_autoptr(GPtrArray) programs = pl_topology_programs(topology);
+    g_autoptr(PlStory) story = pl_story_new(topology, seed);
     Scenario scenario = {
         .topology = topology,
         .engine = engine,
         .seed = seed,
         .capture_fd = capture_fd,
+        .story = story,
         .verdict = verdict,
         .watch = watch,
         .programs = programs,

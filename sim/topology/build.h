@@ -8,7 +8,9 @@
  *   graph.c      nobody is cut off, nothing goes in circles, nothing overlaps
  *   story.c      links and steps
  *   send.c       what steps send
+ *   talk.c       what nodes tell each other in steps
  *   expect.c     expectations
+ *   expect_node.c  those of nodes and of what they tell each other; and when they are to come true
  *   addresses.c  who has which address
  *   behaviour.c  what the NATs do
  *   quirks.c     what they get wrong
@@ -45,8 +47,24 @@ gboolean pl_build_links(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_steps(PlTopology *topology, const PlIni *ini, GError **error);
 /* What steps send, which depends on addresses. */
 gboolean pl_build_sends(PlTopology *topology, const PlIni *ini, GError **error);
+/* What nodes do in steps: `connect`, `disconnect`, `tell` and `stream`. `rest` is what stands
+ * behind the word. */
+gboolean pl_build_is_talk(const char *what);
+gboolean pl_build_talk(PlTopology *topology, const PlIni *ini, const char *group, PlStep *step,
+                       const char *what, const char *rest, GError **error);
 gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error);
+/* Takes the time off the end of an expectation's key, and leaves the subject, to be freed; NULL: it
+ * makes no sense. */
+char *pl_build_when(const PlTopology *topology, const PlIni *ini, const char *key, PlExpect *expect,
+                    GError **error);
+/* What is expected of a pair (`what` stands behind the dot), and of a counter. */
+gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expect, const char *what,
+                              GError **error);
+gboolean pl_build_expect_counter(const PlIni *ini, const char *key, PlExpect *expect,
+                                 GError **error);
+/* Whether a node counts anything of this name. */
+gboolean pl_build_is_counter(const char *name);
 /* What libpinhole's own programs are to do, which depends on addresses. */
 gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error);
 /* What one host runs. */

@@ -26,6 +26,11 @@ static gboolean check_axis_known(const PlIni *ini, const char *key, PlExpect *ex
         words[n++] = pl_axis_name(host ? host_axes[i] : (PlAxis)i);
     for (unsigned i = 0; host && i < G_N_ELEMENTS(of_programs); i++)
         words[n++] = of_programs[i];
+    if (host && pl_build_is_counter(name)) {
+        expect->kind = PL_EXPECT_COUNTER;
+        expect->name = g_strdup(name);
+        return TRUE;
+    }
     for (unsigned i = 0; i < n; i++) {
         if (strcmp(words[i], name) != 0)
             continue;
@@ -148,9 +153,9 @@ static gboolean check_axis_judged(const PlIni *ini, const char *key, const PlExp
 /* "nothing", or a list. */
 static gboolean read_hears(const PlIni *ini, const char *key, PlExpect *expect, GError **error)
 {
-    if (expect->node->program.word != PL_WORD_LISTEN)
+    if (expect->node->program.word != PL_WORD_LISTEN && expect->node->program.word != PL_WORD_NODE)
         return pl_ini_fail(ini, "expect", key, error,
-                           "host %s does not listen (expected a host with run = listen)",
+                           "host %s does not listen (expected a host with run = listen, or node)",
                            expect->node->name);
     if (strcmp(expect->value, "nothing") != 0)
         return pl_ini_list(ini, "expect", key, &expect->hears, error);
@@ -165,6 +170,8 @@ static gboolean check_program(const PlIni *ini, const char *key, PlExpect *expec
     if (!expect->node->program.argv)
         return pl_ini_fail(ini, "expect", key, error,
                            "host %s runs nothing (expected a host with run)", expect->node->name);
+    if (expect->kind == PL_EXPECT_COUNTER)
+        return pl_build_expect_counter(ini, key, expect, error);
     if (expect->kind == PL_EXPECT_EXIT && !pl_number_parse(expect->value, 0, 255, &status))
         return pl_ini_fail(ini, "expect", key, error, "bad exit status \"%s\" (expected 0 to 255)",
                            expect->value);
@@ -202,12 +209,17 @@ static gboolean check_path(const PlTopology *topology, const PlIni *ini, const c
     return TRUE;
 }
 
-static gboolean read_path(const PlTopology *topology, const PlIni *ini, const char *key,
-                          const char *arrow, PlExpect *expect, GError **error)
+/* A -> B, or A -> B.WHAT. */
+static gboolean read_pair(const PlTopology *topology, const PlIni *ini, const char *key,
+                          const char *subject, PlExpect *expect, GError **error)
 {
-    g_autofree char *from = g_strstrip(g_strndup(key, (gsize)(arrow - key)));
+    const char *arrow = strstr(subject, "->");
+    g_autofree char *from = g_strstrip(g_strndup(subject, (gsize)(arrow - subject)));
     g_autofree char *to = g_strstrip(g_strdup(arrow + 2));
+    char *dot = strchr(to, '.');
 
+    if (dot)
+        *dot = '\0';
     expect->kind = PL_EXPECT_PATH;
     expect->node = pl_topology_node(topology, from);
     expect->peer = pl_topology_node(topology, to);
@@ -218,19 +230,23 @@ static gboolean read_path(const PlTopology *topology, const PlIni *ini, const ch
     if (expect->node == expect->peer)
         return pl_ini_fail(ini, "expect", key, error,
                            "a path from a host to itself (expected two hosts)");
+    if (dot)
+        return pl_build_expect_pair(ini, key, expect, dot + 1, error);
     return check_path(topology, ini, key, expect, error);
 }
 
 static gboolean read_finding(const PlTopology *topology, const PlIni *ini, const char *key,
-                             PlExpect *expect, GError **error)
+                             const char *subject, PlExpect *expect, GError **error)
 {
-    const char *dot = strchr(key, '.');
-    g_autofree char *name = dot ? g_strndup(key, (gsize)(dot - key)) : NULL;
+    const char *dot = strchr(subject, '.');
+    g_autofree char *name = dot ? g_strndup(subject, (gsize)(dot - subject)) : NULL;
 
     if (!dot)
-        return pl_ini_fail(ini, "expect", key, error,
-                           "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output, "
-                           "HOST.hears or HOST -> HOST)");
+        return pl_ini_fail(
+            ini, "expect", key, error,
+            "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output, "
+            "HOST.hears, HOST.COUNTER, HOST -> HOST or HOST -> HOST.health, reason, heard, "
+            "lost, doubled, disordered or first-byte)");
     expect->node = pl_topology_node(topology, name);
     if (!expect->node)
         return pl_build_no_node(topology, ini, "expect", key, "node", TRUE, TRUE, name, error);
@@ -241,6 +257,28 @@ static gboolean read_finding(const PlTopology *topology, const PlIni *ini, const
     return check_axis_value(ini, key, expect, error) && check_axis_judged(ini, key, expect, error);
 }
 
+/* Who has a time has it for a path, or a health. */
+static gboolean check_when(const PlIni *ini, const PlExpect *expect, GError **error)
+{
+    if (expect->when == PL_WHEN_END || expect->kind == PL_EXPECT_PATH ||
+        expect->kind == PL_EXPECT_HEALTH || expect->kind == PL_EXPECT_REASON)
+        return TRUE;
+    return pl_ini_fail(ini, "expect", expect->key, error,
+                       "this is known at the end only (expected a time behind HOST -> HOST or "
+                       "HOST -> HOST.health or .reason)");
+}
+
+static gboolean read_expect(const PlTopology *topology, const PlIni *ini, const char *key,
+                            PlExpect *expect, GError **error)
+{
+    g_autofree char *subject = pl_build_when(topology, ini, key, expect, error);
+
+    return subject &&
+           (strstr(subject, "->") ? read_pair(topology, ini, key, subject, expect, error)
+                                  : read_finding(topology, ini, key, subject, expect, error)) &&
+           check_when(ini, expect, error);
+}
+
 /* Two spellings of one path, "a -> b" and "a->b", are one key to a reader. */
 static gboolean is_doubled(const PlTopology *topology, const PlExpect *expect)
 {
@@ -248,6 +286,7 @@ static gboolean is_doubled(const PlTopology *topology, const PlExpect *expect)
         const PlExpect *other = g_ptr_array_index(topology->expects, i);
 
         if (expect->kind == PL_EXPECT_PATH && other->kind == PL_EXPECT_PATH &&
+            expect->when == PL_WHEN_END && other->when == PL_WHEN_END &&
             expect->node == other->node && expect->peer == other->peer)
             return TRUE;
     }
@@ -259,7 +298,7 @@ gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error
     g_autofree const char **keys = pl_ini_keys(ini, "expect");
 
     for (unsigned i = 0; keys[i]; i++) {
-        const char *arrow = strstr(keys[i], "->"), *value;
+        const char *value;
         PlExpect *expect;
 
         if (!pl_ini_need(ini, "expect", keys[i], "what should be found", &value, error))
@@ -268,8 +307,7 @@ gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error
         g_ptr_array_add(topology->expects, expect);
         expect->key = g_strdup(keys[i]);
         expect->value = g_strdup(value);
-        if (arrow ? !read_path(topology, ini, keys[i], arrow, expect, error)
-                  : !read_finding(topology, ini, keys[i], expect, error))
+        if (!read_expect(topology, ini, keys[i], expect, error))
             return FALSE;
         if (is_doubled(topology, expect))
             return pl_ini_fail(ini, "expect", keys[i], error,

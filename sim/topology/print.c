@@ -157,6 +157,8 @@ static void print_story(GString *out, const PlTopology *topology)
     for (unsigned i = 0; i < topology->steps->len; i++) {
         const PlStep *step = g_ptr_array_index(topology->steps, i);
 
+        if (step->more)
+            continue;
         g_string_append_printf(out, "\n[step %u]\n", step->number);
         print_duration(out, "at", step->at_ns);
         g_string_append_printf(out, "do = %s\n", step->text);

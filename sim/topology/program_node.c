@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `run = node [NAME] [--connect PEER] [--relay]`: libpinhole's node at the first hub, by the host's
- * own name unless it has another. */
+/* `run = node [NAME] [--connect PEER] [--fast] [--relay]`: libpinhole's node at the first hub, by
+ * the host's own name unless it has another. */
 #include <pinhole/node.h>
 #include <string.h>
 
@@ -41,15 +41,16 @@ gboolean pl_build_node(PlTopology *topology, PlNode *host, const PlIni *ini, con
     for (char **argument = program->argv + 1; *argument;) {
         const char *word = *argument, *peer = pl_build_option(&argument, "--connect");
 
-        if (!peer && strcmp(word, "--relay") == 0) {
-            program->relay = TRUE;
+        if (!peer && (strcmp(word, "--fast") == 0 || strcmp(word, "--relay") == 0)) {
+            *(word[2] == 'f' ? &program->fast : &program->relay) = TRUE;
             argument++;
             continue;
         }
         if (!peer && *word == '-')
-            return pl_ini_fail(
-                ini, group, "run", error,
-                "node does not take \"%s\" (expected NAME, --connect PEER or --relay)", word);
+            return pl_ini_fail(ini, group, "run", error,
+                               "node does not take \"%s\" (expected NAME, --connect PEER, --fast "
+                               "or --relay)",
+                               word);
         if (!(peer ? read_name(ini, group, "--connect", peer, &program->connect, error)
                    : read_name(ini, group, "the name", word, &program->name, error)))
             return FALSE;

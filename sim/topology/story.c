@@ -94,7 +94,7 @@ static gboolean read_nat_step(const PlTopology *topology, const PlIni *ini, cons
     return TRUE;
 }
 
-static gboolean read_host_step(const PlTopology *topology, const PlIni *ini, const char *group,
+static gboolean read_host_step(PlTopology *topology, const PlIni *ini, const char *group,
                                PlStep *step, const char *name, const char *what, const char *rest,
                                GError **error)
 {
@@ -103,8 +103,8 @@ static gboolean read_host_step(const PlTopology *topology, const PlIni *ini, con
     step->node = pl_topology_node(topology, name);
     if (!step->node || step->node->kind != PL_NODE_HOST)
         return pl_build_no_node(topology, ini, group, "do", "host", TRUE, FALSE, name, error);
-    if (strcmp(what, "kill") == 0 && !*rest) {
-        step->kind = PL_STEP_HOST_KILL;
+    if ((strcmp(what, "kill") == 0 || strcmp(what, "start") == 0) && !*rest) {
+        step->kind = *what == 'k' ? PL_STEP_HOST_KILL : PL_STEP_HOST_START;
         return step->node->program.argv ||
                pl_ini_fail(ini, group, "do", error,
                            "host %s runs nothing (expected a host with run)", name);
@@ -114,11 +114,14 @@ static gboolean read_host_step(const PlTopology *topology, const PlIni *ini, con
         step->kind = PL_STEP_HOST_SEND;
         return TRUE;
     }
+    if (pl_build_is_talk(what))
+        return pl_build_talk(topology, ini, group, step, what, rest, error);
     if (strcmp(what, "run") != 0)
         return pl_ini_fail(
             ini, group, "do", error,
             "bad step \"%s\" (expected host NAME run COMMAND, host NAME send PORT -> "
-            "HOST:PORT TEXT or host NAME kill)",
+            "HOST:PORT TEXT, host NAME kill or start, or, of a node, connect PEER, disconnect "
+            "PEER, tell PEER TEXT or stream PEER COUNT INTERVAL TEXT)",
             step->text);
     step->kind = PL_STEP_HOST_RUN;
     if (!g_shell_parse_argv(rest, NULL, &step->argv, &cause))
@@ -146,8 +149,8 @@ static gboolean read_link_step(const PlTopology *topology, const PlIni *ini, con
     return TRUE;
 }
 
-static gboolean read_do(const PlTopology *topology, const PlIni *ini, const char *group,
-                        PlStep *step, GError **error)
+static gboolean read_do(PlTopology *topology, const PlIni *ini, const char *group, PlStep *step,
+                        GError **error)
 {
     const char *rest = step->text;
     g_autofree char *object = pl_build_word(&rest);
@@ -165,6 +168,7 @@ static gboolean read_do(const PlTopology *topology, const PlIni *ini, const char
                        step->text);
 }
 
+/* A stream's further messages are steps of their own, with the number of the first. */
 static gint by_time(gconstpointer a, gconstpointer b)
 {
     const PlStep *left = *(const PlStep *const *)a, *right = *(const PlStep *const *)b;

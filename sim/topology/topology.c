@@ -61,6 +61,7 @@ static void free_step(gpointer data)
 
     g_strfreev(step->argv);
     g_clear_pointer(&step->data, g_byte_array_unref);
+    g_free(step->message);
     g_free(step->text);
     g_free(step);
 }
@@ -71,6 +72,7 @@ static void free_expect(gpointer data)
 
     g_free(expect->value);
     g_strfreev(expect->hears);
+    g_free(expect->name);
     g_free(expect->key);
     g_free(expect);
 }

@@ -114,6 +114,7 @@ typedef struct PlProgram {
     unsigned n_ports;
     const PlNode *hub;    /* of `node` */
     char *name, *connect; /* of `node`: its own; its peer's, or NULL */
+    gboolean fast;        /* of `node`: a faster detector */
     gboolean relay;       /* of `node`: it relays for its peers */
     PlReady ready;
     char *ready_text;
@@ -165,6 +166,10 @@ typedef enum {
     PL_STEP_HOST_RUN,    /* host NAME run COMMAND... (waits for its end) */
     PL_STEP_HOST_KILL,   /* host NAME kill: SIGKILL to its programs */
     PL_STEP_HOST_SEND,   /* host NAME send PORT -> HOST:PORT TEXT: one datagram */
+    PL_STEP_HOST_START,  /* host NAME start: its program, again */
+    PL_STEP_CONNECT,     /* host NAME connect PEER */
+    PL_STEP_DISCONNECT,  /* host NAME disconnect PEER */
+    PL_STEP_TELL,        /* host NAME tell PEER TEXT; of a stream there is one for each message */
 } PlStepKind;
 
 typedef struct PlStep {
@@ -177,6 +182,10 @@ typedef struct PlStep {
     PhAddress from;           /* for HOST_SEND: the host's first address, and the port */
     GByteArray *data;         /* for HOST_SEND */
     char **argv;              /* for HOST_RUN */
+    PlNode *peer;             /* for CONNECT, DISCONNECT and TELL: a host that runs `node` */
+    char *message;            /* for TELL */
+    gsize text_length;        /* of it, without a stream's number */
+    gboolean more;            /* of a stream, and not its first message */
     char *text;               /* as in the file, for reports */
 } PlStep;
 
@@ -186,14 +195,47 @@ typedef enum {
     PL_EXPECT_OUTPUT, /* HOST.output = TEXT: some line of the program's output contains it */
     PL_EXPECT_HEARS,  /* HOST.hears = TEXT, ...: the lines of `listen`, all of them, in order */
     PL_EXPECT_PATH,   /* A -> B = punched */
+    PL_EXPECT_HEALTH, /* A -> B.health = suspect */
+    PL_EXPECT_REASON, /* A -> B.reason = relay: why it said that of the path or its health */
+    PL_EXPECT_COUNT,  /* A -> B.lost = 0: a PlCount, within `least` and `most` */
+    PL_EXPECT_COUNTER /* A.upgrades = 1: a counter of the node's, within `least` and `most` */
 } PlExpectKind;
+
+/* What is counted, or measured, of the messages that A's steps tell B. */
+typedef enum {
+    PL_COUNT_HEARD,      /* different ones that B heard */
+    PL_COUNT_LOST,       /* that it did not hear */
+    PL_COUNT_DOUBLED,    /* that it heard again */
+    PL_COUNT_DISORDERED, /* that it heard after one that was told later */
+    PL_COUNT_FIRST_BYTE, /* nanoseconds from A's first packet to the first message that B heard */
+    PL_COUNT_N
+} PlCount;
+
+/* A point in time: when a step was done, or so long after the last program got ready. */
+typedef struct PlMoment {
+    unsigned step; /* 0: none */
+    uint64_t ns;
+} PlMoment;
+
+typedef enum {
+    PL_WHEN_END,    /* when the run ends */
+    PL_WHEN_AT,     /* at moments[0] */
+    PL_WHEN_WITHIN, /* at some time from moments[0] on, after within_ns at the latest */
+    PL_WHEN_FROM,   /* all the time from moments[0] to moments[1] */
+} PlWhen;
 
 typedef struct PlExpect {
     PlExpectKind kind;
-    PlNode *node, *peer; /* peer: PATH only */
+    PlNode *node, *peer; /* peer: of A -> B only */
     PlAxis axis;         /* AXIS only */
+    PlCount count;       /* COUNT only */
+    uint64_t least, most;
+    PlWhen when; /* of PATH, HEALTH and REASON */
+    PlMoment moments[2];
+    uint64_t within_ns;
     char *value;
     char **hears; /* HEARS only; empty: nothing */
+    char *name;   /* COUNTER only */
     char *key;    /* as in the file, for reports */
 } PlExpect;
 
@@ -206,7 +248,7 @@ struct PlTopology {
     /* PlNetwork, owned: those of [network] in file order, then those that NATs bring, in theirs */
     GPtrArray *networks;
     GPtrArray *nodes;   /* PlNode, owned: in file order */
-    GPtrArray *steps;   /* PlStep, owned, by (at, number) */
+    GPtrArray *steps;   /* PlStep, owned, by (at, number); of a stream one for each message */
     GPtrArray *expects; /* PlExpect, owned, in file order */
 };
 
@@ -237,6 +279,8 @@ PlAttachment *pl_topology_attachment(const PlTopology *topology, const char *lab
 void pl_listen_line(GString *out, uint16_t port, const PhAddress *from, const void *bytes,
                     gsize length);
 
+/* What a step of a node's is as a line that `pinhole node` reads, to be freed. */
+char *pl_step_line(const PlStep *step);
 /* What a `node` that connects says to its peer first, to be freed: it must not be read on the way.
  */
 char *pl_node_greeting(const PlProgram *node);

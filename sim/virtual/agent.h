@@ -34,7 +34,7 @@ typedef struct PlAgentAction {
 typedef struct PlAgentStart {
     const PlNode *host;
     uint64_t run_seed; /* keys follow from that (topology/identity.h) */
-    uint64_t seed;     /* the program's own */
+    uint64_t seed;     /* the program's own, another one each time it starts */
     uint64_t now;
     PhRecordKind record; /* of a node */
 } PlAgentStart;
@@ -53,6 +53,8 @@ typedef struct PlAgentClass {
     void (*unreachable)(gpointer agent, const PhPath *path, uint64_t now); /* may be NULL */
     uint64_t (*next_timeout)(gpointer agent);                              /* UINT64_MAX: never */
     void (*timeout)(gpointer agent, uint64_t now);
+    /* A line on its standard input; NULL: such programs read nothing. */
+    void (*line)(gpointer agent, const char *line, uint64_t now);
     /* What it found out of its NAT, once it has ended; NULL: such programs find nothing out. */
     void (*claims)(gpointer agent, PlFindings *ret_claims);
 } PlAgentClass;

@@ -93,6 +93,15 @@ static char *path(PlLab *lab, const PlNode *host, const char *name, gboolean *re
     return gone ? pl_path_word(ph_path_kind_name(PH_PATH_NONE), gone) : NULL;
 }
 
+static gboolean start(PlLab *lab, const PlNode *host, GError **error)
+{
+    gboolean started = pl_virtual_start(lab, host, error);
+
+    if (started)
+        lab->ready_ns = lab->now;
+    return started;
+}
+
 static PlStatus *status(PlLab *lab, const PlNode *host)
 {
     gpointer agent = agent_of(lab, host);
@@ -145,6 +154,13 @@ static gboolean send_text(PlLab *lab, const PlStep *step, GError **error)
     return FALSE;
 }
 
+static gboolean talk(PlLab *lab, const PlStep *step, GError **error)
+{
+    g_autofree char *line = pl_step_line(step);
+
+    return pl_virtual_say(lab, step->node, line, error);
+}
+
 static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
 {
     const gboolean never = FALSE;
@@ -167,6 +183,12 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
     case PL_STEP_HOST_KILL:
         pl_virtual_kill(lab, step->node);
         break;
+    case PL_STEP_HOST_START:
+        return pl_virtual_start(lab, step->node, error);
+    case PL_STEP_CONNECT:
+    case PL_STEP_DISCONNECT:
+    case PL_STEP_TELL:
+        return talk(lab, step, error);
     case PL_STEP_HOST_SEND:
         return send_text(lab, step, error);
     case PL_STEP_HOST_RUN: /* was refused */
@@ -220,6 +242,7 @@ const PlEngine pl_virtual_engine = {
     .up = up,
     .down = down,
     .now = now,
+    .wall = now,
     .probe = pl_virtual_probe,
     .probed = probed,
     .reset = reset,
@@ -227,10 +250,11 @@ const PlEngine pl_virtual_engine = {
     .record_stop = pl_virtual_record_stop,
     .record_node = record_node,
     .digest = pl_virtual_digest,
-    .start = pl_virtual_start,
+    .start = start,
     .await = pl_virtual_await,
     .result = pl_virtual_result,
     .claims = pl_virtual_claims,
+    .say = pl_virtual_say,
     .path = path,
     .status = status,
     .pass = let_pass,

@@ -81,6 +81,7 @@ gboolean pl_virtual_await(PlLab *lab, const PlNode *host, const char *text, GErr
 gboolean pl_virtual_result(PlLab *lab, const PlNode *host, PlProgramResult *ret_result,
                            GError **error);
 gboolean pl_virtual_claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error);
+gboolean pl_virtual_say(PlLab *lab, const PlNode *host, const char *line, GError **error);
 void pl_virtual_kill(PlLab *lab, const PlNode *host);
 
 /* witness.c */

@@ -2,7 +2,7 @@
 /*
  * `run = node`: libpinhole's node, which registers with the topology's hub, and with --connect
  * looks for a peer and greets it; when the peer is gone it is looked for again. What happens to it
- * is a line of JSON each, with the time since the program's start.
+ * is a line of JSON each, and so is what it is told, as with `pinhole node`.
  */
 #include <json-glib/json-glib.h>
 #include <pinhole/node.h>
@@ -15,12 +15,14 @@
 #define FIRST_SOCKET 1
 #define SECOND_NS    G_GUINT64_CONSTANT(1000000000)
 #define RETRY_NS     SECOND_NS
+#define TEXT_MARK    'T' /* tools/pinhole/member.h */
 
 typedef struct Node {
     PhNode *core;
     const PlProgram *program;
     uint64_t start_ns, now, retry_ns; /* retry_ns: when the peer is looked for again */
     uint32_t peer;                    /* the one that we connect to */
+    gboolean asked;                   /* for its status */
     const char *gone;                 /* why it was lost, or not found, last; NULL: it is there */
     GString *text;
     GByteArray *recording;
@@ -51,6 +53,16 @@ static void add_locals(const PlNode *host, PhNodeConfig *config)
     }
 }
 
+static void send_text(Node *node, uint32_t peer, const char *text)
+{
+    uint8_t bytes[PH_NODE_MESSAGE_MAX] = {TEXT_MARK};
+    size_t length = strlen(text);
+
+    g_assert(length < sizeof(bytes)); /* a step has not so much */
+    memcpy(bytes + 1, text, length);
+    (void)ph_node_send(node->core, peer, bytes, length + 1, node->now);
+}
+
 /* The greeting waits for the peer. */
 static void connect_peer(Node *node)
 {
@@ -58,7 +70,7 @@ static void connect_peer(Node *node)
 
     node->retry_ns = UINT64_MAX;
     node->peer = ph_node_connect(node->core, node->program->connect, NULL, node->now);
-    ph_node_send(node->core, node->peer, (const uint8_t *)greeting, strlen(greeting), node->now);
+    send_text(node, node->peer, greeting);
 }
 
 static gpointer node_new(const PlAgentStart *start, GError **error)
@@ -66,6 +78,7 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
     const PlProgram *program = &start->host->program;
     PhNodeConfig config = {
         .hub = program->addresses[0],
+        .fast_detector = program->fast,
         .wall_ns = 0, /* the lab's clock is the wall clock */
         .first_socket = FIRST_SOCKET,
         .record = start->record,
@@ -99,7 +112,7 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
     return node;
 }
 
-/* ---- what it says ---- */
+/* ---- what it says, in the words of `pinhole node` ---- */
 
 static const char *event_name(PhNodeEventKind kind)
 {
@@ -107,11 +120,11 @@ static const char *event_name(PhNodeEventKind kind)
         [PH_NODE_REGISTERED] = "registered",
         [PH_NODE_HUB_LOST] = "hub-lost",
         [PH_NODE_REFUSED] = "refused",
-        [PH_NODE_CLASSIFIED] = "class",
+        [PH_NODE_CLASSIFIED] = "classified",
         [PH_NODE_PEER_UP] = "peer-up",
-        [PH_NODE_PEER_PATH] = "path",
+        [PH_NODE_PEER_PATH] = "peer-path",
         [PH_NODE_PEER_HEALTH] = "health",
-        [PH_NODE_PEER_GONE] = "gone",
+        [PH_NODE_PEER_GONE] = "peer-gone",
         [PH_NODE_DATA] = "data",
         [PH_NODE_PUNCH] = "punch",
     };
@@ -125,30 +138,86 @@ static void add_string(JsonObject *object, const char *member, const char *value
         json_object_set_string_member(object, member, value);
 }
 
-static void describe(Node *node, const PhNodeEvent *event)
+static void add_key(JsonObject *object, const char *member, const uint8_t *key)
+{
+    static const uint8_t none[PH_KEY_BYTES];
+    char text[PH_KEY_TEXT_MAX];
+
+    if (memcmp(key, none, sizeof(none)) != 0)
+        add_string(object, member, ph_key_format_public(key, text));
+}
+
+static void add_address(JsonObject *object, const PhAddress *address)
+{
+    char text[PH_ADDRESS_TEXT_MAX];
+
+    if (address->family != PH_FAMILY_NONE)
+        add_string(object, "address", ph_address_format(address, text));
+}
+
+/* Beside the lab's wall clock, for who looks closer, the time since the program's start. */
+static JsonObject *begin_line(const Node *node, const char *event)
+{
+    g_autoptr(GDateTime) second = g_date_time_new_from_unix_utc((gint64)(node->now / SECOND_NS));
+    g_autofree char *date = g_date_time_format(second, "%Y-%m-%dT%H:%M:%S");
+    g_autofree char *time =
+        g_strdup_printf("%s.%06uZ", date, (unsigned)(node->now % SECOND_NS / 1000));
+    JsonObject *object = json_object_new();
+
+    json_object_set_int_member(object, "schema", 1);
+    add_string(object, "time", time);
+    json_object_set_int_member(object, "time_us", (gint64)((node->now - node->start_ns) / 1000));
+    add_string(object, "event", event);
+    return object;
+}
+
+static void end_line(Node *node, JsonObject *object)
 {
     g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
-    JsonObject *object = json_object_new();
     g_autofree char *line = NULL;
-    char address[PH_ADDRESS_TEXT_MAX];
 
     json_node_take_object(root, object);
-    json_object_set_int_member(object, "time_us", (gint64)((node->now - node->start_ns) / 1000));
-    add_string(object, "event", event_name(event->kind));
+    line = json_to_string(root, FALSE);
+    g_string_append_printf(node->text, "%s\n", line);
+}
+
+static void add_path(JsonObject *object, PhPathKind path, const uint8_t *via,
+                     const PhAddress *address, const char *health)
+{
+    add_string(object, "path", ph_path_kind_name(path));
+    add_key(object, "via", via);
+    add_address(object, address);
+    add_string(object, "health", health);
+}
+
+static void add_text(JsonObject *object, const PhNodeEvent *event)
+{
+    g_autofree char *text = NULL;
+
+    if (event->length > 0 && event->bytes[0] == TEXT_MARK) {
+        text = g_utf8_make_valid((const char *)event->bytes + 1, (gssize)event->length - 1);
+        add_string(object, "text", text);
+    } else {
+        text = pl_bytes_format(event->bytes, event->length);
+        add_string(object, "data", text);
+    }
+    json_object_set_int_member(object, "bytes", (gint64)event->length);
+}
+
+static void describe(Node *node, const PhNodeEvent *event)
+{
+    JsonObject *object = begin_line(node, event_name(event->kind));
+
     add_string(object, "peer", event->name);
     if (event->kind == PH_NODE_CLASSIFIED)
         add_string(object, "class", ph_class_name(event->nat_class));
-    if (event->kind == PH_NODE_PEER_PATH)
-        add_string(object, "path", ph_path_kind_name(event->path));
-    if (event->kind == PH_NODE_PEER_HEALTH)
-        add_string(object, "health", event->health);
-    if (event->kind == PH_NODE_DATA) {
-        g_autofree char *text = pl_bytes_format(event->bytes, event->length);
-
-        add_string(object, "data", text);
-    } else if (event->address.family != PH_FAMILY_NONE) {
-        add_string(object, "address", ph_address_format(&event->address, address));
-    }
+    if (event->kind == PH_NODE_DATA)
+        add_text(object, event);
+    else if (event->kind == PH_NODE_PEER_UP || event->kind == PH_NODE_PEER_PATH ||
+             event->kind == PH_NODE_PEER_HEALTH)
+        add_path(object, event->path, event->via, &event->address, event->health);
+    else
+        add_address(object, &event->address);
     if (event->kind == PH_NODE_PUNCH) {
         json_object_set_int_member(object, "attempt", event->attempt);
         add_string(object, "strategy", event->strategy);
@@ -157,8 +226,42 @@ static void describe(Node *node, const PhNodeEvent *event)
     }
     add_string(object, "reason", event->reason);
     add_string(object, "sentence", event->sentence);
-    line = json_to_string(root, FALSE);
-    g_string_append_printf(node->text, "%s\n", line);
+    end_line(node, object);
+}
+
+/* ---- what it is told ---- */
+
+static uint32_t find_peer(const Node *node, const char *name)
+{
+    PhNodePeer peer;
+
+    for (uint32_t i = 0; ph_node_peer(node->core, i, &peer); i++)
+        if (strcmp(peer.name, name) == 0)
+            return peer.peer;
+    return 0;
+}
+
+static uint32_t need_peer(Node *node, const char *name)
+{
+    uint32_t peer = find_peer(node, name);
+
+    return peer ? peer : ph_node_connect(node->core, name, NULL, node->now);
+}
+
+static void node_line(gpointer data, const char *line, uint64_t now)
+{
+    Node *node = data;
+    g_auto(GStrv) words = g_strsplit(line, " ", 3);
+
+    node->now = now;
+    g_string_truncate(node->text, 0);
+    g_assert(words[1]);
+    if (strcmp(words[0], "connect") == 0)
+        (void)need_peer(node, words[1]);
+    else if (strcmp(words[0], "disconnect") == 0)
+        ph_node_disconnect(node->core, find_peer(node, words[1]), now);
+    else
+        send_text(node, need_peer(node, words[1]), words[2]);
 }
 
 static void take_event(Node *node, const PhNodeEvent *event)
@@ -302,4 +405,5 @@ const PlAgentClass pl_node_agent = {
     .unreachable = node_unreachable,
     .next_timeout = node_next_timeout,
     .timeout = node_timeout,
+    .line = node_line,
 };

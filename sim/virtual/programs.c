@@ -27,7 +27,9 @@ struct PlSeat {
     const PlAgentClass *class;
     gpointer agent;
     GArray *sockets; /* SeatSocket */
-    GString *output;
+    GString *output; /* of those before it on this host, too */
+    gsize before;    /* so much of it is theirs */
+    unsigned runs;   /* that there were before it */
     gboolean ended;
     int exit_status;
     /* What somebody waits for, and whether it is so. */
@@ -80,7 +82,7 @@ static gboolean is_reached(const PlSeat *seat)
     case PL_READY_EXIT:
         return seat->ended;
     case PL_READY_LINE:
-        return strstr(seat->output->str, seat->awaited_text) != NULL;
+        return strstr(seat->output->str + seat->before, seat->awaited_text) != NULL;
     case PL_READY_UDP:
         return pl_stack_has_port(seat->stack, PL_PROTOCOL_UDP, seat->awaited_port);
     case PL_READY_TCP:
@@ -123,8 +125,10 @@ static void do_send(PlSeat *seat, const PlAgentAction *action)
 static void do_print(PlSeat *seat, const PlAgentAction *action)
 {
     g_string_append_len(seat->output, (const char *)action->bytes, (gssize)action->length);
-    if (seat->output->len > OUTPUT_MAX)
+    if (seat->output->len > OUTPUT_MAX) {
+        seat->before -= MIN(seat->before, seat->output->len - OUTPUT_MAX);
         g_string_erase(seat->output, 0, (gssize)(seat->output->len - OUTPUT_MAX));
+    }
 }
 
 static void act(PlSeat *seat, const PlAgentAction *action)
@@ -214,7 +218,8 @@ PlSeat *pl_seat_free(PlSeat *seat)
     close_all(seat);
     seat->class->free(seat->agent);
     g_array_unref(seat->sockets);
-    g_string_free(seat->output, TRUE);
+    if (seat->output)
+        g_string_free(seat->output, TRUE);
     g_free(seat);
     return NULL;
 }
@@ -248,11 +253,22 @@ static gboolean wait_for(PlSeat *seat, PlReady awaited, const char *text, uint16
                           &seat->reached, error);
 }
 
+/* What the host's program before it put out is its host's, too. */
+static void take_output(PlSeat *seat, PlSeat *last)
+{
+    seat->output = last ? g_steal_pointer(&last->output) : g_string_new(NULL);
+    seat->before = seat->output->len;
+    pl_seat_free(last);
+}
+
 gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
 {
     const PlProgram *program = &host->program;
     const PlAgentClass *class = class_of(host);
-    g_autofree char *name = g_strdup_printf("program %s", host->name);
+    PlSeat *last = lab->nodes[host->index].program;
+    unsigned runs = last ? last->runs + 1 : 0;
+    g_autofree char *name = runs ? g_strdup_printf("program %s %u", host->name, runs)
+                                 : g_strdup_printf("program %s", host->name);
     const PlAgentStart start = {
         .host = host,
         .run_seed = lab->seed,
@@ -260,9 +276,12 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
         .now = lab->now,
         .record = lab->nodes[host->index].recorded ? PH_RECORD_SECRETS : lab->nodes_record,
     };
-    gpointer agent = class->new (&start, error);
+    gpointer agent = last && !last->ended ? NULL : class->new (&start, error);
     PlSeat *seat;
 
+    if (last && !last->ended)
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program still runs",
+                    host->name);
     if (!agent)
         return FALSE;
     seat = g_new0(PlSeat, 1);
@@ -273,7 +292,8 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
     seat->class = class;
     seat->agent = agent;
     seat->sockets = g_array_new(FALSE, FALSE, sizeof(SeatSocket));
-    seat->output = g_string_new(NULL);
+    seat->runs = runs;
+    take_output(seat, last);
     lab->nodes[host->index].program = seat;
     pl_seat_pump(seat);
     if (!wait_for(seat, program->ready, program->ready_text, program->ready_port, error))
@@ -285,7 +305,20 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
                     seat->output->str);
         return FALSE;
     }
-    lab->ready_ns = lab->now;
+    return TRUE;
+}
+
+gboolean pl_virtual_say(PlLab *lab, const PlNode *host, const char *line, GError **error)
+{
+    PlSeat *seat = lab->nodes[host->index].program;
+
+    if (!seat || seat->ended || !seat->class->line) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program %s", host->name,
+                    seat && seat->ended ? "has ended" : "does not read what it is told");
+        return FALSE;
+    }
+    seat->class->line(seat->agent, line, lab->now);
+    pl_seat_pump(seat);
     return TRUE;
 }
 

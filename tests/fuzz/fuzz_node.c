@@ -3,10 +3,12 @@
  * Three nodes, of which one relays, and a hub that have real sessions, and a network that does to
  * their packets what the input says: late, twice, not at all, changed, from elsewhere, to somebody
  * else, or none between two of the nodes, or none with the hub. Whatever comes, nothing crashes, no
- * datagram is too long, and only what was opened is closed.
+ * datagram is too long, only what was opened is closed, and each node's recording replays to the
+ * same.
  */
 #include <pinhole/node.h>
 #include <pinhole/reflector.h>
+#include <pinhole/replay.h>
 #include <pinhole/station.h>
 #include <sodium.h>
 #include <string.h>
@@ -37,7 +39,8 @@ typedef struct Feed {
     gboolean hub_down, apart; /* apart: nothing comes through between the two that do not relay */
     PhNode *nodes[NODES];
     GHashTable *opened[NODES]; /* ids of sockets */
-    guint32 peers[NODES];      /* the last one of each */
+    GByteArray *recordings[NODES];
+    guint32 peers[NODES]; /* the last one of each */
     Flying flying[FLYING];
     guint n;
 } Feed;
@@ -93,6 +96,15 @@ static void poll_sockets(Feed *feed, guint node)
     }
 }
 
+static void take_record(Feed *feed, guint node)
+{
+    const guint8 *bytes;
+    gsize length;
+
+    while (ph_node_poll_record(feed->nodes[node], &bytes, &length))
+        g_byte_array_append(feed->recordings[node], bytes, (guint)length);
+}
+
 static void poll_node(Feed *feed, guint node)
 {
     PhTransmit transmit;
@@ -111,6 +123,7 @@ static void poll_node(Feed *feed, guint node)
             feed->peers[node] = event.peer;
     }
     poll_sockets(feed, node);
+    take_record(feed, node);
 }
 
 static void poll_all(Feed *feed)
@@ -239,16 +252,48 @@ static void use(Feed *feed)
         if (take(&feed->input) == 0xff)
             ph_node_close(core, feed->now);
         break;
+    case 6: /* it is there at one of the two */
+        local = hub_address();
+        if (how & 1)
+            g_assert(ph_address_parse("[2001:db8::7]:3478", &local));
+        ph_node_hub_at(core, &local, feed->now);
+        break;
     default:
         ph_node_send(core, feed->peers[node], bytes, take(&feed->input) * 5U, feed->now);
         break;
     }
 }
 
+/* Whatever happened, it happens again. */
+static void replay(const GByteArray *recording)
+{
+    PhReplay *replay = ph_replay_new();
+    PhReplayStep step;
+    gsize at = 0;
+
+    g_assert(replay);
+    for (ph_replay_step(replay, &step); step.kind != PH_REPLAY_OVER;
+         ph_replay_step(replay, &step)) {
+        if (step.kind != PH_REPLAY_MORE)
+            continue;
+        if (at == recording->len)
+            ph_replay_end(replay);
+        at += ph_replay_feed(replay, recording->data + at, recording->len - at);
+    }
+    if (ph_replay_result(replay)->verdict != PH_REPLAY_SAME)
+        g_error("%s: %s, %s; %s", ph_replay_verdict_name(ph_replay_result(replay)->verdict),
+                ph_replay_result(replay)->expected, ph_replay_result(replay)->got,
+                ph_replay_result(replay)->problem);
+    ph_replay_free(replay);
+}
+
 static PhNode *make_node(guint i, guint64 now)
 {
-    PhNodeConfig config = {
-        .hub = hub_address(), .first_socket = 1, .fast_detector = i == 1, .relays = i == RELAY};
+    PhNodeConfig config = {.hub = hub_address(),
+                           .first_socket = 1,
+                           .fast_detector = i == 1,
+                           .relays = i == RELAY,
+                           .record = i % 2 ? PH_RECORD_SECRETS : PH_RECORD_DECISIONS};
     guint8 hub_secret[PH_NODE_KEY_BYTES];
 
     memset(hub_secret, 0x42, sizeof(hub_secret));
@@ -281,6 +326,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         feed.nodes[i] = make_node(i, feed.now);
         g_assert(feed.nodes[i]);
         feed.opened[i] = g_hash_table_new(NULL, NULL);
+        feed.recordings[i] = g_byte_array_new();
     }
     poll_all(&feed);
     for (guint i = 0; i < STEPS && feed.input.left > 0; i++) {
@@ -299,8 +345,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ph_station_free(feed.station);
     ph_reflector_free(feed.reflector);
     for (guint i = 0; i < NODES; i++) {
+        take_record(&feed, i);
+        replay(feed.recordings[i]);
         ph_node_free(feed.nodes[i]);
         g_hash_table_unref(feed.opened[i]);
+        g_byte_array_unref(feed.recordings[i]);
     }
     return 0;
 }

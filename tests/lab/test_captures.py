@@ -24,7 +24,7 @@ def captures(pinlab, tmp_path_factory):
     """The captures of the whole matrix, by topology."""
     directory = tmp_path_factory.mktemp("captures")
     pinlab.run("matrix", "--pcap", directory)
-    return {path.name.split(".")[0]: path for path in directory.rglob("*.pcapng")}
+    return {path.stem: path for path in directory.rglob("*.pcapng")}
 
 
 def interfaces_of(topology):

@@ -29,6 +29,7 @@ typedef struct World {
     PlTopology *topology;
     PlLab *lab;
     gboolean hole;     /* no packet of one node's reaches another one */
+    gboolean apart;    /* nor one between alice and bob, who are behind NATs */
     const char *mute;  /* nor one of this host's */
     PhAddress watched; /* packets to this host are counted */
     guint n_watched;
@@ -45,6 +46,20 @@ static inline void said_clear(gpointer data)
     g_free(said->address);
 }
 
+static inline const PlNode *world_nat(World *world, const char *host)
+{
+    g_autofree char *name = g_strdup_printf("nat-%s", host);
+
+    return pl_topology_node(world->topology, name);
+}
+
+static inline gboolean world_is_behind(World *world, const char *host, const PhAddress *outside)
+{
+    const PlAttachment *nat = pl_nat_outside(world_nat(world, host));
+
+    return ph_address_equal_host(&g_array_index(nat->addresses, PhAddress, 0), outside);
+}
+
 static inline gboolean world_loses(gpointer data, const PlNode *host, const guint8 *bytes,
                                    gsize length)
 {
@@ -56,6 +71,10 @@ static inline gboolean world_loses(gpointer data, const PlNode *host, const guin
                              (guint32)bytes[18] << 8 | bytes[19],
                          0);
     world->n_watched += ph_address_equal_host(&to, &world->watched);
+    if (world->apart && host &&
+        ((strcmp(host->name, "alice") == 0 && world_is_behind(world, "bob", &to)) ||
+         (strcmp(host->name, "bob") == 0 && world_is_behind(world, "alice", &to))))
+        return TRUE;
     return host && (world->hole || g_strcmp0(host->name, world->mute) == 0) &&
            strcmp(host->name, "hub") != 0 && !ph_address_equal_host(&to, &hub) &&
            !ph_address_equal_host(&to, &second);
@@ -160,17 +179,16 @@ static inline const char *member(JsonObject *object, const char *name)
     return json_object_get_string_member_with_default(object, name, "");
 }
 
-static inline const PlNode *world_nat(World *world, const char *host)
-{
-    g_autofree char *name = g_strdup_printf("nat-%s", host);
-
-    return pl_topology_node(world->topology, name);
-}
-
 /* All that a node has said, in order: an array of Said. */
 static inline GArray *world_said(World *world, const char *host)
 {
-    static const char *const what[] = {"path", "health", "class", "data", "outcome"};
+    /* Lines, in fewer words, and what each is about. */
+    static const char *const lines_of[][3] = {
+        {"peer-path", "path", "path"},    {"health", "health", "health"},
+        {"classified", "class", "class"}, {"peer-gone", "gone", NULL},
+        {"data", "data", "text"},         {"data", "data", "data"},
+        {"punch", "punch", "outcome"},
+    };
     GArray *all = g_array_new(FALSE, TRUE, sizeof(Said));
     g_auto(GStrv) lines = NULL;
     PlProgramResult result;
@@ -196,9 +214,14 @@ static inline GArray *world_said(World *world, const char *host)
             g_error("%s gives a reason without a sentence: %s", host, lines[i]);
         said.address = g_strdup(member(object, "address"));
         said.time = (double)json_object_get_int_member(object, "time_us") / 1e3;
-        for (unsigned k = 0; k < G_N_ELEMENTS(what); k++)
-            if (json_object_has_member(object, what[k]))
-                said.what = g_strdup(member(object, what[k]));
+        for (unsigned k = 0; k < G_N_ELEMENTS(lines_of); k++) {
+            if (strcmp(member(object, "event"), lines_of[k][0]) != 0)
+                continue;
+            g_free(said.event);
+            said.event = g_strdup(lines_of[k][1]);
+            if (lines_of[k][2] && json_object_has_member(object, lines_of[k][2]))
+                said.what = g_strdup(member(object, lines_of[k][2]));
+        }
         if (!said.what)
             said.what = g_strdup("");
         g_array_append_val(all, said);

@@ -85,6 +85,45 @@ static void test_endpoints_that_disagree_are_mixed(void)
     assert_found(&findings, PL_AXIS_CLASS, NULL);
 }
 
+/* Another port in between says nothing of a NAT that was made to forget. */
+static void test_what_was_forgotten_is_not_compared(void)
+{
+    static const struct {
+        int64_t at; /* of the forgetting, less the time of the second packet */
+        const char *found;
+    } cases[] = {{0, "endpoint-independent"},
+                 {-(int64_t)S / 10, "endpoint-independent"},
+                 {-(int64_t)(3 * S), NULL}};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Wire) wire;
+        g_auto(PlFindings) found = {0};
+        g_autoptr(GArray) forgot = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+        g_autoptr(GError) error = NULL;
+        PhAddress inside = at("192.168.1.2:7000");
+        PlEvidenceQuery query = {.inside = "home.inside", .outside = "home.outside"};
+        PlCapture *capture;
+        uint64_t time;
+
+        wire_init(&wire);
+        out(&wire, inside, at("203.0.113.1:61000"), A1);
+        out(&wire, inside, at("203.0.113.1:61000"), B1);
+        wire.now += S / 2;
+        out(&wire, inside, at("203.0.113.1:62000"), A2);
+        out(&wire, inside, at("203.0.113.1:62000"), B2);
+        time = (uint64_t)((int64_t)wire.now + cases[i].at);
+        g_array_append_val(forgot, time);
+        query.forgot = forgot;
+        capture = finish(&wire);
+        g_assert_true(pl_evidence_judge(capture, &query, &found, &error));
+        free_capture(capture);
+        if (cases[i].found)
+            assert_found(&found, PL_AXIS_MAPPING, cases[i].found);
+        else
+            g_assert_cmpstr(found.value[PL_AXIS_MAPPING], !=, "endpoint-independent");
+    }
+}
+
 /* The same packets: to the NAT's judge a contradiction, to one host its lot. */
 static void test_a_host_is_as_dependent_as_its_most_dependent_endpoint(void)
 {
@@ -363,6 +402,7 @@ int main(int argc, char **argv)
     TEST(hosts_are_judged_one_by_one);
     TEST(contended_ports_are_left_out_but_not_for_their_host);
     TEST(endpoints_that_disagree_are_mixed);
+    TEST(what_was_forgotten_is_not_compared);
     TEST(a_host_is_as_dependent_as_its_most_dependent_endpoint);
     TEST(one_equal_port_among_many_is_chance);
     TEST(a_mapping_that_expired_is_not_compared);

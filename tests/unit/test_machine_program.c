@@ -24,6 +24,7 @@ static char *self, *self_dir;
 
 typedef struct {
     PlMachine *machine;
+    GPtrArray *programs; /* the machine borrows them to its end */
     int netns;
 } World;
 
@@ -33,6 +34,7 @@ static World world_new(const char *name, const char *keep)
     World world = {.netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)};
 
     g_assert_cmpint(world.netns, >=, 0);
+    world.programs = g_ptr_array_new_with_free_func(g_free);
     world.machine = pl_machine_new(name, world.netns, "127.0.0.1 localhost\n192.0.2.7 bob\n", keep,
                                    NULL, &error);
     g_assert_no_error(error);
@@ -42,6 +44,7 @@ static World world_new(const char *name, const char *keep)
 static void world_free(World *world)
 {
     pl_machine_free(world->machine);
+    g_ptr_array_unref(world->programs);
     close(world->netns);
 }
 
@@ -64,12 +67,14 @@ static char *output_of(World *world, const char *script, int *ret_status)
 {
     g_autoptr(GError) error = NULL;
     char *argv[4];
-    PlProgram program = shell(argv, script, PL_READY_EXIT);
+    PlProgram *program = g_new(PlProgram, 1);
     PlProgramResult result;
 
-    pl_machine_start(world->machine, &program, &error);
+    *program = shell(argv, script, PL_READY_EXIT);
+    g_ptr_array_add(world->programs, program);
+    pl_machine_start(world->machine, program, &error);
     g_assert_no_error(error);
-    pl_machine_result(world->machine, &program, &result, &error);
+    pl_machine_result(world->machine, program, &result, &error);
     g_assert_no_error(error);
     g_assert_true(result.ended);
     if (ret_status)

@@ -140,6 +140,7 @@ static const PlEngine engine = {
     .up = up,
     .down = down,
     .now = now,
+    .wall = now,
     .probe = probe,
     .probed = probed,
     .reset = reset,

@@ -18,6 +18,12 @@
 #define WALL     BASE ALICE NAT_OPEN "behaviour = firewall\n"
 #define PAIR     BASE "[host bob]\non = internet\n"
 
+/* alice is a node, and so is bob. */
+#define NODES                                                                                      \
+    BASE "run = hub\n" NAT ALICE "run = node --connect bob\n[host bob]\nbehind = home\nrun = "     \
+                                 "node\n"
+#define TALK(rest) NODES "[step 1]\nat = 1s\ndo = host alice " rest "\n"
+
 #define SEND(rest)    "[step 1]\nat = 1s\ndo = host alice send " rest
 #define LISTEN(ports) BASE "[host a]\non = internet\nrun = listen " ports "\n"
 
@@ -451,6 +457,42 @@ static const Case stories[] = {
     {HOME SEND("1 -> hub:1 \\n") "\n", ":*: [step 1] do: a * begins nothing (expected*"},
     {HOME "[step 1]\nat = 1s\ndo = host home send 1 -> hub:1 x\n",
      ":*: [step 1] do: there is no host \"home\"*"},
+    {TALK("tell bob short"), ":*: [step 1] do: the text has 5 bytes (expected 8 to 1000)"},
+    {TALK("tell bob 14 bytes it is"),
+     ":*: [step 1] do: \"14 bytes it is\" has 14 bytes, as many as an answer to a ping*"},
+    {TALK("tell carol something"), ":*: [step 1] do: there is no host \"carol\"*"},
+    {TALK("tell hub something"), ":*: [step 1] do: host hub is no node (expected*"},
+    {TALK("tell alice something"), ":*: [step 1] do: host alice and itself (expected*"},
+    {TALK("connect bob now"), ":*: [step 1] do: bad step*(expected nothing behind the peer)"},
+    {TALK("stream bob 1 1s something"), ":*: [step 1] do: bad stream \"1 1s\" (expected COUNT*"},
+    {TALK("stream bob 2 1us something"), ":*: [step 1] do: bad stream \"2 1us\" (expected COUNT*"},
+    {TALK("stream bob 2 1s"), ":*: [step 1] do: the text has 0 bytes*"},
+    {TALK("stream bob 20 1s twelve bytes"), ":*: [step 1] do: \"twelve bytes 1\" has 14 bytes*"},
+    {TALK("dance"), ":*: [step 1] do: bad step*tell PEER TEXT or stream PEER*"},
+    {HOME "[step 1]\nat = 1s\ndo = host alice start\n",
+     ":*: [step 1] do: host alice runs nothing*"},
+    {NODES "[expect]\nalice -> bob at noon = punched\n",
+     ":*: [expect] alice -> bob at noon: bad time \"at noon\" (expected at MOMENT*"},
+    {NODES "[expect]\nalice -> bob at 1s 2s = punched\n", ":*: bad time \"at 1s 2s\"*"},
+    {NODES "[expect]\nalice -> bob at step 1 = punched\n", ":*: bad time \"at step 1\"*"},
+    {NODES "[expect]\nalice -> bob at step = punched\n", ":*: bad time \"at step\"*"},
+    {NODES "[expect]\nalice -> bob within 1s = punched\n", ":*: bad time \"within 1s\"*"},
+    {NODES "[expect]\nalice -> bob within = punched\n", ":*: bad time \"within\"*"},
+    {NODES "[expect]\nalice -> bob from 1s to = punched\n", ":*: bad time \"from 1s to\"*"},
+    {NODES "[expect]\nalice.upgrades at 1s = 1\n",
+     ":*: [expect] alice.upgrades at 1s: this is known at the end only*"},
+    {NODES "[expect]\nalice -> bob.lost at 1s = 1\n", ":*: this is known at the end only*"},
+    {NODES "[expect]\nalice -> bob.health = ill\n",
+     ":*: [expect] alice -> bob.health: unknown word \"ill\"*"},
+    {NODES "[expect]\nalice -> bob.losst = 0\n",
+     ":*: \"losst\" is nothing of two nodes (expected*did you mean \"lost\"?)"},
+    {NODES "[expect]\nalice -> hub.lost = 0\n", ":*: host hub is no node*"},
+    {NODES "[expect]\nhub.upgrades = 0\n", ":*: host hub is no node*"},
+    {NODES "[expect]\nalice.upgrades = few\n", ":*: bad number \"few\" (expected N, at least N*"},
+    {NODES "[expect]\nalice.upgrades = 3 to 2\n", ":*: bad number \"3 to 2\"*"},
+    {NODES "[expect]\nalice -> bob.first-byte = 5\n", ":*: bad duration \"5\"*"},
+    {NODES "[expect]\nalice->bob = punched\nalice -> bob = relayed\n",
+     ":*: this path stands twice*"},
     {HOME "[expect]\nalice.hears = x\n", ":*: [expect] alice.hears: host alice runs nothing*"},
     {PAIR "run = true\n[expect]\nbob.hears = x\n", ":*: [expect] bob.hears: host bob does not*"},
     {HOME "[expect]\nhome.hears = x\n", ":*: [expect] home.hears: \"hears\" is nothing that*"},

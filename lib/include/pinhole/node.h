@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A node: it registers with a hub, finds peers by name or key, talks to them over the hub's relay
- * from the first round trip on, and goes direct as soon as that is possible. Pure, as path.h says.
+ * from the first round trip on, and goes direct as soon as that is possible. It introduces its
+ * peers to each other, and relays for them if it is to: so they need no hub to go on. Pure, as
+ * path.h says.
  *
  *     hub:   ASKING ──> REGISTERED ──lost──> ASKING
  *     peer:  LOOKING ──found──> TALKING(relayed) <──> TALKING(direct or punched) ──> GONE
