@@ -215,7 +215,7 @@ def test_N27_who_was_introduced_by_whom_and_what_came_of_it(lab, mesh, pinhole):
 # ---- the verdict has it, too ----
 
 
-@pytest.mark.parametrize("engine", ["virtual"])
+@pytest.mark.parametrize("engine", ["virtual", "kernel", "fabric"])
 @pytest.mark.parametrize("pair", ["open,port-restricted", "port-restricted,port-restricted", "symmetric,symmetric",
                                   "udp-blocked,open", "cgn,symmetric"])
 def test_N25_the_table_of_each_node_is_what_is_on_the_wire(pinlab, pair, engine):
