@@ -3,6 +3,8 @@
  * A node's surface: every call that changes it, and what a recording has of that. An item when it
  * begins, one when it ends, and in between what sessions were asked (session_tape.c).
  */
+#include <sodium/utils.h>
+
 #include "node_private.h"
 #include "record_private.h"
 
@@ -79,6 +81,7 @@ static void record_new(PhNode *node, const PhNodeConfig *config, uint64_t now)
     ph_record_put_config(&entry.writer, config, has_secrets(node));
     enter(&entry, PH_ITEM_NEW);
     leave_input(node, &entry, 0);
+    sodium_memzero(&entry, sizeof(entry));
 }
 
 PhNode *ph_node_new(const PhNodeConfig *config, uint64_t now)
@@ -347,6 +350,11 @@ void ph_record_put_event(Writer *writer, const PhNodeEvent *event, bool secrets)
     put_text(writer, event->health);
     put_text(writer, event->reason);
     put_text(writer, event->sentence);
+    put(writer, event->mediator, sizeof(event->mediator));
+    put_number(writer, event->attempt, 4);
+    put_text(writer, event->strategy);
+    put_text(writer, event->outcome);
+    put_number(writer, event->took_ns, 8);
     put_number(writer, event->length, 2);
     if (secrets)
         put(writer, event->bytes, event->length);

@@ -28,6 +28,7 @@ const char *ph_node_event_name(PhNodeEventKind kind)
         [PH_NODE_PEER_HEALTH] = "health",
         [PH_NODE_PEER_GONE] = "peer-gone",
         [PH_NODE_DATA] = "data",
+        [PH_NODE_PUNCH] = "punch",
     };
 
     return kind < sizeof(names) / sizeof(*names) && names[kind] ? names[kind] : "unknown";
@@ -62,6 +63,35 @@ PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *pee
             event->address = peer->used->route.path.remote;
     }
     return event;
+}
+
+void ph_node_tell_attempt(PhNode *node, const PhPeer *peer, PhOutcome outcome, unsigned attempt,
+                          const char *reason)
+{
+    static const char *const names[] = {
+        [PH_OUTCOME_OPEN] = "open",
+        [PH_OUTCOME_FAILED] = "failed",
+        [PH_OUTCOME_TIMED_OUT] = "timed-out",
+        [PH_OUTCOME_REJECTED] = "rejected",
+    };
+    PhNodeCounters *counters = &node->counters;
+    uint64_t *const counted[] = {
+        [PH_OUTCOME_OPEN] = &counters->punches_succeeded,
+        [PH_OUTCOME_FAILED] = &counters->punches_failed,
+        [PH_OUTCOME_TIMED_OUT] = &counters->punches_timed_out,
+        [PH_OUTCOME_REJECTED] = &counters->punches_rejected,
+    };
+    PhNodeEvent *event = ph_node_event(node, PH_NODE_PUNCH, peer);
+
+    (*counted[outcome])++;
+    if (!event)
+        return;
+    event->attempt = attempt;
+    event->strategy = ph_strategy_name(peer->strategy);
+    event->outcome = names[outcome];
+    event->reason = reason;
+    event->took_ns = node->now - peer->attempt_ns;
+    ph_node_via_key(node, peer->mediator, event->mediator);
 }
 
 void ph_node_say_reason(PhNodeEvent *event, PhReason reason)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The node's side of its hub, and what it knows of itself:
+ * The node's side of its hub:
  *
  *     WAITING --our socket is there--> ASKING --answered--> UP
  *        ^                               |                   |
@@ -15,14 +15,8 @@
 
 #define BACK_OFF_NS      PH_SECOND
 #define BACK_OFF_MOST_NS (60 * PH_SECOND)
-/* The shortest life of an idle mapping that is met with (RFC 4787 REQ-5 asks for 120 s). */
-#define SHORTEST_BINDING_NS (10 * PH_SECOND)
 /* What a hub that is there takes to answer, beside the round trip. */
 #define HUB_PATIENCE_NS (PH_SECOND / 4)
-/* Candidates that are for one peer each. */
-#define FRESH_MOST 8
-/* Classes change when networks do; once an hour finds what nobody noticed. */
-#define RECLASSIFY_NS (3600 * PH_SECOND)
 
 PhRoute ph_node_hub_route(const PhNode *node)
 {
@@ -34,42 +28,6 @@ static size_t put(uint8_t *payload, size_t length, const PhMessage *message)
     return length + ph_message_write(message, payload + length, PH_SESSION_PAYLOAD_MAX - length);
 }
 
-static void update_record(PhNode *node)
-{
-    PhNodeRecord *record = &node->record;
-
-    record->sequence++;
-    record->nat_class = (uint8_t)(node->classification.nat_class != PH_CLASS_UNKNOWN
-                                      ? node->classification.nat_class
-                                      : node->assumed);
-    record->port_allocation = (uint8_t)node->classification.port_allocation;
-    record->step = node->classification.step;
-    record->block_first = node->classification.block_first;
-    record->block_last = node->classification.block_last;
-    record->hidden = node->config.relay_only;
-    record->n_candidates = 0;
-    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT,
-     * and whether who else introduces us lies. */
-    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
-        record->candidates[record->n_candidates++] =
-            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
-        if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
-            record->candidates[record->n_candidates++] =
-                (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
-    for (uint32_t i = 0;
-         !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
-         i++) {
-        PhCandidate *candidate = &record->candidates[record->n_candidates];
-
-        if (node->config.locals[i].family != node->config.hub.family || node->data.local.port == 0)
-            continue;
-        *candidate = (PhCandidate){PH_CANDIDATE_LOCAL, node->config.locals[i]};
-        candidate->address.port = node->data.local.port;
-        record->n_candidates++;
-    }
-}
-
 /* REGISTER, and a CONNECT for each peer that is looked for, as far as they fit. */
 void ph_node_hub_begin(PhNode *node)
 {
@@ -78,7 +36,7 @@ void ph_node_hub_begin(PhNode *node)
     PhMessage message = {.kind = PH_MESSAGE_REGISTER};
     size_t length;
 
-    update_record(node);
+    ph_node_update_record(node);
     message.record = node->record;
     length = put(payload, 0, &message);
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
@@ -161,35 +119,6 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
     ph_node_relay_lost(node, PH_NODE_VIA_HUB);
 }
 
-static void tell_moved(PhNode *node);
-
-/* N4: a changed reflexive address is a reason to classify again. Another port at the same host is a
- * mapping that was not kept: from now on pings come as often as the worst NATs need. */
-static void seen_elsewhere(PhNode *node, const PhAddress *seen)
-{
-    bool same = ph_address_equal_host(seen, &node->hub.seen);
-    bool known = node->hub.seen.family != PH_FAMILY_NONE;
-
-    node->hub.seen = *seen;
-    if (!known)
-        return; /* we have moved, and all know that */
-    ph_node_classify(node);
-    if (!same)
-        tell_moved(node);
-    if (!same || node->config.binding_ns != 0)
-        return;
-    node->config.binding_ns = SHORTEST_BINDING_NS;
-    ph_detector_set_binding(&node->hub.detector, SHORTEST_BINDING_NS, node->now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state != PH_PEER_TALKING)
-            continue;
-        ph_detector_set_binding(&peer->relayed.detector, SHORTEST_BINDING_NS, node->now);
-        ph_detector_set_binding(&peer->direct.detector, SHORTEST_BINDING_NS, node->now);
-    }
-}
-
 static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *message)
 {
     PhRoute relayed = {.via = PH_NODE_VIA_HUB};
@@ -222,7 +151,7 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
         (void)ph_detector_ponged(&node->hub.detector, message->ping.id, node->now);
         if (message->ping.seen.family != PH_FAMILY_NONE &&
             !ph_address_equal(&message->ping.seen, &node->hub.seen)) {
-            seen_elsewhere(node, &message->ping.seen);
+            ph_node_seen_elsewhere(node, &message->ping.seen);
         }
         return;
     case PH_MESSAGE_PING:
@@ -302,72 +231,6 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
     ph_node_mediator_found(node);
 }
 
-/* ---- our own class ---- */
-
-void ph_node_classify(PhNode *node)
-{
-    PhClassifierConfig config = {
-        .server = node->config.hub,
-        .has_socket = true,
-        .socket = node->data.socket,
-        .socket_local = node->data.local,
-        .first_socket = node->next_socket,
-    };
-
-    if (node->classifier || node->data.state != PH_SOCKET_THERE)
-        return;
-    ph_node_seed(node, config.seed);
-    for (uint32_t i = 0; i < node->config.n_locals && i < PH_CLASSIFIER_LOCALS; i++)
-        if (node->config.locals[i].family == node->config.hub.family)
-            config.locals[config.n_locals++] = node->config.locals[i];
-    node->next_socket += PH_CLASSIFIER_SOCKETS;
-    node->classifier = ph_classifier_new(&config, node->now);
-    node->classify_ns = node->now + RECLASSIFY_NS;
-}
-
-void ph_node_tell_hub_record(PhNode *node)
-{
-    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
-
-    update_record(node);
-    update.record = node->record;
-    (void)ph_node_tell_hub(node, &update);
-}
-
-/* Everybody is told what we know of ourselves now. */
-static void tell_record(PhNode *node)
-{
-    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
-
-    ph_node_tell_hub_record(node);
-    update.record = node->record;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state != PH_PEER_TALKING)
-            continue;
-        (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
-        ph_node_path_classes(node, peer);
-    }
-}
-
-/* The peers hear of it by the hub's relay: the session with the hub goes with us, and if it does
- * not, it is made anew. */
-static void tell_moved(PhNode *node)
-{
-    PhMessage moved = {.kind = PH_MESSAGE_MOVED};
-
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state != PH_PEER_TALKING)
-            continue;
-        ph_node_path_moved(node, peer);
-        (void)ph_node_tell(node, peer->session, &peer->used->route, &moved);
-    }
-    tell_record(node);
-}
-
 void ph_node_hub_moved(PhNode *node)
 {
     node->hub.seen = (PhAddress){0};
@@ -377,42 +240,7 @@ void ph_node_hub_moved(PhNode *node)
     } else {
         ph_node_hub_begin(node);
     }
-    tell_moved(node);
-}
-
-/* A mapping that is the same for all is enough to begin with: nobody is worse off who takes the
- * filtering for the narrowest. */
-void ph_node_classify_progress(PhNode *node)
-{
-    PhMapping mapping = ph_classifier_mapping(node->classifier);
-
-    if (node->assumed != PH_CLASS_UNKNOWN || node->classification.nat_class != PH_CLASS_UNKNOWN ||
-        (mapping != PH_MAPPING_NONE && mapping != PH_MAPPING_ENDPOINT_INDEPENDENT))
-        return;
-    node->assumed = PH_CLASS_PORT_RESTRICTED;
-    tell_record(node);
-}
-
-void ph_node_classified(PhNode *node, const PhClassification *classification)
-{
-    bool changed = classification->nat_class != node->classification.nat_class;
-    PhNodeEvent *event;
-
-    node->counters.classified++;
-    /* What is unknown this time says nothing against what was known. */
-    if (classification->nat_class == PH_CLASS_UNKNOWN &&
-        node->classification.nat_class != PH_CLASS_UNKNOWN)
-        return;
-    node->classification = *classification;
-    node->assumed = PH_CLASS_PORT_RESTRICTED;
-    tell_record(node);
-    if (!changed)
-        return;
-    event = ph_node_event(node, PH_NODE_CLASSIFIED, NULL);
-    if (event) {
-        event->nat_class = classification->nat_class;
-        event->address = classification->mapped;
-    }
+    ph_node_tell_moved(node);
 }
 
 /* ---- time ---- */
@@ -438,8 +266,10 @@ void ph_node_hub_timeout(PhNode *node)
             node->hub.check_ns = PH_NEVER;
             ph_node_hub_begin(node);
         }
-        if (ph_detector_poll_ping(&node->hub.detector, node->now, &ping.ping.id))
+        if (ph_detector_poll_ping(&node->hub.detector, node->now, &ping.ping.id)) {
+            node->counters.reflex_asked++;
             (void)ph_node_tell_hub(node, &ping);
+        }
         if (node->now >= node->classify_ns)
             ph_node_classify(node);
     }

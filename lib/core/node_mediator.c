@@ -55,6 +55,8 @@ void ph_node_ask_mediator(PhNode *node, PhPeer *peer, uint32_t via)
 {
     PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
 
+    peer->mediator = via;
+    peer->attempt_ns = node->now;
     message.introduce.request = ph_node_ask(node, &peer->introduce, via);
     message.introduce.attempt = (uint8_t)(peer->attempt + 1);
     memcpy(message.introduce.key, peer->key, sizeof(peer->key));

@@ -199,6 +199,17 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
 
 /* ---- health ---- */
 
+/* A mapping towards the hub that was not kept says that others were not, either. */
+#define REMAPPED_NS (60 * PH_SECOND)
+
+static const char *reason_for(const PhNode *node, const PhWay *way)
+{
+    if (way->detector.health != PH_HEALTHY && !way->route.via && node->hub.remapped_ns != 0 &&
+        node->now - node->hub.remapped_ns < REMAPPED_NS)
+        return "mapping-dropped";
+    return way->detector.reason;
+}
+
 static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
 {
     PhNodeEvent *event;
@@ -209,7 +220,7 @@ static void health_changed(PhNode *node, PhPeer *peer, const PhWay *way)
     if (!event)
         return;
     event->health = ph_health_name(way->detector.health);
-    event->reason = way->detector.reason;
+    event->reason = reason_for(node, way);
     if (way == &peer->direct) {
         event->path = way->kind;
         event->address = way->route.path.remote;
@@ -293,8 +304,8 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
         !ph_detector_ponged(&peer->fresh.detector, id, node->now))
         return;
     peer->proving = false;
-    peer->attempt = 0;
     ph_node_punch_proven(node, peer);
+    peer->attempt = 0;
     peer->back_off_ns = PH_NODE_BACK_OFF_NS;
     if (peer->direct.there)
         leave(node, &peer->direct, &peer->fresh);
@@ -303,7 +314,7 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
     peer->direct.kind = ph_node_kind(node, peer);
     if (peer->used == &peer->direct)
         peer->used = NULL; /* the same one in another place */
-    use(node, peer, &peer->direct, ph_strategy_name(peer->strategy));
+    use(node, peer, &peer->direct, ph_node_direct_reason(node, peer));
 }
 
 /* ---- time ---- */
@@ -312,8 +323,10 @@ static void ping(PhNode *node, PhPeer *peer, PhWay *way)
 {
     PhMessage message = {.kind = PH_MESSAGE_PING};
 
-    if (ph_detector_poll_ping(&way->detector, node->now, &message.ping.id))
-        (void)ph_node_tell(node, peer->session, &way->route, &message);
+    if (!ph_detector_poll_ping(&way->detector, node->now, &message.ping.id))
+        return;
+    node->counters.reflex_asked += way->route.via == 0;
+    (void)ph_node_tell(node, peer->session, &way->route, &message);
 }
 
 static void look_after(PhNode *node, PhPeer *peer, PhWay *way)

@@ -75,6 +75,11 @@ static void set_key(const PhNode *node, PhPeer *peer, const uint8_t *key)
     memcpy(peer->key, key, sizeof(peer->key));
     peer->known = true;
     peer->lower = memcmp(node->public_key, key, sizeof(peer->key)) < 0;
+    if (!peer->name[0]) {
+        const char *name = ph_node_name_of(node, key);
+
+        memcpy(peer->name, name, strlen(name) + 1);
+    }
 }
 
 void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const char *sentence)
@@ -86,6 +91,7 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
         event->reason = reason;
         event->sentence = sentence;
     }
+    node->counters.messages_dropped += peer->queue_n;
     ph_node_punch_drop(node, peer);
     ph_node_fresh_drop(node, peer);
     if (peer->session)
@@ -167,26 +173,32 @@ static void take_record(PhPeer *peer, const PhNodeRecord *record)
 }
 
 /* FOUND and WANTED; where it sees the peer it may not know yet. */
-static void take_hubs_word(PhPeer *peer, const PhMessage *message)
+static void take_hubs_word(PhNode *node, PhPeer *peer, const PhMessage *message)
 {
     take_record(peer, &message->peer.record);
     if (message->peer.seen.family != PH_FAMILY_NONE)
         peer->seen = message->peer.seen;
+    if (message->peer.record.name[0])
+        ph_node_learn_name(node, message->peer.record.name, message->peer.key);
 }
 
 void ph_node_found(PhNode *node, uint32_t via, const PhMessage *message)
 {
     PhPeer *peer = by_request(node, via, message->peer.request, /* introduce= */ false);
     PhRoute relayed = {.via = via, .relay = message->peer.channel};
+    const uint8_t *key;
 
-    if (!peer || (peer->known && memcmp(peer->key, message->peer.key, PH_NODE_KEY_BYTES) != 0))
+    if (!peer)
+        return;
+    key = via == PH_NODE_VIA_HUB && !peer->known ? NULL : ph_node_key_of(node, peer);
+    if (key && memcmp(key, message->peer.key, PH_NODE_KEY_BYTES) != 0)
         return;
     peer->connect.request = 0;
     peer = join_halves(node, peer, message->peer.key);
     set_key(node, peer, message->peer.key);
     /* A peer says itself what it is; what another peer says of it is worth nothing. */
     if (via == PH_NODE_VIA_HUB)
-        take_hubs_word(peer, message);
+        take_hubs_word(node, peer, message);
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
@@ -225,7 +237,7 @@ void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
     if (via == PH_NODE_VIA_HUB)
-        take_hubs_word(peer, message);
+        take_hubs_word(node, peer, message);
     if (peer->state != PH_PEER_TALKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
@@ -235,7 +247,10 @@ void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
     if (peer->coming)
         ph_sessions_close(node->sessions, peer->coming, node->now);
     peer->coming = ph_sessions_open(node->sessions, peer->key, &relayed, NULL, 0, node->now);
-    node->counters.sessions_opened++;
+    if (peer->coming)
+        node->counters.sessions_opened++;
+    else
+        node->counters.sessions_failed++; /* there is no room for one more */
     ph_node_flush_sessions(node);
 }
 

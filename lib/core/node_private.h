@@ -7,7 +7,8 @@
  *   node_event.c   what it tells
  *   node_reason.c  why, in words
  *   node_status.c  what it knows: itself, its peers, its counters
- *   node_hub.c     the hub, and our own class
+ *   node_hub.c     the hub
+ *   node_self.c    what it knows of itself: its record, its class
  *   node_peer.c    who the peers are, and their sessions
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
@@ -42,6 +43,7 @@
 #define PH_NODE_VIA_HUB   UINT32_MAX
 #define PH_NODE_ASKED_MAX 4
 #define PH_NODE_SOURCES   64
+#define PH_NODE_NAMED     64
 #define PH_NEVER          UINT64_MAX
 
 /* A way to a peer. */
@@ -77,6 +79,14 @@ typedef enum {
     PH_PEER_TALKING,
 } PhPeerState;
 
+/* What came of an attempt at a direct way. */
+typedef enum {
+    PH_OUTCOME_OPEN,
+    PH_OUTCOME_FAILED,
+    PH_OUTCOME_TIMED_OUT,
+    PH_OUTCOME_REJECTED, /* nobody introduced us */
+} PhOutcome;
+
 typedef struct PhQueued {
     uint16_t length;
     uint8_t bytes[PH_NODE_MESSAGE_MAX];
@@ -88,6 +98,12 @@ typedef struct PhAsking {
     uint32_t asked[PH_NODE_ASKED_MAX];
     unsigned n_asked;
 } PhAsking;
+
+/* Whose name that is, or was when the hub last said so. */
+typedef struct PhNamed {
+    char name[PH_NAME_MAX + 1]; /* "": none */
+    uint8_t key[PH_NODE_KEY_BYTES];
+} PhNamed;
 
 /* What a peer, or all at an address, has had of us (bucket.h). */
 typedef struct PhServed {
@@ -117,7 +133,9 @@ typedef struct PhPeer {
     PhStrategy strategy;
     PhAddress seen; /* by the hub */
     unsigned attempt;
-    bool alone;   /* nobody can introduce us: that has been told */
+    uint32_t mediator;   /* of the attempt, or who was asked to be that */
+    uint64_t attempt_ns; /* since when it is under way */
+    bool alone;          /* nobody can introduce us: that has been told */
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
     bool judged;  /* what came of it has been counted */
     bool proving; /* `fresh` is */
@@ -138,7 +156,8 @@ typedef struct PhHubLink {
     uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
-    const char *reason; /* why it is not registered; NULL: it is, or was never asked */
+    uint64_t remapped_ns; /* when our mapping was seen to be another one; 0: never */
+    const char *reason;   /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
     uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
 } PhHubLink;
@@ -164,6 +183,8 @@ struct PhNode {
     uint8_t public_key[PH_NODE_KEY_BYTES];
     uint8_t hash_key[16];
     PhServed served[PH_NODE_SOURCES]; /* by addresses' hashes */
+    PhNamed named[PH_NODE_NAMED];     /* a ring */
+    unsigned named_n;
     PhSessions *sessions;
     PhRecorder *recorder; /* NULL: nothing is recorded */
     PhTape tape;
@@ -214,6 +235,9 @@ void ph_node_do_handle_timeout(PhNode *node, uint64_t now);
 /* node_event.c: NULL when there are too many that nobody polls. */
 PhNodeEvent *ph_node_event(PhNode *node, PhNodeEventKind kind, const PhPeer *peer);
 void ph_node_say_reason(PhNodeEvent *event, PhReason reason);
+/* An attempt is over, which is counted. */
+void ph_node_tell_attempt(PhNode *node, const PhPeer *peer, PhOutcome outcome, unsigned attempt,
+                          const char *reason);
 
 /* node.c */
 /* A socket that nobody uses any more; a punch that may have some left to close. */
@@ -244,6 +268,13 @@ void ph_node_hub_session_gone(PhNode *node, const PhSessionInput *input);
 void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *bytes, size_t length);
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
+
+/* node_self.c */
+void ph_node_update_record(PhNode *node);
+/* That the network is another one; the peers hear of it by their relays. */
+void ph_node_tell_moved(PhNode *node);
+/* By the hub. */
+void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen);
 /* Our record, as it is now. */
 void ph_node_tell_hub_record(PhNode *node);
 void ph_node_classify(PhNode *node);
@@ -302,6 +333,11 @@ bool ph_node_was_asked(const PhAsking *asking, uint32_t via);
 uint32_t ph_node_nearest(const PhNode *node, const PhPeer *peer, const PhAsking *asking,
                          bool relays);
 PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer, uint32_t via);
+/* Names are the hub's, but peers can be asked for a key that it once had for one. NULL: it had
+ * none. */
+void ph_node_learn_name(PhNode *node, const char *name, const uint8_t *key);
+const uint8_t *ph_node_key_of(const PhNode *node, const PhPeer *peer);
+const char *ph_node_name_of(const PhNode *node, const uint8_t *key); /* "": none */
 bool ph_node_may_ask_for(const PhNode *node, const PhPeer *peer);
 void ph_node_ask_for(PhNode *node, PhPeer *peer);
 /* At once, as the one before has refused; false: that was the last one. */
@@ -328,6 +364,8 @@ void ph_node_serve(PhNode *node, PhPeer *from, const PhMessage *message);
 
 /* node_punch.c */
 PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
+/* Why there is such a path. */
+const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer);
 bool ph_node_may_attempt(const PhPeer *peer);
 void ph_node_attempt(PhNode *node, PhPeer *peer);
 void ph_node_back_off(PhNode *node, PhPeer *peer);

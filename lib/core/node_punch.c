@@ -55,9 +55,19 @@ PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
                                                                         : PH_PATH_PUNCHED;
 }
 
+const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer)
+{
+    if (is_inside(peer, &peer->direct.route.path.remote))
+        return "neighbours";
+    if (ph_node_kind(node, peer) == PH_PATH_DIRECT)
+        return ph_strategy_name(strategy_for(node, peer, 1));
+    return peer->opened ? ph_strategy_name(peer->strategy) : "heard";
+}
+
 void ph_node_back_off(PhNode *node, PhPeer *peer)
 {
     ph_node_fresh_drop(node, peer);
+    node->counters.relay_fallbacks += peer->used == &peer->relayed;
     peer->attempt = 0;
     peer->next_attempt_ns = node->now + peer->back_off_ns;
     peer->back_off_ns *= 2;
@@ -97,6 +107,8 @@ static void ask_mediator(PhNode *node, PhPeer *peer)
 {
     uint32_t via = ph_node_next_mediator(node, peer);
 
+    if (peer->introduce.request != 0 && node->now >= peer->attempt_ns + MEDIATOR_NS)
+        ph_node_tell_attempt(node, peer, PH_OUTCOME_REJECTED, peer->attempt + 1, "mediator-silent");
     if (via == 0 && peer->introduce.request != 0) {
         peer->introduce.n_asked = 0; /* the last one is silent: it was a packet that was lost */
         peer->introduce.request = 0;
@@ -119,15 +131,24 @@ void ph_node_mediator_found(PhNode *node)
     }
 }
 
+static const char *relay_reason(const PhNode *node, const PhPeer *peer)
+{
+    if (node->record.hidden || peer->record.hidden)
+        return "relay-only";
+    return ph_strategy(&node->record, &peer->record, true) == PH_STRATEGY_RELAY
+               ? ph_strategy_name(PH_STRATEGY_RELAY)
+               : "no-hard-punching";
+}
+
 /* Until one of the two is in another place. Who waits for a better path is told that none comes. */
 static void stay_relayed(PhNode *node, PhPeer *peer)
 {
-    bool known = peer->reason && strcmp(peer->reason, "relay") == 0;
+    const char *before = peer->reason;
     PhNodeEvent *event;
 
     peer->next_attempt_ns = PH_NEVER;
-    peer->reason = "relay";
-    if (known)
+    peer->reason = relay_reason(node, peer);
+    if (before && strcmp(before, peer->reason) == 0)
         return;
     node->counters.relay_fallbacks++;
     event = peer->used == &peer->relayed ? ph_node_event(node, PH_NODE_PEER_PATH, peer) : NULL;
@@ -141,8 +162,11 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
         node->record.nat_class != PH_CLASS_UNKNOWN && peer->record.nat_class != PH_CLASS_UNKNOWN;
 
     peer->next_attempt_ns = node->now + AGAIN_SOON_NS;
-    if (!known)
+    if (!known) {
+        if (peer->used == &peer->relayed)
+            peer->reason = "class-unknown";
         return;
+    }
     peer->strategy = strategy_for(node, peer, peer->attempt + 1);
     if (peer->strategy == PH_STRATEGY_RELAY) {
         stay_relayed(node, peer);
@@ -157,12 +181,13 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
 void ph_node_introduction_refused(PhNode *node, PhPeer *peer, PhReason reason)
 {
     peer->introduce.request = 0;
+    ph_node_tell_attempt(node, peer, PH_OUTCOME_REJECTED, peer->attempt + 1,
+                         ph_reason_name(reason));
     /* Who has had enough of us has it for a reason: no other one is asked instead. */
     if (reason != PH_REASON_TOO_MANY && ph_node_next_mediator(node, peer) != 0) {
         ask_mediator(node, peer);
         return;
     }
-    node->counters.punches_rejected++;
     if (reason != PH_REASON_TOO_MANY) {
         no_mediator(node, peer);
         return;
@@ -194,6 +219,7 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
         .n_sockets = PH_PUNCH_SOCKETS,
         .start_ns = node->now + message->introduced.start_us * UINT64_C(1000),
     };
+    bool ours;
 
     if (!peer || peer->state != PH_PEER_TALKING || node->config.relay_only)
         return;
@@ -204,13 +230,17 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
     peer->strategy = strategy_for(node, peer, config.attempt);
     if (via != PH_NODE_VIA_HUB && !ph_node_vet(node, peer, via, message, &config.other))
         return;
-    if (message->introduced.request == peer->introduce.request)
+    ours = peer->introduce.request != 0 && message->introduced.request == peer->introduce.request;
+    if (ours)
         peer->introduce.request = 0;
     peer->introduce.n_asked = 0;
     peer->alone = false;
     ph_node_punch_drop(node, peer);
     if (peer->strategy == PH_STRATEGY_RELAY)
         return;
+    peer->mediator = via;
+    if (!ours)
+        peer->attempt_ns = node->now; /* the other one has asked */
     config.strategy = peer->strategy;
     /* Where that is only the hub has been told. */
     config.fresh = via == PH_NODE_VIA_HUB && peer->strategy == PH_STRATEGY_PUNCH &&
@@ -232,22 +262,22 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
 }
 
 /* Every attempt is counted once as what came of it. */
-static void judge(PhPeer *peer, uint64_t *counter)
+static void judge(PhNode *node, PhPeer *peer, PhOutcome outcome, const char *reason)
 {
     if (peer->punch && !peer->judged)
-        (*counter)++;
+        ph_node_tell_attempt(node, peer, outcome, peer->attempt, reason);
     peer->judged = true;
 }
 
 void ph_node_punch_proven(PhNode *node, PhPeer *peer)
 {
     if (peer->opened)
-        judge(peer, &node->counters.punches_succeeded);
+        judge(node, peer, PH_OUTCOME_OPEN, "proven");
 }
 
 void ph_node_punch_drop(PhNode *node, PhPeer *peer)
 {
-    judge(peer, &node->counters.punches_failed);
+    judge(node, peer, PH_OUTCOME_FAILED, peer->opened ? "not-proven" : "superseded");
     if (peer->punch)
         ph_node_bury(node, peer->punch);
     peer->punch = NULL;
@@ -265,7 +295,9 @@ static void punch_failed(PhNode *node, PhPeer *peer)
 
     /* Nothing came through in time; or there was nothing to attempt. */
     if (ph_punch_counters(peer->punch)->sent > 0 || peer->strategy == PH_STRATEGY_WAIT)
-        judge(peer, &node->counters.punches_timed_out);
+        judge(node, peer, PH_OUTCOME_TIMED_OUT, "nothing-heard");
+    else
+        judge(node, peer, PH_OUTCOME_FAILED, "nothing-to-try");
     ph_node_punch_drop(node, peer);
     if (peer->attempt >= PH_PUNCH_FRESH_ATTEMPT && peer->strategy == PH_STRATEGY_PUNCH)
         ph_node_fresh_drop(node, peer);
@@ -319,6 +351,8 @@ void ph_node_path_classes(PhNode *node, PhPeer *peer)
     peer->direct.kind = kind;
     if (peer->used != &peer->direct)
         return;
+    if (kind == PH_PATH_DIRECT)
+        peer->reason = ph_node_direct_reason(node, peer);
     event = ph_node_event(node, PH_NODE_PEER_PATH, peer);
     if (event)
         event->reason = peer->reason;

@@ -18,13 +18,13 @@ static const Reason own[] = {
     {"predict", "The port that a NAT would give next was predicted."},
     {"spread", "Our NAT gave many ports, and the peer met one of them."},
     {"scatter", "The peer's NAT gave many ports, and we met one of them."},
+    {"neighbours", "Both are in the same network, behind one NAT or none."},
     {"heard", "The peer was heard from there, and answers there."},
     {"relay", "Between these two NATs there is no direct way: the ports that they give cannot be "
               "foreseen."},
     {"relay-only", "One of the two wants to go by relays only."},
     {"no-hard-punching", "Only an attempt at many ports could help, and that is switched off."},
     {"udp-blocked", "No UDP gets out of this network."},
-    {"peer-udp-blocked", "No UDP gets out of the peer's network."},
     {"class-unknown", "What kind of NAT there is is not known yet."},
     {"punch-failed", "Nothing came through in the attempts so far; another one comes later."},
     {"new-session", "The peer has begun anew; whether the direct way still works is being tried."},
@@ -35,6 +35,7 @@ static const Reason own[] = {
     {"direct-well", "The direct way works again."},
     /* Why a path's health is what it is (detector.c). */
     {"heartbeats-missed", "Heartbeats are missing."},
+    {"mapping-dropped", "Our NAT does not keep its mappings: it has given us another port."},
     {"slow", "Answers take far longer than they did."},
     {"silent", "Nothing was heard for too long."},
     {"closed", "The session was closed."},
@@ -44,6 +45,7 @@ static const Reason own[] = {
     {"not-proven", "A way was opened, and then nothing came along it."},
     {"nothing-heard", "Nothing came through."},
     {"nothing-to-try", "There was no address to try."},
+    {"mediator-silent", "Who was asked to introduce the two has not answered."},
     {"superseded", "Something else came before it was over."},
     /* Hints of a mediator's (station_log.c). */
     {"one-asks-most", "One node asks for more than half of all introductions, again and again: its "

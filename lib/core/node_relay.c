@@ -104,7 +104,38 @@ bool ph_node_tell_via(PhNode *node, uint32_t via, const PhMessage *message)
 
 /* ---- who is asked ---- */
 
-/* Peers are known by their keys: names are the hub's. 0: all have been asked in this round. */
+void ph_node_learn_name(PhNode *node, const char *name, const uint8_t *key)
+{
+    PhNamed *named = NULL;
+
+    for (unsigned i = 0; i < PH_NODE_NAMED; i++)
+        if (strcmp(node->named[i].name, name) == 0)
+            named = &node->named[i];
+    if (!named)
+        named = &node->named[node->named_n++ % PH_NODE_NAMED];
+    memcpy(named->name, name, strlen(name) + 1);
+    memcpy(named->key, key, sizeof(named->key));
+}
+
+const uint8_t *ph_node_key_of(const PhNode *node, const PhPeer *peer)
+{
+    if (peer->known)
+        return peer->key;
+    for (unsigned i = 0; i < PH_NODE_NAMED; i++)
+        if (peer->name[0] != 0 && strcmp(node->named[i].name, peer->name) == 0)
+            return node->named[i].key;
+    return NULL;
+}
+
+const char *ph_node_name_of(const PhNode *node, const uint8_t *key)
+{
+    for (unsigned i = 0; i < PH_NODE_NAMED; i++)
+        if (node->named[i].name[0] != 0 && memcmp(node->named[i].key, key, PH_NODE_KEY_BYTES) == 0)
+            return node->named[i].name;
+    return "";
+}
+
+/* Peers are asked by keys: names are the hub's. 0: all have been asked in this round. */
 static uint32_t next_relay(const PhNode *node, const PhPeer *peer)
 {
     const PhAsking *asking = &peer->connect;
@@ -115,7 +146,7 @@ static uint32_t next_relay(const PhNode *node, const PhPeer *peer)
         return 0;
     if (hub && ph_node_via_is_well(node, PH_NODE_VIA_HUB))
         return PH_NODE_VIA_HUB;
-    if (peer->known)
+    if (ph_node_key_of(node, peer))
         via = ph_node_nearest(node, peer, asking, /* relays= */ true);
     return via == 0 && hub ? PH_NODE_VIA_HUB : via;
 }
@@ -127,14 +158,15 @@ bool ph_node_may_ask_for(const PhNode *node, const PhPeer *peer)
 
 PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer, uint32_t via)
 {
+    const uint8_t *key = ph_node_key_of(node, peer);
     PhMessage message = {.kind = PH_MESSAGE_CONNECT};
 
     message.connect.request = ph_node_ask(node, &peer->connect, via);
     message.connect.by_name = peer->by_name && via == PH_NODE_VIA_HUB;
     if (message.connect.by_name)
         memcpy(message.connect.name, peer->name, sizeof(peer->name));
-    else
-        memcpy(message.connect.key, peer->key, sizeof(peer->key));
+    else if (key)
+        memcpy(message.connect.key, key, sizeof(peer->key));
     return message;
 }
 

@@ -13,7 +13,7 @@ bool ph_node_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, si
     PhOutgoing *outgoing;
 
     if (node->outgoing_n == PH_NODE_OUTGOING || length > sizeof(outgoing->bytes)) {
-        node->counters.messages_dropped++;
+        node->counters.datagrams_dropped++;
         return false;
     }
     outgoing = &node->outgoing[(node->outgoing_first + node->outgoing_n++) % PH_NODE_OUTGOING];

@@ -34,6 +34,7 @@ const char *ph_node_counter(const PhNodeCounters *counters, uint32_t index, uint
         COUNTER("messages-sent", messages_sent),
         COUNTER("messages-received", messages_received),
         COUNTER("messages-dropped", messages_dropped),
+        COUNTER("datagrams-dropped", datagrams_dropped),
         COUNTER("reflex-asked", reflex_asked),
         COUNTER("reflex-answered", reflex_answered),
         COUNTER("classified", classified),

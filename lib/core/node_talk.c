@@ -51,8 +51,10 @@ static void deliver(PhNode *node, PhPeer *peer, const PhMessage *message)
     if (message->data.length > PH_NODE_MESSAGE_MAX)
         return;
     event = ph_node_event(node, PH_NODE_DATA, peer);
-    if (!event)
-        return; /* the application does not poll: it is the one that loses */
+    if (!event) {
+        node->counters.messages_dropped++; /* the application does not poll */
+        return;
+    }
     memcpy(node->event_data[event - node->events].bytes, message->data.bytes, message->data.length);
     event->length = message->data.length;
     node->counters.messages_received++;
@@ -63,8 +65,10 @@ static void answer_ping(PhNode *node, PhPeer *peer, const PhRoute *route, uint64
     PhMessage pong = {.kind = PH_MESSAGE_PONG};
 
     pong.ping.id = id;
-    if (route->via == 0)
+    if (route->via == 0) {
         pong.ping.seen = route->path.remote;
+        node->counters.reflex_answered++;
+    }
     (void)ph_node_tell(node, peer->session, route, &pong);
 }
 

@@ -5,6 +5,7 @@
  * driver empties. When it is full the recording ends with GAP, for which there is always room.
  */
 #include <assert.h>
+#include <sodium/utils.h>
 #include <stdlib.h>
 
 #include "record_private.h"
@@ -178,7 +179,7 @@ PhRecorder *ph_recorder_free(PhRecorder *recorder)
     if (!recorder)
         return NULL;
     if (recorder->bytes) /* there may be keys in it */
-        memset(recorder->bytes, 0, recorder->length);
+        sodium_memzero(recorder->bytes, PH_RECORD_BYTES);
     free(recorder->bytes);
     free(recorder->bound);
     free(recorder);

@@ -17,17 +17,17 @@ typedef enum {
 } Type;
 
 typedef struct Field {
-    uint8_t tag;
-    Type type;
-    bool secret;
     size_t offset, size;
     const char *name;
+    Type type;
+    uint8_t tag;
+    bool secret;
 } Field;
 
 #define FIELD(tag, type, secret, member)                                                           \
     {                                                                                              \
-        tag, type, secret, offsetof(PhNodeConfig, member), sizeof(((PhNodeConfig *)0)->member),    \
-            #member                                                                                \
+        offsetof(PhNodeConfig, member), sizeof(((PhNodeConfig *)0)->member), #member, type, tag,   \
+            secret                                                                                 \
     }
 
 /* A tag is never given to another member. `record` says how it is recorded, and is not repeated. */

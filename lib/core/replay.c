@@ -260,6 +260,17 @@ static void do_network(PhReplay *replay, Reader *reader, uint64_t now)
         ph_node_do_network_changed(replay->node, locals, n, now);
 }
 
+static void do_hub(PhReplay *replay, Reader *reader, uint64_t now)
+{
+    PhAddress hub = {0};
+
+    take_place(reader, &hub);
+    if (!is_sound_place(&hub))
+        reader->broken = true;
+    if (!reader->broken)
+        ph_node_do_hub_at(replay->node, &hub, now);
+}
+
 static void do_opened(PhReplay *replay, Reader *reader, uint64_t now)
 {
     uint32_t socket = (uint32_t)take_number(reader, 4);
@@ -304,6 +315,9 @@ static uint32_t do_input(PhReplay *replay, Reader *reader, uint64_t now)
         return do_send(replay, reader, now);
     case PH_ITEM_NETWORK:
         do_network(replay, reader, now);
+        return 0;
+    case PH_ITEM_HUB:
+        do_hub(replay, reader, now);
         return 0;
     case PH_ITEM_OPENED:
         do_opened(replay, reader, now);
@@ -354,7 +368,7 @@ static bool compare(PhReplay *replay, const PhRecordItem *expected, const PhReco
     if (expected->packet && replay->kind != PH_RECORD_SECRETS &&
         ph_session_is_packet(expected->packet, expected->packet_length))
         compared = 4;
-    if (same && expected->packet)
+    if (same && expected->packet && got->packet)
         same = compared <= expected->packet_length && compared <= got->packet_length &&
                memcmp(expected->packet, got->packet, compared) == 0;
     if (!same)

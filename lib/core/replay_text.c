@@ -25,6 +25,7 @@ const char *ph_item_name(PhItemKind kind)
         [PH_ITEM_DISCONNECT] = "disconnect",
         [PH_ITEM_SEND] = "send",
         [PH_ITEM_NETWORK] = "network-changed",
+        [PH_ITEM_HUB] = "hub-at",
         [PH_ITEM_OPENED] = "socket-opened",
         [PH_ITEM_FAILED] = "socket-failed",
         [PH_ITEM_DATAGRAM] = "datagram",
@@ -175,6 +176,9 @@ static void describe_input(PhText *text, const PhRecordItem *item, Reader *reade
         break;
     case PH_ITEM_NETWORK:
         add_number(text, ", addresses: ", reader, 1);
+        break;
+    case PH_ITEM_HUB:
+        add_place(text, " ", reader);
         break;
     case PH_ITEM_OPENED:
         add_number(text, " ", reader, 4);

@@ -15,7 +15,8 @@
 
 #define CHECK_NS            PH_SECOND
 #define HANDSHAKES_A_SECOND 500
-/* Sessions beside those of all nodes: for who asks anew, and for who is refused. */
+/* Sessions beside those of all nodes, but as many as these at most: for who asks anew, and for who
+ * is refused. */
 #define SESSIONS_SPARE 512
 #define NODES_MAX      (1U << 19)
 
@@ -40,7 +41,8 @@ PhStation *ph_station_new(const PhStationConfig *config)
     PhStation *station;
     PhSessionsConfig sessions = {
         .wall_ns = config->wall_ns,
-        .sessions_max = config->nodes_max + SESSIONS_SPARE,
+        .sessions_max = config->nodes_max +
+                        (config->nodes_max < SESSIONS_SPARE ? config->nodes_max : SESSIONS_SPARE),
         .handshakes_per_s = HANDSHAKES_A_SECOND,
     };
     PhRandom random;

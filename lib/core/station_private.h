@@ -63,8 +63,9 @@ struct PhStation {
     PhDirectory directory;
     PhRandom random;
     uint64_t now;
-    PhPending *pending;               /* slots */
-    uint32_t free_pending, n_kept;    /* kept: of nodes that are not sent to for the time being */
+    PhPending *pending; /* slots */
+    uint32_t free_pending, n_pending,
+        n_kept;                       /* kept: of nodes that are not sent to for the time being */
     uint32_t first_ready, last_ready; /* entries' slots and 1 */
     uint32_t *unconfirmed;            /* numbers of the newest ones, a ring */
     uint32_t n_unconfirmed, next_unconfirmed;

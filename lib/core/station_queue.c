@@ -22,13 +22,26 @@
 bool ph_station_queue_init(PhStation *station)
 {
     station->pending = calloc(PENDING_MAX, sizeof(*station->pending));
-    if (!station->pending)
-        return false;
-    for (uint32_t i = PENDING_MAX; i > 0; i--) {
-        station->pending[i - 1].next = station->free_pending;
-        station->free_pending = i;
-    }
-    return true;
+    return station->pending != NULL;
+}
+
+/* Slots that were never in use are memory that nobody touched. */
+static bool has_slot(const PhStation *station)
+{
+    return station->free_pending != 0 || station->n_pending < PENDING_MAX;
+}
+
+static uint32_t next_slot(const PhStation *station)
+{
+    return station->free_pending ? station->free_pending : station->n_pending + 1;
+}
+
+static void take_slot(PhStation *station)
+{
+    if (station->free_pending == 0)
+        station->n_pending++;
+    else
+        station->free_pending = station->pending[station->free_pending - 1].next;
 }
 
 static bool may_be_sent_to(const PhEntry *entry)
@@ -164,7 +177,7 @@ static bool make_room(PhStation *station, PhEntry *to, bool relayed)
     if (relayed && to->queued_relayed >= station->config.relay_queue_packets &&
         !drop_oldest(station, to, /* relayed= */ true))
         return false;
-    return station->free_pending != 0 || drop_oldest(station, to, /* relayed= */ true);
+    return has_slot(station) || drop_oldest(station, to, /* relayed= */ true);
 }
 
 bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, bool relayed)
@@ -177,14 +190,14 @@ bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, 
         station->counters.relay_dropped_queue += relayed;
         return false;
     }
-    slot = station->free_pending;
+    slot = next_slot(station);
     pending = &station->pending[slot - 1];
     length = ph_message_write(message, pending->bytes, sizeof(pending->bytes));
     if (length == 0)
         return false;
-    station->free_pending = pending->next;
-    pending->next = 0;
+    take_slot(station);
     pending->length = (uint16_t)length;
+    pending->next = 0;
     pending->relayed = relayed;
     *(to->last ? &station->pending[to->last - 1].next : &to->first) = slot;
     to->last = slot;

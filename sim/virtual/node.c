@@ -126,6 +126,7 @@ static const char *event_name(PhNodeEventKind kind)
         [PH_NODE_PEER_HEALTH] = "health",
         [PH_NODE_PEER_GONE] = "peer-gone",
         [PH_NODE_DATA] = "data",
+        [PH_NODE_PUNCH] = "punch",
     };
 
     return names[kind];
@@ -217,6 +218,12 @@ static void describe(Node *node, const PhNodeEvent *event)
         add_path(object, event->path, event->via, &event->address, event->health);
     else
         add_address(object, &event->address);
+    if (event->kind == PH_NODE_PUNCH) {
+        json_object_set_int_member(object, "attempt", event->attempt);
+        add_string(object, "strategy", event->strategy);
+        json_object_set_int_member(object, "took_us", (gint64)(event->took_ns / 1000));
+        add_string(object, "outcome", event->outcome);
+    }
     add_string(object, "reason", event->reason);
     add_string(object, "sentence", event->sentence);
     end_line(node, object);

@@ -8,31 +8,25 @@
  *             server B: the same
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <json-glib/json-glib.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "die.h"
 #include "load.h"
 #include "machine/sandbox.h"
+#include "server.h"
 #include "wiring/rtnl.h"
 
 #define SERVERS_MAX 4
-#define ROUNDS_MAX  100
 #define ADDRESS     0x7f000001 /* 127.0.0.1 */
 #define NS_PER_MS   UINT64_C(1000000)
 #define WARM_NS     (200 * NS_PER_MS)
 #define SINGLE_NS   (100 * NS_PER_MS)
 #define START_NS    (10000 * NS_PER_MS)
-#define END_MS      3000
 
 typedef enum { PER_CPU, PER_SECOND, LATENCY, SINGLE, LOST, FIGURES } Figure;
 
@@ -51,86 +45,13 @@ static const struct {
 static const char *const kind_names[LOAD_KINDS] = {
     [LOAD_PLAIN] = "plain", [LOAD_PADDED] = "padded", [LOAD_FINGERPRINT] = "fingerprint"};
 
-typedef struct Server {
-    const char *name;
-    char **argv;
-} Server;
-
 static int rounds = 7, milliseconds = 1000, window = 256, port = 3478;
 static gboolean json;
 static LoadKind first_kind = 0, end_kind = LOAD_KINDS;
 static Server servers[SERVERS_MAX];
 static unsigned n_servers;
-static cpu_set_t client_cpu, server_cpu;
 /* Shared with the sandbox. */
-static double (*values)[LOAD_KINDS][FIGURES][ROUNDS_MAX];
-
-/* Of those that we may run on, the first and the last. */
-static void choose_processors(void)
-{
-    cpu_set_t may;
-    size_t first = CPU_SETSIZE, last = 0;
-
-    if (sched_getaffinity(0, sizeof(may), &may) < 0)
-        die("sched_getaffinity: %s", g_strerror(errno));
-    for (size_t i = 0; i < CPU_SETSIZE; i++) {
-        if (!CPU_ISSET(i, &may))
-            continue;
-        first = MIN(first, i);
-        last = i;
-    }
-    CPU_ZERO(&client_cpu);
-    CPU_ZERO(&server_cpu);
-    CPU_SET(first, &client_cpu);
-    CPU_SET(last, &server_cpu);
-}
-
-static void pin(const cpu_set_t *cpu)
-{
-    if (sched_setaffinity(0, sizeof(*cpu), cpu) < 0)
-        die("sched_setaffinity: %s", g_strerror(errno));
-}
-
-static pid_t start_server(const Server *server)
-{
-    pid_t pid = fork();
-    int null;
-
-    if (pid < 0)
-        die("fork: %s", g_strerror(errno));
-    if (pid > 0)
-        return pid;
-    pin(&server_cpu);
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
-        _exit(126);
-    execvp(server->argv[0], server->argv);
-    _exit(127);
-}
-
-static void end_server(pid_t pid)
-{
-    struct timespec pause = {.tv_nsec = 10 * (long)NS_PER_MS};
-
-    kill(pid, SIGTERM);
-    for (int waited = 0; waited < END_MS; waited += 10) {
-        if (waitpid(pid, NULL, WNOHANG) == pid)
-            return;
-        nanosleep(&pause, NULL);
-    }
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-}
-
-/* What all threads of the server have had so far. */
-static double cpu_seconds(clockid_t clock)
-{
-    struct timespec time;
-
-    if (clock_gettime(clock, &time) < 0)
-        die("a server's processor time: %s", g_strerror(errno));
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
+static double (*values)[LOAD_KINDS][FIGURES][SERVER_ROUNDS_MAX];
 
 static void measure_kind(const Server *server, clockid_t clock, LoadKind kind, double *ret_figures)
 {
@@ -144,9 +65,9 @@ static void measure_kind(const Server *server, clockid_t clock, LoadKind kind, d
     if (!single)
         die("%s", error->message);
     load_run(load, WARM_NS, &result);
-    before = cpu_seconds(clock);
+    before = server_cpu_seconds(clock);
     load_run(load, (uint64_t)milliseconds * NS_PER_MS, &result);
-    took = cpu_seconds(clock) - before;
+    took = server_cpu_seconds(clock) - before;
     load_run(single, SINGLE_NS, &alone);
     if (result.answers == 0 || result.wrong + alone.wrong > 0)
         die("%s does not answer %s requests as it should", server->name, kind_names[kind]);
@@ -162,7 +83,7 @@ static void measure_server(unsigned number, unsigned round)
     const Server *server = &servers[number];
     PhAddress address = ph_address_ipv4(ADDRESS, (uint16_t)port);
     g_autoptr(Load) first = load_new(&address, LOAD_PLAIN, /* window= */ 1, NULL);
-    pid_t pid = start_server(server);
+    pid_t pid = server_start(server);
     clockid_t clock;
 
     if (!first || !load_await(first, START_NS))
@@ -176,7 +97,7 @@ static void measure_server(unsigned number, unsigned round)
         for (Figure figure = 0; figure < FIGURES; figure++)
             values[number][kind][figure][round] = of_round[figure];
     }
-    end_server(pid);
+    server_end(pid);
 }
 
 static int measure(gpointer data)
@@ -184,8 +105,7 @@ static int measure(gpointer data)
     struct nl_sock *sock = pl_rtnl_open(NETLINK_ROUTE);
 
     (void)data;
-    choose_processors();
-    pin(&client_cpu);
+    server_choose_processors();
     if (!sock || pl_rtnl_set_up(sock, "lo", TRUE) != 0)
         die("cannot set up loopback");
     nl_socket_free(sock);
@@ -196,21 +116,9 @@ static int measure(gpointer data)
     return 0;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static double median(unsigned server, LoadKind kind, Figure figure)
 {
-    double sorted[ROUNDS_MAX];
-    size_t n = (size_t)rounds;
-
-    memcpy(sorted, values[server][kind][figure], n * sizeof(*sorted));
-    qsort(sorted, n, sizeof(*sorted), by_value);
-    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+    return server_median(values[server][kind][figure], (size_t)rounds);
 }
 
 static void print_table(void)
@@ -265,18 +173,6 @@ static void print_json(void)
     puts(text);
 }
 
-static void read_server(const char *word, Server *ret_server)
-{
-    g_auto(GStrv) parts = g_strsplit(word, "=", 2);
-    g_autoptr(GError) error = NULL;
-
-    if (!parts[0] || !parts[1])
-        die("%s: expected NAME=COMMAND", word);
-    if (!g_shell_parse_argv(parts[1], NULL, &ret_server->argv, &error))
-        die("%s: %s", word, error->message);
-    ret_server->name = g_intern_string(parts[0]);
-}
-
 static void choose_kind(const char *name)
 {
     first_kind = 0;
@@ -308,16 +204,16 @@ static void read_arguments(int argc, char **argv)
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error))
         die("%s", error->message);
-    if (rounds < 1 || rounds > ROUNDS_MAX || milliseconds < 1 || milliseconds > 60000 ||
+    if (rounds < 1 || rounds > SERVER_ROUNDS_MAX || milliseconds < 1 || milliseconds > 60000 ||
         window < 1 || window > LOAD_WINDOW_MAX || port < 1 || port > G_MAXUINT16)
         die("expected 1 to %d rounds of 1 to 60000 ms, a window of 1 to %d, a port of 1 to 65535",
-            ROUNDS_MAX, LOAD_WINDOW_MAX);
+            SERVER_ROUNDS_MAX, LOAD_WINDOW_MAX);
     if (request)
         choose_kind(request);
     if (argc < 2 || argc > 1 + SERVERS_MAX)
         die("expected one to %d servers", SERVERS_MAX);
     for (int i = 1; i < argc; i++)
-        read_server(argv[i], &servers[n_servers++]);
+        server_read(argv[i], &servers[n_servers++]);
 }
 
 int main(int argc, char **argv)

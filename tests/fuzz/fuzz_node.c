@@ -239,6 +239,12 @@ static void use(Feed *feed)
         if (take(&feed->input) == 0xff)
             ph_node_close(core, feed->now);
         break;
+    case 6: /* it is there at one of the two */
+        local = hub_address();
+        if (how & 1)
+            g_assert(ph_address_parse("[2001:db8::7]:3478", &local));
+        ph_node_hub_at(core, &local, feed->now);
+        break;
     default:
         ph_node_send(core, feed->peers[node], bytes, take(&feed->input) * 5U, feed->now);
         break;

@@ -224,3 +224,42 @@ def test_a_thousand_who_come_and_go_leave_nothing_at_the_hub(lab, mesh):
     assert memory_kb(hub.pid) < held + 2048, (held, memory_kb(hub.pid))
     hub_says = Mortal(mesh, "alice")
     assert hub_says.events("registered")
+
+
+FRIEND = RELAYED + "[host mary]\non = internet\n"
+
+
+@pytest.mark.parametrize("topology", [FRIEND], ids=["friend"])
+@pytest.mark.parametrize("seed", range(2))
+def test_N7_a_peer_carries_a_pair_whose_hub_was_killed_until_it_is_killed_as_well(mesh, seed):
+    chance = random.Random(seed)
+    mary = Mortal(mesh, "mary", "--relay")
+    alice = Mortal(mesh, "alice", "--connect", "mary")
+    bob, hub = Mortal(mesh, "bob", "--connect", "mary", "--connect", "alice"), Hub(mesh)
+    for node in (alice, bob):
+        settled(node, "mary", {"direct", "punched"})
+    of_mary, of_hub = mary.status()["key"], mesh.hub_words.split("@")[0]
+
+    def carried_by(key, word):
+        understood(bob, alice, "alice", f"bob-{word}")
+        understood(alice, bob, "bob", f"alice-{word}")
+        for node, peer in ((alice, "bob"), (bob, "alice")):
+            end = time.monotonic() + WAIT_S
+            while settled(node, peer, {"relayed"})["via"] != key:
+                assert time.monotonic() < end, node.program.output
+                select_for(0.1)
+
+    carried_by(of_hub, "by-the-hub")
+    hub.kill()
+    carried_by(of_mary, "by-mary")
+    assert not [event for node in (alice, bob) for event in node.events("peer-gone") if event["peer"] != "mary"]
+    select_for(2 * chance.random())
+    mary.kill()
+    for node, peer in ((alice, "bob"), (bob, "alice")):
+        assert node.await_event("peer-gone", peer=peer)["reason"] == "timeout"
+    select_for(2 * chance.random())
+    hub.begin(ready=None)
+    carried_by(of_hub, "by-the-hub-again")
+    mary.begin()
+    for node in (alice, bob):
+        settled(node, "mary", {"direct", "punched"})

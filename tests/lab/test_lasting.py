@@ -134,7 +134,7 @@ def test_N22_N23_a_black_hole_is_left_for_the_relay_before_it_has_failed_and_hea
     # Both by their own heartbeats.
     for node, peer in ((alice, "bob"), (bob, "alice")):
         suspect = node.await_event("health", peer=peer, health="suspect")
-        fallen = node.await_event("peer-path", peer=peer, path="relayed", reason="the direct path is suspect")
+        fallen = node.await_event("peer-path", peer=peer, path="relayed", reason="direct-suspect")
         assert suspect["reason"] and not [event for event in node.events("health") if event["health"] == "failed"]
         assert mesh.hub_words.startswith(fallen["via"])
     for number in range(10):  # nothing of what is said now is lost

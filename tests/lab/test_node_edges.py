@@ -110,8 +110,7 @@ def test_a_hub_with_another_key_or_none_is_no_hub(lab, mesh):
     node = lab.host("alice").popen([mesh.pinhole, "node", "--hub", mesh.hub_words, "--name", "alice"])
     done = mesh.run("bob", "ping", "alice", check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == \
-        "pinhole: alice: timeout: The hub does not answer, so that nobody can be found."
+    assert done.stderr.splitlines()[-1].startswith("pinhole: alice: timeout: The hub does not answer")
     assert '"registered"' not in node.output and "The hub does not answer" in node.output
 
 

@@ -182,3 +182,55 @@ def test_N25_who_is_not_there_is_in_the_table_with_the_reason(lab, mesh, pinhole
         text = lab.host("alice").run([pinhole, "status", "alice"]).stdout
     (line,) = [line for line in text.splitlines() if line.startswith("carol")]
     assert line.split()[2] == "none(looking)", text
+
+
+# ---- the log of introductions ----
+
+
+@pytest.mark.topology(PUNCHED)
+def test_N27_who_was_introduced_by_whom_and_what_came_of_it(lab, mesh, pinhole):
+    mesh.hub.send_signal(signal.SIGKILL)
+    mesh.hub.wait()
+    mesh.hub = lab.host("hub").popen([pinhole, "hub", "--key", mesh.place / "hub.key", "--log"], ready=" key ")
+    alice, bob = mesh.pair()
+    said = {}
+    for node, peer in ((alice, "bob"), (bob, "alice")):
+        node.await_event("peer-path", path="punched")
+        said[peer] = node.await_event("punch", peer=peer, outcome="open")
+    for line in said.values():
+        assert mesh.hub_words.startswith(line["mediator"]) and line["reason"] == "proven" and line["sentence"]
+        assert (line["attempt"], line["strategy"]) == (1, "punch") and 0 < line["took_s"] < 10
+    lines = [json.loads(line) for line in mesh.hub.output.splitlines() if line.startswith("{")]
+    (introduced,) = [line for line in lines if line["event"] == "introduced"]
+    assert {introduced["peer"], introduced["to"]} == {"alice", "bob"} and introduced["attempt"] == 1
+    keys = {introduced["peer"]: introduced["key"], introduced["to"]: introduced["to-key"]}
+    assert keys == {peer: line["key"] for peer, line in said.items()}
+    hub = status_of(lab, pinhole, "hub")[0]
+    assert hub["station"]["introductions"] == 1
+    assert hub["station"]["classes"]["port-restricted"] == 2  # N26: of those who are registered
+
+
+# ---- the verdict has it, too ----
+
+
+@pytest.mark.parametrize("engine", ["virtual"])
+@pytest.mark.parametrize("pair", ["open,port-restricted", "port-restricted,port-restricted", "symmetric,symmetric",
+                                  "udp-blocked,open", "cgn,symmetric"])
+def test_N25_the_table_of_each_node_is_what_is_on_the_wire(pinlab, pair, engine):
+    cell = pinlab.run("run", "--pair", pair, "--engine", engine, "--json", "-").expect(0).json()
+    for path in cell["paths"]:
+        rows = [row for row in cell["hosts"][path["from"]]["node"]["peers"] if row["peer"] == path["to"]]
+        if path["observed"].startswith("none"):
+            assert not rows or rows[0]["path"].startswith("none"), rows
+        else:
+            assert rows[0]["path"] == path["observed"], (rows, path)
+            assert rows[0]["health"] == "healthy" and rows[0]["reason"]
+
+
+def test_N26_a_node_writes_its_counters_every_so_often(here):
+    node = subprocess.Popen([here.pinhole, "node", "--hub", "A" * 43 + "=@127.0.0.1:9", "--metrics", "50ms"], env=here.env,
+                            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    here.running.append(node)
+    lines = [json.loads(node.stdout.readline()) for _ in range(4)]
+    status = [line for line in lines if line["event"] == "status"]
+    assert len(status) >= 2 and all(line["counters"]["punches-attempted"] == 0 for line in status)

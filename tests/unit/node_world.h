@@ -20,8 +20,9 @@
 
 /* A line that a node printed. */
 typedef struct Said {
-    char *event, *peer, *what, *reason, *address; /* what: path, health, class, data; "": none */
-    double time;                                  /* ms since its program began */
+    char *event, *peer, *what, *reason,
+        *address; /* what: path, health, class, data, outcome; "": none */
+    double time;  /* ms since its program began */
 } Said;
 
 typedef struct World {
@@ -174,6 +175,7 @@ static inline GArray *world_said(World *world, const char *host)
         {"peer-path", "path", "path"},    {"health", "health", "health"},
         {"classified", "class", "class"}, {"peer-gone", "gone", NULL},
         {"data", "data", "text"},         {"data", "data", "data"},
+        {"punch", "punch", "outcome"},
     };
     GArray *all = g_array_new(FALSE, TRUE, sizeof(Said));
     g_auto(GStrv) lines = NULL;

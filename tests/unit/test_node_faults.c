@@ -307,6 +307,56 @@ static void test_N22_another_path_before_failed(void)
     g_assert_cmpuint(world_count(&world, "bob", "health", "failed"), ==, 0);
 }
 
+/* N17: a NAT that forgets mappings sooner than it is asked to shows in the health of the direct
+ * path, with the reason; the pair talks on, and learns how often it has to say something. */
+static void test_N17_mappings_are_dropped(void)
+{
+    static const char brief[] =
+        "behaviour = port-restricted\nport-allocation = random\nudp-timeout = 2s";
+    g_auto(World) world = {0};
+    g_autoptr(GArray) said = NULL;
+    guint64 attempted;
+    guint named = 0;
+
+    world_meet(&world, brief, cone);
+    world_pass(&world, 600 * S);
+    said = world_said(&world, "alice");
+    for (guint i = 0; i < said->len; i++) {
+        const Said *line = &g_array_index(said, Said, i);
+
+        named += strcmp(line->event, "health") == 0 && strcmp(line->what, "suspect") == 0 &&
+                 strcmp(line->reason, "mapping-dropped") == 0;
+    }
+    g_assert_cmpuint(named, >=, 1);
+    g_assert_cmpuint(named, <=, 4); /* for each time that it is lost */
+    attempted = world_counters(&world, "alice")->punches_attempted;
+    world_pass(&world, 600 * S);
+    g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, attempted);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    assert_path(&world, "bob", PH_PATH_PUNCHED);
+}
+
+/* N17: nor are there ports for anything but what is there already. The pair is relayed, and the
+ * table says why. */
+static void test_N17_no_ports_are_left(void)
+{
+    static const char full[] = "behaviour = symmetric\nport-allocation = block\nblock-size = 8\n"
+                               "udp-timeout = 600s";
+    g_auto(World) world = {0};
+    PhNodePeer peer;
+
+    world_meet(&world, full, "open");
+    world_stream(&world, "alice", 0, 100, 100 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 100);
+    peer = world_peer(&world, "alice");
+    g_test_message("%s", peer.reason);
+    assert_path(&world, "alice", PH_PATH_RELAYED);
+    g_assert_cmpstr(peer.reason, ==, "punch-failed");
+    g_assert_cmpstr(peer.health, ==, "healthy");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -324,5 +374,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/faults/N21 runaway latency", test_N21_runaway_latency);
     g_test_add_func("/node/faults/N22 another path before failed",
                     test_N22_another_path_before_failed);
+    g_test_add_func("/node/faults/N17 mappings are dropped", test_N17_mappings_are_dropped);
+    g_test_add_func("/node/faults/N17 no ports are left", test_N17_no_ports_are_left);
     return g_test_run();
 }

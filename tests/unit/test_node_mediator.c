@@ -278,6 +278,43 @@ static void test_N10_peer(void)
     g_assert_cmpuint(world_counters(&world, "mary")->introductions, <=, 9 + 40 + 1);
 }
 
+/* Whoever has many keys at one address has four times as much with them, not more. */
+static void test_N10_peers_at_one_address(void)
+{
+    static const char *const all[] = {"alice", "carol", "dave", "erin", "frank", "grace"};
+    const char *const hosts[] = {"bob",  cone,   "node", "alice", cone,
+                                 "node", "mary", "open", "node",  NULL};
+    g_autoptr(GString) rest = g_string_new(NULL);
+    g_auto(World) world = {0};
+    PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
+
+    for (guint i = 1; i < G_N_ELEMENTS(all); i++)
+        g_string_append_printf(rest, "[host %s]\nbehind = nat-alice\nrun = node\n", all[i]);
+    world_init(&world, hosts, rest->str);
+    world_start(&world, "mary");
+    world_start(&world, "bob");
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++)
+        world_start(&world, all[i]);
+    world_pass(&world, 5 * S);
+    world_connect(&world, "bob", "mary", NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++)
+        world_connect(&world, all[i], "mary", NULL);
+    world_pass(&world, 20 * S);
+    set_key(&world, "bob", message.introduce.key);
+    message.introduce.attempt = 1;
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++)
+        for (guint k = 0; k < 8; k++)
+            say(&world, all[i], "mary", &message);
+    world_pass(&world, ROUND);
+    g_assert_cmpuint(world_counters(&world, "mary")->introductions, ==, 4 * 8);
+    g_assert_cmpuint(world_counters(&world, "mary")->introductions_refused, ==, 2 * 8);
+    say(&world, "bob", "mary", &message);
+    set_key(&world, "alice", message.introduce.key);
+    say(&world, "bob", "mary", &message);
+    world_pass(&world, ROUND);
+    g_assert_cmpuint(world_counters(&world, "mary")->introductions, ==, 4 * 8 + 1);
+}
+
 /* ---- what is refused, and what relays carry ---- */
 
 /* Alice asks mary, by hand; what she is refused for, a round trip later. */
@@ -386,6 +423,7 @@ int main(int argc, char **argv)
                     test_N9_no_address_of_another_network);
     g_test_add_func("/node/mediator/N10 at a hub", test_N10_hub);
     g_test_add_func("/node/mediator/N10 at a peer", test_N10_peer);
+    g_test_add_func("/node/mediator/N10 peers at one address", test_N10_peers_at_one_address);
     g_test_add_func("/node/mediator/what a relay carries", test_relay_limits);
     return g_test_run();
 }

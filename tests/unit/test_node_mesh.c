@@ -155,6 +155,38 @@ static void test_N6_N7_new_pair(void)
                      before.punches_succeeded + 1);
 }
 
+/* Bob begins anew while there is no hub: alice, who looks for him by name, knows his key from the
+ * hub, and mary has him. */
+static void test_N7_name_that_the_hub_told(void)
+{
+    const char *const hosts[] = {
+        "bob",  cone,   "node --connect mary", "alice", cone, "node --connect bob",
+        "mary", "open", "node --relay",        NULL};
+    g_auto(World) world = {0};
+    PhNodePeer peer;
+
+    world_init(&world, hosts, "");
+    world_start(&world, "mary");
+    world_start(&world, "bob");
+    world_pass(&world, 5 * S);
+    world_start(&world, "alice");
+    world_pass(&world, 5 * S);
+    world_connect(&world, "alice", "mary", NULL);
+    world_pass(&world, 5 * S);
+    assert_path_to(&world, "alice", "bob", PH_PATH_PUNCHED);
+    world_kill(&world, "hub");
+    world_pass(&world, 10 * S);
+    g_assert_true(world_find_peer(&world, "bob", "alice", &peer));
+    ph_node_disconnect(world_node(&world, "bob"), peer.peer, world.lab->now);
+    pl_seat_pump(world_seat(&world, "bob"));
+    world_pass(&world, S);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 1);
+    world_pass(&world, 20 * S);
+    assert_path_to(&world, "alice", "bob", PH_PATH_PUNCHED);
+    assert_path_to(&world, "bob", "alice", PH_PATH_PUNCHED);
+    g_assert_cmpuint(world_count(&world, "alice", "peer-up", NULL), ==, 3);
+}
+
 /* ---- mediators ---- */
 
 /* They go direct while somebody who relays for them, the hub, mediates; it dies, and alice's
@@ -338,6 +370,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/mesh/N7 N23 a peer relays", test_N7_N23_relay_takes_over);
     g_test_add_func("/node/mesh/N23 one relay after the other", test_N23_relay_after_relay);
     g_test_add_func("/node/mesh/N6 N7 a new pair without a hub", test_N6_N7_new_pair);
+    g_test_add_func("/node/mesh/N7 a name that the hub has told", test_N7_name_that_the_hub_told);
     g_test_add_func("/node/mesh/N7 mediator killed", test_N7_mediator_killed);
     g_test_add_func("/node/mesh/N8 the next hop is the hub", test_N8_next_hop_hub);
     g_test_add_func("/node/mesh/N8 the next hop is a peer", test_N8_next_hop_peer);

@@ -73,6 +73,11 @@ static void test_direct_again_in_six_rounds(void)
     assert_path(&world, "bob", PH_PATH_PUNCHED);
 }
 
+static double now_of(World *world)
+{
+    return (double)(world->lab->now - G_GUINT64_CONSTANT(946684800) * S) / 1e6 - 10000;
+}
+
 /* A hub that does not answer after that has forgotten us: it is asked to register us anew. */
 static void test_a_silent_hub_is_asked_anew(void)
 {
@@ -81,7 +86,7 @@ static void test_a_silent_hub_is_asked_anew(void)
 
     world_meet(&world, cone, cone);
     world_restart(&world, "hub");
-    at = (double)(world.lab->now - G_GUINT64_CONSTANT(946684800) * S) / 1e6 - 10000;
+    at = now_of(&world);
     ph_node_network_changed(world_node(&world, "alice"), NULL, 0, world.lab->now);
     pl_seat_pump(world_seat(&world, "alice"));
     world_pass(&world, S);
@@ -133,6 +138,38 @@ static void test_what_stays_failed_is_left(void)
     g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
 }
 
+/* The hub's name gets an address of the other family: the node has a socket for each, registers
+ * anew, and what it has directly stays as it is. */
+static void test_the_hub_is_at_another_address(void)
+{
+    const char *const hosts[] = {"bob", cone, "node", "alice", cone, "node --connect bob", NULL};
+    g_auto(World) world = {0};
+    PhAddress second, nowhere;
+    double at;
+
+    world_init(&world, hosts, "");
+    g_assert_true(ph_address_parse("203.0.113.11:3478", &second));
+    g_assert_true(ph_address_parse("[2001:db8::10]:3478", &nowhere));
+    world_start(&world, "bob");
+    world_pass(&world, 10 * S);
+    world_start(&world, "alice");
+    world_pass(&world, 5 * S);
+    /* Nobody is there. */
+    ph_node_hub_at(world_node(&world, "alice"), &nowhere, world.lab->now);
+    pl_seat_pump(world_seat(&world, "alice"));
+    world_stream(&world, "alice", 0, 300, 100 * MS);
+    g_assert_cmpuint(world_count(&world, "alice", "hub-lost", NULL), >=, 1);
+    at = now_of(&world);
+    ph_node_hub_at(world_node(&world, "alice"), &second, world.lab->now);
+    pl_seat_pump(world_seat(&world, "alice"));
+    world_stream(&world, "alice", 300, 700, 100 * MS);
+    g_assert_cmpfloat(world_when(&world, "alice", at, "registered", NULL), >=, at);
+    world_pass(&world, S);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    g_assert_cmpuint(world_count(&world, "alice", "path", NULL), ==, 2);
+    assert_all_once(&world, "bob", 1000);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -141,5 +178,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/moves/a silent hub is asked anew", test_a_silent_hub_is_asked_anew);
     g_test_add_func("/node/moves/N23 back when it is healed", test_N23_back_when_it_is_healed);
     g_test_add_func("/node/moves/what stays failed is left", test_what_stays_failed_is_left);
+    g_test_add_func("/node/moves/the hub is at another address",
+                    test_the_hub_is_at_another_address);
     return g_test_run();
 }

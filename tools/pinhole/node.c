@@ -102,6 +102,14 @@ static void show_event(const Running *running, const PhNodeEvent *event)
         state_show_peer(builder, event->name, event->key);
         show_text(builder, event);
         break;
+    case PH_NODE_PUNCH:
+        state_show_peer(builder, event->name, event->key);
+        state_show_key(builder, "mediator", event->mediator);
+        show_int(builder, "attempt", event->attempt);
+        show_string(builder, "strategy", event->strategy);
+        show_string(builder, "outcome", event->outcome);
+        show_duration(builder, "took_s", event->took_ns);
+        break;
     case PH_NODE_HUB_LOST:
     case PH_NODE_REFUSED:
         break;

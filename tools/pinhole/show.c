@@ -45,13 +45,18 @@ void show_address(JsonBuilder *builder, const char *name, const PhAddress *addre
                 address->family == PH_FAMILY_NONE ? NULL : ph_address_format(address, text));
 }
 
-void show_seconds(JsonBuilder *builder, const char *name, uint64_t ns)
+void show_duration(JsonBuilder *builder, const char *name, uint64_t ns)
 {
     json_builder_set_member_name(builder, name);
+    json_builder_add_double_value(builder, (double)ns / NS_PER_S);
+}
+
+void show_seconds(JsonBuilder *builder, const char *name, uint64_t ns)
+{
     if (ns > 0)
-        json_builder_add_double_value(builder, (double)ns / NS_PER_S);
+        show_duration(builder, name, ns);
     else
-        json_builder_add_null_value(builder);
+        show_string(builder, name, NULL);
 }
 
 void show_head(JsonBuilder *builder, const char *event)

@@ -18,6 +18,7 @@ void show_string(JsonBuilder *builder, const char *name, const char *value); /* 
 void show_int(JsonBuilder *builder, const char *name, gint64 value);
 void show_address(JsonBuilder *builder, const char *name, const PhAddress *address);
 void show_seconds(JsonBuilder *builder, const char *name, uint64_t ns); /* 0: null */
+void show_duration(JsonBuilder *builder, const char *name, uint64_t ns);
 /* The members that docs/classification.md has, but for "schema" and "server". */
 void show_classification(JsonBuilder *builder, const PhClassification *classification);
 

@@ -217,7 +217,7 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
          "SECONDS"},
         {"pcap", 'p', 0, G_OPTION_ARG_FILENAME, &options->pcap,
          "Keep each lab's recording as DIR/TOPOLOGY.pcapng (with --repeat: "
-         "DIR/TOPOLOGY-N.pcapng)",
+         "DIR/TOPOLOGY-N.pcapng), and its nodes' as DIR/TOPOLOGY.HOST.pcapng",
          "DIR"},
         {"json", 0, 0, G_OPTION_ARG_FILENAME, &options->json,
          "Write the verdict as JSON; to standard output, and nothing else, with -", "FILE"},

@@ -68,6 +68,7 @@ typedef enum {
     PH_NODE_PEER_HEALTH, /* healthy, suspect, failed */
     PH_NODE_PEER_GONE,   /* `reason`; the number is not used again */
     PH_NODE_DATA,        /* from a peer */
+    PH_NODE_PUNCH,       /* an attempt at a direct path is over: `outcome`, `reason` */
 } PhNodeEventKind;
 PH_EXPORT const char *ph_node_event_name(PhNodeEventKind kind); /* "registered", "hub-lost", ... */
 
@@ -83,18 +84,27 @@ typedef struct PhNodeEvent {
     const char *health; /* static */
     const char *reason; /* a name, static: "unknown-peer"; NULL: none */
     const char *sentence;
+    /* PUNCH: who introduced the two, or was asked to; the attempt's number, from 1; how it was to
+     * be done ("punch", "dial"); "open", "failed", "timed-out" or "rejected"; and since when. */
+    uint8_t mediator[PH_NODE_KEY_BYTES];
+    uint32_t attempt;
+    const char *strategy, *outcome; /* static */
+    uint64_t took_ns;
     const uint8_t *bytes; /* DATA: valid until the next call */
     size_t length;
 } PhNodeEvent;
 
-/* Every decision is counted. */
+/* Every decision is counted; docs/status.md says what each means. */
 typedef struct PhNodeCounters {
     uint64_t punches_attempted, punches_succeeded, punches_failed, punches_timed_out,
         punches_rejected;
     uint64_t relay_fallbacks, upgrades, downgrades;
     uint64_t sessions_opened, sessions_accepted, sessions_failed;
-    uint64_t messages_sent, messages_received, messages_dropped;
-    uint64_t reflex_asked, reflex_answered, classified;
+    uint64_t messages_sent, messages_received, messages_dropped; /* the application's */
+    uint64_t datagrams_dropped;                                  /* nobody polled them */
+    /* Who was asked where it sees us, the hub or a peer; peers that we have told that. */
+    uint64_t reflex_asked, reflex_answered;
+    uint64_t classified;
     uint64_t foreign; /* datagrams that were not ours */
     /* For our peers: as their mediator, and as their relay. */
     uint64_t introductions, introductions_refused, relayed, relayed_bytes, relay_dropped;

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a node knows of itself, and tells its hub and its peers: where it is (its record), what is
+ * between it and the others (its class), and that one of these has changed.
+ */
+#include <string.h>
+
+#include "bucket.h"
+#include "node_private.h"
+
+/* A short life of an idle mapping, as it is met with (RFC 4787 REQ-5 asks for 120 s); and no
+ * shorter one is kept up with. One that was lost again so soon is shorter than was thought. */
+#define SHORT_BINDING_NS    (10 * PH_SECOND)
+#define SHORTEST_BINDING_NS PH_SECOND
+#define REMAPPED_AGAIN_NS   (600 * PH_SECOND)
+/* Candidates that are for one peer each. */
+#define FRESH_MOST 8
+/* Classes change when networks do; once an hour finds what nobody noticed. */
+#define RECLASSIFY_NS (3600 * PH_SECOND)
+void ph_node_update_record(PhNode *node)
+{
+    PhNodeRecord *record = &node->record;
+
+    record->sequence++;
+    record->nat_class = (uint8_t)(node->classification.nat_class != PH_CLASS_UNKNOWN
+                                      ? node->classification.nat_class
+                                      : node->assumed);
+    record->port_allocation = (uint8_t)node->classification.port_allocation;
+    record->step = node->classification.step;
+    record->block_first = node->classification.block_first;
+    record->block_last = node->classification.block_last;
+    record->hidden = node->config.relay_only;
+    record->n_candidates = 0;
+    /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT,
+     * and whether who else introduces us lies. */
+    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
+        record->candidates[record->n_candidates++] =
+            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
+        if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
+            record->candidates[record->n_candidates++] =
+                (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
+    for (uint32_t i = 0;
+         !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
+         i++) {
+        PhCandidate *candidate = &record->candidates[record->n_candidates];
+
+        if (node->config.locals[i].family != node->config.hub.family || node->data.local.port == 0)
+            continue;
+        *candidate = (PhCandidate){PH_CANDIDATE_LOCAL, node->config.locals[i]};
+        candidate->address.port = node->data.local.port;
+        record->n_candidates++;
+    }
+}
+
+void ph_node_classify(PhNode *node)
+{
+    PhClassifierConfig config = {
+        .server = node->config.hub,
+        .has_socket = true,
+        .socket = node->data.socket,
+        .socket_local = node->data.local,
+        .first_socket = node->next_socket,
+    };
+
+    if (node->classifier || node->data.state != PH_SOCKET_THERE)
+        return;
+    ph_node_seed(node, config.seed);
+    for (uint32_t i = 0; i < node->config.n_locals && i < PH_CLASSIFIER_LOCALS; i++)
+        if (node->config.locals[i].family == node->config.hub.family)
+            config.locals[config.n_locals++] = node->config.locals[i];
+    node->next_socket += PH_CLASSIFIER_SOCKETS;
+    node->classifier = ph_classifier_new(&config, node->now);
+    node->classify_ns = node->now + RECLASSIFY_NS;
+}
+
+void ph_node_tell_hub_record(PhNode *node)
+{
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+
+    ph_node_update_record(node);
+    update.record = node->record;
+    (void)ph_node_tell_hub(node, &update);
+}
+
+/* Everybody is told what we know of ourselves now. */
+static void tell_record(PhNode *node)
+{
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE};
+
+    ph_node_tell_hub_record(node);
+    update.record = node->record;
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        (void)ph_node_tell(node, peer->session, &peer->used->route, &update);
+        ph_node_path_classes(node, peer);
+    }
+}
+
+/* The peers hear of it by the hub's relay: the session with the hub goes with us, and if it does
+ * not, it is made anew. */
+void ph_node_tell_moved(PhNode *node)
+{
+    PhMessage moved = {.kind = PH_MESSAGE_MOVED};
+
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        ph_node_path_moved(node, peer);
+        (void)ph_node_tell(node, peer->session, &peer->used->route, &moved);
+    }
+    tell_record(node);
+}
+
+/* A mapping that is the same for all is enough to begin with: nobody is worse off who takes the
+ * filtering for the narrowest. */
+void ph_node_classify_progress(PhNode *node)
+{
+    PhMapping mapping = ph_classifier_mapping(node->classifier);
+
+    if (node->assumed != PH_CLASS_UNKNOWN || node->classification.nat_class != PH_CLASS_UNKNOWN ||
+        (mapping != PH_MAPPING_NONE && mapping != PH_MAPPING_ENDPOINT_INDEPENDENT))
+        return;
+    node->assumed = PH_CLASS_PORT_RESTRICTED;
+    tell_record(node);
+}
+
+void ph_node_classified(PhNode *node, const PhClassification *classification)
+{
+    bool changed = classification->nat_class != node->classification.nat_class;
+    PhNodeEvent *event;
+
+    node->counters.classified++;
+    /* What is unknown this time says nothing against what was known. */
+    if (classification->nat_class == PH_CLASS_UNKNOWN &&
+        node->classification.nat_class != PH_CLASS_UNKNOWN)
+        return;
+    node->classification = *classification;
+    node->assumed = PH_CLASS_PORT_RESTRICTED;
+    tell_record(node);
+    if (!changed)
+        return;
+    event = ph_node_event(node, PH_NODE_CLASSIFIED, NULL);
+    if (event) {
+        event->nat_class = classification->nat_class;
+        event->address = classification->mapped;
+    }
+}
+
+/* From now on pings come as often as such NATs need; as often again, when that was not enough. */
+static void mapping_lost(PhNode *node)
+{
+    uint64_t binding_ns = node->config.binding_ns, before_ns = node->hub.remapped_ns;
+
+    node->hub.remapped_ns = node->now;
+    if (binding_ns == 0)
+        binding_ns = SHORT_BINDING_NS;
+    else if (before_ns != 0 && node->now - before_ns < REMAPPED_AGAIN_NS &&
+             binding_ns >= 2 * SHORTEST_BINDING_NS)
+        binding_ns /= 2;
+    else
+        return;
+    node->config.binding_ns = binding_ns;
+    ph_detector_set_binding(&node->hub.detector, binding_ns, node->now);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_TALKING)
+            continue;
+        ph_detector_set_binding(&peer->relayed.detector, binding_ns, node->now);
+        ph_detector_set_binding(&peer->direct.detector, binding_ns, node->now);
+    }
+}
+
+/* N4: a changed reflexive address is a reason to classify again. Another port at the same host is a
+ * mapping that was not kept: from now on pings come as often as the worst NATs need. */
+void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen)
+{
+    bool same = ph_address_equal_host(seen, &node->hub.seen);
+    bool known = node->hub.seen.family != PH_FAMILY_NONE;
+
+    node->hub.seen = *seen;
+    if (!known)
+        return; /* we have moved, and all know that */
+    ph_node_classify(node);
+    if (same)
+        mapping_lost(node);
+    else
+        ph_node_tell_moved(node);
+}
