@@ -8,6 +8,7 @@
  *   node_api.c        what a node is given, and what it gives
  *   replay_read.c     blocks and items out of bytes that may be anything
  *   replay.c          the same core over them
+ *   replay_input.c    what it is given
  *   replay_text.c     items in words
  */
 #pragma once
