@@ -79,7 +79,9 @@ static char *path(PlLab *lab, const PlNode *host, const char *name, gboolean *re
 
     *ret_final = FALSE;
     for (uint32_t i = 0; agent && ph_node_peer(pl_node_agent_core(agent), i, &peer); i++) {
-        if (strcmp(peer.name, name) != 0)
+        /* Of one that it only looks for a node says nothing. */
+        if (strcmp(peer.name, name) != 0 ||
+            (peer.path == PH_PATH_NONE && !peer.reason && strcmp(peer.state, "talking") != 0))
             continue;
         *ret_final = pl_path_is_final(ph_path_kind_name(peer.path), peer.reason);
         return path_word(lab, &peer, gone);
