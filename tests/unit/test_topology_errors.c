@@ -479,6 +479,8 @@ static const Case stories[] = {
     {NODES "[expect]\nalice -> bob within 1s = punched\n", ":*: bad time \"within 1s\"*"},
     {NODES "[expect]\nalice -> bob within = punched\n", ":*: bad time \"within\"*"},
     {NODES "[expect]\nalice -> bob from 1s to = punched\n", ":*: bad time \"from 1s to\"*"},
+    {NODES "[expect]\nalice -> bob from 2s to 1s = punched\n",
+     ":*: bad time \"from 2s to 1s\" (expected *the second is not before the first)"},
     {NODES "[expect]\nalice.upgrades at 1s = 1\n",
      ":*: [expect] alice.upgrades at 1s: this is known at the end only*"},
     {NODES "[expect]\nalice -> bob.lost at 1s = 1\n", ":*: this is known at the end only*"},
