@@ -60,10 +60,10 @@ def test_the_whole_file_in_the_format_document_passes(pinlab, write):
 def test_every_command_has_a_man_page(installed):
     pages = installed / "share/man/man1"
     commands = ("list", "check", "run", "matrix", "script", "up", "exec", "shell", "nat", "capture", "output", "labs",
-                "down")
+                "down", "replay")
     for page in ("pinlab", *(f"pinlab-{command}" for command in commands),
                  "pinhole", *(f"pinhole-{command}" for command in ("hub", "classify", "watch", "reflex", "lifetime", "key", "node",
-                                                                 "ping", "pipe"))):
+                                                                 "ping", "pipe", "status"))):
         text = subprocess.run(["man", "--warnings", str(pages / f"{page}.1")], capture_output=True, text=True, check=True,
                               timeout=60, env={"MANWIDTH": "100", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
         assert text.stderr == ""
@@ -109,6 +109,16 @@ CXX = ("c++", "-std=c++11")
 def test_every_header_can_be_included_alone_in_cxx(installed, build):
     for header in sorted((installed / "include/pinhole").glob("*.h")):
         build(f"#include <pinhole/{header.name}>\n", (*CXX, "-fsyntax-only"), "main.cc")
+
+
+@needs_cxx
+def test_every_function_has_the_same_name_in_cxx(installed, build):
+    headers = sorted((installed / "include/pinhole").glob("*.h"))
+    functions = [name for header in headers for name in re.findall(r"^PH_EXPORT [^(]*?\b(ph_\w+)\(", header.read_text(), re.M)]
+    assert {"ph_version", "ph_peers_open_async", "ph_node_new", "ph_station_new"} <= set(functions)
+    includes = "".join(f"#include <pinhole/{header.name}>\n" for header in headers)
+    taken = "".join(f"    sum += (unsigned long)&{name};\n" for name in functions)
+    build(f"{includes}int main() {{\n    unsigned long sum = 0;\n{taken}    return sum == 0;\n}}\n", CXX, "main.cc")
 
 
 @needs_cxx
