@@ -164,3 +164,35 @@ def test_the_program_in_the_embedding_document_watches(installed, build):
         finally:
             server.terminate()
     assert re.fullmatch(r"direct, at 127\.0\.0\.1:\d+\n", said[0]) and re.fullmatch(r"seen at 127\.0\.0\.1:\d+\n", said[1])
+
+
+def test_the_peers_in_the_embedding_document_greet_each_other(installed, build, tmp_path):
+    program, env = build(example("docs/embedding.md", "#include <inttypes.h>")[0])
+    port = free_port()
+    made = subprocess.run([installed / "bin/pinhole", "key", "new", tmp_path / "hub.key"], capture_output=True, text=True,
+                          check=True, timeout=60)
+    at = f"{made.stdout.strip()}@127.0.0.1:{port}"
+    hub = [installed / "bin/pinhole", "hub", "--listen", f"127.0.0.1:{port}", "--second-port", str(free_port()),
+           "--key", tmp_path / "hub.key", "--no-control"]
+    places = {name: tmp_path / name for name in ("alice", "bob")}
+    for place in places.values():
+        place.mkdir()
+    with subprocess.Popen(hub, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout.readline().startswith("ready")
+            with subprocess.Popen([program, at, "bob"], env=env, cwd=places["bob"], stdout=subprocess.PIPE, text=True) as bob:
+                try:
+                    assert bob.stdout.readline().startswith("registered")
+                    alice = subprocess.run([program, at, "alice", "bob"], env=env, cwd=places["alice"], capture_output=True,
+                                           text=True, check=True, timeout=60).stdout.splitlines()
+                    while "alice says hello" not in (line := bob.stdout.readline()):
+                        assert line
+                finally:
+                    bob.terminate()
+        finally:
+            server.terminate()
+    assert "bob says hello" in alice and "messages-received 1" in alice
+    assert any(line.startswith("bob: talking, ") for line in alice)
+    replay = subprocess.run([installed / "bin/pinlab", "replay", places["alice"] / "peer.pcapng"], capture_output=True, text=True,
+                            check=False, timeout=60)
+    assert replay.returncode == 0 and "same" in replay.stdout, replay.stdout + replay.stderr
