@@ -15,7 +15,7 @@ struct PhRecording {
 
 static void set_error(GError **error, int number, const char *path)
 {
-    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(number), "cannot write to %s: %s", path,
+    g_set_error(error, G_IO_ERROR, (gint)g_io_error_from_errno(number), "cannot write to %s: %s", path,
                 g_strerror(number));
 }
 

@@ -223,6 +223,31 @@ gboolean pl_path_judge(const PlCapture *capture, const PlPathQuery *query,
     return TRUE;
 }
 
+gboolean pl_path_unasked(const PlCapture *capture, const PlPathEnd *host, guint *ret_packets,
+                         PhAddress *ret_first, GError **error)
+{
+    const PlPathQuery query = {.ends = {*host, *host}};
+    g_autoptr(GArray) passed = g_array_new(FALSE, FALSE, sizeof(PlPassed));
+    g_autoptr(GHashTable) asked = pl_ends_new();
+
+    if (!pl_path_collect(capture, &query, passed, error))
+        return FALSE;
+    *ret_packets = 0;
+    for (guint i = 0; i < passed->len; i++) {
+        const PlPassed *entry = &g_array_index(passed, PlPassed, i);
+        const PlPacket *packet = &entry->packet;
+        PhAddress remote = pl_ends_host(entry->outgoing ? &packet->destination : &packet->source);
+
+        if (entry->end != 0)
+            continue; /* the same one again */
+        if (entry->outgoing)
+            pl_ends_need(asked, sizeof(gboolean), &remote, NULL, NULL, NULL);
+        else if (!pl_ends_find(asked, &remote, NULL, NULL) && (*ret_packets)++ == 0)
+            *ret_first = packet->source;
+    }
+    return TRUE;
+}
+
 gboolean pl_path_third_party(const PlCapture *capture, const PlPathQuery *query,
                              const PlPathEnd *third, guint *ret_packets, GError **error)
 {

@@ -51,5 +51,10 @@ gboolean pl_path_judge(const PlCapture *capture, const PlPathQuery *query,
 gboolean pl_path_third_party(const PlCapture *capture, const PlPathQuery *query,
                              const PlPathEnd *third, guint *ret_packets, GError **error);
 
+/* Packets that came to a host from an address to which it had sent nothing before, whoever it was
+ * that sent them; *ret_first: where the first came from. */
+gboolean pl_path_unasked(const PlCapture *capture, const PlPathEnd *host, guint *ret_packets,
+                         PhAddress *ret_first, GError **error);
+
 /* Whether a UDP payload has this text in it, anywhere in the capture. */
 gboolean pl_path_plaintext(const PlCapture *capture, const char *text);

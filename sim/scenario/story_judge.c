@@ -203,6 +203,20 @@ static gboolean judge_count(const Judge *judge, const PlExpect *expect, const Pa
     return TRUE;
 }
 
+static gboolean judge_unasked(const Judge *judge, const PlExpect *expect, GError **error)
+{
+    g_auto(PlPathsQuery) query = {0};
+    char text[PH_ADDRESS_TEXT_MAX];
+    PhAddress first;
+    guint packets;
+
+    pl_paths_query_init(&query, judge->story->topology, expect->node, expect->node);
+    if (!pl_path_unasked(judge->capture, &query.query.ends[0], &packets, &first, error))
+        return FALSE;
+    judge_number(judge, expect, packets, packets > 0 ? ph_address_format(&first, text) : NULL);
+    return TRUE;
+}
+
 static void judge_hears(const Judge *judge, const PlExpect *expect)
 {
     g_autoptr(GPtrArray) heard = pl_story_heard(judge->story, expect->node);
@@ -242,6 +256,8 @@ static gboolean judge_expect(const Judge *judge, const PlExpect *expect, GError 
     case PL_EXPECT_COUNTER:
         judge_counter(judge, expect);
         return TRUE;
+    case PL_EXPECT_UNASKED:
+        return judge_unasked(judge, expect, error);
     case PL_EXPECT_HEARS:
         if (expect->node->program.word == PL_WORD_NODE)
             judge_hears(judge, expect);

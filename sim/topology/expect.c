@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a topology's author expects of it: NODE.AXIS, HOST.exit, HOST.output, HOST.hears
- * and A -> B. */
+/* What a topology's author expects of it: NODE.AXIS, HOST.exit, HOST.output, HOST.hears,
+ * HOST.unasked and A -> B. */
 #include <pinhole/node.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ static const PlAxis host_axes[] = {
 static gboolean check_axis_known(const PlIni *ini, const char *key, PlExpect *expect,
                                  const char *name, GError **error)
 {
-    static const char *const of_programs[] = {"exit", "output", "hears"};
+    static const char *const of_programs[] = {"exit", "output", "hears", "unasked"};
     const char *words[PL_AXIS_N + G_N_ELEMENTS(of_programs) + N_COUNTERS], *counter;
     unsigned n = 0;
     g_autofree char *expected = NULL;
@@ -48,6 +48,8 @@ static gboolean check_axis_known(const PlIni *ini, const char *key, PlExpect *ex
             expect->kind = PL_EXPECT_OUTPUT;
         else if (strcmp(name, "hears") == 0)
             expect->kind = PL_EXPECT_HEARS;
+        else if (strcmp(name, "unasked") == 0)
+            expect->kind = PL_EXPECT_UNASKED;
         else
             pl_axis_from_name(name, &expect->axis);
         return TRUE;
@@ -174,6 +176,8 @@ static gboolean check_program(const PlIni *ini, const char *key, PlExpect *expec
 {
     uint64_t status;
 
+    if (expect->kind == PL_EXPECT_UNASKED)
+        return pl_build_expect_unasked(ini, key, expect, error);
     if (!expect->node->program.argv)
         return pl_ini_fail(ini, "expect", key, error,
                            "host %s runs nothing (expected a host with run)", expect->node->name);
@@ -249,11 +253,11 @@ static gboolean read_finding(const PlTopology *topology, const PlIni *ini, const
     g_autofree char *name = dot ? g_strndup(subject, (gsize)(dot - subject)) : NULL;
 
     if (!dot)
-        return pl_ini_fail(
-            ini, "expect", key, error,
-            "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output, "
-            "HOST.hears, HOST.COUNTER, HOST -> HOST or HOST -> HOST.health, reason, heard, "
-            "lost, doubled, disordered or first-byte)");
+        return pl_ini_fail(ini, "expect", key, error,
+                           "bad expectation (expected NODE.AXIS, HOST.exit, HOST.output, "
+                           "HOST.hears, HOST.unasked, HOST.COUNTER, HOST -> HOST or HOST -> "
+                           "HOST.health, reason, heard, "
+                           "lost, doubled, disordered or first-byte)");
     expect->node = pl_topology_node(topology, name);
     if (!expect->node)
         return pl_build_no_node(topology, ini, "expect", key, "node", TRUE, TRUE, name, error);

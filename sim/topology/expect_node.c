@@ -172,6 +172,12 @@ gboolean pl_build_expect_counter(const PlIni *ini, const char *key, PlExpect *ex
            need_range(ini, key, read_number, expect, error);
 }
 
+gboolean pl_build_expect_unasked(const PlIni *ini, const char *key, PlExpect *expect,
+                                 GError **error)
+{
+    return need_range(ini, key, read_number, expect, error);
+}
+
 gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expect, const char *what,
                               GError **error)
 {

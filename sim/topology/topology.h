@@ -190,15 +190,16 @@ typedef struct PlStep {
 } PlStep;
 
 typedef enum {
-    PL_EXPECT_AXIS,   /* NODE.AXIS = WORD */
-    PL_EXPECT_EXIT,   /* HOST.exit = N: the program's exit status */
-    PL_EXPECT_OUTPUT, /* HOST.output = TEXT: some line of the program's output contains it */
-    PL_EXPECT_HEARS,  /* HOST.hears = TEXT, ...: the lines of `listen`, all of them, in order */
-    PL_EXPECT_PATH,   /* A -> B = punched */
-    PL_EXPECT_HEALTH, /* A -> B.health = suspect */
-    PL_EXPECT_REASON, /* A -> B.reason = relay: why it said that of the path or its health */
-    PL_EXPECT_COUNT,  /* A -> B.lost = 0: a PlCount, within `least` and `most` */
-    PL_EXPECT_COUNTER /* A.upgrades = 1: a counter of the node's, within `least` and `most` */
+    PL_EXPECT_AXIS,    /* NODE.AXIS = WORD */
+    PL_EXPECT_EXIT,    /* HOST.exit = N: the program's exit status */
+    PL_EXPECT_OUTPUT,  /* HOST.output = TEXT: some line of the program's output contains it */
+    PL_EXPECT_HEARS,   /* HOST.hears = TEXT, ...: the lines of `listen`, all of them, in order */
+    PL_EXPECT_UNASKED, /* HOST.unasked = 0: UDP packets from where it had sent nothing before */
+    PL_EXPECT_PATH,    /* A -> B = punched */
+    PL_EXPECT_HEALTH,  /* A -> B.health = suspect */
+    PL_EXPECT_REASON,  /* A -> B.reason = relay: why it said that of the path or its health */
+    PL_EXPECT_COUNT,   /* A -> B.lost = 0: a PlCount, within `least` and `most` */
+    PL_EXPECT_COUNTER  /* A.upgrades = 1: a counter of the node's, within `least` and `most` */
 } PlExpectKind;
 
 /* What is counted, or measured, of the messages that A's steps tell B. */

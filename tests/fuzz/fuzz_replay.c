@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void put_little(GByteArray *file, guint64 value, guint size)
 {
     for (guint i = 0; i < size; i++) {
-        guint8 byte = i < sizeof(value) ? (guint8)(value >> 8 * i) : 0;
+        guint8 byte = (guint8)(i < sizeof(value) ? value >> 8 * i : 0);
 
         g_byte_array_append(file, &byte, 1);
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import LIMIT_SECONDS, gone, select_for
+from conftest import LIMIT_SECONDS, ROOT, gone, select_for
 
 NETNS = Path("/run/netns")
 
@@ -131,10 +131,11 @@ def test_every_run_of_a_repeated_lab_gets_its_names(pinlab):
 
 
 @needs_root
-def test_labs_that_end_take_nobody_elses_names_with_them(pinlab):
+def test_labs_that_end_take_nobody_elses_names_with_them(pinlab, write):
     """What they take are the directories that they find empty: so does this, without a pause."""
     state = Path("/run/pinlab")
-    process = pinlab.start("run", "open", "--names", "--repeat", "5", "--json", "-")
+    path = write((ROOT / "topologies/open.ini").read_text(encoding="utf-8"), "names-taken.ini")
+    process = pinlab.start("run", path, "--names", "--repeat", "5", "--json", "-")
     taken = 0
     while process.poll() is None:
         for directory in (state / str(os.stat("/proc/self/ns/pid").st_ino), state):
@@ -146,7 +147,7 @@ def test_labs_that_end_take_nobody_elses_names_with_them(pinlab):
     out, err = process.communicate()
     assert process.returncode == 0, (out, err)
     assert taken > 0
-    assert names_of("open") == []
+    assert names_of("names-taken") == []
 
 
 def test_names_need_root(nobody):

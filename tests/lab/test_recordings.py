@@ -12,7 +12,8 @@ import uuid
 
 import pytest
 
-from test_node import CONES, Node, engine, mesh, talk  # noqa: F401 (two of them are fixtures)
+from conftest import ENGINES
+from test_node import CONES, Mesh, Node, talk
 
 NODES = """[topology]
 title = Nodes that are recorded
@@ -46,6 +47,16 @@ run = hub
 [expect]
 alice.class = port-restricted
 """
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def mesh(lab, pinhole, place):
+    return Mesh(lab, pinhole, place)
 
 
 def replay(pinlab, path, *arguments):
