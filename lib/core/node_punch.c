@@ -349,7 +349,8 @@ void ph_node_path_classes(PhNode *node, PhPeer *peer)
         ph_node_punch_drop(node, peer);
         peer->attempt = 0;
     }
-    if (ph_node_may_attempt(peer))
+    /* Who has asked for an introduction is told soon, and goes by what is known then. */
+    if (ph_node_may_attempt(peer) && peer->introduce.request == 0)
         peer->next_attempt_ns = node->now;
     if (!peer->direct.there || kind == peer->direct.kind)
         return;
