@@ -18,6 +18,8 @@
 #include <pinhole/path.h>
 #include <pinhole/record.h>
 
+PH_BEGIN_DECLS
+
 #define PH_NODE_KEY_BYTES 32
 #define PH_NODE_NAME_MAX  63
 #define PH_NODE_PEERS_MAX 256
@@ -201,3 +203,5 @@ PH_EXPORT const uint8_t *ph_node_public_key(const PhNode *node);
 PH_EXPORT const char *ph_node_sentence(const char *reason);
 /* All that there are, one by one: a name, NULL beyond the last one. */
 PH_EXPORT const char *ph_node_reason(uint32_t index, const char **ret_sentence);
+
+PH_END_DECLS
