@@ -233,8 +233,7 @@ static void suspected(PhNode *node, PhPeer *peer, const PhWay *way)
 {
     if (way == &peer->direct)
         peer->next_attempt_ns = node->now;
-    if (peer->ours && (way == &peer->relayed || !peer->relayed.there ||
-                       peer->relayed.detector.health != PH_HEALTHY))
+    if (peer->ours && (way == &peer->relayed || !ph_node_way_is_well(&peer->relayed)))
         ph_node_ask_for(node, peer);
 }
 
@@ -264,11 +263,6 @@ static void judge_health(PhNode *node, PhPeer *peer, PhWay *way)
         has_failed(node, peer);
 }
 
-static bool is_well(const PhWay *way)
-{
-    return way->there && way->detector.health == PH_HEALTHY;
-}
-
 static bool works(const PhWay *way)
 {
     return way->there && way->detector.health != PH_FAILED;
@@ -283,9 +277,10 @@ static void choose(PhNode *node, PhPeer *peer)
         peer->used != direct) {
         direct->there = false;
         leave(node, direct, peer->proving ? &peer->fresh : NULL);
-    } else if (direct->there && direct->detector.health == PH_SUSPECT && is_well(relayed)) {
+    } else if (direct->there && direct->detector.health == PH_SUSPECT &&
+               ph_node_way_is_well(relayed)) {
         use(node, peer, relayed, "direct-suspect");
-    } else if (is_well(direct)) {
+    } else if (ph_node_way_is_well(direct)) {
         use(node, peer, direct, peer->used == direct ? peer->reason : "direct-well");
     }
 }

@@ -326,6 +326,7 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer);
 uint64_t ph_node_path_next(const PhNode *node, const PhPeer *peer);
 
 /* node_relay.c */
+bool ph_node_way_is_well(const PhWay *way);
 /* It is heard directly, and well: it can be asked, and be served. */
 bool ph_node_is_near(const PhPeer *peer);
 /* Who that relay is; NULL: the hub, or nobody any more. */

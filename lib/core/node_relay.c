@@ -20,10 +20,14 @@
 
 /* ---- who there is ---- */
 
+bool ph_node_way_is_well(const PhWay *way)
+{
+    return way->there && way->detector.health == PH_HEALTHY;
+}
+
 bool ph_node_is_near(const PhPeer *peer)
 {
-    return peer->state == PH_PEER_TALKING && peer->direct.there &&
-           peer->direct.detector.health == PH_HEALTHY;
+    return peer->state == PH_PEER_TALKING && ph_node_way_is_well(&peer->direct);
 }
 
 PhPeer *ph_node_peer_via(const PhNode *node, uint32_t via)
@@ -196,16 +200,12 @@ bool ph_node_ask_another(PhNode *node, PhPeer *peer)
 
 /* ---- when ---- */
 
-static bool is_well(const PhWay *way)
-{
-    return way->there && way->detector.health == PH_HEALTHY;
-}
-
 /* Nothing works: somebody may know the way, or will as soon as the peer is there again. */
 bool ph_node_is_lost(const PhNode *node, const PhPeer *peer)
 {
-    return peer->ours && !is_well(&peer->direct) &&
-           !(is_well(&peer->relayed) && ph_node_via_is_well(node, peer->relayed.route.via));
+    return peer->ours && !ph_node_way_is_well(&peer->direct) &&
+           !(ph_node_way_is_well(&peer->relayed) &&
+             ph_node_via_is_well(node, peer->relayed.route.via));
 }
 
 /* A peer carries what the hub could. */

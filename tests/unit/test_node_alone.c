@@ -168,6 +168,36 @@ static void test_not_a_hub(void)
     ph_node_free(other);
 }
 
+/* A socket is got ready for an attempt, and then the peer is heard directly without one. */
+static void test_what_is_not_needed_goes(void)
+{
+    PhNode *node = new_node(1, NULL);
+    PhPeer *peer = &node->peers[0];
+    const PhRoute route = {.path = {PH_TRANSPORT_UDP, node->data.socket, there}};
+    PhSocketRequest request;
+    PhDetectorConfig config = {.fast = false};
+    uint64_t id;
+
+    (void)serve_sockets(node);
+    peer->state = PH_PEER_TALKING;
+    peer->number = 1;
+    peer->relayed = (PhWay){.there = true, .route = {.via = PH_NODE_VIA_HUB}};
+    peer->used = &peer->relayed;
+    peer->prepared = (PhPrepared){.state = PH_PREPARED_KNOWN, .asks = true, .socket = 77};
+    node->n_prepared = 1;
+    ph_node_prove(node, peer, &route);
+    ph_detector_init(&peer->fresh.detector, &config, node->now);
+    g_assert_true(ph_detector_poll_ping(&peer->fresh.detector, node->now, &id));
+    ph_node_path_pong(node, peer, &route, id);
+    g_assert_true(peer->used == &peer->direct);
+    g_assert_cmpuint(node->n_prepared, ==, 0);
+    g_assert_true(ph_node_poll_socket(node, &request));
+    g_assert_cmpint(request.kind, ==, PH_SOCKET_CLOSE);
+    g_assert_cmpuint(request.socket, ==, 77);
+    g_assert_false(ph_node_poll_socket(node, &request));
+    ph_node_free(node);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -175,5 +205,6 @@ int main(int argc, char **argv)
     g_test_add_func("/node/alone/numbers come round", test_numbers_come_round);
     g_test_add_func("/node/alone/a socket comes late", test_a_socket_comes_late);
     g_test_add_func("/node/alone/who is no hub is named", test_not_a_hub);
+    g_test_add_func("/node/alone/what is not needed goes", test_what_is_not_needed_goes);
     return g_test_run();
 }

@@ -78,7 +78,7 @@ PH_EXPORT void ph_hub_classes(const PhHub *hub, PhFamily family,
 
 PH_EXPORT void ph_hub_traffic(const PhHub *hub, PhHubTraffic *ret_traffic);
 /* What comes of the station's introductions, one call for each, from the hub's context. NULL:
- * nobody is told. */
+ * nobody is told. It may not free the hub. */
 typedef void (*PhHubEvent)(const PhStationEvent *event, gpointer data);
 PH_EXPORT void ph_hub_set_event(PhHub *hub, PhHubEvent event, gpointer data);
 
