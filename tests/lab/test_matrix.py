@@ -116,7 +116,8 @@ def test_a_failure_is_a_command_that_fails_again(pinlab, write):
 def test_shards_partition_the_matrix(pinlab):
     names = []
     for shard in range(1, 4):
-        result = pinlab.run("matrix", "--shard", f"{shard}/3", "--json", "-").expect(0)
+        # Which engine it is does not matter, and that one is soon through.
+        result = pinlab.run("matrix", "--engine", "virtual", "--shard", f"{shard}/3", "--json", "-").expect(0)
         part = [cell["topology"] for cell in result.json()["cells"]]
         assert abs(len(part) - len(TOPOLOGIES) / 3) < 1
         names += part
