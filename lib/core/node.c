@@ -219,8 +219,11 @@ void ph_node_bury(PhNode *node, PhPunch *punch)
     ph_punch_free(punch); /* its driver does not poll */
 }
 
+/* Not before what is to be sent by them, as a goodbye may be. */
 static bool poll_closes(PhNode *node, PhSocketRequest *ret_request)
 {
+    if (node->outgoing_n > 0)
+        return false;
     for (unsigned i = 0; i < PH_NODE_BURIED; i++)
         if (node->buried[i]) {
             if (ph_punch_poll_socket(node->buried[i], ret_request))

@@ -79,22 +79,27 @@ static void take_record(PhPeers *peers)
         peers->record_failed(peers, error, peers->data);
 }
 
-static void queue_transmits(PhPeers *peers)
+/* FALSE: there was nothing to send. */
+static gboolean queue_transmits(PhPeers *peers)
 {
+    gboolean some = FALSE;
     PhTransmit transmit;
 
-    while (ph_node_poll_transmit(peers->node, &transmit))
+    for (; ph_node_poll_transmit(peers->node, &transmit); some = TRUE)
         ph_sockets_send(peers->sockets, &transmit);
     take_record(peers);
+    return some;
 }
 
+/* A socket is closed when all has been sent by it. */
 static void serve_agent(PhPeers *peers)
 {
     PhSocketRequest request;
 
-    while (ph_node_poll_socket(peers->node, &request))
-        serve_socket(peers, &request);
-    queue_transmits(peers);
+    do {
+        while (ph_node_poll_socket(peers->node, &request))
+            serve_socket(peers, &request);
+    } while (queue_transmits(peers));
 }
 
 /* ---- a hub that is lost ---- */

@@ -181,6 +181,22 @@ static void test_N7_the_hub_is_killed(void)
     g_assert_cmpuint(world_count(&world, "alice", "hub-lost", NULL), >, 0);
 }
 
+/* Also by a socket that is of no use any more: a hard punch has one of its own. */
+static void test_goodbye(gconstpointer data)
+{
+    guint i = GPOINTER_TO_UINT(data);
+    const char *leaves = i & 1 ? "alice" : "bob", *other = i & 1 ? "bob" : "alice";
+    g_auto(World) world = {0};
+
+    world_meet(&world, i & 2 ? symmetric : cone, i & 2 ? cone : symmetric);
+    world_pass(&world, 30 * S);
+    assert_path(&world, leaves, PH_PATH_PUNCHED);
+    ph_node_disconnect(world_node(&world, leaves), world_peer(&world, leaves).peer, world.lab->now);
+    pl_seat_pump(world_seat(&world, leaves));
+    world_pass(&world, 100 * MS);
+    g_assert_cmpfloat(world_when(&world, other, 0, "gone", "goodbye"), >, 0);
+}
+
 /* N30: a message every millisecond, while the direct path takes over. */
 static void test_N30_upgrade_in_the_stream(void)
 {
@@ -218,6 +234,11 @@ int main(int argc, char **argv)
         g_autofree char *name = g_strdup_printf("/node/pair/%u", i);
 
         g_test_add_data_func(name, GUINT_TO_POINTER(i), test_pair);
+    }
+    for (guint i = 0; i < 4; i++) {
+        g_autofree char *name = g_strdup_printf("/node/goodbye/%u", i);
+
+        g_test_add_data_func(name, GUINT_TO_POINTER(i), test_goodbye);
     }
     g_test_add_func("/node/both ask", test_both_ask);
     g_test_add_func("/node/easier than assumed", test_easier_than_assumed);
