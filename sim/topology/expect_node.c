@@ -38,6 +38,12 @@ static gboolean read_moment(const PlTopology *topology, char **words, guint *wor
     return TRUE;
 }
 
+/* When it is due; a step may be done later than that. */
+static uint64_t planned_ns(const PlTopology *topology, const PlMoment *moment)
+{
+    return moment->step == 0 ? moment->ns : find_step(topology, moment->step)->at_ns;
+}
+
 static gboolean is_word(char *const *words, guint word, const char *expected)
 {
     return words[word] && strcmp(words[word], expected) == 0;
@@ -63,7 +69,9 @@ static gboolean read_words(const PlTopology *topology, char **words, guint word,
         done =
             read_moment(topology, words, &word, &expect->moments[0]) && is_word(words, word, "to");
         word++;
-        done = done && read_moment(topology, words, &word, &expect->moments[1]);
+        done =
+            done && read_moment(topology, words, &word, &expect->moments[1]) &&
+            planned_ns(topology, &expect->moments[0]) <= planned_ns(topology, &expect->moments[1]);
     }
     return done && !words[word];
 }
@@ -92,7 +100,8 @@ char *pl_build_when(const PlTopology *topology, const PlIni *ini, const char *ke
         rest = g_strjoinv(" ", words + when);
         pl_ini_set_error(ini, "expect", key, error,
                          "bad time \"%s\" (expected at MOMENT, within DURATION of MOMENT or from "
-                         "MOMENT to MOMENT; a MOMENT is a duration after the start, or step N)",
+                         "MOMENT to MOMENT that is not earlier; a MOMENT is a duration after the "
+                         "start, or step N)",
                          rest);
         return NULL;
     }
