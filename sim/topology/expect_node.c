@@ -38,10 +38,12 @@ static gboolean read_moment(const PlTopology *topology, char **words, guint *wor
     return TRUE;
 }
 
-/* When it is due; a step may be done later than that. */
-static uint64_t planned_ns(const PlTopology *topology, const PlMoment *moment)
+/* FALSE also where only the run can tell. */
+static gboolean is_before(const PlTopology *topology, const PlMoment *a, const PlMoment *b)
 {
-    return moment->step == 0 ? moment->ns : find_step(topology, moment->step)->at_ns;
+    if (a->step && b->step)
+        return find_step(topology, a->step)->at_ns < find_step(topology, b->step)->at_ns;
+    return !a->step && !b->step && a->ns < b->ns;
 }
 
 static gboolean is_word(char *const *words, guint word, const char *expected)
@@ -69,9 +71,8 @@ static gboolean read_words(const PlTopology *topology, char **words, guint word,
         done =
             read_moment(topology, words, &word, &expect->moments[0]) && is_word(words, word, "to");
         word++;
-        done =
-            done && read_moment(topology, words, &word, &expect->moments[1]) &&
-            planned_ns(topology, &expect->moments[0]) <= planned_ns(topology, &expect->moments[1]);
+        done = done && read_moment(topology, words, &word, &expect->moments[1]) &&
+               !is_before(topology, &expect->moments[1], &expect->moments[0]);
     }
     return done && !words[word];
 }
@@ -100,8 +101,8 @@ char *pl_build_when(const PlTopology *topology, const PlIni *ini, const char *ke
         rest = g_strjoinv(" ", words + when);
         pl_ini_set_error(ini, "expect", key, error,
                          "bad time \"%s\" (expected at MOMENT, within DURATION of MOMENT or from "
-                         "MOMENT to MOMENT that is not earlier; a MOMENT is a duration after the "
-                         "start, or step N)",
+                         "MOMENT to MOMENT; a MOMENT is a duration after the start, or step N; "
+                         "the second is not before the first)",
                          rest);
         return NULL;
     }

@@ -46,7 +46,7 @@ typedef struct PhNodeConfig {
     bool no_hard_punching;      /* pairs that need many sockets or ports are relayed */
     bool relay_only;            /* never attempts a direct path, and has nobody told where it is */
     uint64_t binding_ns;        /* how long the NAT keeps an idle mapping; 0: unknown */
-    uint32_t first_socket;      /* ids for its sockets, from here on */
+    uint32_t first_socket;      /* ids for its sockets, from here on; 2^31 - 1 at most */
     PhRecordKind record;        /* poll it with ph_node_poll_record */
     bool relays;                /* carries, for peers that it talks to directly, what they cannot */
     uint32_t relay_bytes_per_s; /* for one peer; 0: 1 MiB */
