@@ -118,6 +118,16 @@ static gboolean greet(PlResident *resident)
     return TRUE;
 }
 
+/* There would be two of the same name and key. */
+static gboolean still_runs(PlMachine *machine, const PlProgram *program)
+{
+    PlProgramResult last = {0};
+    gboolean runs = pl_machine_result(machine, program, &last, NULL) && !last.ended;
+
+    pl_program_result_clear(&last);
+    return runs;
+}
+
 gboolean pl_resident_start(PlResident *resident, GError **error)
 {
     PlMachine *machine =
@@ -125,6 +135,11 @@ gboolean pl_resident_start(PlResident *resident, GError **error)
 
     if (!machine)
         return FALSE;
+    if (still_runs(machine, &resident->program)) {
+        g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s: its program still runs",
+                    resident->node->name);
+        return FALSE;
+    }
     pl_machine_give(machine, resident->recording_fd);
     return pl_machine_start(machine, &resident->program, error) && greet(resident);
 }

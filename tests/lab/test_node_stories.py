@@ -165,3 +165,22 @@ def test_a_binding_that_is_too_short_for_heartbeats_does_not_live(pinlab, write)
     """What the test of ten seconds rests on."""
     text = IDLE.format(seconds=300, after=300500).replace("10s", "2s")
     pinlab.on("virtual").cell(write(text), status=1)
+
+
+def test_what_still_runs_is_not_started_again(pinlab, engine, write):
+    """There would be two of the same name and key."""
+    cell, _ = pinlab.on(engine).cell(write("""[topology]
+title = Started twice
+[network internet]
+subnet = 203.0.113.0/24
+[host hub]
+on = internet
+run = hub
+[host alice]
+on = internet
+run = node
+[step 1]
+at = 0s
+do = host alice start
+"""), status=1)
+    assert cell["reasons"] == ["[step 1]: host alice: its program still runs"]
