@@ -165,8 +165,8 @@ static gboolean reads_final(const char *output)
 {
     g_autoptr(PlTopology) topology = parse("");
     gboolean final;
-    g_autofree char *path = pl_peers_read(output, "bob", topology, SEED, &final);
 
+    g_free(pl_peers_read(output, "bob", topology, SEED, &final));
     return final;
 }
 
