@@ -138,6 +138,8 @@ void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t 
         memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
     node->config.n_locals = n_locals;
     node->hub.back_off_ns = PH_SECOND;
+    if (node->data.state == PH_SOCKET_FAILED)
+        node->data.state = PH_SOCKET_WANTED;
     if (node->data.state != PH_SOCKET_THERE)
         return;
     ph_node_hub_moved(node);
@@ -308,6 +310,7 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         PhNodeEvent *event = ph_node_event(node, PH_NODE_REFUSED, NULL);
 
         node->data.state = PH_SOCKET_FAILED;
+        node->data.again_ns = node->now + PH_NODE_SOCKET_AGAIN_NS;
         if (event)
             event->reason = "no-socket";
         return;

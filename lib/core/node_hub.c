@@ -255,6 +255,8 @@ void ph_node_hub_timeout(PhNode *node)
 {
     PhMessage ping = {.kind = PH_MESSAGE_PING};
 
+    if (node->data.state == PH_SOCKET_FAILED && node->now >= node->data.again_ns && !node->closing)
+        node->data.state = PH_SOCKET_WANTED;
     if (node->data.state != PH_SOCKET_THERE)
         return;
     if ((node->hub.state == PH_HUB_WAITING || node->hub.state == PH_HUB_REFUSED) &&
@@ -285,6 +287,8 @@ uint64_t ph_node_hub_next(const PhNode *node)
 {
     uint64_t next = PH_NEVER;
 
+    if (node->data.state == PH_SOCKET_FAILED && !node->closing)
+        return node->data.again_ns;
     if (node->data.state != PH_SOCKET_THERE)
         return PH_NEVER;
     if (node->hub.state == PH_HUB_WAITING || node->hub.state == PH_HUB_REFUSED)

@@ -157,6 +157,8 @@ static PhPeer *join_halves(PhNode *node, PhPeer *looking, const uint8_t *key)
         met->queue_first = looking->queue_first;
         met->queue_n = looking->queue_n;
         looking->queue = NULL;
+    } else {
+        node->counters.messages_dropped += looking->queue_n;
     }
     free(looking->queue);
     memset(looking, 0, sizeof(*looking));

@@ -41,6 +41,8 @@
 /* Until the next attempt, doubling; how long a path may take to be proven. */
 #define PH_NODE_BACK_OFF_NS (4 * UINT64_C(1000000000))
 #define PH_NODE_PROVE_NS    (3 * UINT64_C(1000000000))
+/* A socket that the system did not give is asked for again. */
+#define PH_NODE_SOCKET_AGAIN_NS (60 * UINT64_C(1000000000))
 /* A route by the hub's relay, whatever its session is just now; all others are by peers. */
 #define PH_NODE_VIA_HUB   UINT32_MAX
 #define PH_NODE_ASKED_MAX 4
@@ -177,6 +179,7 @@ typedef struct PhDataSocket {
     enum { PH_SOCKET_WANTED, PH_SOCKET_ASKED, PH_SOCKET_THERE, PH_SOCKET_FAILED } state;
     uint32_t socket; /* 0: none */
     PhAddress local;
+    uint64_t again_ns; /* FAILED: it is asked for once more */
 } PhDataSocket;
 
 struct PhNode {

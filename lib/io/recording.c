@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MODE 0600 /* whatever is in it: it says who talked to whom */
@@ -19,13 +20,23 @@ static void set_error(GError **error, int number, const char *path)
                 g_strerror(number));
 }
 
+/* A file that was there before has the mode that it had; what is no file keeps its own. */
+static gboolean make_private(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && (!S_ISREG(status.st_mode) || fchmod(fd, MODE) == 0);
+}
+
 PhRecording *ph_recording_open(const char *path, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, MODE);
     PhRecording *recording;
 
-    if (fd < 0) {
+    if (fd < 0 || !make_private(fd)) {
         set_error(error, errno, path);
+        if (fd >= 0)
+            g_close(fd, NULL);
         return NULL;
     }
     recording = g_new0(PhRecording, 1);

@@ -111,6 +111,8 @@ class Recorded:
 
 @CONES
 def test_a_recording_has_no_secrets_unless_they_are_asked_for(lab, mesh, pinlab):
+    (mesh.place / "alice.pcapng").write_text("an older one, which anybody could read")
+    (mesh.place / "alice.pcapng").chmod(0o644)
     alice, bob = Recorded(mesh, "alice"), Recorded(mesh, "bob", "--connect", "alice", "--record-secrets")
     words = [f"nobody-else-{uuid.uuid4().hex}" for _ in range(20)]
     talk(bob.node, alice.node, "alice", words[0])

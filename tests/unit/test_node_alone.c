@@ -128,6 +128,29 @@ static void test_a_socket_comes_late(void)
     ph_node_free(hub);
 }
 
+/* The system has none for us; a minute later it may, or in another network. */
+static void test_a_socket_is_asked_for_again(void)
+{
+    PhNode *node = new_node(1, NULL);
+    PhSocketRequest request;
+    uint64_t at;
+
+    g_assert_true(ph_node_poll_socket(node, &request));
+    ph_node_socket_failed(node, request.socket, 0);
+    at = ph_node_next_timeout(node);
+    g_assert_cmpuint(at, ==, 60 * PH_SECOND);
+    ph_node_handle_timeout(node, at - 1);
+    g_assert_false(ph_node_poll_socket(node, &request));
+    ph_node_handle_timeout(node, at);
+    g_assert_true(ph_node_poll_socket(node, &request));
+    g_assert_cmpint(request.kind, ==, PH_SOCKET_OPEN);
+    g_assert_cmpuint(ph_node_next_timeout(node), ==, PH_NEVER);
+    ph_node_socket_failed(node, request.socket, at);
+    ph_node_network_changed(node, &here, 1, at + 1);
+    g_assert_true(ph_node_poll_socket(node, &request));
+    ph_node_free(node);
+}
+
 /* What one says to the other's address. */
 static void carry(PhNode *from, PhNode *to, const PhAddress *of_from, const PhAddress *of_to,
                   uint64_t now)
@@ -204,6 +227,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/alone/no socket is left", test_no_socket_is_left);
     g_test_add_func("/node/alone/numbers come round", test_numbers_come_round);
     g_test_add_func("/node/alone/a socket comes late", test_a_socket_comes_late);
+    g_test_add_func("/node/alone/a socket is asked for again", test_a_socket_is_asked_for_again);
     g_test_add_func("/node/alone/who is no hub is named", test_not_a_hub);
     g_test_add_func("/node/alone/what is not needed goes", test_what_is_not_needed_goes);
     return g_test_run();
