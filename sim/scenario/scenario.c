@@ -129,18 +129,6 @@ static void collect_claims(const Scenario *scenario)
     }
 }
 
-/* The external addresses of the outermost NAT on the way that translates; NULL when none does. */
-static const GArray *external_addresses(const GPtrArray *chain)
-{
-    for (unsigned i = chain->len; i-- > 0;) {
-        const PlNode *nat = g_ptr_array_index(chain, i);
-
-        if (nat->behaviour.mapping != PL_MAPPING_NONE)
-            return pl_nat_outside(nat)->addresses;
-    }
-    return NULL;
-}
-
 /* The ports of a NAT's UDP forwards. */
 static GArray *forwarded_ports(const PlNode *nat)
 {
@@ -171,7 +159,7 @@ static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, c
 
         query.inside = pl_nat_inside(g_ptr_array_index(chain, 0))->label;
         query.outside = pl_nat_outside(outermost)->label;
-        query.external = external_addresses(chain);
+        query.external = pl_topology_external(chain);
         forwarded = forwarded_ports(outermost);
         query.forwarded = forwarded;
     }

@@ -131,6 +131,14 @@ def test_G14_a_binding_of_ten_seconds_lives_as_long_as_it_is_wanted(tell, engine
     tell(write(text))
 
 
+def test_a_friend_behind_a_router_is_seen_to_relay_as_well(pinlab, write):
+    text = (STORIES / "friend-relays.ini").read_text(encoding="utf-8")
+    where = "[host mary]\non = internet"
+    assert where in text
+    north = "[nat north]\noutside = internet\ninside = 192.168.3.0/24\nbehaviour = full-cone\n[host mary]\nbehind = north"
+    pinlab.on("virtual").cell(write(text.replace(where, north)), status=0)
+
+
 LATE = """[topology]
 title = alice looks for bob, who is not there yet
 [network internet]
