@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is expected of nodes, and when: SUBJECT, SUBJECT at MOMENT, SUBJECT within DURATION of
  * MOMENT, SUBJECT from MOMENT to MOMENT. */
+#include <pinhole/node.h>
 #include <string.h>
 
 #include "topology/build.h"
@@ -149,20 +150,12 @@ static gboolean need_range(const PlIni *ini, const char *key, ReadAmount read, P
                        read == read_number ? "number" : "duration", expect->value);
 }
 
-static const char *const counters[] = {
-    "punches-attempted", "punches-succeeded", "punches-failed",  "punches-timed-out",
-    "punches-rejected",  "relay-fallbacks",   "upgrades",        "downgrades",
-    "sessions-opened",   "sessions-accepted", "sessions-failed", "messages-sent",
-    "messages-received", "messages-dropped",  "reflex-asked",    "reflex-answered",
-    "classified",        "foreign",
-};
-
-gboolean pl_build_is_counter(const char *name)
+const char *pl_build_counter(uint32_t index)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(counters); i++)
-        if (strcmp(counters[i], name) == 0)
-            return TRUE;
-    return FALSE;
+    static const PhNodeCounters none;
+    uint64_t value;
+
+    return ph_node_counter(&none, index, &value);
 }
 
 static gboolean need_node(const PlIni *ini, const char *key, const PlNode *host, GError **error)

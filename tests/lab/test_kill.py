@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ENGINES, LIMIT_SECONDS, processes_with, select_for
-from test_node import Mesh, Node, PUNCHED, WORLD
+from test_node import CONES, Mesh, Node, PUNCHED, WORLD
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
 
@@ -263,3 +263,36 @@ def test_N7_a_peer_carries_a_pair_whose_hub_was_killed_until_it_is_killed_as_wel
     mary.begin()
     for node in (alice, bob):
         settled(node, "mary", {"direct", "punched"})
+
+
+@CONES
+def test_what_was_for_a_killed_pipe_is_no_beginning_of_the_next_one(lab, mesh):
+    """It waits with the same key: the session is back, the bytes that the other one had are not."""
+    key = mesh.place / "alice.key"
+    lab.host("alice").run([mesh.pinhole, "key", "new", key])
+
+    def wait_with(copy):
+        program = lab.host("alice").popen(
+            ["sh", "-c", 'exec "$@" </dev/null >"$0"', mesh.place / copy, mesh.pinhole, "pipe", "--hub", mesh.hub_words,
+             "--name", "alice", "--key", key])
+        end = time.monotonic() + WAIT_S
+        while mesh.run("hub", "ping", "--count", "1", "alice", check=False).returncode != 0:
+            assert time.monotonic() < end and program.returncode is None, program.output
+        return program
+
+    def copied(copy):
+        return (mesh.place / copy).read_bytes()
+
+    first = wait_with("first")
+    sender = lab.host("bob").popen(["sh", "-c", 'yes | "$@"', "sh", mesh.pinhole, "pipe", "--hub", mesh.hub_words, "alice"])
+    end = time.monotonic() + WAIT_S
+    while not copied("first"):
+        assert time.monotonic() < end and sender.returncode is None, sender.output
+        select_for(0.01)
+    os.kill(program_of(key), signal.SIGKILL)
+    first.wait()
+    second = wait_with("second")
+    assert sender.wait() == 1 and "pinhole: alice: no-pipe: " in sender.output, sender.output
+    assert second.returncode is None and copied("second") == b""
+    mesh.run("bob", "pipe", "alice", input="whole\n")
+    assert second.wait() == 0 and copied("second") == b"whole\n"

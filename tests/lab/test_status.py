@@ -96,6 +96,20 @@ def test_several_are_listed_and_what_a_killed_one_left_is_in_nobodys_way(here):
     assert json.loads(here.status("hub", "--json").stdout)["pid"] == second.pid
 
 
+def test_one_without_a_name_has_its_commands_and_its_processs(here, tmp_path):
+    key = subprocess.run([here.pinhole, "key", "new", tmp_path / "hub.key"], capture_output=True, text=True, check=True)
+    here.hub("127.0.0.1:39518", "--key", str(tmp_path / "hub.key"))
+    words = [here.pinhole, "pipe", "--hub", f"{key.stdout.strip()}@127.0.0.1:39518"]
+    pipe = subprocess.Popen(words, env=here.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    here.running.append(pipe)
+    end = time.monotonic() + LIMIT_SECONDS
+    while len(lines := here.status().stdout.splitlines()) < 3 or not lines[0].startswith("NAME"):
+        assert time.monotonic() < end and pipe.poll() is None, lines
+        time.sleep(0.01)
+    assert [line.split()[0] for line in lines[1:]] == ["hub", f"pipe-{pipe.pid}"]
+    assert (here.place / "pinhole" / f"pipe-{pipe.pid}.sock").exists()
+
+
 def test_a_socket_that_was_asked_for_is_there_or_it_does_not_start(here):
     path = here.place / "mine"
     hub = here.hub("127.0.0.1:39498", "--control", str(path))

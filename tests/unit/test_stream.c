@@ -193,6 +193,34 @@ static void test_what_is_refused_says_so(void)
     stream_free(stream);
 }
 
+/* Who waits may have the key of one that died: what was said to that one is no beginning. */
+static void test_an_open_alone_begins_one(void)
+{
+    Stream *opener = stream_new(7, true, 0), *accepter = stream_new(7, false, 0);
+    uint8_t packet[STREAM_PACKET];
+    size_t length = stream_poll_transmit(opener, 0, packet);
+    unsigned said = 0;
+
+    g_assert_true(stream_packet_opens(packet, length));
+    g_assert_false(stream_packet_opens(packet, 5));
+    stream_receive(accepter, packet, length, 0);
+    while ((length = stream_poll_transmit(accepter, 0, packet)) > 0) {
+        g_assert_false(stream_packet_opens(packet, length));
+        stream_receive(opener, packet, length, 0);
+    }
+    /* All that there may be, and nothing is answered any more. */
+    while (stream_has_room(opener))
+        stream_write(opener, packet, 1);
+    for (uint64_t now = 0; now < 60 * 1000 * MS; now += 10 * MS) {
+        stream_handle_timeout(opener, now);
+        for (; (length = stream_poll_transmit(opener, now, packet)) > 0; said++)
+            g_assert_false(stream_packet_opens(packet, length));
+    }
+    g_assert_cmpuint(said, >, 16);
+    stream_free(opener);
+    stream_free(accepter);
+}
+
 static void test_no_packet_breaks_it(void)
 {
     GRand *rand = g_rand_new_with_seed(1);
@@ -208,7 +236,7 @@ static void test_no_packet_breaks_it(void)
             for (size_t i = 0; i < length; i++)
                 packet[i] = g_rand_boolean(rand) ? 0 : (uint8_t)g_rand_int(rand);
             packet[0] = STREAM_TAG;
-            packet[1] = (uint8_t)g_rand_int_range(rand, 0, 6);
+            packet[1] = (uint8_t)g_rand_int_range(rand, 0, 9);
             memset(packet + 2, 0, 11);
             if (stream_has_room(stream))
                 stream_write(stream, packet, 1);
@@ -235,6 +263,7 @@ int main(int argc, char **argv)
                     test_a_slow_reader_holds_up_the_writer_and_loses_nothing);
     g_test_add_func("/stream/nothing-at-all-ends-too", test_nothing_at_all_ends_too);
     g_test_add_func("/stream/what-is-refused-says-so", test_what_is_refused_says_so);
+    g_test_add_func("/stream/an-open-alone-begins-one", test_an_open_alone_begins_one);
     g_test_add_func("/stream/no-packet-breaks-it", test_no_packet_breaks_it);
     return g_test_run();
 }

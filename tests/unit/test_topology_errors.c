@@ -490,6 +490,7 @@ static const Case stories[] = {
      ":*: \"losst\" is nothing of two nodes (expected*did you mean \"lost\"?)"},
     {NODES "[expect]\nalice -> hub.lost = 0\n", ":*: host hub is no node*"},
     {NODES "[expect]\nhub.upgrades = 0\n", ":*: host hub is no node*"},
+    {NODES "[expect]\nalice.relayd = 0\n", ":*: *(expected*; did you mean \"relayed\"?)"},
     {NODES "[expect]\nalice.upgrades = few\n", ":*: bad number \"few\" (expected N, at least N*"},
     {NODES "[expect]\nalice.upgrades = 3 to 2\n", ":*: bad number \"3 to 2\"*"},
     {NODES "[expect]\nalice -> bob.first-byte = 5\n", ":*: bad duration \"5\"*"},

@@ -207,7 +207,7 @@ static Control *open_by_name(const char *kind, const char *name, GError **error)
 {
     g_autofree char *directory = control_directory(error);
     g_autofree char *numbered = g_strdup_printf("%s-%d.sock", name ? name : kind, (int)getpid());
-    g_autofree char *plain = g_strdup_printf("%s.sock", name ? name : numbered);
+    g_autofree char *plain = name ? g_strdup_printf("%s.sock", name) : g_strdup(numbered);
     char *path;
     int fd;
 

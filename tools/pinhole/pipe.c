@@ -194,9 +194,9 @@ static void take_data(Piping *piping, const PhNodeEvent *event)
     uint32_t id;
 
     if (stream_packet_id(event->bytes, event->length, &id)) {
-        if (is_welcome(piping, event))
+        if (is_welcome(piping, event) && stream_packet_opens(event->bytes, event->length))
             begin(piping, event, id);
-        if (piping->stream && event->peer == piping->peer) {
+        if (piping->stream && event->peer == piping->peer && id == stream_id(piping->stream)) {
             stream_receive(piping->stream, event->bytes, event->length, now_ns());
             serve(piping);
             return;

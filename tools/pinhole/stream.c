@@ -10,6 +10,7 @@
  *     PROBE                             wants an ACK
  *     DONE                              all is delivered both ways
  *     RESET                             there is no such stream
+ *     OPEN                              there is one from now on; wants an ACK
  */
 #include "stream.h"
 
@@ -35,7 +36,7 @@
 #define IN_FLIGHT_LEAST 8
 #define IN_FLIGHT_FIRST 16
 
-typedef enum { DATA = 1, END, ACK, PROBE, DONE, RESET } Kind;
+typedef enum { DATA = 1, END, ACK, PROBE, DONE, RESET, OPEN } Kind;
 
 typedef struct Segment {
     bool sent, acknowledged, lost, again; /* sent more than once */
@@ -111,11 +112,16 @@ Stream *stream_free(Stream *stream)
 
 bool stream_packet_id(const uint8_t *bytes, size_t length, uint32_t *ret_id)
 {
-    if (length < HEADER || bytes[0] != STREAM_TAG || bytes[1] < DATA || bytes[1] > RESET)
+    if (length < HEADER || bytes[0] != STREAM_TAG || bytes[1] < DATA || bytes[1] > OPEN)
         return false;
     *ret_id =
         (uint32_t)bytes[2] << 24 | (uint32_t)bytes[3] << 16 | (uint32_t)bytes[4] << 8 | bytes[5];
     return true;
+}
+
+bool stream_packet_opens(const uint8_t *bytes, size_t length)
+{
+    return length >= HEADER && bytes[0] == STREAM_TAG && bytes[1] == OPEN;
 }
 
 size_t stream_refuse(uint32_t id, uint8_t ret_packet[static STREAM_PACKET])
@@ -195,7 +201,8 @@ static void find_lost(Stream *stream)
     }
 }
 
-/* With nothing under way, and waiting for the other side: a PROBE asks whether it was heard. */
+/* With nothing under way, and waiting for the other side: an OPEN or a PROBE asks whether it was
+ * heard. */
 static bool is_held_up(const Stream *stream)
 {
     return !stream->heard || (!stream->ended && stream->written == stream->limit);
@@ -336,6 +343,7 @@ void stream_receive(Stream *stream, const uint8_t *bytes, size_t length, uint64_
         take_ack(stream, bytes, length, now);
         break;
     case PROBE:
+    case OPEN:
         stream->ack_at = now;
         break;
     case DONE:
@@ -403,7 +411,7 @@ size_t stream_poll_transmit(Stream *stream, uint64_t now, uint8_t ret_packet[sta
         return write_ack(stream, ret_packet);
     if (stream->probe) {
         stream->probe = false;
-        return put_header(ret_packet, PROBE, stream->id);
+        return put_header(ret_packet, stream->heard ? PROBE : OPEN, stream->id);
     }
     if (stream->done_at <= now || (stream->tell_done && stream_is_done(stream))) {
         stream->tell_done = false;
@@ -447,6 +455,11 @@ uint64_t stream_next_timeout(const Stream *stream)
 }
 
 /* ---- how it is ---- */
+
+uint32_t stream_id(const Stream *stream)
+{
+    return stream->id;
+}
 
 bool stream_is_refused(const Stream *stream)
 {

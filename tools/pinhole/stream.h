@@ -5,8 +5,8 @@
  * reader and the network allow. It knows no clock and no sockets: times are nanoseconds of a clock
  * that never goes backwards.
  *
- *     opener:   PROBE ──answered──> OPEN ──ended both ways──> DONE
- *     accepter: (any packet) ─────> OPEN        any ──RESET──> REFUSED
+ *     opener:   OPENING ──answered──> OPEN ──ended both ways──> DONE
+ *     accepter: (an OPEN) ──────────> OPEN        any ──RESET──> REFUSED
  */
 #pragma once
 
@@ -20,12 +20,14 @@
 
 typedef struct Stream Stream;
 
-/* An opener makes up an id; an accepter has it from the first packet (stream_packet_id). */
+/* An opener makes up an id; an accepter has it from the first packet (stream_packet_id), which has
+ * to be one that opens: others are of a stream with whoever had this key before. */
 Stream *stream_new(uint32_t id, bool opener, uint64_t now);
 Stream *stream_free(Stream *stream); /* NULL is fine; returns NULL */
 
 /* False: it is no packet of a stream. */
 bool stream_packet_id(const uint8_t *bytes, size_t length, uint32_t *ret_id);
+bool stream_packet_opens(const uint8_t *bytes, size_t length);
 /* A packet that refuses stream `id`. Returns its length. */
 size_t stream_refuse(uint32_t id, uint8_t ret_packet[static STREAM_PACKET]);
 
@@ -45,6 +47,7 @@ bool stream_peek(const Stream *stream, const uint8_t **ret_bytes, size_t *ret_le
 void stream_consume(Stream *stream);
 bool stream_has_ended(const Stream *stream); /* all of the other side's has been consumed */
 
+uint32_t stream_id(const Stream *stream);
 bool stream_is_refused(const Stream *stream);
 /* All is delivered both ways. What is left is to let the other side know it: until it does, or for
  * a while, the stream goes on answering. */
