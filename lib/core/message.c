@@ -99,6 +99,16 @@ static void take_record(Reader *reader, PhNodeRecord *ret_record)
 
 /* ---- messages ---- */
 
+static void put_introduced(Writer *writer, const PhMessage *message)
+{
+    put_number(writer, message->introduced.request, 4);
+    put_number(writer, message->introduced.attempt, 1);
+    put(writer, message->introduced.key, PH_NODE_KEY_BYTES);
+    put_record(writer, &message->introduced.record);
+    put(writer, message->introduced.token, sizeof(message->introduced.token));
+    put_number(writer, message->introduced.start_us, 4);
+}
+
 static void put_body(Writer *writer, const PhMessage *message)
 {
     switch ((PhMessageKind)message->kind) {
@@ -161,12 +171,7 @@ static void put_body(Writer *writer, const PhMessage *message)
         put_record(writer, &message->introduce.record);
         break;
     case PH_MESSAGE_INTRODUCED:
-        put_number(writer, message->introduced.request, 4);
-        put_number(writer, message->introduced.attempt, 1);
-        put(writer, message->introduced.key, PH_NODE_KEY_BYTES);
-        put_record(writer, &message->introduced.record);
-        put(writer, message->introduced.token, sizeof(message->introduced.token));
-        put_number(writer, message->introduced.start_us, 4);
+        put_introduced(writer, message);
         break;
     case PH_MESSAGE_UNKNOWN:
         assert(!"a message of no kind");

@@ -145,8 +145,10 @@ static gboolean can_be_relayed(const Judge *judge, const PlPassed *out, const Pl
     return in->time_ns - out->time_ns <= RELAY_MAX_NS && (a > b ? a - b : b - a) <= around;
 }
 
-/* Packets that `end` sent to the relay, and each of which one from there to the other follows. */
-static guint count_relayed(const Judge *judge, const PlPathRelay *relay, guint end)
+/* Packets that `end` sent to the relay, and each of which one from there to the other follows; when
+ * the last did. */
+static guint count_relayed(const Judge *judge, const PlPathRelay *relay, guint end,
+                           uint64_t *ret_last_ns)
 {
     guint n = 0, next = 0;
 
@@ -167,23 +169,29 @@ static guint count_relayed(const Judge *judge, const PlPathRelay *relay, guint e
                 continue;
             next = k + 1;
             n++;
+            *ret_last_ns = in->time_ns;
             break;
         }
     }
     return n;
 }
 
+/* Of several it is the one that was in use last. */
 static void judge_relays(Judge *judge)
 {
     const PlPathQuery *query = judge->query;
+    uint64_t latest = 0;
 
     for (guint i = 0; i < query->n_relays; i++) {
-        if (count_relayed(judge, &query->relays[i], 0) < RELAYED_MIN ||
-            count_relayed(judge, &query->relays[i], 1) < RELAYED_MIN)
+        uint64_t last[2] = {0};
+
+        if (count_relayed(judge, &query->relays[i], 0, &last[0]) < RELAYED_MIN ||
+            count_relayed(judge, &query->relays[i], 1, &last[1]) < RELAYED_MIN ||
+            MIN(last[0], last[1]) <= latest)
             continue;
+        latest = MIN(last[0], last[1]);
         judge->found->seen = PL_PATH_RELAYED;
         judge->found->relay = &query->relays[i];
-        return;
     }
 }
 

@@ -65,6 +65,8 @@ static void add_node(GPtrArray *words, const PlProgram *program, uint64_t seed)
     if (program->connect) {
         add(words, "--connect");
         add(words, program->connect);
+        add(words, "--greet");
+        g_ptr_array_add(words, pl_node_greeting(program));
     }
     if (program->relay)
         add(words, "--relay");

@@ -105,19 +105,6 @@ static gboolean find_command(PlResident *resident, GError **error)
     return TRUE;
 }
 
-/* As one of engine `virtual` does itself. That it has ended already is for others to find. */
-static gboolean greet(PlResident *resident)
-{
-    const PlProgram *program = &resident->program;
-    g_autofree char *greeting = program->connect ? pl_node_greeting(program) : NULL;
-    g_autofree char *line =
-        greeting ? g_strdup_printf("send %s %s", program->connect, greeting) : NULL;
-
-    if (line)
-        (void)pl_resident_say(resident, line, NULL);
-    return TRUE;
-}
-
 /* There would be two of the same name and key. */
 static gboolean still_runs(PlMachine *machine, const PlProgram *program)
 {
@@ -141,7 +128,7 @@ gboolean pl_resident_start(PlResident *resident, GError **error)
         return FALSE;
     }
     pl_machine_give(machine, resident->recording_fd);
-    return pl_machine_start(machine, &resident->program, error) && greet(resident);
+    return pl_machine_start(machine, &resident->program, error);
 }
 
 gboolean pl_resident_await(PlResident *resident, const char *text, GError **error)

@@ -123,6 +123,30 @@ static const char *interface_of(const PlTopology *topology, const PlNode *host)
                                     : pl_nat_inside(g_ptr_array_index(chain, 0))->label;
 }
 
+static gboolean share_nat(const GPtrArray *chain, const GPtrArray *other)
+{
+    for (guint i = 0; i < chain->len; i++)
+        if (g_ptr_array_find((GPtrArray *)other, g_ptr_array_index(chain, i), NULL))
+            return TRUE;
+    return FALSE;
+}
+
+/* Where the two find a third host: NULL when they cannot, or find it at an address that is not its
+ * alone. Behind a NAT only a node is found, when it has found them. */
+static GArray *found_at(const PlTopology *topology, const PlNode *host, const PlNode *from,
+                        const PlNode *to)
+{
+    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
+    g_autoptr(GPtrArray) before_from = pl_topology_chain(topology, from);
+    g_autoptr(GPtrArray) before_to = pl_topology_chain(topology, to);
+    const GArray *external = pl_topology_external(chain);
+
+    if (chain->len > 0 &&
+        (!host->program.relay || share_nat(chain, before_from) || share_nat(chain, before_to)))
+        return NULL;
+    return external ? g_array_copy((GArray *)external) : addresses_of(host);
+}
+
 /* Third hosts that both can reach. */
 static GArray *relays_of(const PlTopology *topology, const PlNode *from, const PlNode *to)
 {
@@ -130,13 +154,12 @@ static GArray *relays_of(const PlTopology *topology, const PlNode *from, const P
 
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
-        g_autoptr(GPtrArray) chain = pl_topology_chain(topology, node);
         PlPathRelay relay = {.name = node->name};
 
-        if (node->kind != PL_NODE_HOST || node == from || node == to || chain->len > 0)
-            continue;
-        relay.addresses = addresses_of(node);
-        g_array_append_val(relays, relay);
+        if (node->kind == PL_NODE_HOST && node != from && node != to)
+            relay.addresses = found_at(topology, node, from, to);
+        if (relay.addresses)
+            g_array_append_val(relays, relay);
     }
     return relays;
 }

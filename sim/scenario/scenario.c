@@ -129,18 +129,6 @@ static void collect_claims(const Scenario *scenario)
     }
 }
 
-/* The external addresses of the outermost NAT on the way that translates; NULL when none does. */
-static const GArray *external_addresses(const GPtrArray *chain)
-{
-    for (unsigned i = chain->len; i-- > 0;) {
-        const PlNode *nat = g_ptr_array_index(chain, i);
-
-        if (nat->behaviour.mapping != PL_MAPPING_NONE)
-            return pl_nat_outside(nat)->addresses;
-    }
-    return NULL;
-}
-
 /* The ports of a NAT's UDP forwards. */
 static GArray *forwarded_ports(const PlNode *nat)
 {
@@ -171,10 +159,30 @@ static gboolean judge_host(const Scenario *scenario, const PlCapture *capture, c
 
         query.inside = pl_nat_inside(g_ptr_array_index(chain, 0))->label;
         query.outside = pl_nat_outside(outermost)->label;
-        query.external = external_addresses(chain);
+        query.external = pl_topology_external(chain);
         forwarded = forwarded_ports(outermost);
         query.forwarded = forwarded;
     }
+    return pl_evidence_judge(capture, &query, &subject->observed, error);
+}
+
+static gboolean judge_nat(const Scenario *scenario, const PlCapture *capture, const PlNode *nat,
+                          PlSubject *subject, GError **error)
+{
+    g_autoptr(GArray) forwarded = forwarded_ports(nat);
+    g_autoptr(GPtrArray) itself = g_ptr_array_new();
+    g_autoptr(GArray) forgot = NULL;
+    PlEvidenceQuery query = {
+        .inside = pl_nat_inside(nat)->label,
+        .outside = pl_nat_outside(nat)->label,
+        .external =
+            nat->behaviour.mapping == PL_MAPPING_NONE ? NULL : pl_nat_outside(nat)->addresses,
+        .forwarded = forwarded,
+    };
+
+    g_ptr_array_add(itself, (gpointer)nat);
+    forgot = pl_story_forgot(scenario->story, itself);
+    query.forgot = forgot;
     return pl_evidence_judge(capture, &query, &subject->observed, error);
 }
 
@@ -196,21 +204,7 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
         PlSubject *subject = pl_verdict_subject(scenario->verdict, node->name);
 
         if (node->kind == PL_NODE_NAT) {
-            g_autoptr(GArray) forwarded = forwarded_ports(node), forgot = NULL;
-            g_autoptr(GPtrArray) itself = g_ptr_array_new();
-            PlEvidenceQuery query = {
-                .inside = pl_nat_inside(node)->label,
-                .outside = pl_nat_outside(node)->label,
-                .external = node->behaviour.mapping == PL_MAPPING_NONE
-                                ? NULL
-                                : pl_nat_outside(node)->addresses,
-                .forwarded = forwarded,
-            };
-
-            g_ptr_array_add(itself, (gpointer)node);
-            query.forgot = forgot = pl_story_forgot(scenario->story, itself);
-
-            if (!pl_evidence_judge(capture, &query, &subject->observed, error))
+            if (!judge_nat(scenario, capture, node, subject, error))
                 return FALSE;
         } else if (pl_expected_any(subject) &&
                    !judge_host(scenario, capture, node, subject, error)) {

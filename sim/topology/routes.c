@@ -82,6 +82,17 @@ GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node)
     return pl_topology_chain_of(topology, node, pl_node_family(node));
 }
 
+const GArray *pl_topology_external(const GPtrArray *chain)
+{
+    for (unsigned i = chain->len; i-- > 0;) {
+        const PlNode *nat = g_ptr_array_index(chain, i);
+
+        if (nat->behaviour.mapping != PL_MAPPING_NONE)
+            return pl_nat_outside(nat)->addresses;
+    }
+    return NULL;
+}
+
 /* How a network is reached, as a search in breadth finds it. */
 typedef struct Reach {
     gboolean reached;

@@ -317,6 +317,8 @@ static inline PlAttachment *pl_nat_outside(const PlNode *nat)
  */
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
 GPtrArray *pl_topology_chain_of(const PlTopology *topology, const PlNode *node, uint8_t family);
+/* The external addresses of the outermost NAT of a chain that translates; NULL when none does. */
+const GArray *pl_topology_external(const GPtrArray *chain);
 
 /* Where a host's packets to the outermost network leave it: the attachment with the default route;
  * one to the outermost network itself if it has that. pl_topology_way_out_of is NULL for a family

@@ -14,8 +14,8 @@
 
 #define FIRST_SOCKET 1
 #define SECOND_NS    G_GUINT64_CONSTANT(1000000000)
-#define RETRY_NS     SECOND_NS
-#define TEXT_MARK    'T' /* tools/pinhole/member.h */
+#define RETRY_NS     (2 * SECOND_NS) /* tools/pinhole/node.c */
+#define TEXT_MARK    'T'             /* tools/pinhole/member.h */
 
 typedef struct Node {
     PhNode *core;

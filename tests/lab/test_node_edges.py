@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Nodes that are typed at, lied to, or started twice; hubs that are not there; and many of them."""
 
+import subprocess
 import time
 
 import pytest
@@ -198,3 +199,10 @@ def test_more_peers_than_there_is_room_for_are_refused_by_name(mesh):
     assert {event["reason"] for event in alice.events("peer-gone")} == {"unknown-peer", "too-many"}
     alice.say("connect one-more")
     assert alice.await_event("peer-gone", peer="one-more")["reason"] in ("unknown-peer", "too-many")
+
+
+@pytest.mark.parametrize("words", [["--greet", "hello"], ["--connect", "bob", "--greet", "x" * 1152]], ids=["nobody", "long"])
+def test_a_greeting_that_cannot_be_said_is_refused(pinhole, words):
+    ended = subprocess.run([pinhole, "node", "--hub", "sBhs5mBNAYgDjynx+LgfDMkYjLNTEmaetDCs2uY0b3I=@127.0.0.1:9", *words],
+                           capture_output=True, text=True, check=False, timeout=20)
+    assert (ended.returncode, ended.stdout) == (2, "") and "--greet TEXT is for --connect PEER" in ended.stderr

@@ -131,6 +131,40 @@ def test_G14_a_binding_of_ten_seconds_lives_as_long_as_it_is_wanted(tell, engine
     tell(write(text))
 
 
+def test_a_friend_behind_a_router_is_seen_to_relay_as_well(pinlab, write):
+    text = (STORIES / "friend-relays.ini").read_text(encoding="utf-8")
+    where = "[host mary]\non = internet"
+    assert where in text
+    north = "[nat north]\noutside = internet\ninside = 192.168.3.0/24\nbehaviour = full-cone\n[host mary]\nbehind = north"
+    pinlab.on("virtual").cell(write(text.replace(where, north)), status=0)
+
+
+LATE = """[topology]
+title = alice looks for bob, who is not there yet
+[network internet]
+subnet = 203.0.113.0/24
+[host hub]
+on = internet
+addresses = 203.0.113.10, 203.0.113.11
+run = hub
+[host alice]
+on = internet
+run = node --connect bob
+[host bob]
+on = internet
+run = node
+[expect]
+alice -> bob.first-byte = 1500ms to 8s
+alice.messages-sent = 1
+alice.messages-dropped = 1
+"""
+
+
+def test_who_comes_late_is_greeted_all_the_same(tell, write):
+    """What was said to one who was not found is lost, and is said again when he is looked for again."""
+    tell(write(LATE))
+
+
 # What each is about; without it, something has to be missed.
 def test_N7_N23_a_friend_carries_what_the_hub_carried(tell):
     tell(STORIES / "friend-relays.ini")

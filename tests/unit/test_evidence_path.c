@@ -77,19 +77,24 @@ static void to_alice(Scene *scene)
     packet(scene, INSIDE, BOB, ALICE, number, 100);
 }
 
-/* By way of the hub, which puts it into a packet of its own. */
-static void relayed(Scene *scene, gboolean to_alice_)
+/* By way of a third one, which puts it into a packet of its own. */
+static void relayed_by(Scene *scene, PhAddress third, gboolean to_alice_)
 {
     unsigned number = scene->wire.payload += 2;
 
     if (to_alice_)
-        packet(scene, ELSEWHERE, BOB, HUB, number, 180);
+        packet(scene, ELSEWHERE, BOB, third, number, 180);
     else
-        packet(scene, INSIDE, ALICE, HUB, number, 180);
+        packet(scene, INSIDE, ALICE, third, number, 180);
     if (to_alice_)
-        packet(scene, INSIDE, HUB, ALICE, number + 1, 184);
+        packet(scene, INSIDE, third, ALICE, number + 1, 184);
     else
-        packet(scene, ELSEWHERE, HUB, BOB, number + 1, 184);
+        packet(scene, ELSEWHERE, third, BOB, number + 1, 184);
+}
+
+static void relayed(Scene *scene, gboolean to_alice_)
+{
+    relayed_by(scene, HUB, to_alice_);
 }
 
 static PlPathEvidence judged(Scene *scene)
@@ -184,6 +189,29 @@ static void by_the_hub_is_relayed_in_both_directions_only(void)
     g_assert_cmpint(found.seen, ==, PL_PATH_RELAYED);
     g_assert_cmpstr(found.relay->name, ==, "hub");
     g_assert_cmpint(judged(&half).seen, ==, PL_PATH_NOTHING);
+}
+
+/* Whichever is named first. */
+static void of_two_relays_it_is_the_last_in_use(void)
+{
+    const PhAddress mary = at("203.0.113.20:4000");
+    g_autoptr(GArray) there = only(mary);
+
+    for (guint first = 0; first < 2; first++) {
+        g_auto(Scene) scene = {0};
+        PlPathRelay relays[2];
+
+        scene_init(&scene);
+        relays[first] = scene.relay;
+        relays[!first] = (PlPathRelay){"mary", there};
+        scene.query.relays = relays;
+        scene.query.n_relays = 2;
+        for (unsigned i = 0; i < 12; i++) {
+            relayed_by(&scene, i < 8 ? HUB : mary, i % 2);
+            scene.wire.now += S;
+        }
+        g_assert_cmpstr(judged(&scene).relay->name, ==, "mary");
+    }
 }
 
 /* Both talk to the hub, and not to each other. */
@@ -301,6 +329,7 @@ int main(int argc, char **argv)
     ADD("one-direction-is-no-path", one_direction_is_no_path);
     ADD("by-the-hub-is-relayed-in-both-directions-only",
         by_the_hub_is_relayed_in_both_directions_only);
+    ADD("of-two-relays-it-is-the-last-in-use", of_two_relays_it_is_the_last_in_use);
     ADD("talk-to-the-hub-is-no-path", talk_to_the_hub_is_no_path);
     ADD("talk-to-the-hub-at-once-is-no-path-of-nodes", talk_to_the_hub_at_once_is_no_path_of_nodes);
     ADD("who-falls-back-is-relayed", who_falls_back_is_relayed);

@@ -35,9 +35,9 @@ static void test_unknown_peer(void)
     world_start(&world, "alice");
     world_pass(&world, 5 * S);
     /* What was asked with the registration is answered when the hub knows that alice gets what it
-     * sends: a round trip later. The program tries again every second. */
+     * sends: a round trip later. The program tries again every two seconds. */
     g_assert_cmpfloat(world_when(&world, "alice", 0, "gone", "unknown-peer"), ==, 80);
-    g_assert_cmpuint(world_station(&world)->unknown_peer, ==, 5);
+    g_assert_cmpuint(world_station(&world)->unknown_peer, ==, 3);
     world_start(&world, "bob");
     world_pass(&world, 5 * S);
     assert_path(&world, "alice", PH_PATH_PUNCHED);

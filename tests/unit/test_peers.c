@@ -209,7 +209,6 @@ static void test_a_hub_is_looked_for_at_its_other_address(void)
 {
     PhHubConfig config = {.n_hosts = 1};
     char text[PH_KEY_TEXT_MAX];
-    g_autofree char *words = NULL;
     Member alice = {0}, bob = {0};
     World world = {0};
     PhKey key;

@@ -43,6 +43,7 @@ typedef struct Running {
     GMainLoop *loop;
     PhPeers *peers;
     char **wanted;  /* --connect */
+    char *greeting; /* for these; NULL: none */
     GString *input; /* of which no whole line has been read yet */
 } Running;
 
@@ -155,12 +156,35 @@ static uint32_t connect_to(const Running *running, const char *who)
     return peer;
 }
 
+/* What is said to who is looked for still waits until it is found, or given up. */
+static void send_text(const Running *running, const char *who, const char *text)
+{
+    uint8_t bytes[PH_NODE_MESSAGE_MAX] = {MEMBER_TEXT};
+    size_t length = strlen(text);
+    uint32_t peer;
+
+    if (length > sizeof(bytes) - 1) {
+        say_error(running, "too-long", "A text has at most 1151 bytes.");
+        return;
+    }
+    memcpy(bytes + 1, text, length);
+    peer = connect_to(running, who);
+    if (peer != 0 && !ph_peers_send(running->peers, peer, bytes, length + 1))
+        say_error(running, "not-sent", "The text could not be queued.");
+}
+
 static gboolean connect_to_all(gpointer data)
 {
     const Running *running = data;
 
-    for (char **who = running->wanted; who && *who; who++)
-        (void)connect_to(running, *who);
+    for (char **who = running->wanted; who && *who; who++) {
+        if (member_find(running->peers, *who) != 0)
+            continue;
+        if (running->greeting)
+            send_text(running, *who, running->greeting);
+        else
+            (void)connect_to(running, *who);
+    }
     return G_SOURCE_REMOVE;
 }
 
@@ -180,22 +204,6 @@ static void fail_to_record(PhPeers *peers G_GNUC_UNUSED, const GError *error, gp
     g_autofree char *sentence = g_strdup_printf("The recording ends here: %s.", error->message);
 
     say_error(data, "not-recorded", sentence);
-}
-
-static void send_text(const Running *running, const char *who, const char *text)
-{
-    uint8_t bytes[PH_NODE_MESSAGE_MAX] = {MEMBER_TEXT};
-    size_t length = strlen(text);
-    uint32_t peer;
-
-    if (length > sizeof(bytes) - 1) {
-        say_error(running, "too-long", "A text has at most 1151 bytes.");
-        return;
-    }
-    memcpy(bytes + 1, text, length);
-    peer = connect_to(running, who);
-    if (peer != 0 && !ph_peers_send(running->peers, peer, bytes, length + 1))
-        say_error(running, "not-sent", "The text could not be queued.");
 }
 
 static void obey(Running *running, const char *line, size_t length)
@@ -258,11 +266,11 @@ static gboolean end(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static int run(const MemberOptions *options, char **wanted, uint64_t metrics_ns)
+static int run(const MemberOptions *options, char **wanted, char *greeting, uint64_t metrics_ns)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GString) input = g_string_new(NULL);
-    Running running = {.loop = loop, .wanted = wanted, .input = input};
+    Running running = {.loop = loop, .wanted = wanted, .greeting = greeting, .input = input};
     Control *control;
     int status = EXIT_SUCCESS;
 
@@ -289,14 +297,16 @@ static int run(const MemberOptions *options, char **wanted, uint64_t metrics_ns)
 int command_node(int argc, char **argv)
 {
     g_auto(GStrv) wanted = NULL, arguments = NULL;
-    g_autofree char *metrics = NULL;
+    g_autofree char *metrics = NULL, *greeting = NULL;
     g_autoptr(GError) error = NULL;
     uint64_t metrics_ns = 0;
     g_auto(MemberOptions) options = {.record_failed = fail_to_record};
-    GOptionEntry entries[MEMBER_ENTRIES + 6] = {
+    GOptionEntry entries[MEMBER_ENTRIES + 7] = {
         [MEMBER_ENTRIES] = {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &wanted,
                             "Look for this peer, and again when it is gone; may be given again",
                             "PEER"},
+        {"greet", 0, 0, G_OPTION_ARG_STRING, &greeting,
+         "Send this to each that is looked for, first of all", "TEXT"},
         {"record", 0, 0, G_OPTION_ARG_FILENAME, &options.record,
          "Record what it is given and does, for pinlab replay; without keys or messages", "FILE"},
         {"record-secrets", 0, 0, G_OPTION_ARG_NONE, &options.record_secrets,
@@ -317,7 +327,10 @@ int command_node(int argc, char **argv)
     if (options.record_secrets && !options.record)
         return command_fail(EXIT_ARGUMENTS, "--record-secrets is for --record FILE "
                                             "(see pinhole node --help)");
+    if (greeting && (!wanted || strlen(greeting) > PH_NODE_MESSAGE_MAX - 1))
+        return command_fail(EXIT_ARGUMENTS, "--greet TEXT is for --connect PEER, and has at most "
+                                            "1151 bytes (see pinhole node --help)");
     if (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error))
         return command_fail_error(error);
-    return run(&options, wanted, metrics_ns);
+    return run(&options, wanted, greeting, metrics_ns);
 }
