@@ -72,7 +72,7 @@ static int magnitude(int number)
  * came to its end. The mapping test's own mappings may lie between the first two or three. */
 static bool is_sequential(const int *ports, size_t n, int *ret_step)
 {
-    int smallest = 0, largest = 0;
+    int smallest = 0, largest = 0, turn = 0;
     size_t from = n > PH_CLASSIFY_SAMPLES ? n - PH_CLASSIFY_SAMPLES : 0, wraps = 0;
     bool alike = true;
 
@@ -85,6 +85,7 @@ static bool is_sequential(const int *ports, size_t n, int *ret_step)
             return false;
         if (magnitude(step) > STEP_MAX || (smallest != 0 && (step < 0) != (smallest < 0))) {
             wraps++;
+            turn = step;
             continue;
         }
         alike = alike && (smallest == 0 || step == smallest);
@@ -95,12 +96,13 @@ static bool is_sequential(const int *ports, size_t n, int *ret_step)
     }
     if (smallest == 0 || magnitude(largest - smallest) > SPREAD_MAX)
         return false;
-    for (size_t i = 1; i <= from && wraps == 0; i++) { /* chance is seldom in order that long */
-        if ((ports[i] - ports[i - 1] < 0) != (smallest < 0) && !alike)
+    for (size_t i = 1; i <= from; i++) { /* chance is seldom in order that long */
+        if ((ports[i] - ports[i - 1] < 0) != (smallest < 0) && (wraps > 0 || !alike))
             return false;
     }
     *ret_step = smallest;
-    return wraps == 0 || (wraps == 1 && alike);
+    /* At the end of the range it turns back. */
+    return wraps == 0 || (wraps == 1 && alike && (turn < 0) != (smallest < 0));
 }
 
 /* Appends to `mapped`, unless it is there. */

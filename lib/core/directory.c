@@ -18,8 +18,7 @@ bool ph_directory_init(PhDirectory *ret_directory, uint32_t slots, PhRandom *ran
     directory->entries = calloc(slots, sizeof(*directory->entries));
     directory->by_key = calloc(slots, sizeof(uint32_t));
     directory->by_name = calloc(slots, sizeof(uint32_t));
-    directory->by_session = calloc(slots, sizeof(uint32_t));
-    if (directory->entries && directory->by_key && directory->by_name && directory->by_session)
+    if (directory->entries && directory->by_key && directory->by_name)
         return true;
     ph_directory_clear(directory);
     return false;
@@ -30,7 +29,6 @@ void ph_directory_clear(PhDirectory *directory)
     free(directory->entries);
     free(directory->by_key);
     free(directory->by_name);
-    free(directory->by_session);
     *directory = (PhDirectory){0};
 }
 
@@ -54,11 +52,6 @@ static uint32_t *head_of_name(const PhDirectory *directory, const char *name)
     return &directory->by_name[hash(directory, name, strlen(name))];
 }
 
-static uint32_t *head_of_session(const PhDirectory *directory, uint32_t session)
-{
-    return &directory->by_session[session & (directory->n_slots - 1)];
-}
-
 static PhEntry *at(const PhDirectory *directory, uint32_t link)
 {
     return link ? &directory->entries[link - 1] : NULL;
@@ -80,15 +73,6 @@ static void unlink_from(const PhDirectory *directory, uint32_t *head, const PhEn
     *head = *(const uint32_t *)(const void *)((const char *)entry + next);
 }
 
-static void link_session(PhDirectory *directory, PhEntry *entry, uint32_t session)
-{
-    uint32_t *head = head_of_session(directory, session);
-
-    entry->session = session;
-    entry->next_by_session = *head;
-    *head = link_to(directory, entry);
-}
-
 PhEntry *ph_directory_add(PhDirectory *directory, const uint8_t key[static PH_NODE_KEY_BYTES],
                           const PhNodeRecord *record, uint32_t session)
 {
@@ -103,7 +87,7 @@ PhEntry *ph_directory_add(PhDirectory *directory, const uint8_t key[static PH_NO
         PhEntry *candidate = &directory->entries[number & (directory->n_slots - 1)];
 
         if (number != 0 && candidate->number == 0) {
-            *candidate = (PhEntry){.number = number};
+            *candidate = (PhEntry){.number = number, .session = session};
             entry = candidate;
         }
     }
@@ -112,7 +96,6 @@ PhEntry *ph_directory_add(PhDirectory *directory, const uint8_t key[static PH_NO
     head = head_of_key(directory, key);
     entry->next_by_key = *head;
     *head = link_to(directory, entry);
-    link_session(directory, entry, session);
     directory->n_entries++;
     return entry;
 }
@@ -145,17 +128,8 @@ void ph_directory_remove(PhDirectory *directory, PhEntry *entry)
     unlink_from(directory, head_of_key(directory, entry->key), entry,
                 offsetof(PhEntry, next_by_key));
     ph_directory_unname(directory, entry);
-    unlink_from(directory, head_of_session(directory, entry->session), entry,
-                offsetof(PhEntry, next_by_session));
     sodium_memzero(entry, sizeof(*entry));
     directory->n_entries--;
-}
-
-void ph_directory_move(PhDirectory *directory, PhEntry *entry, uint32_t session)
-{
-    unlink_from(directory, head_of_session(directory, entry->session), entry,
-                offsetof(PhEntry, next_by_session));
-    link_session(directory, entry, session);
 }
 
 PhEntry *ph_directory_by_number(const PhDirectory *directory, uint32_t number)
@@ -182,15 +156,6 @@ PhEntry *ph_directory_by_name(const PhDirectory *directory, const char *name)
     while (entry && (strlen(entry->record.name) != strlen(name) ||
                      memcmp(entry->record.name, name, strlen(name)) != 0))
         entry = at(directory, entry->next_by_name);
-    return entry;
-}
-
-PhEntry *ph_directory_by_session(const PhDirectory *directory, uint32_t session)
-{
-    PhEntry *entry = at(directory, *head_of_session(directory, session));
-
-    while (entry && entry->session != session)
-        entry = at(directory, entry->next_by_session);
     return entry;
 }
 

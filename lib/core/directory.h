@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is registered, by number, key, name and session: fixed room, nothing but lookups. A number is
+ * Who is registered, by number, key and name: fixed room, nothing but lookups. A number is
  * not given out again before four thousand million others.
  */
 #pragma once
@@ -53,13 +53,13 @@ typedef struct PhEntry {
     /* station_log.c: introductions that it asked for in that window; refusals that are not told. */
     uint32_t log_window, log_asked, log_refusals;
     uint64_t log_refused_ns;
-    uint32_t next_by_key, next_by_name, next_by_session; /* slots and 1; 0 ends a chain */
+    uint32_t next_by_key, next_by_name; /* slots and 1; 0 ends a chain */
 } PhEntry;
 
 typedef struct PhDirectory {
     PhEntry *entries;
     uint32_t n_slots;
-    uint32_t *by_key, *by_name, *by_session; /* heads of chains: slots and 1 */
+    uint32_t *by_key, *by_name; /* heads of chains: slots and 1 */
     uint32_t last_number, n_entries;
     uint8_t hash_key[16];
 } PhDirectory;
@@ -77,14 +77,11 @@ void ph_directory_remove(PhDirectory *directory, PhEntry *entry);
 void ph_directory_name(PhDirectory *directory, PhEntry *entry);
 /* Its name is anybody's. */
 void ph_directory_unname(PhDirectory *directory, PhEntry *entry);
-/* Its session is another one. */
-void ph_directory_move(PhDirectory *directory, PhEntry *entry, uint32_t session);
 
 /* NULL: nobody. */
 PhEntry *ph_directory_by_number(const PhDirectory *directory, uint32_t number);
 PhEntry *ph_directory_by_key(const PhDirectory *directory,
                              const uint8_t key[static PH_NODE_KEY_BYTES]);
 PhEntry *ph_directory_by_name(const PhDirectory *directory, const char *name);
-PhEntry *ph_directory_by_session(const PhDirectory *directory, uint32_t session);
 /* The i-th slot's, if it is taken; i < n_slots. */
 PhEntry *ph_directory_at(const PhDirectory *directory, uint32_t i);

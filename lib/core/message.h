@@ -36,7 +36,7 @@ typedef enum {
     PH_MESSAGE_RELAYED = 23,    /* from the relay: channel, packet */
     PH_MESSAGE_INTRODUCE = 24,  /* node to mediator: wants to punch to a peer */
     PH_MESSAGE_INTRODUCED = 25, /* mediator to both: the other's candidates, start */
-    PH_MESSAGE_UPDATE = 26,     /* node to hub: another class, other candidates */
+    PH_MESSAGE_UPDATE = 26,     /* node to hub or node: another class, other candidates */
 } PhMessageKind;
 
 typedef enum {

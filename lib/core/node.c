@@ -48,7 +48,8 @@ PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8
     };
 
     if (config->hub.family == PH_FAMILY_NONE || config->hub.port == 0 ||
-        config->n_locals > PH_NODE_LOCALS || (config->name[0] && !ph_name_is_valid(config->name)))
+        config->n_locals > PH_NODE_LOCALS || config->first_socket > INT32_MAX ||
+        (config->name[0] && !ph_name_is_valid(config->name)))
         return NULL;
     node = calloc(1, sizeof(*node));
     if (!node)
@@ -66,6 +67,8 @@ PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8
     memcpy(sessions.secret, config->secret, sizeof(sessions.secret));
     memcpy(sessions.psk, config->psk, sizeof(sessions.psk));
     node->sessions = ph_sessions_new(&sessions);
+    sodium_memzero(&sessions, sizeof(sessions));
+    sodium_memzero(seed, sizeof(seed));
     node->peers = calloc(PH_NODE_PEERS_MAX, sizeof(*node->peers));
     node->events = calloc(PH_NODE_EVENTS, sizeof(*node->events));
     node->event_data = calloc(PH_NODE_EVENTS, sizeof(*node->event_data));
@@ -153,7 +156,7 @@ void ph_node_do_hub_at(PhNode *node, const PhAddress *hub, uint64_t now)
         node->other = node->data;
         node->data = other;
         if (other.socket == 0)
-            node->data.socket = node->next_socket++;
+            node->data.socket = ph_node_socket_numbers(node, 1);
     }
     node->config.hub = *hub;
     /* One that is lost is asked there when it is its turn. */
@@ -164,6 +167,40 @@ void ph_node_do_hub_at(PhNode *node, const PhAddress *hub, uint64_t now)
 }
 
 /* ---- sockets ---- */
+
+static bool is_among(const PhWay *way, bool in_use, uint32_t first, uint32_t n)
+{
+    return in_use && way->route.via == 0 && way->route.path.socket - first < n;
+}
+
+/* By one that lasts: attempts and classifications are over long before numbers come round. */
+static bool is_taken(const PhNode *node, uint32_t first, uint32_t n)
+{
+    if (node->data.socket - first < n || node->other.socket - first < n)
+        return true;
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        const PhPeer *peer = &node->peers[i];
+
+        if (is_among(&peer->direct, peer->direct.there, first, n) ||
+            is_among(&peer->fresh, peer->proving, first, n) ||
+            (peer->prepared.state != PH_PREPARED_NONE && peer->prepared.socket - first < n))
+            return true;
+    }
+    return false;
+}
+
+uint32_t ph_node_socket_numbers(PhNode *node, uint32_t n)
+{
+    uint32_t first;
+
+    do {
+        first = node->next_socket;
+        if (first < node->config.first_socket || first > UINT32_MAX - n)
+            first = node->config.first_socket;
+        node->next_socket = first + n;
+    } while (is_taken(node, first, n));
+    return first;
+}
 
 void ph_node_close_socket(PhNode *node, uint32_t socket)
 {
@@ -234,6 +271,17 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
     return poll_closes(node, ret_request);
 }
 
+/* Of the family that the hub is not reached by any more: it comes late. */
+static bool take_other_socket(PhNode *node, uint32_t socket, const PhAddress *local)
+{
+    if (socket == 0 || socket != node->other.socket)
+        return false;
+    node->other.state = local ? PH_SOCKET_THERE : PH_SOCKET_FAILED;
+    if (local)
+        node->other.local = *local;
+    return true;
+}
+
 void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
 {
     set_now(node, now);
@@ -244,7 +292,7 @@ void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *lo
         ph_node_classify(node);
         return;
     }
-    if (ph_node_fresh_socket(node, socket, true))
+    if (take_other_socket(node, socket, local) || ph_node_fresh_socket(node, socket, true))
         return;
     if (node->classifier)
         ph_classifier_socket_opened(node->classifier, socket, local, node->now);
@@ -264,7 +312,7 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
             event->reason = "no-socket";
         return;
     }
-    if (ph_node_fresh_socket(node, socket, false))
+    if (take_other_socket(node, socket, NULL) || ph_node_fresh_socket(node, socket, false))
         return;
     if (node->classifier)
         ph_classifier_socket_failed(node->classifier, socket, node->now);

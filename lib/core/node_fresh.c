@@ -37,7 +37,7 @@ static void set_state(PhNode *node, PhPrepared *prepared, PhPreparedState state)
 static void begin(PhNode *node, PhPeer *peer, uint64_t until_ns)
 {
     set_state(node, &peer->prepared, PH_PREPARED_WANTED);
-    peer->prepared.socket = node->next_socket++;
+    peer->prepared.socket = ph_node_socket_numbers(node, 1);
     peer->prepared.until_ns = until_ns;
 }
 

@@ -214,6 +214,12 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
     node->hub.coming = 0;
     node->hub.state = PH_HUB_ASKING;
     ph_node_hub_messages(node, &route, input->bytes, input->length);
+    if (node->hub.state == PH_HUB_ASKING) {
+        /* A hub says one or the other in its answer. */
+        ph_sessions_close(node->sessions, node->hub.session, node->now);
+        ph_node_hub_gone(node, "not-a-hub");
+        return;
+    }
     /* The hub may be waiting for the proof that its answer came to the right place. */
     (void)ph_node_tell_hub(node, &alive);
     for (unsigned i = 0; i < PH_NODE_PEERS_MAX && node->hub.state == PH_HUB_UP; i++) {

@@ -305,6 +305,9 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
         return;
     peer->proving = false;
     ph_node_punch_proven(node, peer);
+    /* No attempt is made now: a socket that was got ready for one is not needed. */
+    if (!ph_node_fresh_take(node, peer, route->path.socket))
+        ph_node_fresh_drop(node, peer);
     peer->attempt = 0;
     peer->back_off_ns = PH_NODE_BACK_OFF_NS;
     if (peer->direct.there)

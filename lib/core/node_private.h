@@ -34,8 +34,10 @@
 
 #define PH_NODE_EVENTS   256
 #define PH_NODE_OUTGOING 128
-#define PH_NODE_CLOSES   64
-#define PH_NODE_BURIED   16
+/* A driver takes these after each batch of what it gives: of each peer all that it may leave in one
+ * call, its two direct ways and a fresh socket, and its punch. */
+#define PH_NODE_CLOSES (3 * PH_NODE_PEERS_MAX)
+#define PH_NODE_BURIED PH_NODE_PEERS_MAX
 /* Until the next attempt, doubling; how long a path may take to be proven. */
 #define PH_NODE_BACK_OFF_NS (4 * UINT64_C(1000000000))
 #define PH_NODE_PROVE_NS    (3 * UINT64_C(1000000000))
@@ -246,6 +248,8 @@ void ph_node_tell_attempt(PhNode *node, const PhPeer *peer, PhOutcome outcome, u
 /* A socket that nobody uses any more; a punch that may have some left to close. */
 void ph_node_close_socket(PhNode *node, uint32_t socket);
 void ph_node_bury(PhNode *node, PhPunch *punch);
+/* The first of so many numbers in a row that no socket has: they come round again. */
+uint32_t ph_node_socket_numbers(PhNode *node, uint32_t n);
 void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES]);
 
 /* node_send.c: false when it cannot be sent (no session, too long, the ring is full). */

@@ -221,6 +221,8 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
     };
     bool ours;
 
+    if (config.start_ns > node->now + MEDIATOR_NS) /* nobody is that far away */
+        config.start_ns = node->now + MEDIATOR_NS;
     if (!peer || peer->state != PH_PEER_TALKING || node->config.relay_only)
         return;
     if (via == PH_NODE_VIA_HUB) {
@@ -250,12 +252,15 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
         config.socket = peer->prepared.socket;
     config.lower = peer->lower;
     config.rtt_ns = peer->relayed.detector.rtt.smooth_ns;
-    config.first_socket = node->next_socket;
+    config.first_socket = ph_node_socket_numbers(node, PH_PUNCH_SOCKETS);
     memcpy(config.token, message->introduced.token, sizeof(config.token));
     ph_node_seed(node, config.seed);
-    node->next_socket += PH_PUNCH_SOCKETS;
     peer->attempt = message->introduced.attempt;
     peer->punch = ph_punch_new(&config, node->now);
+    if (!peer->punch) { /* there is no memory */
+        ph_node_back_off(node, peer);
+        return;
+    }
     peer->next_attempt_ns = PH_NEVER;
     peer->judged = false;
     node->counters.punches_attempted++;
@@ -344,7 +349,8 @@ void ph_node_path_classes(PhNode *node, PhPeer *peer)
         ph_node_punch_drop(node, peer);
         peer->attempt = 0;
     }
-    if (ph_node_may_attempt(peer))
+    /* Who has asked for an introduction is told soon, and goes by what is known then. */
+    if (ph_node_may_attempt(peer) && peer->introduce.request == 0)
         peer->next_attempt_ns = node->now;
     if (!peer->direct.there || kind == peer->direct.kind)
         return;

@@ -55,6 +55,7 @@ static const Reason own[] = {
     /* What ends a session, or keeps one from beginning. */
     {"replaced", "Another session took its place."},
     {"no-socket", "The system gives us no UDP socket."},
+    {"not-a-hub", "Who answers with the hub's key is no hub."},
     {"unknown-reason", "The other side gives a reason that this version does not know."},
 };
 

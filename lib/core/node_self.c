@@ -60,7 +60,6 @@ void ph_node_classify(PhNode *node)
         .has_socket = true,
         .socket = node->data.socket,
         .socket_local = node->data.local,
-        .first_socket = node->next_socket,
     };
 
     if (node->classifier || node->data.state != PH_SOCKET_THERE)
@@ -69,7 +68,7 @@ void ph_node_classify(PhNode *node)
     for (uint32_t i = 0; i < node->config.n_locals && i < PH_CLASSIFIER_LOCALS; i++)
         if (node->config.locals[i].family == node->config.hub.family)
             config.locals[config.n_locals++] = node->config.locals[i];
-    node->next_socket += PH_CLASSIFIER_SOCKETS;
+    config.first_socket = ph_node_socket_numbers(node, PH_CLASSIFIER_SOCKETS);
     node->classifier = ph_classifier_new(&config, node->now);
     node->classify_ns = node->now + RECLASSIFY_NS;
 }

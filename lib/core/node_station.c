@@ -41,7 +41,7 @@ static PhServed *at_address(PhNode *node, const PhAddress *address)
 static bool take(uint64_t *own_ns, uint64_t *address_ns, const PhRate *rate, uint32_t amount,
                  uint64_t now)
 {
-    const PhRate shared = {rate->per_second * ADDRESS_SHARE, rate->burst * ADDRESS_SHARE};
+    const PhRate shared = ph_rate_times(rate, ADDRESS_SHARE);
 
     return ph_bucket_take(own_ns, rate, amount, now) &&
            ph_bucket_take(address_ns, &shared, amount, now);
@@ -153,23 +153,27 @@ static PhReason introduce(PhNode *node, PhPeer *from, const PhMessage *message,
                           PhMessage ret_told[static 2])
 {
     const PhMediation mediation = MEDIATION;
-    const PhRate one = ph_mediation_rate(&mediation),
-                 rate = {one.per_second * ADDRESS_SHARE, one.burst * ADDRESS_SHARE};
+    const PhRate one = ph_mediation_rate(&mediation), rate = ph_rate_times(&one, ADDRESS_SHARE);
     PhServed *address = at_address(node, &from->direct.route.path.remote);
     PhPeer *to = wanted(node, from, message->introduce.key);
     PhMember asker = member(from), other = {0};
+    PhReason reason;
 
     if (node->config.no_mediation)
         return PH_REASON_NOT_AUTHORISED;
-    if (!ph_bucket_take(&address->introductions_ns, &rate, PH_INTRODUCTION, node->now))
-        return PH_REASON_TOO_MANY;
     if (to)
         other = member(to);
+    reason =
+        ph_mediator_introduce(&mediation, &asker, to ? &other : NULL, message->introduce.request,
+                              message->introduce.attempt, &node->random, node->now, ret_told);
     /* An address that leads elsewhere for the other one is not passed on. */
-    if (to && scope_of(from) != scope_of(to))
+    if (reason == PH_REASON_NONE && scope_of(from) != scope_of(to))
         return PH_REASON_UNREACHABLE;
-    return ph_mediator_introduce(&mediation, &asker, to ? &other : NULL, message->introduce.request,
-                                 message->introduce.attempt, &node->random, node->now, ret_told);
+    /* Who asks too often itself takes nothing from the others at its address. */
+    if (reason == PH_REASON_NONE &&
+        !ph_bucket_take(&address->introductions_ns, &rate, PH_INTRODUCTION, node->now))
+        return PH_REASON_TOO_MANY;
+    return reason;
 }
 
 static void serve_introduce(PhNode *node, PhPeer *from, const PhMessage *message)

@@ -5,9 +5,11 @@
  *   record.c          blocks and items, into a buffer that a driver drains
  *   record_config.c   a node's configuration as fields, and back
  *   session_tape.c    what sessions are asked and answer, into a recording or out of one
+ *   tape.c            such a question and its answer, as an item
  *   node_api.c        what a node is given, and what it gives
  *   replay_read.c     blocks and items out of bytes that may be anything
  *   replay.c          the same core over them
+ *   replay_input.c    what it is given
  *   replay_text.c     items in words
  */
 #pragma once
@@ -116,6 +118,36 @@ size_t ph_record_kept(PhRecordKind kind, const uint8_t *bytes, size_t length);
 void ph_record_put_config(Writer *writer, const PhNodeConfig *config, bool secrets);
 /* False, and which field it was in *ret_what: one is unknown, too long or makes no sense. */
 bool ph_record_take_config(Reader *reader, PhNodeConfig *ret_config, const char **ret_what);
+
+/* ---- tape.c ---- */
+
+typedef struct PhQuestion {
+    PhItemKind kind;
+    Writer writer;
+    uint8_t bytes[PH_ITEM_MAX];
+} PhQuestion;
+
+/* The bytes of messages without those of the application, without what is sealed in them; trailing
+ * zeros are left out, and `length` is said before. */
+void ph_tape_put_plain(Writer *writer, const uint8_t *bytes, size_t length);
+void ph_tape_put_route(Writer *writer, const PhRoute *route);
+void ph_tape_put_sealed(Writer *writer, const uint8_t *bytes, size_t length);
+void ph_tape_put_input(Writer *writer, const PhSessionInput *input);
+void ph_tape_take_route(Reader *reader, PhRoute *ret_route);
+/* Into the buffer of the calls. */
+const uint8_t *ph_tape_take_sealed(Reader *reader, PhCalls *calls, size_t *ret_length);
+
+void ph_tape_ask(PhQuestion *ret_question, PhItemKind kind);
+/* Its length is known by now. */
+void ph_tape_end_question(PhQuestion *question);
+void ph_tape_tell(PhRecorder *recorder, const PhQuestion *question);
+/* Whether the next call is this one; its answer then. */
+bool ph_tape_answered(PhCalls *calls, const PhQuestion *question, Reader *ret_answer);
+/* An answer that makes no sense is as if it were another one. */
+bool ph_tape_is_sound(PhCalls *calls, const PhQuestion *question, const Reader *answer);
+uint64_t ph_tape_answered_number(PhCalls *calls, const PhQuestion *question, unsigned size,
+                                 uint64_t otherwise);
+void ph_tape_answered_input(PhCalls *calls, const PhQuestion *question, PhSessionInput *ret_input);
 
 /* ---- node_api.c: the same fields for who records and who compares ---- */
 

@@ -9,47 +9,20 @@
  */
 #include <stdlib.h>
 
-#include "message.h"
 #include "node_private.h"
 #include "replay_private.h"
-
-#define CALLS_MAX   PH_RECORD_BYTES /* of one input: there was no more room for it, either */
-#define TEXTS       128
-#define TEXT_LENGTH 64
-
-struct PhReplay {
-    PhRecordReader reader;
-    PhReplayResult result;
-    PhNode *node;
-    bool over, ended;
-    PhRecordKind kind;
-    PhTape tape;
-    PhCalls calls;
-    uint8_t *call_bytes; /* of CALLS_MAX */
-    /* What is being done: its first item, and a datagram that came with it. */
-    PhItemKind current; /* NONE: nothing is */
-    uint8_t item[PH_ITEM_MAX];
-    size_t item_length, datagram_length, datagram_kept;
-    uint8_t *datagram; /* of PH_REPLAY_PACKET_MAX */
-    char texts[TEXTS][TEXT_LENGTH];
-    unsigned n_texts;
-    /* The step that was made. */
-    char text[PH_REPLAY_TEXT];
-    PhTransmit transmit;
-    PhNodeEvent event;
-};
 
 /* A static text of our own in the place of one out of a file. */
 static const char *keep_text(void *data, const uint8_t *text, size_t length)
 {
     PhReplay *replay = data;
-    char copy[TEXT_LENGTH] = {0};
+    char copy[PH_REPLAY_TEXT_LENGTH] = {0};
 
     memcpy(copy, text, length < sizeof(copy) ? length : sizeof(copy) - 1);
     for (unsigned i = 0; i < replay->n_texts; i++)
         if (strcmp(replay->texts[i], copy) == 0)
             return replay->texts[i];
-    if (replay->n_texts == TEXTS)
+    if (replay->n_texts == PH_REPLAY_TEXTS)
         return "unknown";
     memcpy(replay->texts[replay->n_texts], copy, sizeof(copy));
     return replay->texts[replay->n_texts++];
@@ -61,7 +34,7 @@ PhReplay *ph_replay_new(void)
 
     if (!replay)
         return NULL;
-    replay->call_bytes = calloc(1, CALLS_MAX);
+    replay->call_bytes = calloc(1, PH_REPLAY_CALLS_MAX);
     replay->datagram = calloc(1, PH_REPLAY_PACKET_MAX);
     replay->calls.keep = keep_text;
     replay->calls.replay = replay;
@@ -111,7 +84,7 @@ static void end(PhReplay *replay, PhReplayVerdict verdict)
     replay->over = true;
 }
 
-static bool bad(PhReplay *replay, const char *problem, const char *more)
+bool ph_replay_bad(PhReplay *replay, const char *problem, const char *more)
 {
     PhText text = {.at = replay->result.problem, .room = PH_REPLAY_TEXT};
 
@@ -158,182 +131,6 @@ static bool asked_the_same(PhReplay *replay)
     expected.bytes = take(&rest, expected.length);
     differs(replay, &expected, &got);
     return false;
-}
-
-/* ---- inputs ---- */
-
-static bool is_sound_place(const PhAddress *place)
-{
-    static const uint8_t none[12];
-
-    if (place->reserved != 0 ||
-        (place->family != PH_FAMILY_NONE && place->family != PH_FAMILY_IPV4 &&
-         place->family != PH_FAMILY_IPV6))
-        return false;
-    return place->family != PH_FAMILY_IPV4 || memcmp(place->bytes + 4, none, sizeof(none)) == 0;
-}
-
-static bool has_sound_places(const PhNodeConfig *config)
-{
-    for (unsigned i = 0; i < PH_NODE_LOCALS; i++)
-        if (!is_sound_place(&config->locals[i]))
-            return false;
-    return is_sound_place(&config->hub);
-}
-
-static bool do_new(PhReplay *replay, Reader *reader, uint64_t now)
-{
-    uint8_t decisions[PH_SEED_BYTES];
-    PhNodeConfig config;
-    const char *what = "";
-    bool secrets;
-
-    if (take_number(reader, 2) != PH_RECORD_VERSION)
-        return bad(replay, "a recording of another version", "");
-    replay->kind = (PhRecordKind)take_number(reader, 1);
-    secrets = replay->kind == PH_RECORD_SECRETS;
-    replay->result.secrets = secrets;
-    take_bytes(reader, replay->calls.public_key, sizeof(replay->calls.public_key));
-    take_bytes(reader, decisions, sizeof(decisions));
-    if (!secrets && replay->kind != PH_RECORD_DECISIONS)
-        return bad(replay, "a recording that is of no kind", "");
-    if (reader->broken || !ph_record_take_config(reader, &config, &what) ||
-        !has_sound_places(&config))
-        return bad(replay, "a configuration with a field that makes no sense: ", what);
-    replay->tape.calls = &replay->calls;
-    replay->node =
-        ph_node_make(&config, secrets ? NULL : &replay->tape, secrets ? NULL : decisions, now);
-    if (!replay->node)
-        return bad(replay, "a configuration that no node can have", "");
-    if (memcmp(replay->node->public_key, replay->calls.public_key, PH_NODE_KEY_BYTES) != 0)
-        return bad(replay, "a secret key and a public one that do not belong together", "");
-    return true;
-}
-
-static uint32_t do_connect(PhReplay *replay, Reader *reader, uint64_t now)
-{
-    bool by_key = take_number(reader, 1) != 0;
-    const uint8_t *key = by_key ? take(reader, PH_NODE_KEY_BYTES) : NULL, *bytes;
-    char name[PH_NODE_NAME_MAX + 2] = {0};
-    size_t length = (size_t)take_number(reader, 2);
-
-    if (length != UINT16_MAX) {
-        bytes = take(reader, length);
-        if (!bytes || length >= sizeof(name)) {
-            reader->broken = true;
-            return 0;
-        }
-        memcpy(name, bytes, length);
-    }
-    if (reader->broken)
-        return 0;
-    return ph_node_do_connect(replay->node, length == UINT16_MAX ? NULL : name, key, now);
-}
-
-static uint32_t do_send(PhReplay *replay, Reader *reader, uint64_t now)
-{
-    static const uint8_t zeros[PH_NODE_MESSAGE_MAX + 1];
-    uint32_t peer = (uint32_t)take_number(reader, 4);
-    uint64_t length = take_number(reader, 8);
-    const uint8_t *bytes = zeros;
-
-    if (length > PH_NODE_MESSAGE_MAX)
-        length = sizeof(zeros); /* too long is too long */
-    else if (replay->kind == PH_RECORD_SECRETS)
-        bytes = take(reader, (size_t)length);
-    return !reader->broken && ph_node_do_send(replay->node, peer, bytes, (size_t)length, now);
-}
-
-static void do_network(PhReplay *replay, Reader *reader, uint64_t now)
-{
-    PhAddress locals[PH_NODE_LOCALS];
-    uint32_t n = (uint32_t)take_number(reader, 1);
-
-    if (n > PH_NODE_LOCALS)
-        reader->broken = true;
-    for (uint32_t i = 0; i < n && !reader->broken; i++) {
-        take_place(reader, &locals[i]);
-        if (!is_sound_place(&locals[i]))
-            reader->broken = true;
-    }
-    if (!reader->broken)
-        ph_node_do_network_changed(replay->node, locals, n, now);
-}
-
-static void do_hub(PhReplay *replay, Reader *reader, uint64_t now)
-{
-    PhAddress hub = {0};
-
-    take_place(reader, &hub);
-    if (!is_sound_place(&hub))
-        reader->broken = true;
-    if (!reader->broken)
-        ph_node_do_hub_at(replay->node, &hub, now);
-}
-
-static void do_opened(PhReplay *replay, Reader *reader, uint64_t now)
-{
-    uint32_t socket = (uint32_t)take_number(reader, 4);
-    PhAddress local = {0};
-
-    take_place(reader, &local);
-    if (!is_sound_place(&local))
-        reader->broken = true;
-    if (!reader->broken)
-        ph_node_do_socket_opened(replay->node, socket, &local, now);
-}
-
-/* What of a datagram is not there was sealed, and is nobody's to look at. */
-static uint32_t do_path(PhReplay *replay, Reader *reader, uint64_t now)
-{
-    PhPath path = {0};
-
-    take_path(reader, &path);
-    if (reader->broken || !is_sound_place(&path.remote)) {
-        reader->broken = true;
-        return 0;
-    }
-    if (replay->current == PH_ITEM_DATAGRAM)
-        return ph_node_do_handle_datagram(replay->node, &path, replay->datagram,
-                                          replay->datagram_length, now);
-    ph_node_do_unreachable(replay->node, &path, now);
-    return 0;
-}
-
-static uint32_t do_input(PhReplay *replay, Reader *reader, uint64_t now)
-{
-    switch ((unsigned)replay->current) {
-    case PH_ITEM_CLOSE:
-        ph_node_do_close(replay->node, now);
-        return 0;
-    case PH_ITEM_CONNECT:
-        return do_connect(replay, reader, now);
-    case PH_ITEM_DISCONNECT:
-        ph_node_do_disconnect(replay->node, (uint32_t)take_number(reader, 4), now);
-        return 0;
-    case PH_ITEM_SEND:
-        return do_send(replay, reader, now);
-    case PH_ITEM_NETWORK:
-        do_network(replay, reader, now);
-        return 0;
-    case PH_ITEM_HUB:
-        do_hub(replay, reader, now);
-        return 0;
-    case PH_ITEM_OPENED:
-        do_opened(replay, reader, now);
-        return 0;
-    case PH_ITEM_FAILED:
-        ph_node_do_socket_failed(replay->node, (uint32_t)take_number(reader, 4), now);
-        return 0;
-    case PH_ITEM_DATAGRAM:
-    case PH_ITEM_UNREACHABLE:
-        return do_path(replay, reader, now);
-    case PH_ITEM_TIMEOUT:
-        ph_node_do_handle_timeout(replay->node, now);
-        return 0;
-    default: /* NEW is done */
-        return 0;
-    }
 }
 
 /* ---- comparing ---- */
@@ -390,12 +187,12 @@ static bool run_input(PhReplay *replay, const PhRecordItem *end_item, PhReplaySt
     result->number = result->inputs;
     result->time_ns = now;
     result->input = ph_item_name(replay->current);
-    if (replay->current == PH_ITEM_NEW && !do_new(replay, &reader, now))
+    if (replay->current == PH_ITEM_NEW && !ph_replay_do_new(replay, &reader, now))
         return false;
     result->wall_ns = replay->node->config.wall_ns + now;
-    gives = do_input(replay, &reader, now);
+    gives = ph_replay_do_input(replay, &reader, now);
     if (reader.broken || reader.at != reader.length)
-        return bad(replay, "an input that makes no sense: ", result->input);
+        return ph_replay_bad(replay, "an input that makes no sense: ", result->input);
     ph_node_put_end(replay->node, &writer, gives);
     got.length = writer.length;
     if (!compare(replay, end_item, &got))
@@ -487,9 +284,9 @@ static bool is_input(PhItemKind kind)
 static bool take_first(PhReplay *replay, const PhRecordItem *item)
 {
     if (replay->current != PH_ITEM_NONE)
-        return bad(replay, "an input within another one: ", ph_item_name(item->kind));
+        return ph_replay_bad(replay, "an input within another one: ", ph_item_name(item->kind));
     if ((item->kind == PH_ITEM_NEW) != !replay->node)
-        return bad(replay, "a node that is not made once, and first", "");
+        return ph_replay_bad(replay, "a node that is not made once, and first", "");
     replay->current = item->kind;
     memcpy(replay->item, item->bytes, item->length);
     replay->item_length = item->length;
@@ -497,7 +294,7 @@ static bool take_first(PhReplay *replay, const PhRecordItem *item)
     if (item->kind != PH_ITEM_DATAGRAM)
         return true;
     if (replay->kind == PH_RECORD_SECRETS && item->packet_length != item->packet_original)
-        return bad(replay, "a datagram that is cut", "");
+        return ph_replay_bad(replay, "a datagram that is cut", "");
     replay->datagram_length = item->packet_original;
     replay->datagram_kept = item->packet_length;
     memset(replay->datagram, 0, item->packet_original);
@@ -512,16 +309,16 @@ static bool take_call(PhReplay *replay, const PhRecordItem *item)
     Writer writer = {
         .bytes = replay->call_bytes,
         .length = calls->length,
-        .room = CALLS_MAX,
+        .room = PH_REPLAY_CALLS_MAX,
     };
 
     if (replay->current == PH_ITEM_NONE)
-        return bad(replay, "a session is asked outside of any input", "");
+        return ph_replay_bad(replay, "a session is asked outside of any input", "");
     put_number(&writer, item->kind, 1);
     put_number(&writer, item->length, 2);
     put(&writer, item->bytes, item->length);
     if (writer.overflow)
-        return bad(replay, "an input in which sessions are asked too much", "");
+        return ph_replay_bad(replay, "an input in which sessions are asked too much", "");
     calls->bytes = replay->call_bytes;
     calls->length = writer.length;
     return true;
@@ -546,7 +343,7 @@ static bool take_end(PhReplay *replay, const PhRecordItem *item, PhReplayStep *r
              (item->kind == PH_ITEM_EVENT || item->kind == PH_ITEM_NOTHING))
         step = run_poll_event(replay, item, ret_step);
     else
-        (void)bad(replay, "an end of something else: ", ph_item_name(item->kind));
+        (void)ph_replay_bad(replay, "an end of something else: ", ph_item_name(item->kind));
     replay->calls.inside = false;
     replay->current = PH_ITEM_NONE;
     return step;
@@ -565,7 +362,7 @@ static bool take_any(PhReplay *replay, const PhRecordItem *item, PhReplayStep *r
     else if (item->kind == PH_ITEM_GAP)
         end(replay, PH_REPLAY_GAP);
     else
-        (void)bad(replay, "an item of no known kind", "");
+        (void)ph_replay_bad(replay, "an item of no known kind", "");
     return false;
 }
 
@@ -573,11 +370,11 @@ static bool take_any(PhReplay *replay, const PhRecordItem *item, PhReplayStep *r
 static void finish(PhReplay *replay)
 {
     if (!replay->node && replay->reader.length == 0 && replay->reader.block == 0) {
-        (void)bad(replay, "the file is empty", "");
+        (void)ph_replay_bad(replay, "the file is empty", "");
         return;
     }
     if (!replay->node) {
-        (void)bad(replay, "there is no recording of a node in it", "");
+        (void)ph_replay_bad(replay, "there is no recording of a node in it", "");
         return;
     }
     replay->result.cut = replay->reader.length > 0 || replay->current != PH_ITEM_NONE;
@@ -596,7 +393,7 @@ void ph_replay_step(PhReplay *replay, PhReplayStep *ret_step)
             if (take_any(replay, &item, ret_step))
                 return;
         } else if (read == PH_READ_BAD) {
-            (void)bad(replay, replay->reader.problem, "");
+            (void)ph_replay_bad(replay, replay->reader.problem, "");
         } else if (replay->ended) {
             finish(replay);
         } else {

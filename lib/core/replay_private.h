@@ -40,6 +40,45 @@ size_t ph_record_reader_feed(PhRecordReader *reader, const uint8_t *bytes, size_
 /* What an item points to stays until the next call. */
 PhRead ph_record_read(PhRecordReader *reader, PhRecordItem *ret_item);
 
+/* ---- replay.c ---- */
+
+#define PH_REPLAY_CALLS_MAX                                                                        \
+    PH_RECORD_BYTES /* of one input: there was no more room for it, either */
+#define PH_REPLAY_TEXTS       128
+#define PH_REPLAY_TEXT_LENGTH 64
+
+struct PhReplay {
+    PhRecordReader reader;
+    PhReplayResult result;
+    PhNode *node;
+    bool over, ended;
+    PhRecordKind kind;
+    PhTape tape;
+    PhCalls calls;
+    uint8_t *call_bytes; /* of PH_REPLAY_CALLS_MAX */
+    /* What is being done: its first item, and a datagram that came with it. */
+    PhItemKind current; /* NONE: nothing is */
+    uint8_t item[PH_ITEM_MAX];
+    size_t item_length, datagram_length, datagram_kept;
+    uint8_t *datagram; /* of PH_REPLAY_PACKET_MAX */
+    char texts[PH_REPLAY_TEXTS][PH_REPLAY_TEXT_LENGTH];
+    unsigned n_texts;
+    /* The step that was made. */
+    char text[PH_REPLAY_TEXT];
+    PhTransmit transmit;
+    PhNodeEvent event;
+};
+
+/* It is no recording, or a broken one. Returns false. */
+bool ph_replay_bad(PhReplay *replay, const char *problem, const char *more);
+
+/* ---- replay_input.c ---- */
+
+/* Makes the node; false: it is bad. */
+bool ph_replay_do_new(PhReplay *replay, Reader *reader, uint64_t now);
+/* What the call gave back. */
+uint32_t ph_replay_do_input(PhReplay *replay, Reader *reader, uint64_t now);
+
 /* ---- replay_text.c ---- */
 
 const char *ph_item_name(PhItemKind kind);

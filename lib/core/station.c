@@ -60,6 +60,7 @@ PhStation *ph_station_new(const PhStationConfig *config)
     memcpy(sessions.psk, config->psk, sizeof(sessions.psk));
     station->random = random;
     station->sessions = ph_sessions_new(&sessions);
+    sodium_memzero(&sessions, sizeof(sessions));
     station->n_unconfirmed = (config->nodes_max + 3) / 4;
     station->unconfirmed = calloc(station->n_unconfirmed, sizeof(*station->unconfirmed));
     if (!station->sessions || !station->unconfirmed || !ph_station_queue_init(station) ||
@@ -78,6 +79,7 @@ PhStation *ph_station_free(PhStation *station)
     free(station->pending);
     free(station->unconfirmed);
     free(station->sources);
+    sodium_memzero(station, sizeof(*station));
     free(station);
     return NULL;
 }

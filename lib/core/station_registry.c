@@ -229,8 +229,7 @@ static bool settle(PhStation *station, PhEntry *entry)
     ph_directory_unname(&station->directory, entry);
     entry->record = claim->record;
     ph_directory_name(&station->directory, entry);
-    if (entry->session != claim->session)
-        ph_directory_move(&station->directory, entry, claim->session);
+    entry->session = claim->session;
     /* The proof could only be made by who got the answer, where that went. */
     move_to(station, entry, &claim->path);
     entry->confirmed = true;

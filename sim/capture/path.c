@@ -137,11 +137,12 @@ static gboolean is_straight(const Judge *judge)
 }
 
 /* Whether `in` can be what a relay made of `out`. */
-static gboolean can_be_relayed(const PlPassed *out, const PlPassed *in)
+static gboolean can_be_relayed(const Judge *judge, const PlPassed *out, const PlPassed *in)
 {
     size_t a = out->packet.mark_length, b = in->packet.mark_length;
+    size_t around = judge->query->same_length ? 0 : AROUND_MAX;
 
-    return in->time_ns - out->time_ns <= RELAY_MAX_NS && (a > b ? a - b : b - a) <= AROUND_MAX;
+    return in->time_ns - out->time_ns <= RELAY_MAX_NS && (a > b ? a - b : b - a) <= around;
 }
 
 /* Packets that `end` sent to the relay, and each of which one from there to the other follows. */
@@ -162,7 +163,7 @@ static guint count_relayed(const Judge *judge, const PlPathRelay *relay, guint e
                 break;
             if (in->end == end || in->outgoing ||
                 !pl_path_has_address(relay->addresses, &in->packet.source) ||
-                !can_be_relayed(out, in))
+                !can_be_relayed(judge, out, in))
                 continue;
             next = k + 1;
             n++;

@@ -24,6 +24,7 @@ typedef struct PlPathQuery {
     PlPathEnd ends[2];
     const PlPathRelay *relays;
     guint n_relays;
+    gboolean same_length; /* these relays neither add to a packet nor take away from it */
 } PlPathQuery;
 
 typedef enum {

@@ -334,6 +334,13 @@ gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
     return TRUE;
 }
 
+char *pl_machine_output(PlMachine *machine, const PlProgram *program)
+{
+    const PlRun *run = find_run(machine, program);
+
+    return run ? pl_program_share_text(run->share) : NULL;
+}
+
 gboolean pl_machine_say(PlMachine *machine, const PlProgram *program, const char *line,
                         GError **error)
 {

@@ -47,6 +47,8 @@ gboolean pl_machine_ask(PlMachine *machine, const PlProgram *program, const char
  * is the last run's, and the output is that of all. */
 gboolean pl_machine_result(PlMachine *machine, const PlProgram *program,
                            PlProgramResult *ret_result, GError **error);
+/* What its last run has put out so far, to be freed. NULL: it was not started. */
+char *pl_machine_output(PlMachine *machine, const PlProgram *program);
 /* Runs one more to its end; a non-zero exit status is an error. */
 gboolean pl_machine_run(PlMachine *machine, char *const *argv, uint64_t time_limit_ns,
                         GError **error);

@@ -10,8 +10,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define NETNS "/run/netns" /* as iproute2 has it */
-#define STATE "/run/pinlab"
+#define NETNS     "/run/netns" /* as iproute2 has it */
+#define STATE     "/run/pinlab"
+#define TRIES_MAX 1000
 
 struct PlNames {
     char *state;      /* the directory for our PID namespace */
@@ -67,11 +68,12 @@ void pl_names_sweep(void)
     }
 }
 
-/* A lab that ends takes empty directories with it, also from under our feet: ENOENT is no end. */
+/* A lab that ends takes empty directories with it, also from under our feet: ENOENT is no end, but
+ * where it comes so often nothing can be made at all (below /proc, or a dead symlink). */
 static gboolean make_directory(const char *path, GError **error)
 {
-    while (g_mkdir_with_parents(path, 0755) < 0)
-        if (errno != ENOENT) {
+    for (unsigned tries = 1; g_mkdir_with_parents(path, 0755) < 0; tries++)
+        if (errno != ENOENT || tries == TRIES_MAX) {
             g_set_error(error, PL_ERROR, PL_ERROR_INPUT, "cannot make %s: %s", path,
                         g_strerror(errno));
             return FALSE;

@@ -157,16 +157,19 @@ gboolean pl_resident_claims(PlResident *resident, PlFindings *ret_claims, GError
     return done;
 }
 
+/* What its node says now: one that was started again knows nothing of what it said before. */
+static char *said_lately(PlResident *resident)
+{
+    return resident->machine ? pl_machine_output(resident->machine, &resident->program) : NULL;
+}
+
 char *pl_resident_path(PlResident *resident, const char *peer, gboolean *ret_final)
 {
-    PlProgramResult result = {0};
-    char *path = NULL;
+    g_autofree char *output = said_lately(resident);
 
     *ret_final = FALSE;
-    if (pl_resident_result(resident, &result, NULL))
-        path = pl_peers_read(result.output, peer, resident->topology, resident->seed, ret_final);
-    pl_program_result_clear(&result);
-    return path;
+    return output ? pl_peers_read(output, peer, resident->topology, resident->seed, ret_final)
+                  : NULL;
 }
 
 gboolean pl_resident_say(PlResident *resident, const char *line, GError **error)
@@ -185,17 +188,14 @@ gboolean pl_resident_talk(PlResident *resident, const PlStep *step, GError **err
 
 PlStatus *pl_resident_status(PlResident *resident)
 {
-    PlProgramResult result = {0};
-    PlStatus *status = NULL;
+    g_autofree char *output = NULL;
 
     /* One that has ended said it then, if it could. */
     if (resident->machine)
         (void)pl_machine_ask(resident->machine, &resident->program, "status",
                              "\"event\":\"status\"", NULL);
-    if (pl_resident_result(resident, &result, NULL))
-        status = pl_peers_status(result.output, resident->topology, resident->seed);
-    pl_program_result_clear(&result);
-    return status;
+    output = said_lately(resident);
+    return output ? pl_peers_status(output, resident->topology, resident->seed) : NULL;
 }
 
 void pl_resident_kill(PlResident *resident)

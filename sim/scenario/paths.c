@@ -167,6 +167,9 @@ void pl_paths_query_init(PlPathsQuery *query, const PlTopology *topology, const 
                  {interface_of(topology, to), query->ends[1]}},
         .relays = (const PlPathRelay *)(const void *)query->relays->data,
         .n_relays = query->relays->len,
+        /* docs/protocol.md, "A relay": else what two nodes and their hub say to each other at about
+         * the same time looks like it. */
+        .same_length = from->program.word == PL_WORD_NODE && to->program.word == PL_WORD_NODE,
     };
 }
 

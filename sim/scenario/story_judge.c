@@ -118,7 +118,7 @@ static gboolean is_observed(const Judge *judge, const Pair *pair, const PlExpect
     const PlTold *shown = at || !seen.wrong ? seen.last : seen.wrong;
 
     *ret_word = shown ? way_word(shown) : g_strdup("nothing (no message was told then)");
-    if (!seen.sent)
+    if (!seen.last)
         return FALSE;
     if (at)
         return went(seen.last, expect->value);
@@ -348,7 +348,7 @@ static gboolean check_pairs(const Judge *judge, GError **error)
 {
     const GPtrArray *nodes = judge->story->topology->nodes;
 
-    for (unsigned i = 0; i < nodes->len * nodes->len; i++) {
+    for (unsigned i = 0; nodes->len > 0 && i < nodes->len * nodes->len; i++) {
         const PlNode *from = g_ptr_array_index(nodes, i / nodes->len);
         const PlNode *to = g_ptr_array_index(nodes, i % nodes->len);
 

@@ -27,7 +27,7 @@ uint64_t pl_story_due(const PlStory *story, const PlExpect *expect);
 
 /* story_said.c */
 void pl_story_read(PlStory *story, const PlNode *host, const char *output);
-/* What it said of a peer last, by then; NULL: nothing yet. */
+/* What it said of a peer last, by then; NULL: nothing yet, or since it was killed. */
 const char *pl_story_at(const PlStory *story, const PlNode *host, const PlNode *peer,
                         PlSaidKind kind, uint64_t time_ns);
 typedef gboolean (*PlStoryAgrees)(const char *expected, const char *found);

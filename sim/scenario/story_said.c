@@ -15,16 +15,31 @@ static gboolean is_about(const PlSaid *said, PlSaidKind kind, const PlNode *peer
     return said->kind == kind && strcmp(said->peer, peer->program.name) == 0;
 }
 
+/* When it was killed last, by then: whatever it had said is void. */
+static uint64_t alive_since(const PlStory *story, const PlNode *host, uint64_t time_ns)
+{
+    uint64_t since = 0;
+
+    for (unsigned i = 0; i < story->topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(story->topology->steps, i);
+
+        if (step->kind == PL_STEP_HOST_KILL && step->node == host && story->done_ns[i] <= time_ns)
+            since = MAX(since, story->done_ns[i]);
+    }
+    return since;
+}
+
 const char *pl_story_at(const PlStory *story, const PlNode *host, const PlNode *peer,
                         PlSaidKind kind, uint64_t time_ns)
 {
     const GPtrArray *all = story->said[host->index];
+    const uint64_t since = alive_since(story, host, time_ns);
     const char *word = NULL;
 
     for (guint i = 0; all && i < all->len; i++) {
         const PlSaid *said = g_ptr_array_index(all, i);
 
-        if (is_about(said, kind, peer) && said->time_ns <= time_ns)
+        if (is_about(said, kind, peer) && said->time_ns >= since && said->time_ns <= time_ns)
             word = said->word;
     }
     return word;
@@ -90,8 +105,8 @@ gboolean pl_story_claimed(const PlStory *story, const PlExpect *expect)
     case PL_WHEN_END:
         return pl_story_always(story, expect, kind, agrees, UINT64_MAX, UINT64_MAX);
     case PL_WHEN_AT:
-    case PL_WHEN_FROM:
-        return pl_story_always(story, expect, kind, agrees, from, to);
+    case PL_WHEN_FROM: /* a step may be late, and then no time is left */
+        return from <= to && pl_story_always(story, expect, kind, agrees, from, to);
     case PL_WHEN_WITHIN:
         return pl_story_ever(story, expect, kind, agrees, from, to);
     }

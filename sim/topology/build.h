@@ -63,8 +63,8 @@ gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expec
                               GError **error);
 gboolean pl_build_expect_counter(const PlIni *ini, const char *key, PlExpect *expect,
                                  GError **error);
-/* Whether a node counts anything of this name. */
-gboolean pl_build_is_counter(const char *name);
+/* The counters that nodes have, one by one; NULL beyond the last one. */
+const char *pl_build_counter(uint32_t index);
 /* What libpinhole's own programs are to do, which depends on addresses. */
 gboolean pl_build_words(PlTopology *topology, const PlIni *ini, GError **error);
 /* What one host runs. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a topology's author expects of it: NODE.AXIS, HOST.exit, HOST.output, HOST.hears
  * and A -> B. */
+#include <pinhole/node.h>
 #include <string.h>
 
 #include "topology/build.h"
 #include "topology/units.h"
 #include "topology/words.h"
+
+#define N_COUNTERS (sizeof(PhNodeCounters) / sizeof(uint64_t))
 
 /* What can be found out about a host: the rest only about the NATs before it. */
 static const PlAxis host_axes[] = {
@@ -17,7 +20,7 @@ static gboolean check_axis_known(const PlIni *ini, const char *key, PlExpect *ex
                                  const char *name, GError **error)
 {
     static const char *const of_programs[] = {"exit", "output", "hears"};
-    const char *words[PL_AXIS_N + G_N_ELEMENTS(of_programs)];
+    const char *words[PL_AXIS_N + G_N_ELEMENTS(of_programs) + N_COUNTERS], *counter;
     unsigned n = 0;
     g_autofree char *expected = NULL;
     gboolean host = expect->node->kind == PL_NODE_HOST;
@@ -26,10 +29,14 @@ static gboolean check_axis_known(const PlIni *ini, const char *key, PlExpect *ex
         words[n++] = pl_axis_name(host ? host_axes[i] : (PlAxis)i);
     for (unsigned i = 0; host && i < G_N_ELEMENTS(of_programs); i++)
         words[n++] = of_programs[i];
-    if (host && pl_build_is_counter(name)) {
-        expect->kind = PL_EXPECT_COUNTER;
-        expect->name = g_strdup(name);
-        return TRUE;
+    for (uint32_t i = 0; host && (counter = pl_build_counter(i)); i++) {
+        if (strcmp(counter, name) == 0) {
+            expect->kind = PL_EXPECT_COUNTER;
+            expect->name = g_strdup(name);
+            return TRUE;
+        }
+        if (expect->node->program.word == PL_WORD_NODE)
+            words[n++] = counter;
     }
     for (unsigned i = 0; i < n; i++) {
         if (strcmp(words[i], name) != 0)

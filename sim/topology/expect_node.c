@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is expected of nodes, and when: SUBJECT, SUBJECT at MOMENT, SUBJECT within DURATION of
  * MOMENT, SUBJECT from MOMENT to MOMENT. */
+#include <pinhole/node.h>
 #include <string.h>
 
 #include "topology/build.h"
@@ -37,6 +38,14 @@ static gboolean read_moment(const PlTopology *topology, char **words, guint *wor
     return TRUE;
 }
 
+/* FALSE also where only the run can tell. */
+static gboolean is_before(const PlTopology *topology, const PlMoment *a, const PlMoment *b)
+{
+    if (a->step && b->step)
+        return find_step(topology, a->step)->at_ns < find_step(topology, b->step)->at_ns;
+    return !a->step && !b->step && a->ns < b->ns;
+}
+
 static gboolean is_word(char *const *words, guint word, const char *expected)
 {
     return words[word] && strcmp(words[word], expected) == 0;
@@ -62,7 +71,8 @@ static gboolean read_words(const PlTopology *topology, char **words, guint word,
         done =
             read_moment(topology, words, &word, &expect->moments[0]) && is_word(words, word, "to");
         word++;
-        done = done && read_moment(topology, words, &word, &expect->moments[1]);
+        done = done && read_moment(topology, words, &word, &expect->moments[1]) &&
+               !is_before(topology, &expect->moments[1], &expect->moments[0]);
     }
     return done && !words[word];
 }
@@ -91,7 +101,8 @@ char *pl_build_when(const PlTopology *topology, const PlIni *ini, const char *ke
         rest = g_strjoinv(" ", words + when);
         pl_ini_set_error(ini, "expect", key, error,
                          "bad time \"%s\" (expected at MOMENT, within DURATION of MOMENT or from "
-                         "MOMENT to MOMENT; a MOMENT is a duration after the start, or step N)",
+                         "MOMENT to MOMENT; a MOMENT is a duration after the start, or step N; "
+                         "the second is not before the first)",
                          rest);
         return NULL;
     }
@@ -139,20 +150,12 @@ static gboolean need_range(const PlIni *ini, const char *key, ReadAmount read, P
                        read == read_number ? "number" : "duration", expect->value);
 }
 
-static const char *const counters[] = {
-    "punches-attempted", "punches-succeeded", "punches-failed",  "punches-timed-out",
-    "punches-rejected",  "relay-fallbacks",   "upgrades",        "downgrades",
-    "sessions-opened",   "sessions-accepted", "sessions-failed", "messages-sent",
-    "messages-received", "messages-dropped",  "reflex-asked",    "reflex-answered",
-    "classified",        "foreign",
-};
-
-gboolean pl_build_is_counter(const char *name)
+const char *pl_build_counter(uint32_t index)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(counters); i++)
-        if (strcmp(counters[i], name) == 0)
-            return TRUE;
-    return FALSE;
+    static const PhNodeCounters none;
+    uint64_t value;
+
+    return ph_node_counter(&none, index, &value);
 }
 
 static gboolean need_node(const PlIni *ini, const char *key, const PlNode *host, GError **error)

@@ -63,8 +63,9 @@ extern const PlAgentClass pl_hub_agent, pl_classify_agent, pl_listen_agent, pl_n
 
 /* The cores of a node and of a hub: who drives them itself pumps their seats afterwards (lab.h). */
 PhNode *pl_node_agent_core(gpointer agent);
-/* Why the peer that it connects to was lost, or not found, last: a static word, or NULL. */
-const char *pl_node_agent_gone(gpointer agent);
+/* Why a node's peer of this name was lost, or not found, last: a static word; NULL: it is there, or
+ * was never looked for. */
+const char *pl_node_agent_gone(gpointer agent, const char *name);
 PhStation *pl_hub_agent_station(gpointer agent);
 /* All that a node has recorded so far, the agent's; empty when it does not. */
 const GByteArray *pl_node_agent_recording(gpointer agent);

@@ -54,12 +54,6 @@ static const char *name_of(const PlLab *lab, const uint8_t key[static PH_KEY_BYT
     return NULL;
 }
 
-/* Of one that it looks for again and again the reason is what it heard last. */
-static const char *gone_reason(const PlNode *host, gpointer agent, const char *name)
-{
-    return g_strcmp0(host->program.connect, name) == 0 ? pl_node_agent_gone(agent) : NULL;
-}
-
 static char *path_word(const PlLab *lab, const PhNodePeer *peer, const char *gone)
 {
     const char *detail = peer->path == PH_PATH_RELAYED ? name_of(lab, peer->via)
@@ -69,7 +63,7 @@ static char *path_word(const PlLab *lab, const PhNodePeer *peer, const char *gon
     return pl_path_word(ph_path_kind_name(peer->path), detail);
 }
 
-/* NULL: it has none that runs. */
+/* Also of one that was killed: what it knew last. NULL: none was started. */
 static gpointer agent_of(const PlLab *lab, const PlNode *host)
 {
     PlSeat *seat = lab->nodes[host->index].program;
@@ -80,12 +74,14 @@ static gpointer agent_of(const PlLab *lab, const PlNode *host)
 static char *path(PlLab *lab, const PlNode *host, const char *name, gboolean *ret_final)
 {
     gpointer agent = agent_of(lab, host);
-    const char *gone = agent ? gone_reason(host, agent, name) : NULL;
+    const char *gone = agent ? pl_node_agent_gone(agent, name) : NULL;
     PhNodePeer peer;
 
     *ret_final = FALSE;
     for (uint32_t i = 0; agent && ph_node_peer(pl_node_agent_core(agent), i, &peer); i++) {
-        if (strcmp(peer.name, name) != 0)
+        /* Of one that it only looks for a node says nothing. */
+        if (strcmp(peer.name, name) != 0 ||
+            (peer.path == PH_PATH_NONE && !peer.reason && strcmp(peer.state, "talking") != 0))
             continue;
         *ret_final = pl_path_is_final(ph_path_kind_name(peer.path), peer.reason);
         return path_word(lab, &peer, gone);
@@ -105,14 +101,15 @@ static gboolean start(PlLab *lab, const PlNode *host, GError **error)
 static PlStatus *status(PlLab *lab, const PlNode *host)
 {
     gpointer agent = agent_of(lab, host);
-    const PhNode *core = agent ? pl_node_agent_core(agent) : NULL;
+    gboolean runs = agent && !pl_seat_has_ended(lab->nodes[host->index].program);
+    const PhNode *core = runs ? pl_node_agent_core(agent) : NULL;
     PlStatus *status = core ? pl_status_new() : NULL;
     const char *name;
     PhNodePeer peer;
     uint64_t value;
 
     for (uint32_t i = 0; core && ph_node_peer(core, i, &peer); i++) {
-        g_autofree char *word = path_word(lab, &peer, gone_reason(host, agent, peer.name));
+        g_autofree char *word = path_word(lab, &peer, pl_node_agent_gone(agent, peer.name));
 
         pl_status_add_peer(status, &(PlPeerStatus){
                                        .peer = *peer.name ? peer.name : NULL,

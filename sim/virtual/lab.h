@@ -74,6 +74,7 @@ gboolean pl_virtual_probe(PlLab *lab, const PlVantage *inside, const PlVantage *
 PlSeat *pl_seat_free(PlSeat *seat);
 PlClient *pl_seat_client(PlSeat *seat);
 gpointer pl_seat_agent(const PlSeat *seat);
+gboolean pl_seat_has_ended(const PlSeat *seat);
 /* Does what the agent wants by now. */
 void pl_seat_pump(PlSeat *seat);
 gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error);

@@ -23,7 +23,7 @@ typedef struct Node {
     uint64_t start_ns, now, retry_ns; /* retry_ns: when the peer is looked for again */
     uint32_t peer;                    /* the one that we connect to */
     gboolean asked;                   /* for its status */
-    const char *gone;                 /* why it was lost, or not found, last; NULL: it is there */
+    GHashTable *gone; /* name -> why it was lost, or not found, last: a static word */
     GString *text;
     GByteArray *recording;
 } Node;
@@ -33,6 +33,7 @@ static void node_free(gpointer data)
     Node *node = data;
 
     ph_node_free(node->core);
+    g_hash_table_unref(node->gone);
     g_string_free(node->text, TRUE);
     g_byte_array_unref(node->recording);
     g_free(node);
@@ -97,6 +98,7 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
     node->program = program;
     node->start_ns = node->now = start->now;
     node->retry_ns = UINT64_MAX;
+    node->gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     node->text = g_string_new(NULL);
     node->recording = g_byte_array_new();
     node->core = ph_node_new(&config, start->now);
@@ -113,24 +115,6 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
 }
 
 /* ---- what it says, in the words of `pinhole node` ---- */
-
-static const char *event_name(PhNodeEventKind kind)
-{
-    static const char *const names[] = {
-        [PH_NODE_REGISTERED] = "registered",
-        [PH_NODE_HUB_LOST] = "hub-lost",
-        [PH_NODE_REFUSED] = "refused",
-        [PH_NODE_CLASSIFIED] = "classified",
-        [PH_NODE_PEER_UP] = "peer-up",
-        [PH_NODE_PEER_PATH] = "peer-path",
-        [PH_NODE_PEER_HEALTH] = "health",
-        [PH_NODE_PEER_GONE] = "peer-gone",
-        [PH_NODE_DATA] = "data",
-        [PH_NODE_PUNCH] = "punch",
-    };
-
-    return names[kind];
-}
 
 static void add_string(JsonObject *object, const char *member, const char *value)
 {
@@ -206,7 +190,7 @@ static void add_text(JsonObject *object, const PhNodeEvent *event)
 
 static void describe(Node *node, const PhNodeEvent *event)
 {
-    JsonObject *object = begin_line(node, event_name(event->kind));
+    JsonObject *object = begin_line(node, ph_node_event_name(event->kind));
 
     add_string(object, "peer", event->name);
     if (event->kind == PH_NODE_CLASSIFIED)
@@ -267,11 +251,13 @@ static void node_line(gpointer data, const char *line, uint64_t now)
 static void take_event(Node *node, const PhNodeEvent *event)
 {
     describe(node, event);
-    if (event->kind == PH_NODE_PEER_UP && event->peer == node->peer)
-        node->gone = NULL;
-    if (event->kind == PH_NODE_PEER_GONE && event->peer == node->peer) {
+    if (event->kind == PH_NODE_PEER_UP)
+        (void)g_hash_table_remove(node->gone, event->name);
+    if (event->kind != PH_NODE_PEER_GONE)
+        return;
+    (void)g_hash_table_replace(node->gone, g_strdup(event->name), (gpointer)event->reason);
+    if (event->peer == node->peer) {
         node->peer = 0;
-        node->gone = event->reason;
         node->retry_ns = node->now + RETRY_NS;
     }
 }
@@ -390,9 +376,9 @@ const GByteArray *pl_node_agent_recording(gpointer agent)
     return ((Node *)agent)->recording;
 }
 
-const char *pl_node_agent_gone(gpointer agent)
+const char *pl_node_agent_gone(gpointer agent, const char *name)
 {
-    return ((Node *)agent)->gone;
+    return g_hash_table_lookup(((Node *)agent)->gone, name);
 }
 
 const PlAgentClass pl_node_agent = {

@@ -234,6 +234,11 @@ gpointer pl_seat_agent(const PlSeat *seat)
     return seat->agent;
 }
 
+gboolean pl_seat_has_ended(const PlSeat *seat)
+{
+    return seat->ended;
+}
+
 static const PlAgentClass *class_of(const PlNode *host)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(classes); i++)

@@ -60,10 +60,10 @@ def test_the_whole_file_in_the_format_document_passes(pinlab, write):
 def test_every_command_has_a_man_page(installed):
     pages = installed / "share/man/man1"
     commands = ("list", "check", "run", "matrix", "script", "up", "exec", "shell", "nat", "capture", "output", "labs",
-                "down")
+                "down", "replay")
     for page in ("pinlab", *(f"pinlab-{command}" for command in commands),
                  "pinhole", *(f"pinhole-{command}" for command in ("hub", "classify", "watch", "reflex", "lifetime", "key", "node",
-                                                                 "ping", "pipe"))):
+                                                                 "ping", "pipe", "status"))):
         text = subprocess.run(["man", "--warnings", str(pages / f"{page}.1")], capture_output=True, text=True, check=True,
                               timeout=60, env={"MANWIDTH": "100", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
         assert text.stderr == ""
@@ -112,6 +112,16 @@ def test_every_header_can_be_included_alone_in_cxx(installed, build):
 
 
 @needs_cxx
+def test_every_function_has_the_same_name_in_cxx(installed, build):
+    headers = sorted((installed / "include/pinhole").glob("*.h"))
+    functions = [name for header in headers for name in re.findall(r"^PH_EXPORT [^(]*?\b(ph_\w+)\(", header.read_text(), re.M)]
+    assert {"ph_version", "ph_peers_open_async", "ph_node_new", "ph_station_new"} <= set(functions)
+    includes = "".join(f"#include <pinhole/{header.name}>\n" for header in headers)
+    taken = "".join(f"    sum += (unsigned long)&{name};\n" for name in functions)
+    build(f"{includes}int main() {{\n    unsigned long sum = 0;\n{taken}    return sum == 0;\n}}\n", CXX, "main.cc")
+
+
+@needs_cxx
 def test_a_cxx_program_links_with_the_library(build):
     program, env = build(
         "#include <pinhole/address.h>\n#include <pinhole/classification.h>\n#include <pinhole/key.h>\n#include <cstdio>\n"
@@ -154,3 +164,35 @@ def test_the_program_in_the_embedding_document_watches(installed, build):
         finally:
             server.terminate()
     assert re.fullmatch(r"direct, at 127\.0\.0\.1:\d+\n", said[0]) and re.fullmatch(r"seen at 127\.0\.0\.1:\d+\n", said[1])
+
+
+def test_the_peers_in_the_embedding_document_greet_each_other(installed, build, tmp_path):
+    program, env = build(example("docs/embedding.md", "#include <inttypes.h>")[0])
+    port = free_port()
+    made = subprocess.run([installed / "bin/pinhole", "key", "new", tmp_path / "hub.key"], capture_output=True, text=True,
+                          check=True, timeout=60)
+    at = f"{made.stdout.strip()}@127.0.0.1:{port}"
+    hub = [installed / "bin/pinhole", "hub", "--listen", f"127.0.0.1:{port}", "--second-port", str(free_port()),
+           "--key", tmp_path / "hub.key", "--no-control"]
+    places = {name: tmp_path / name for name in ("alice", "bob")}
+    for place in places.values():
+        place.mkdir()
+    with subprocess.Popen(hub, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout.readline().startswith("ready")
+            with subprocess.Popen([program, at, "bob"], env=env, cwd=places["bob"], stdout=subprocess.PIPE, text=True) as bob:
+                try:
+                    assert bob.stdout.readline().startswith("registered")
+                    alice = subprocess.run([program, at, "alice", "bob"], env=env, cwd=places["alice"], capture_output=True,
+                                           text=True, check=True, timeout=60).stdout.splitlines()
+                    while "alice says hello" not in (line := bob.stdout.readline()):
+                        assert line
+                finally:
+                    bob.terminate()
+        finally:
+            server.terminate()
+    assert "bob says hello" in alice and "messages-received 1" in alice
+    assert any(line.startswith("bob: talking, ") for line in alice)
+    replay = subprocess.run([installed / "bin/pinlab", "replay", places["alice"] / "peer.pcapng"], capture_output=True, text=True,
+                            check=False, timeout=60)
+    assert replay.returncode == 0 and "same" in replay.stdout, replay.stdout + replay.stderr

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from conftest import ENGINES, ROOT, select_for, story
+from conftest import ENGINES, select_for
 from test_kill import Hub, Mortal, WAIT_S, settled, understood
 from test_node import Mesh, WORLD
 
@@ -15,7 +15,6 @@ pytestmark = pytest.mark.usefixtures("our_pinlab")
 #                  |     |
 #                hub     mary, nora
 FRIENDS = "[host mary]\non = internet\n[host nora]\non = internet\n"
-STORY = ROOT / "topologies/stories/friend-relays.ini"
 RELAYED = WORLD.format(west="symmetric", east="symmetric") + FRIENDS
 
 
@@ -88,19 +87,3 @@ def test_a_friend_that_does_not_relay_carries_nothing(mesh):
     assert alice.await_event("peer-gone", peer="bob", seconds=WAIT_S)["reason"] == "timeout"
     assert nora.status()["counters"]["relayed"] == 0
     settled(alice, "nora", {"direct"})
-
-
-@pytest.mark.parametrize("engine", ["virtual", *ENGINES])
-def test_N7_N23_a_story_of_a_friend_that_relays(pinlab, engine):
-    cell, _ = pinlab.on(engine).cell(STORY)
-    if cell["verdict"] == "skip":
-        pytest.skip("; ".join(cell["reasons"]))
-    assert cell["verdict"] == "pass", story(cell)
-
-
-@pytest.mark.parametrize("engine", ["virtual"])
-def test_it_does_not_come_true_without_the_relay(pinlab, engine, write):
-    text = STORY.read_text(encoding="utf-8")
-    assert "node --relay " in text
-    cell, _ = pinlab.on(engine).cell(write(text.replace("node --relay ", "node "), "friend-relays.ini"))
-    assert cell["verdict"] == "fail" and any("alice -> bob" in reason for reason in cell["reasons"])

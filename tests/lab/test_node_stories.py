@@ -132,7 +132,12 @@ def test_G14_a_binding_of_ten_seconds_lives_as_long_as_it_is_wanted(tell, engine
 
 
 # What each is about; without it, something has to be missed.
+def test_N7_N23_a_friend_carries_what_the_hub_carried(tell):
+    tell(STORIES / "friend-relays.ini")
+
+
 ABOUT = {
+    "friend-relays": ("node --relay ", "node "),
     "hub-leaves": ("do = host hub kill", "do = host bob kill"),
     "symmetric-meets-cone": ("behaviour = port-restricted", "behaviour = symmetric"),
     "two-carriers": ("behaviour = symmetric", "behaviour = port-restricted"),

@@ -215,19 +215,21 @@ def test_N27_who_was_introduced_by_whom_and_what_came_of_it(lab, mesh, pinhole):
         assert mesh.hub_words.startswith(line["mediator"]) and line["reason"] == "proven" and line["sentence"]
         assert (line["attempt"], line["strategy"]) == (1, "punch") and 0 < line["took_s"] < 10
     lines = [json.loads(line) for line in mesh.hub.output.splitlines() if line.startswith("{")]
-    (introduced,) = [line for line in lines if line["event"] == "introduced"]
+    # On a busy machine the peer's class comes while the mediator is being asked, and it is asked once more.
+    introduced, *more = [line for line in lines if line["event"] == "introduced"]
+    assert all(line["key"] == introduced["key"] and line["to"] == introduced["to"] for line in more) and len(more) < 3
     assert {introduced["peer"], introduced["to"]} == {"alice", "bob"} and introduced["attempt"] == 1
     keys = {introduced["peer"]: introduced["key"], introduced["to"]: introduced["to-key"]}
     assert keys == {peer: line["key"] for peer, line in said.items()}
     hub = status_of(lab, pinhole, "hub")[0]
-    assert hub["station"]["introductions"] == 1
+    assert hub["station"]["introductions"] == 1 + len(more)
     assert hub["station"]["classes"]["port-restricted"] == 2  # N26: of those who are registered
 
 
 # ---- the verdict has it, too ----
 
 
-@pytest.mark.parametrize("engine", ["virtual"])
+@pytest.mark.parametrize("engine", ["virtual", "kernel", "fabric"])
 @pytest.mark.parametrize("pair", ["open,port-restricted", "port-restricted,port-restricted", "symmetric,symmetric",
                                   "udp-blocked,open", "cgn,symmetric"])
 def test_N25_the_table_of_each_node_is_what_is_on_the_wire(pinlab, pair, engine):

@@ -203,6 +203,25 @@ static void talk_to_the_hub_is_no_path(void)
     g_assert_cmpint(judged(&scene).seen, ==, PL_PATH_NOTHING);
 }
 
+/* Nor when they do so at the same time, if one knows that a relay would not change the length. */
+static void talk_to_the_hub_at_once_is_no_path_of_nodes(void)
+{
+    for (gsize around = 0; around <= 1; around++) {
+        g_auto(Scene) scene = {0};
+
+        scene_init(&scene);
+        scene.query.same_length = TRUE;
+        for (unsigned i = 0; i < 10; i++) {
+            packet(&scene, INSIDE, ALICE, HUB, 2000 + i, 40);
+            packet(&scene, ELSEWHERE, BOB, HUB, 4000 + i, 40);
+            packet(&scene, INSIDE, HUB, ALICE, 3000 + i, 40 + around);
+            packet(&scene, ELSEWHERE, HUB, BOB, 5000 + i, 40 + around);
+            scene.wire.now += S;
+        }
+        g_assert_cmpint(judged(&scene).seen, ==, around ? PL_PATH_NOTHING : PL_PATH_RELAYED);
+    }
+}
+
 /* A path that went silent is not the one in use. */
 static void who_falls_back_is_relayed(void)
 {
@@ -283,6 +302,7 @@ int main(int argc, char **argv)
     ADD("by-the-hub-is-relayed-in-both-directions-only",
         by_the_hub_is_relayed_in_both_directions_only);
     ADD("talk-to-the-hub-is-no-path", talk_to_the_hub_is_no_path);
+    ADD("talk-to-the-hub-at-once-is-no-path-of-nodes", talk_to_the_hub_at_once_is_no_path_of_nodes);
     ADD("who-falls-back-is-relayed", who_falls_back_is_relayed);
     ADD("a-third-party-is-found-out-by-what-it-gets", a_third_party_is_found_out_by_what_it_gets);
     ADD("a-text-is-found-in-payloads", a_text_is_found_in_payloads);

@@ -389,6 +389,28 @@ static void kill_takes_daemons(void)
     world_free(&world);
 }
 
+static void started_again(void)
+{
+    g_autoptr(GError) error = NULL;
+    World world = world_new("alice", self_dir);
+    char *argv[4];
+    PlProgram program =
+        shell(argv, "cat /tmp/n 2>/dev/null || echo first; echo second >/tmp/n", PL_READY_EXIT);
+    g_autofree char *none = pl_machine_output(world.machine, &program), *last = NULL;
+    PlProgramResult result;
+
+    g_assert_null(none);
+    pl_machine_start(world.machine, &program, &error);
+    pl_machine_start(world.machine, &program, &error);
+    g_assert_no_error(error);
+    pl_machine_result(world.machine, &program, &result, &error);
+    g_assert_cmpstr(result.output, ==, "first\nsecond\n");
+    result_clear(&result);
+    last = pl_machine_output(world.machine, &program);
+    g_assert_cmpstr(last, ==, "second\n");
+    world_free(&world);
+}
+
 static void run_fails(void)
 {
     g_autoptr(GError) error = NULL;
@@ -429,6 +451,7 @@ int main(int argc, char **argv)
         {"/machine/programs-start-with-default-signals-and-no-descriptors", default_signals},
         {"/machine/kill-takes-daemons-and-leaves-files", kill_takes_daemons},
         {"/machine/a-run-that-fails-or-hangs-is-an-error", run_fails},
+        {"/machine/the-output-of-all-runs-is-told-and-that-of-the-last", started_again},
     };
 
     g_autofree char *bin = NULL;

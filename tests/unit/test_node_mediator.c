@@ -136,6 +136,25 @@ static void test_N9_mediator_and_peer_name_a_victim(void)
     g_assert_cmpuint(world.n_watched, <=, AT_ONCE * CHECKS + A_SECOND * seconds);
 }
 
+/* A start that never comes keeps the two from nothing. */
+static void test_N9_mediator_names_a_late_start(void)
+{
+    g_auto(World) world = {0};
+    PhMessage message;
+    guint64 attempted;
+
+    world_befriend(&world, cone, "mallory", "node --relay");
+    message = lie(&world);
+    message.introduced.start_us = UINT32_MAX;
+    attempted = world_counters(&world, "bob")->punches_attempted;
+    say(&world, "mallory", "bob", &message);
+    world_pass(&world, S);
+    g_assert_cmpuint(world_counters(&world, "bob")->punches_attempted, ==, attempted + 1);
+    g_assert_nonnull(peer_of(&world, "bob", "alice")->punch);
+    world_pass(&world, 10 * S);
+    g_assert_null(peer_of(&world, "bob", "alice")->punch);
+}
+
 /* A peer names a victim to a mediator that is honest, and to bob: it vouches for what it sees. */
 static void test_N9_peer_names_a_victim_to_a_mediator(void)
 {
@@ -315,6 +334,35 @@ static void test_N10_peers_at_one_address(void)
     g_assert_cmpuint(world_counters(&world, "mary")->introductions, ==, 4 * 8 + 1);
 }
 
+/* Who is refused for its own sake takes nothing from who has the same address. */
+static void test_N10_one_of_two_at_one_address(void)
+{
+    const char *const hosts[] = {"bob",  cone,   "node", "alice", cone,
+                                 "node", "mary", "open", "node",  NULL};
+    g_auto(World) world = {0};
+    PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
+
+    world_init(&world, hosts, "[host carol]\nbehind = nat-alice\nrun = node\n");
+    world_start(&world, "mary");
+    world_start(&world, "bob");
+    world_start(&world, "alice");
+    world_start(&world, "carol");
+    world_pass(&world, 5 * S);
+    world_connect(&world, "bob", "mary", NULL);
+    world_connect(&world, "alice", "mary", NULL);
+    world_connect(&world, "carol", "mary", NULL);
+    world_pass(&world, 20 * S);
+    set_key(&world, "bob", message.introduce.key);
+    message.introduce.attempt = 1;
+    for (guint i = 0; i < 50; i++)
+        say(&world, "alice", "mary", &message);
+    world_pass(&world, ROUND);
+    say(&world, "carol", "mary", &message);
+    world_pass(&world, ROUND);
+    g_assert_cmpuint(world_counters(&world, "mary")->introductions, ==, 8 + 1);
+    g_assert_cmpuint(world_counters(&world, "mary")->introductions_refused, ==, 42);
+}
+
 /* ---- what is refused, and what relays carry ---- */
 
 /* Alice asks mary, by hand; what she is refused for, a round trip later. */
@@ -415,6 +463,8 @@ int main(int argc, char **argv)
     g_test_add_func("/node/mediator/N9 a mediator names a victim", test_N9_mediator_names_a_victim);
     g_test_add_func("/node/mediator/N9 and the peer names it, too",
                     test_N9_mediator_and_peer_name_a_victim);
+    g_test_add_func("/node/mediator/N9 a mediator names a late start",
+                    test_N9_mediator_names_a_late_start);
     g_test_add_func("/node/mediator/N9 a peer names a victim to a mediator",
                     test_N9_peer_names_a_victim_to_a_mediator);
     g_test_add_func("/node/mediator/N9 wanted without end", test_N9_wanted_without_end);
@@ -424,6 +474,8 @@ int main(int argc, char **argv)
     g_test_add_func("/node/mediator/N10 at a hub", test_N10_hub);
     g_test_add_func("/node/mediator/N10 at a peer", test_N10_peer);
     g_test_add_func("/node/mediator/N10 peers at one address", test_N10_peers_at_one_address);
+    g_test_add_func("/node/mediator/N10 one of two at one address",
+                    test_N10_one_of_two_at_one_address);
     g_test_add_func("/node/mediator/what a relay carries", test_relay_limits);
     return g_test_run();
 }

@@ -23,6 +23,35 @@ static void test_N29_names_stay_and_sentences_are_for_people(void)
     g_assert_null(ph_node_sentence(NULL));
 }
 
+static void assert_in_documents(const char *name)
+{
+    static const char *const documents[] = {"status.md", "protocol.md", "metrics.md"};
+    g_autofree char *quoted = g_strdup_printf("`%s`", name);
+
+    for (guint i = 0; i < G_N_ELEMENTS(documents); i++) {
+        g_autofree char *path = g_build_filename(PL_SOURCE_DIR, "docs", documents[i], NULL);
+        g_autofree char *text = NULL;
+
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        if (strstr(text, quoted))
+            return;
+    }
+    g_error("no document says what %s is", quoted);
+}
+
+/* Who reads a name in a line or a table looks it up. */
+static void test_N29_documents_have_every_reason_and_counter(void)
+{
+    static const PhNodeCounters none;
+    const char *name, *sentence;
+    uint64_t value;
+
+    for (guint i = 0; (name = ph_node_reason(i, &sentence)); i++)
+        assert_in_documents(name);
+    for (guint i = 0; (name = ph_node_counter(&none, i, &value)); i++)
+        assert_in_documents(name);
+}
+
 /* Whether a node has given it: in a line, or in its table. */
 static void assert_given(World *world, const char *host, const char *reason)
 {
@@ -179,6 +208,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define ADD(function) g_test_add_func("/node-reasons/" #function, test_##function)
     ADD(N29_names_stay_and_sentences_are_for_people);
+    ADD(N29_documents_have_every_reason_and_counter);
     ADD(N29_why_a_path_is_what_it_is);
     ADD(N29_what_goes_wrong_with_a_path);
     ADD(N29_attempts_that_fail_say_so_in_the_table);

@@ -372,9 +372,43 @@ static void who_is_dead_is_told_nothing(void)
     g_assert_true(engine->step(lab, g_ptr_array_index(topology->steps, 1), &error));
     g_assert_false(engine->say(lab, alice, "connect bob", &error));
     g_assert_cmpstr(error->message, ==, "host alice: its program has ended");
+    g_assert_null(engine->status(lab, alice));
     g_clear_error(&error);
     g_assert_false(engine->step(lab, g_ptr_array_index(topology->steps, 2), &error));
     g_assert_cmpstr(error->message, ==, "host bob: its program still runs");
+    engine->down(lab);
+}
+
+/* Its words of before are nobody's. */
+static void who_is_started_again_has_said_nothing_yet(void)
+{
+#define AGAIN                                                                                      \
+    STRAIGHT "alice -> bob.health within 5s of step 4 = healthy\n" STEP(2, "2s", "host alice kill")
+    assert_story(AGAIN STEP(4, "3s", "host alice start"), NULL);
+    assert_story(AGAIN STEP(3, "2s", "host hub kill") STEP(4, "3s", "host alice start"),
+                 "of step 4: expected healthy, claimed nothing at the end");
+#undef AGAIN
+}
+
+/* Whoever asked for it, and when. */
+static void who_was_not_found_is_no_path_with_the_reason(void)
+{
+    const PlEngine *engine = &pl_virtual_engine;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PlTopology) topology = pl_topology_parse("t.ini", STRAIGHT, strlen(STRAIGHT), &error);
+    const PlNode *bob = pl_topology_node(topology, "bob");
+    PlLab *lab = engine->up(topology, SEED, &error);
+    g_autofree char *unknown = NULL, *path = NULL;
+    gboolean final;
+
+    g_assert_true(engine->start(lab, pl_topology_node(topology, "hub"), &error));
+    g_assert_true(engine->start(lab, bob, &error));
+    g_assert_true(engine->say(lab, bob, "connect nobody", &error));
+    unknown = engine->path(lab, bob, "nobody", &final); /* it looks for it */
+    g_assert_null(unknown);
+    g_assert_true(engine->pass(lab, G_GUINT64_CONSTANT(1000000000), &error));
+    path = engine->path(lab, bob, "nobody", &final);
+    g_assert_cmpstr(path, ==, "none(unknown-peer)");
     engine->down(lab);
 }
 
@@ -394,5 +428,8 @@ int main(int argc, char **argv)
     ADD("N7-the-hub-is-killed-and-started-again",
         N7_the_hub_is_killed_and_started_again_with_the_same_key);
     ADD("who-is-dead-is-told-nothing", who_is_dead_is_told_nothing);
+    ADD("who-is-started-again-has-said-nothing-yet", who_is_started_again_has_said_nothing_yet);
+    ADD("who-was-not-found-is-no-path-with-the-reason",
+        who_was_not_found_is_no_path_with_the_reason);
     return g_test_run();
 }

@@ -18,6 +18,8 @@
 #include <pinhole/path.h>
 #include <pinhole/record.h>
 
+PH_BEGIN_DECLS
+
 #define PH_NODE_KEY_BYTES 32
 #define PH_NODE_NAME_MAX  63
 #define PH_NODE_PEERS_MAX 256
@@ -44,7 +46,7 @@ typedef struct PhNodeConfig {
     bool no_hard_punching;      /* pairs that need many sockets or ports are relayed */
     bool relay_only;            /* never attempts a direct path, and has nobody told where it is */
     uint64_t binding_ns;        /* how long the NAT keeps an idle mapping; 0: unknown */
-    uint32_t first_socket;      /* ids for its sockets, from here on */
+    uint32_t first_socket;      /* ids for its sockets, from here on; 2^31 - 1 at most */
     PhRecordKind record;        /* poll it with ph_node_poll_record */
     bool relays;                /* carries, for peers that it talks to directly, what they cannot */
     uint32_t relay_bytes_per_s; /* for one peer; 0: 1 MiB */
@@ -201,3 +203,5 @@ PH_EXPORT const uint8_t *ph_node_public_key(const PhNode *node);
 PH_EXPORT const char *ph_node_sentence(const char *reason);
 /* All that there are, one by one: a name, NULL beyond the last one. */
 PH_EXPORT const char *ph_node_reason(uint32_t index, const char **ret_sentence);
+
+PH_END_DECLS

@@ -13,6 +13,8 @@
 #include <pinhole/key.h>
 #include <pinhole/node.h>
 
+PH_BEGIN_DECLS
+
 typedef struct PhPeers PhPeers;
 
 /* Only `hub` is needed. What is pointed to is copied. */
@@ -57,3 +59,5 @@ PH_EXPORT gboolean ph_peers_send(PhPeers *peers, uint32_t peer, const uint8_t *b
 
 /* Its own: whatever of it does not change anything (counters, the peer table, the public key). */
 PH_EXPORT const PhNode *ph_peers_node(const PhPeers *peers);
+
+PH_END_DECLS

@@ -21,6 +21,8 @@
 #include <pinhole/classification.h>
 #include <pinhole/path.h>
 
+PH_BEGIN_DECLS
+
 #define PH_STATION_KEY_BYTES 32
 
 typedef struct PhStationConfig {
@@ -96,3 +98,5 @@ typedef struct PhStationNode {
     uint64_t relayed_bytes;
 } PhStationNode;
 PH_EXPORT bool ph_station_node(const PhStation *station, uint32_t index, PhStationNode *ret_node);
+
+PH_END_DECLS

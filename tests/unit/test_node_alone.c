@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* A node by itself, whose driver does as the test wants: its sockets, and who is no hub. */
+#include "../../lib/core/bucket.h"
+#include "../../lib/core/node_private.h"
+
+#include <glib.h>
+#include <string.h>
+
+#define PEERS 100
+/* Beside the node's own: the first of many that its peers' ways have. */
+#define WAYS 5000
+
+static const PhAddress here = {.bytes = {192, 0, 2, 1}, .family = PH_FAMILY_IPV4, .port = 40000};
+static const PhAddress there = {.bytes = {192, 0, 2, 2}, .family = PH_FAMILY_IPV4, .port = 3478};
+
+static PhNode *new_node(uint8_t number, const uint8_t *hub_key)
+{
+    PhNodeConfig config = {
+        .seed = {number}, .secret = {[1] = number}, .wall_ns = PH_NEVER / 4, .hub = there};
+
+    config.first_socket = 1;
+    if (hub_key)
+        memcpy(config.hub_key, hub_key, sizeof(config.hub_key));
+    return ph_node_new(&config, 0);
+}
+
+/* Every socket that is wanted is there at once. How many were opened, less those closed. */
+static int serve_sockets(PhNode *node)
+{
+    PhSocketRequest request;
+    int n = 0;
+
+    while (ph_node_poll_socket(node, &request)) {
+        n += request.kind == PH_SOCKET_OPEN ? 1 : -1;
+        if (request.kind == PH_SOCKET_OPEN)
+            ph_node_socket_opened(node, request.socket, &here, 0);
+    }
+    return n;
+}
+
+/* One that is talked to directly, from a socket of its own, while an attempt with another one is
+ * under way. */
+static void add_peer(PhNode *node, unsigned i)
+{
+    PhPeer *peer = &node->peers[i];
+    PhPunchConfig config = {
+        .strategy = PH_STRATEGY_PUNCH,
+        .attempt = PH_PUNCH_FRESH_ATTEMPT,
+        .other = {.n_candidates = 1, .candidates = {{PH_CANDIDATE_REFLEXIVE, there}}},
+        .socket = node->data.socket,
+        .family = PH_FAMILY_IPV4,
+        .n_sockets = 1,
+        .first_socket = ph_node_socket_numbers(node, 1),
+    };
+
+    peer->state = PH_PEER_TALKING;
+    peer->number = i + 1;
+    peer->direct.there = true;
+    peer->direct.route.path = (PhPath){PH_TRANSPORT_UDP, WAYS + i, there};
+    peer->used = &peer->direct;
+    peer->punch = ph_punch_new(&config, 0);
+}
+
+/* However many peers end in one call. */
+static void test_no_socket_is_left(void)
+{
+    PhNode *node = new_node(1, NULL);
+    PhSocketRequest request;
+    bool closed[PEERS] = {false};
+    int open;
+
+    g_assert_cmpint(serve_sockets(node), >, 0);
+    for (unsigned i = 0; i < PEERS; i++)
+        add_peer(node, i);
+    open = serve_sockets(node);
+    g_assert_cmpint(open, ==, PEERS);
+    ph_node_close(node, 1);
+    while (ph_node_poll_socket(node, &request)) {
+        g_assert_cmpint(request.kind, ==, PH_SOCKET_CLOSE);
+        if (request.socket >= WAYS && request.socket < WAYS + PEERS)
+            closed[request.socket - WAYS] = true;
+        else
+            open--;
+    }
+    g_assert_cmpint(open, ==, 0);
+    for (unsigned i = 0; i < PEERS; i++)
+        g_assert_true(closed[i]);
+    ph_node_free(node);
+}
+
+/* Numbers of sockets come round; those that last are nobody else's then. */
+static void test_numbers_come_round(void)
+{
+    PhNode *node = new_node(1, NULL);
+    uint32_t first;
+
+    add_peer(node, 0);
+    node->peers[0].direct.route.path.socket = 300;
+    node->next_socket = UINT32_MAX - 100;
+    first = ph_node_socket_numbers(node, PH_PUNCH_SOCKETS);
+    /* 1 is the node's own, 300 the peer's way. */
+    g_assert_cmpuint(first, ==, 1 + 2 * PH_PUNCH_SOCKETS);
+    g_assert_cmpuint(ph_node_socket_numbers(node, 1), ==, 1 + 3 * PH_PUNCH_SOCKETS);
+    ph_node_free(node);
+}
+
+/* The hub is found at an address of the other family before our socket is there, and then again at
+ * the first one. */
+static void test_a_socket_comes_late(void)
+{
+    PhNode *hub = new_node(2, NULL), *node = new_node(1, ph_node_public_key(hub));
+    PhAddress other = {.bytes = {0x20, 0x01, 0x0d, 0xb8}, .family = PH_FAMILY_IPV6, .port = 3478};
+    PhSocketRequest first, second;
+    PhTransmit transmit;
+
+    g_assert_true(ph_node_poll_socket(node, &first));
+    ph_node_hub_at(node, &other, 0);
+    g_assert_true(ph_node_poll_socket(node, &second));
+    g_assert_cmpint(second.family, ==, PH_FAMILY_IPV6);
+    ph_node_socket_opened(node, first.socket, &here, 0);
+    ph_node_socket_failed(node, second.socket, 0);
+    ph_node_hub_at(node, &there, 0);
+    ph_node_handle_timeout(node, PH_SECOND);
+    g_assert_true(ph_node_poll_transmit(node, &transmit));
+    g_assert_cmpuint(transmit.path.socket, ==, first.socket);
+    g_assert_true(ph_address_equal_host(&transmit.path.remote, &there));
+    ph_node_free(node);
+    ph_node_free(hub);
+}
+
+/* What one says to the other's address. */
+static void carry(PhNode *from, PhNode *to, const PhAddress *of_from, const PhAddress *of_to,
+                  uint64_t now)
+{
+    PhPath path = {PH_TRANSPORT_UDP, 1, *of_from};
+    PhTransmit transmit;
+
+    while (ph_node_poll_transmit(from, &transmit))
+        if (ph_address_equal(&transmit.path.remote, of_to))
+            (void)ph_node_handle_datagram(to, &path, transmit.bytes, transmit.length, now);
+}
+
+/* Somebody else's key and address in the place of the hub's: it says so, and does not wait. */
+static void test_not_a_hub(void)
+{
+    PhNode *other = new_node(2, NULL), *node = new_node(1, ph_node_public_key(other));
+    PhNodeSelf self;
+    PhNodeEvent event;
+    const char *reason = NULL;
+
+    (void)serve_sockets(other);
+    (void)serve_sockets(node);
+    for (unsigned i = 0; i < 4; i++) {
+        carry(node, other, &here, &there, 1);
+        carry(other, node, &there, &here, 1);
+    }
+    while (ph_node_poll_event(node, &event))
+        if (event.kind == PH_NODE_HUB_LOST) {
+            reason = event.reason;
+            g_assert_nonnull(event.sentence);
+        }
+    g_assert_cmpstr(reason, ==, "not-a-hub");
+    ph_node_self(node, &self);
+    g_assert_cmpstr(self.hub_state, ==, "waiting");
+    g_assert_cmpstr(self.hub_reason, ==, "not-a-hub");
+    g_assert_cmpuint(ph_node_next_timeout(node), <=, 2 * PH_SECOND);
+    ph_node_free(node);
+    ph_node_free(other);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/node/alone/no socket is left", test_no_socket_is_left);
+    g_test_add_func("/node/alone/numbers come round", test_numbers_come_round);
+    g_test_add_func("/node/alone/a socket comes late", test_a_socket_comes_late);
+    g_test_add_func("/node/alone/who is no hub is named", test_not_a_hub);
+    return g_test_run();
+}
