@@ -72,6 +72,17 @@ def test_whatever_is_typed_is_answered_by_name_and_does_no_harm(mesh):
 
 
 @CONES
+def test_the_end_of_a_line_that_is_too_long_is_no_line(mesh):
+    """It may be what somebody else has said."""
+    alice, bob = mesh.pair()
+    talk(bob, alice, "alice", "before")
+    type_in(bob, b"send alice ".ljust(8192, b"x") + b"status\n")
+    bob.await_event("error", reason="too-long")
+    talk(bob, alice, "alice", "after")
+    assert bob.events("status") == [] and len(bob.events("error")) == 1
+
+
+@CONES
 def test_input_that_ends_is_no_reason_to_go(lab, mesh):
     alice = Node(mesh, "alice")
     program = lab.host("bob").popen(

@@ -149,6 +149,18 @@ def test_a_full_disk_ends_the_recording_and_not_the_node(lab, mesh):
     assert alice.program.returncode is None
 
 
+@CONES
+def test_a_file_that_may_not_be_longer_ends_the_recording_and_not_the_node(lab, mesh):
+    path = mesh.place / "short.pcapng"
+    words = '(ulimit -f 1; exec "$@") | cat'  # what it says may be as long as it likes
+    program = lab.host("alice").popen(
+        ["sh", "-c", words, "sh", mesh.pinhole, "node", "--hub", mesh.hub_words, "--name", "alice", "--record", path],
+        ready='"not-recorded"')
+    program.wait_for('"classified"')
+    assert "File too large" in program.output and program.returncode is None
+    assert mesh.run("bob", "ping", "--count", "1", "alice").returncode == 0
+
+
 @pytest.mark.parametrize("arguments, wanted", [
     (["--record-secrets"], "--record-secrets is for --record FILE"),
     (["--record", "/no/such/folder/alice.pcapng"], "cannot write to /no/such/folder/alice.pcapng"),

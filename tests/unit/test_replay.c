@@ -105,11 +105,13 @@ static void assert_secrets(const GByteArray *bytes, const PhNodeConfig *config, 
 }
 
 /* A node and a station face to face, so that the test knows all keys; what they send is kept. */
+#define CELL 2048 /* more than a datagram has */
+
 typedef struct Pair {
     PhStation *station;
     PhNode *nodes[2];
     PhNodeConfig configs[2];
-    GByteArray *recordings[2], *wire;
+    GByteArray *recordings[2], *wire; /* wire: a datagram in each CELL */
     guint32 peer;
     guint64 now;
 } Pair;
@@ -124,6 +126,7 @@ static void deliver(Pair *pair, guint from, const PhTransmit *transmit)
     PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = 1, .remote = place(from)};
 
     g_byte_array_append(pair->wire, transmit->bytes, (guint)transmit->length);
+    g_byte_array_set_size(pair->wire, (pair->wire->len + CELL - 1) / CELL * CELL);
     for (guint i = 0; i < 2; i++) {
         PhAddress at = place(i);
 
@@ -244,7 +247,7 @@ static void test_no_secrets(gconstpointer data)
         assert_secrets(recording, &pair.configs[i], said, secrets);
     }
     /* All that is sealed begins so; 16 bytes of it are the header. */
-    for (gsize at = 0; at + 64 < pair.wire->len; at++) {
+    for (gsize at = 0; at < pair.wire->len; at += CELL) {
         const guint8 *bytes = pair.wire->data + at;
 
         if (bytes[0] < 0xc1 || bytes[0] > 0xc4 || bytes[1] || bytes[2] || bytes[3])

@@ -42,9 +42,10 @@ static const Command command = {
 typedef struct Running {
     GMainLoop *loop;
     PhPeers *peers;
-    char **wanted;  /* --connect */
-    char *greeting; /* for these; NULL: none */
-    GString *input; /* of which no whole line has been read yet */
+    char **wanted;     /* --connect */
+    char *greeting;    /* for these; NULL: none */
+    GString *input;    /* of which no whole line has been read yet */
+    gboolean too_long; /* the line that is being read: it has been refused */
 } Running;
 
 /* ---- what it says ---- */
@@ -226,6 +227,14 @@ static void obey(Running *running, const char *line, size_t length)
                   "A line is: connect PEER, send PEER TEXT, disconnect PEER, or status.");
 }
 
+/* Nothing of what is left of a line that was too long, whose beginning is wrong in any case. */
+static void obey_line(Running *running, const char *line, size_t length, gboolean ends)
+{
+    if (!running->too_long)
+        obey(running, line, length);
+    running->too_long = !ends;
+}
+
 /* All whole lines, and at the end of the input what is left. */
 static void obey_lines(Running *running, gboolean at_end)
 {
@@ -234,11 +243,11 @@ static void obey_lines(Running *running, gboolean at_end)
 
     while ((newline = memchr(input->str, '\n', input->len))) {
         *newline = '\0';
-        obey(running, input->str, (size_t)(newline - input->str));
+        obey_line(running, input->str, (size_t)(newline - input->str), TRUE);
         g_string_erase(input, 0, newline + 1 - input->str);
     }
     if (input->len > 0 && (at_end || input->len > LINE_MAX_BYTES)) {
-        obey(running, input->str, input->len);
+        obey_line(running, input->str, input->len, FALSE);
         g_string_truncate(input, 0);
     }
 }
