@@ -99,9 +99,10 @@ static void hub_refuses(PhNode *node, PhReason reason)
 
 void ph_node_hub_gone(PhNode *node, const char *reason)
 {
+    bool was_up = node->hub.state == PH_HUB_UP;
     PhNodeEvent *event;
 
-    if (node->hub.state != PH_HUB_UP && node->hub.state != PH_HUB_ASKING)
+    if (!was_up && node->hub.state != PH_HUB_ASKING)
         return;
     node->hub.state = PH_HUB_WAITING;
     node->hub.reason = reason;
@@ -114,7 +115,9 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
     if (event) {
         event->reason = reason;
         if (strcmp(reason, ph_reason_name(PH_REASON_TIMEOUT)) == 0)
-            event->sentence = "The hub does not answer; it is asked again.";
+            event->sentence =
+                was_up ? "The hub does not answer any more; it is asked again."
+                       : "The hub does not answer, or has another key; it is asked again.";
     }
     ph_node_relay_lost(node, PH_NODE_VIA_HUB);
 }

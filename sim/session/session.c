@@ -72,7 +72,8 @@ static void say_step(const PlStep *step, gpointer data)
 {
     const Holder *holder = data;
 
-    say(holder->report, "S step %u: %s\n", step->number, step->text);
+    if (!step->more)
+        say(holder->report, "S step %u: %s\n", step->number, step->text);
 }
 
 /* NULL with an error: nothing stands. */

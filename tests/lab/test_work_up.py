@@ -239,6 +239,20 @@ def test_steps_that_are_not_done_are_said(pinlab, write):
         pinlab.run("down", name)
 
 
+def test_a_stream_is_one_step(pinlab):
+    """However many messages it has."""
+    name = f"work-{uuid.uuid4().hex[:12]}"
+    story = ROOT / "topologies/stories/upgrade.ini"
+    try:
+        assert "steps are not done (2; --steps does them)" in pinlab.run("up", story, "--name", name).expect(0).stderr
+        pinlab.run("down", name).expect(0)
+        said = pinlab.run("up", story, "--name", name, "--steps").expect(0).stderr
+        assert said == ("pinlab: step 1: host alice connect bob\n"
+                        "pinlab: step 2: host alice stream bob 200 1ms what a long sentence\n")
+    finally:
+        pinlab.run("down", name)
+
+
 def test_a_step_that_fails_is_no_lab(pinlab, write):
     path = write(ALICE.format(behaviour="full-cone", run="true", ready="exit") + STEPS.format(command="false"))
     name = f"work-{uuid.uuid4().hex[:12]}"

@@ -166,7 +166,7 @@ static void what_is_not_so_fails_and_says_what_is(void)
          "alice -> bob.reason: expected relay, claimed punch at the end"},
         {STRAIGHT "alice -> bob.lost = at least 1\n", "expected at least 1, found 0"},
         {STRAIGHT "alice -> bob.heard = 11\n", "alice -> bob.heard: expected 11, found 10"},
-        {STRAIGHT "alice -> bob.first-byte = at least 100s\n", "expected at least 100s, found "},
+        {STRAIGHT "alice -> bob.first-byte = at least 100s\n", "expected at least 100s, found 0ms"},
         {STRAIGHT "bob -> alice.first-byte = at most 1s\n", "but nothing was heard"},
         {STRAIGHT "alice.upgrades = 0\n", "alice.upgrades: expected 0, found 1"},
         {STRAIGHT "bob.hears = nothing\n",

@@ -20,7 +20,8 @@ static const Command command = {
         "\n"
         "It looks for the peer, and asks it for an echo every so often; for each that comes\n"
         "it prints the time and the path that is in use. The peer is a pinhole node, or a\n"
-        "pinhole pipe. It runs until it has asked often enough, or gets SIGINT or SIGTERM.",
+        "pinhole pipe. It runs until it has asked often enough, or gets SIGINT or SIGTERM. It\n"
+        "fails when the peer is not there any more, or the hub has not answered for 20 s.",
     .description = MEMBER_HELP "Examples:\n"
                                "  pinhole ping --hub 3p7b...4Go=@hub.example alice\n"
                                "  pinhole ping --hub 3p7b...4Go=@hub.example --count 3 alice\n"

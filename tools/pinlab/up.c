@@ -161,6 +161,16 @@ static int detached(PlSessionOptions *options)
     return *reason ? status : EXIT_FAILURE;
 }
 
+/* Those of the file: a stream is one. */
+static unsigned count_steps(const PlTopology *topology)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < topology->steps->len; i++)
+        n += !((const PlStep *)g_ptr_array_index(topology->steps, i))->more;
+    return n;
+}
+
 int command_up(int argc, char **argv)
 {
     g_autofree char *engine = NULL, *word = NULL, *name = NULL;
@@ -201,7 +211,7 @@ int command_up(int argc, char **argv)
     options.steps = steps;
     if (!steps && topology->steps->len > 0)
         fprintf(stderr, "pinlab: the file's steps are not done (%u; --steps does them)\n",
-                topology->steps->len);
+                count_steps(topology));
     if (foreground)
         return in_foreground(&options);
     make_paths_absolute(topology);
