@@ -16,8 +16,8 @@ struct PhRecording {
 
 static void set_error(GError **error, int number, const char *path)
 {
-    g_set_error(error, G_IO_ERROR, (gint)g_io_error_from_errno(number), "cannot write to %s: %s", path,
-                g_strerror(number));
+    g_set_error(error, G_IO_ERROR, (gint)g_io_error_from_errno(number), "cannot write to %s: %s",
+                path, g_strerror(number));
 }
 
 /* A file that was there before has the mode that it had; what is no file keeps its own. */
