@@ -289,13 +289,25 @@ void ph_node_refused(PhNode *node, uint32_t via, const PhMessage *message)
 
 /* ---- meeting ---- */
 
+static unsigned count_strangers(const PhNode *node)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        const PhPeer *peer = &node->peers[i];
+
+        n += peer->state != PH_PEER_FREE && !peer->ours && !peer->theirs;
+    }
+    return n;
+}
+
 /* A request came, by the relay or straight. */
 void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInput *input)
 {
     PhPeer *peer = ph_node_peer_by_key(node, input->remote_key);
     uint32_t session;
 
-    if (!peer && node->config.refuse_strangers)
+    if (!peer && (node->config.refuse_strangers || count_strangers(node) >= PH_NODE_STRANGERS_MAX))
         return;
     if (!peer && !(peer = new_peer(node)))
         return;

@@ -221,6 +221,49 @@ static void test_what_is_not_needed_goes(void)
     ph_node_free(node);
 }
 
+/* A request from a key that nobody knows, straight to the node. */
+static void ask(PhNode *node, unsigned number, uint64_t now)
+{
+    PhSessionsConfig config = {.seed = {(uint8_t)number, (uint8_t)(number >> 8)},
+                               .secret = {[1] = 9, (uint8_t)number, (uint8_t)(number >> 8)},
+                               .wall_ns = PH_NEVER / 4,
+                               .sessions_max = 1};
+    PhPath path = {PH_TRANSPORT_UDP, node->data.socket, there};
+    PhSessions *stranger = ph_sessions_new(&config);
+    PhRoute route = {.path = path};
+    const uint8_t *bytes;
+    size_t length;
+
+    path.remote.bytes[3] = (uint8_t)(3 + number % 200);
+    g_assert_cmpuint(ph_sessions_open(stranger, ph_node_public_key(node), &route, NULL, 0, now), !=,
+                     0);
+    g_assert_true(ph_sessions_poll_transmit(stranger, &route, &bytes, &length));
+    g_assert_true(ph_node_handle_datagram(node, &path, bytes, length, now));
+    ph_sessions_free(stranger);
+}
+
+/* Who knows its key, and makes himself as many as he likes, takes half of its places. */
+static void test_strangers_leave_room(void)
+{
+    PhNode *node = new_node(1, NULL);
+    PhNodePeer peer;
+    unsigned n = 0;
+
+    (void)serve_sockets(node);
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        ask(node, i, i * 20 * PH_MS); /* not so often that cookies are asked for */
+    while (ph_node_peer(node, n, &peer))
+        n++;
+    g_assert_cmpuint(n, ==, PH_NODE_STRANGERS_MAX);
+    for (unsigned i = n; i < PH_NODE_PEERS_MAX; i++) {
+        g_autofree char *name = g_strdup_printf("friend-%u", i);
+
+        g_assert_cmpuint(ph_node_connect(node, name, NULL, 6 * PH_SECOND), !=, 0);
+    }
+    g_assert_cmpuint(ph_node_connect(node, "one-too-many", NULL, 6 * PH_SECOND), ==, 0);
+    ph_node_free(node);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -229,6 +272,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/alone/a socket comes late", test_a_socket_comes_late);
     g_test_add_func("/node/alone/a socket is asked for again", test_a_socket_is_asked_for_again);
     g_test_add_func("/node/alone/who is no hub is named", test_not_a_hub);
+    g_test_add_func("/node/alone/strangers leave room", test_strangers_leave_room);
     g_test_add_func("/node/alone/what is not needed goes", test_what_is_not_needed_goes);
     return g_test_run();
 }

@@ -23,6 +23,9 @@ PH_BEGIN_DECLS
 #define PH_NODE_KEY_BYTES 32
 #define PH_NODE_NAME_MAX  63
 #define PH_NODE_PEERS_MAX 256
+/* Of these, who came by himself, neither looked for by us nor told of by a hub or peer: whoever
+ * knows our key can, with as many keys as he likes. More are not answered. */
+#define PH_NODE_STRANGERS_MAX 128
 #define PH_NODE_LOCALS    16
 /* Bytes of one message; more is refused. */
 #define PH_NODE_MESSAGE_MAX 1152
