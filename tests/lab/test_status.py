@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import ENGINES, LIMIT_SECONDS
+from conftest import ENGINES, LIMIT_SECONDS, select_for
 from test_node import DIALLED, PUNCHED, WORLD, Mesh, Node, talk
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
@@ -105,7 +105,7 @@ def test_one_without_a_name_has_its_commands_and_its_processs(here, tmp_path):
     end = time.monotonic() + LIMIT_SECONDS
     while len(lines := here.status().stdout.splitlines()) < 3 or not lines[0].startswith("NAME"):
         assert time.monotonic() < end and pipe.poll() is None, lines
-        time.sleep(0.01)
+        select_for(0.01)
     assert [line.split()[0] for line in lines[1:]] == ["hub", f"pipe-{pipe.pid}"]
     assert (here.place / "pinhole" / f"pipe-{pipe.pid}.sock").exists()
 

@@ -7,14 +7,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runner/artifact.h"
 #include "runner/runner.h"
 #include "scenario/scenario.h"
 #include "topology/pair.h"
@@ -550,107 +548,6 @@ static void descriptors_never_come(Fixture *fixture)
     g_assert_nonnull(strstr(only_reason(verdict), "--jobs"));
 }
 
-static void test_artifact_is_nothing_before_it_is_all(Fixture *fixture, gconstpointer data)
-{
-    g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
-    g_autoptr(GError) error = NULL;
-    PlArtifact *artifact = pl_artifact_open(path, &error);
-
-    (void)data;
-    g_assert_no_error(error);
-    g_assert_true(pl_artifact_write(artifact, "{}", &error));
-    g_assert_cmpuint(files_in(fixture->directory), ==, 0);
-    g_assert_true(pl_artifact_publish(artifact, &error));
-    g_assert_cmpuint(files_in(fixture->directory), ==, 1);
-
-    artifact = pl_artifact_open(path, &error);
-    g_assert_true(pl_artifact_write(artifact, "[]", &error));
-    pl_artifact_discard(artifact);
-    {
-        g_autofree char *text = NULL;
-
-        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
-        g_assert_cmpstr(text, ==, "{}");
-    }
-    g_assert_cmpint(unlink(path), ==, 0);
-}
-
-/* Reads what there is of events. */
-static gboolean is_deleted(int events, const char *name)
-{
-    _Alignas(struct inotify_event) char buffer[4096];
-    ssize_t n = read(events, buffer, sizeof buffer);
-    gboolean deleted = FALSE;
-
-    for (ssize_t i = 0; i < n;) {
-        const struct inotify_event *event = (const struct inotify_event *)(void *)(buffer + i);
-
-        deleted |= event->mask & IN_DELETE && strcmp(event->name, name) == 0;
-        i += (ssize_t)(sizeof *event + event->len);
-    }
-    return deleted;
-}
-
-static void test_artifact_takes_over(Fixture *fixture, gconstpointer data)
-{
-    g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
-    g_autofree char *stale = g_build_filename(fixture->directory, ".report.json.partial", NULL);
-    g_autofree char *text = NULL;
-    g_autoptr(GError) error = NULL;
-    PlArtifact *artifact;
-    int events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-
-    (void)data;
-    g_assert_true(g_file_set_contents(path, "from before", -1, NULL));
-    g_assert_true(g_file_set_contents(stale, "of one who was killed", -1, NULL));
-    artifact = pl_artifact_open(path, &error);
-    g_assert_no_error(error);
-    g_assert_true(pl_artifact_write(artifact, "{}", &error));
-    g_assert_cmpint(inotify_add_watch(events, fixture->directory, IN_DELETE | IN_MOVE), >=, 0);
-    g_assert_true(pl_artifact_publish(artifact, &error));
-    g_assert_false(is_deleted(events, "report.json"));
-    close(events);
-    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    g_assert_cmpstr(text, ==, "{}");
-    g_assert_cmpuint(files_in(fixture->directory), ==, 1);
-    g_assert_cmpint(unlink(path), ==, 0);
-}
-
-static void test_artifact_that_fails(Fixture *fixture, gconstpointer data)
-{
-    g_autofree char *path = g_build_filename(fixture->directory, "report.json", NULL);
-    g_autoptr(GError) error = NULL;
-    PlArtifact *artifact = pl_artifact_open(path, &error);
-
-    (void)data;
-    g_assert_no_error(error);
-    g_assert_cmpint(mkdir(path, 0700), ==, 0);
-    g_assert_false(pl_artifact_publish(artifact, &error));
-    g_assert_error(error, PL_ERROR, PL_ERROR_FAILED);
-    g_assert_cmpuint(files_in(fixture->directory), ==, 1);
-    g_assert_cmpint(rmdir(path), ==, 0);
-}
-
-static void test_artifact_may_be_a_device(void)
-{
-    g_autoptr(GError) error = NULL;
-    PlArtifact *artifact = pl_artifact_open("/dev/null", &error);
-
-    g_assert_no_error(error);
-    g_assert_true(pl_artifact_write(artifact, "gone", &error));
-    g_assert_true(pl_artifact_publish(artifact, &error));
-    g_assert_true(g_file_test("/dev/null", G_FILE_TEST_EXISTS));
-}
-
-static void test_artifact_is_no_directory(void)
-{
-    g_autoptr(GError) error = NULL;
-
-    g_assert_null(pl_artifact_open("/tmp", &error));
-    g_assert_error(error, PL_ERROR, PL_ERROR_INPUT);
-    g_assert_cmpstr(error->message, ==, "cannot write /tmp: Is a directory");
-}
-
 /* The real sandbox: the pieces fit together, or the machine does not allow one. */
 static void test_sandbox(Fixture *fixture, gconstpointer data)
 {
@@ -703,9 +600,6 @@ int main(int argc, char **argv)
     ADD("a-capture-cut-short-is-not-kept", "crash", test_no_capture);
     ADD("a-capture-that-is-not-whole-is-not-kept", "record-in-part", test_no_capture);
     ADD("a-capture-that-cannot-be-written-fails", NULL, test_capture_that_cannot_be_written);
-    ADD("an-artifact-is-nothing-before-it-is-all", NULL, test_artifact_is_nothing_before_it_is_all);
-    ADD("an-artifact-takes-an-old-ones-place-at-once", NULL, test_artifact_takes_over);
-    ADD("an-artifact-that-fails-leaves-nothing", NULL, test_artifact_that_fails);
     ADD("cells-run-in-sandboxes", NULL, test_sandbox);
 #undef ADD
     g_test_add_data_func("/runner/descriptors-that-are-used-up-are-waited-for",
@@ -713,7 +607,5 @@ int main(int argc, char **argv)
     g_test_add_data_func("/runner/descriptors-that-never-come-are-a-failure",
                          (gpointer)(uintptr_t)descriptors_never_come, test_in_subprocess);
     g_test_add_func("/runner/cells-leave-standard-output-alone", test_stdout_is_left_alone);
-    g_test_add_func("/runner/an-artifact-may-be-a-device", test_artifact_may_be_a_device);
-    g_test_add_func("/runner/an-artifact-is-no-directory", test_artifact_is_no_directory);
     return g_test_run();
 }
