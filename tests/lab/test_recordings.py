@@ -30,7 +30,7 @@ behaviour = port-restricted
 [nat home-c]
 outside = internet
 inside = 192.168.3.0/24
-behaviour = symmetric
+behaviour = full-cone
 [host alice]
 behind = home-a
 run = node
@@ -79,7 +79,7 @@ def test_each_node_of_a_lab_replays_to_the_byte_on_each_engine(pinlab, write, tm
         "recorded.alice.pcapng", "recorded.bob.pcapng", "recorded.carol.pcapng", "recorded.pcapng"]
     for host in ("alice", "bob", "carol"):
         said = same(pinlab, tmp_path / "kept" / f"recorded.{host}.pcapng")
-        assert said["secrets"] and said["inputs"] > 50 and said["transmits"] > 50 and said["events"] >= 3
+        assert said["secrets"] and said["inputs"] > 30 and said["transmits"] > 30 and said["events"] >= 3
 
 
 def test_runs_in_virtual_time_are_recorded_to_the_same_bytes(pinlab, write, tmp_path):

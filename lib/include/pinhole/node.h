@@ -26,7 +26,7 @@ PH_BEGIN_DECLS
 /* Of these, who came by himself, neither looked for by us nor told of by a hub or peer: whoever
  * knows our key can, with as many keys as he likes. More are not answered. */
 #define PH_NODE_STRANGERS_MAX 128
-#define PH_NODE_LOCALS    16
+#define PH_NODE_LOCALS        16
 /* Bytes of one message; more is refused. */
 #define PH_NODE_MESSAGE_MAX 1152
 /* Messages for a peer that is not reached yet; the oldest is dropped. */
