@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import ENGINES, select_for
-from test_node import CONES, Mesh, Node, WORLD, talk
+from test_node import MOVE, CONES, Mesh, Node, WORLD, talk
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
 
@@ -208,21 +208,12 @@ def test_a_pipe_goes_on_when_the_address_of_its_nat_changes(lab, mesh):
     assert "203.0.113.78" in sources  # straight from the new address, once more
 
 
-# In the middle of it, as when one walks out of one wireless network into another.
-MOVE = """set -e
-set -- $(ip -4 route show default)
-ip -4 address flush dev $5 scope global
-ip address add 192.168.2.77/24 dev $5
-ip route add default via $3 dev $5
-"""
-
-
 @CONES
 @pytest.mark.parametrize("engine", ["kernel"])  # the other one knows no more addresses than the file
 def test_a_pipe_goes_on_when_the_address_of_its_host_changes(lab, mesh):
     transfer = Transfer(mesh)
     transfer.await_part(0.3)
-    lab.host("bob").run(["sh", "-c", MOVE])
+    lab.host("bob").run(["sh", "-c", MOVE.format(address="192.168.2.77")])
     transfer.finish()
     inside = lab.captures.packets('udp.length > 1000 && frame.interface_name == "east.inside"', ["ip.src"])
     assert ("192.168.2.77",) in inside

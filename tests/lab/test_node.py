@@ -201,10 +201,11 @@ def test_N21_a_peer_that_dies_is_suspect_soon_and_gone_not_much_later(lab, mesh)
     assert suspected < ended < 12, (suspected, ended)
 
 
+# In the middle of it, as when one walks out of one wireless network into another.
 MOVE = """set -e
 set -- $(ip -4 route show default)
 ip -4 address flush dev $5 scope global
-ip address add 192.168.1.77/24 dev $5
+ip address add {address}/24 dev $5
 ip route add default via $3 dev $5
 """
 
@@ -215,7 +216,7 @@ def test_a_host_that_gets_another_address_looks_at_its_network_again(lab, mesh):
     alice, bob = mesh.pair("--fast")
     alice.await_event("peer-path", peer="bob", path="punched")
     before = alice.status()["counters"]["classified"]
-    lab.host("alice").run(["sh", "-c", MOVE])
+    lab.host("alice").run(["sh", "-c", MOVE.format(address="192.168.1.77")])
     end = time.monotonic() + 20
     while alice.status()["counters"]["classified"] == before:
         assert time.monotonic() < end, alice.program.output
