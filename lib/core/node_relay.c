@@ -17,6 +17,8 @@
  */
 #define ASK_NS  (2 * PH_SECOND)
 #define HOME_NS (10 * PH_SECOND)
+/* There was no room for the question: of many peers the last ones would never be asked for. */
+#define ROOM_NS (20 * PH_MS)
 
 /* ---- who there is ---- */
 
@@ -187,7 +189,8 @@ void ph_node_ask_for(PhNode *node, PhPeer *peer)
     if (via == 0)
         return;
     message = ph_node_connect_message(node, peer, via);
-    (void)ph_node_tell_via(node, via, &message);
+    if (!ph_node_tell_via(node, via, &message))
+        peer->ask_ns = node->now + ROOM_NS;
 }
 
 /* Nobody who was asked has it, so far. */

@@ -116,6 +116,32 @@ static void test_often(void)
                      ==, 200);
 }
 
+/* More than fit into a queue at once: each has its turn all the same, and hears of it. */
+static void test_at_once(void)
+{
+    const char *const hosts[] = {"mallory", cone, "node", NULL};
+    const guint n = PH_NODE_PEERS_MAX - 1;
+    g_auto(World) world = {0};
+
+    world_init(&world, hosts, "");
+    world_start(&world, "mallory");
+    world_pass(&world, S);
+    for (guint i = 0; i < n; i++) {
+        g_autofree char *name = g_strdup_printf("nobody-%u", i);
+
+        g_assert_cmpuint(ph_node_connect(world_node(&world, "mallory"), name, NULL, world.lab->now),
+                         >, 0);
+    }
+    pl_seat_pump(world_seat(&world, "mallory"));
+    world_pass(&world, 500 * MS);
+    g_assert_cmpuint(world_station(&world)->unknown_peer + world_station(&world)->refused_often, >=,
+                     n);
+    world_pass(&world, 30 * S);
+    g_assert_cmpuint(gone_by(&world, "mallory", "unknown-peer") +
+                         gone_by(&world, "mallory", "too-many"),
+                     ==, n);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -123,5 +149,6 @@ int main(int argc, char **argv)
     g_test_add_func("/node/limits/an unknown peer", test_unknown_peer);
     g_test_add_func("/node/limits/N9 candidates of somebody else", test_spoofed_candidates);
     g_test_add_func("/node/limits/N10 too many connects", test_often);
+    g_test_add_func("/node/limits/all peers at once", test_at_once);
     return g_test_run();
 }
