@@ -92,11 +92,11 @@ PhNode *ph_node_free(PhNode *node)
 {
     if (!node)
         return NULL;
-    for (unsigned i = 0; node->peers && i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->peers_n; i++) {
         ph_punch_free(node->peers[i].punch);
         free(node->peers[i].queue);
     }
-    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
+    for (unsigned i = 0; i < node->buried_n; i++)
         ph_punch_free(node->buried[i]);
     ph_classifier_free(node->classifier);
     ph_sessions_free(node->sessions);
@@ -121,7 +121,7 @@ void ph_node_do_close(PhNode *node, uint64_t now)
     PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
 
     set_now(node, now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].state != PH_PEER_FREE)
             ph_node_do_disconnect(node, node->peers[i].number, node->now);
     (void)ph_node_tell_hub(node, &close);
@@ -180,7 +180,7 @@ static bool is_taken(const PhNode *node, uint32_t first, uint32_t n)
 {
     if (node->data.socket - first < n || node->other.socket - first < n)
         return true;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->peers_n; i++) {
         const PhPeer *peer = &node->peers[i];
 
         if (is_among(&peer->direct, peer->direct.there, first, n) ||
@@ -213,12 +213,10 @@ void ph_node_close_socket(PhNode *node, uint32_t socket)
 void ph_node_bury(PhNode *node, PhPunch *punch)
 {
     ph_punch_stop(punch);
-    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
-        if (!node->buried[i]) {
-            node->buried[i] = punch;
-            return;
-        }
-    ph_punch_free(punch); /* its driver does not poll */
+    if (node->buried_n < PH_NODE_BURIED)
+        node->buried[node->buried_n++] = punch;
+    else
+        ph_punch_free(punch); /* its driver does not poll */
 }
 
 /* Not before what is to be sent by them, as a goodbye may be. */
@@ -226,12 +224,11 @@ static bool poll_closes(PhNode *node, PhSocketRequest *ret_request)
 {
     if (node->outgoing_n > 0)
         return false;
-    for (unsigned i = 0; i < PH_NODE_BURIED; i++)
-        if (node->buried[i]) {
-            if (ph_punch_poll_socket(node->buried[i], ret_request))
-                return true;
-            node->buried[i] = ph_punch_free(node->buried[i]);
-        }
+    for (; node->buried_n > 0; node->buried_n--) {
+        if (ph_punch_poll_socket(node->buried[node->buried_n - 1], ret_request))
+            return true;
+        ph_punch_free(node->buried[node->buried_n - 1]);
+    }
     if (node->closes_n == 0)
         return false;
     *ret_request = (PhSocketRequest){
@@ -265,7 +262,7 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
             ph_node_classified(node, &classification);
         }
     }
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].punch && ph_punch_poll_socket(node->peers[i].punch, ret_request))
             return true;
     if (ph_node_fresh_poll_socket(node, ret_request))
@@ -298,7 +295,7 @@ void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *lo
         return;
     if (node->classifier)
         ph_classifier_socket_opened(node->classifier, socket, local, node->now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].punch)
             ph_punch_socket_opened(node->peers[i].punch, socket, local, node->now);
 }
@@ -319,7 +316,7 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         return;
     if (node->classifier)
         ph_classifier_socket_failed(node->classifier, socket, node->now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].punch)
             ph_punch_socket_failed(node->peers[i].punch, socket, node->now);
 }
@@ -340,7 +337,7 @@ bool ph_node_do_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
     }
     if (node->classifier && ph_classifier_poll_transmit(node->classifier, ret_transmit))
         return true;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].punch && ph_punch_poll_transmit(node->peers[i].punch, ret_transmit))
             return true;
     return ph_node_fresh_poll_transmit(node, ret_transmit);
@@ -401,7 +398,7 @@ bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t 
         ph_node_packet(node, &route, bytes, length);
         return true;
     }
-    for (unsigned i = 0; ph_punch_is_packet(bytes, length) && i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; ph_punch_is_packet(bytes, length) && i < node->peers_n; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->punch && ph_punch_handle_datagram(peer->punch, path, bytes, length, node->now)) {
@@ -441,7 +438,7 @@ void ph_node_do_handle_timeout(PhNode *node, uint64_t now)
     if (node->classifier && ph_classifier_next_timeout(node->classifier) <= node->now)
         ph_classifier_handle_timeout(node->classifier, node->now);
     ph_node_hub_timeout(node);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].state != PH_PEER_FREE &&
             ph_node_peer_next(node, &node->peers[i]) <= node->now)
             ph_node_peer_timeout(node, &node->peers[i]);
@@ -456,7 +453,7 @@ uint64_t ph_node_next_timeout(const PhNode *node)
         next = at;
     if (node->classifier && (at = ph_classifier_next_timeout(node->classifier)) < next)
         next = at;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].state != PH_PEER_FREE &&
             (at = ph_node_peer_next(node, &node->peers[i])) < next)
             next = at;

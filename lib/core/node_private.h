@@ -204,8 +204,9 @@ struct PhNode {
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
     PhClassification classification;
-    PhClass assumed; /* while there is no class: the worst that the mapping leaves */
-    PhPeer *peers;   /* PH_NODE_PEERS_MAX of them */
+    PhClass assumed;  /* while there is no class: the worst that the mapping leaves */
+    PhPeer *peers;    /* PH_NODE_PEERS_MAX of them */
+    unsigned peers_n; /* slots that were ever in use: the first ones */
     uint32_t last_peer, last_via, last_request;
     PhNodeEvent *events; /* a ring */
     unsigned events_first, events_n;
@@ -216,6 +217,7 @@ struct PhNode {
     uint32_t closes[PH_NODE_CLOSES];
     unsigned closes_n;
     PhPunch *buried[PH_NODE_BURIED];
+    unsigned buried_n;
     unsigned n_prepared;                /* peers that have a fresh socket, or will */
     uint8_t request[PH_EXCHANGE_BYTES]; /* to the reflector, until the next call */
     bool closing;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <sodium/randombytes.h>
+#include <sodium.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,6 +53,10 @@ void ph_alarm_set(GSource *alarm, uint64_t at_ns)
 
 void ph_seed_fill(uint8_t ret_seed[static PH_SEED_BYTES])
 {
+    /* Whoever runs a core needs a seed before: so this is where libsodium looks which of the
+     * processor's instructions it may use. Without, sealing takes 1.7 times as long. */
+    if (sodium_init() < 0)
+        g_error("libsodium cannot be used: it found no source of randomness");
     randombytes_buf(ret_seed, PH_SEED_BYTES);
 }
 

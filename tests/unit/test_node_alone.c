@@ -55,6 +55,7 @@ static void add_peer(PhNode *node, unsigned i)
 
     peer->state = PH_PEER_TALKING;
     peer->number = i + 1;
+    node->peers_n = i + 1;
     peer->direct.there = true;
     peer->direct.route.path = (PhPath){PH_TRANSPORT_UDP, WAYS + i, there};
     peer->used = &peer->direct;
@@ -204,6 +205,7 @@ static void test_what_is_not_needed_goes(void)
     (void)serve_sockets(node);
     peer->state = PH_PEER_TALKING;
     peer->number = 1;
+    node->peers_n = 1;
     peer->relayed = (PhWay){.there = true, .route = {.via = PH_NODE_VIA_HUB}};
     peer->used = &peer->relayed;
     peer->prepared = (PhPrepared){.state = PH_PREPARED_KNOWN, .asks = true, .socket = 77};
