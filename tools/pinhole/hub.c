@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* pinhole hub: serve as a reflector, and as a station when there is a key, until asked to end. */
-#include <errno.h>
 #include <glib-unix.h>
 #include <pinhole/hub.h>
 #include <signal.h>
@@ -136,7 +135,7 @@ static gboolean read_config(char **listen, int second, gboolean one_port, PhHubC
     return config->n_hosts > 0 && choose_ports(second, one_port, config, error);
 }
 
-/* FALSE: nobody can know that it is. */
+/* FALSE: nobody will ever know that it is. */
 static gboolean say_ready(const PhHub *hub, const PhKey *key, Lines *lines)
 {
     g_autoptr(GString) line = g_string_new("ready");
@@ -151,7 +150,7 @@ static gboolean say_ready(const PhHub *hub, const PhKey *key, Lines *lines)
     else
         g_string_append(line, " reflector-only\n");
     lines_write(lines, line->str);
-    return lines->lost == 0;
+    return lines->error == 0;
 }
 
 /* Who gave it one address knows, or wonders why it tells so little. */
@@ -299,7 +298,7 @@ static int serve(const PhHubConfig *config, char **listen, uint64_t metrics_ns, 
     if (metrics_ns)
         show_metrics(&serving);
     /* A reader who was not there all the time is no failure. */
-    if (serving.lines.error && serving.lines.error != EAGAIN)
+    if (serving.lines.error)
         return command_fail_output(EXIT_FAILURE, serving.lines.error);
     return EXIT_SUCCESS;
 }

@@ -4,12 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
+#define MS_PER_S    1000
+#define US_PER_MS   1000
+#define PATIENCE_MS (2 * MS_PER_S) /* of lines_end, for a part of it */
+#define WAIT_MS     (10 * MS_PER_S)
+
 /* Others may have the same terminal or pipe, and expect it to block: it does not for this call
- * alone. Returns as write(2) does. */
-static ssize_t write_now(const char *bytes, size_t length)
+ * alone. */
+gssize lines_write_now(const void *bytes, size_t length)
 {
     int flags = fcntl(STDOUT_FILENO, F_GETFL), number;
     gboolean blocks = flags >= 0 && !(flags & O_NONBLOCK);
@@ -27,41 +34,120 @@ static ssize_t write_now(const char *bytes, size_t length)
     return written;
 }
 
-/* FALSE: some of it is left. */
-static gboolean write_begun(Lines *lines)
+static void lose(Lines *lines, uint64_t n)
 {
-    while (lines->begun->len > 0) {
-        ssize_t written = write_now(lines->begun->str, lines->begun->len);
+    lines->lost += n;
+    lines->untold += n;
+}
 
-        if (written < 0)
-            lines->error = errno;
+/* All but the end of the line that has begun. */
+static void lose_waiting(Lines *lines)
+{
+    const char *all = lines->waiting->str, *end = lines->begun ? strchr(all, '\n') + 1 : all;
+    uint64_t n = 0;
+
+    for (const char *at = end; (at = strchr(at, '\n')); at++)
+        n++;
+    g_string_truncate(lines->waiting, (gsize)(end - all));
+    lose(lines, n);
+}
+
+static void fail(Lines *lines, int number)
+{
+    lines->error = number;
+    lose_waiting(lines);
+    if (lines->failed)
+        lines->failed(lines->data);
+}
+
+/* What is not lost to tell, once half of what has piled up is read: else a slow reader had more
+ * gaps than lines. */
+static void tell_gap(Lines *lines)
+{
+    g_autofree char *line = NULL;
+
+    if (lines->untold == 0 || lines->waiting->len > lines->room / 2)
+        return;
+    line = lines->gap ? lines->gap(lines->untold) : NULL;
+    if (line)
+        g_string_append(lines->waiting, line);
+    lines->untold = 0;
+}
+
+/* As much as can be written now. FALSE: some is left, until somebody reads. */
+static gboolean drain(Lines *lines)
+{
+    gssize written = 0;
+
+    tell_gap(lines);
+    while (lines->waiting->len > 0) {
+        written = lines_write_now(lines->waiting->str, lines->waiting->len);
         if (written <= 0)
-            return FALSE;
-        g_string_erase(lines->begun, 0, written);
+            break;
+        lines->begun = lines->waiting->str[written - 1] != '\n';
+        g_string_erase(lines->waiting, 0, written);
+        tell_gap(lines);
     }
+    if (written >= 0)
+        return TRUE;
+    if (errno == EAGAIN)
+        return FALSE;
+    fail(lines, errno);
     return TRUE;
+}
+
+static gboolean take_reader(gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED,
+                            gpointer data)
+{
+    Lines *lines = data;
+
+    if (!drain(lines))
+        return G_SOURCE_CONTINUE;
+    lines->source = 0;
+    return G_SOURCE_REMOVE;
 }
 
 void lines_write(Lines *lines, const char *line)
 {
-    size_t length = strlen(line);
+    gboolean done;
 
-    if (!lines->begun)
-        lines->begun = g_string_new(NULL);
-    if (!write_begun(lines)) {
-        lines->lost++;
+    if (!lines->waiting)
+        lines->waiting = g_string_new(NULL);
+    (void)drain(lines);
+    if (lines->untold > 0 ||
+        (lines->waiting->len > 0 && lines->waiting->len + strlen(line) > lines->room)) {
+        lose(lines, 1);
         return;
     }
-    g_string_assign(lines->begun, line);
-    if (!write_begun(lines) && lines->begun->len == length) {
-        g_string_truncate(lines->begun, 0);
-        lines->lost++;
-    }
+    g_string_append(lines->waiting, line);
+    done = drain(lines);
+    if (!done && lines->waiting->len > lines->room)
+        lose_waiting(lines);
+    if (!done && lines->waiting->len > 0 && lines->source == 0)
+        lines->source =
+            g_unix_fd_add(STDOUT_FILENO, G_IO_OUT | G_IO_HUP | G_IO_ERR, take_reader, lines);
+}
+
+void lines_end(Lines *lines, const char *line)
+{
+    gint64 end_us = g_get_monotonic_time() + WAIT_MS * US_PER_MS;
+    struct pollfd writable = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    if (!lines->waiting)
+        lines->waiting = g_string_new(NULL);
+    lines->room = G_MAXSIZE;
+    tell_gap(lines);
+    if (line)
+        g_string_append(lines->waiting, line);
+    while (!drain(lines) && g_get_monotonic_time() < end_us && poll(&writable, 1, PATIENCE_MS) != 0)
+        ;
+    lose_waiting(lines);
 }
 
 void lines_clear(Lines *lines)
 {
-    if (lines->begun)
-        g_string_free(lines->begun, TRUE);
+    g_clear_handle_id(&lines->source, g_source_remove);
+    if (lines->waiting)
+        g_string_free(lines->waiting, TRUE);
     *lines = (Lines){0};
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lines.h"
 #include "member.h"
 #include "show.h"
 #include "state.h"
@@ -15,6 +16,8 @@
 #define RETRY_MS       2000
 #define LINE_MAX_BYTES 4096
 #define NS_PER_MS      UINT64_C(1000000)
+/* Some 1000 events, or the status of a node that has as many peers as it may. */
+#define LINES_ROOM (256 * 1024)
 
 static const Command command = {
     .name = "node",
@@ -46,6 +49,7 @@ typedef struct Running {
     char *greeting;    /* for these; NULL: none */
     GString *input;    /* of which no whole line has been read yet */
     gboolean too_long; /* the line that is being read: it has been refused */
+    Lines *lines;
 } Running;
 
 /* ---- what it says ---- */
@@ -61,11 +65,19 @@ static JsonBuilder *begin_line(const char *event)
 
 static void end_line(const Running *running, JsonBuilder *builder)
 {
+    g_autofree char *text = NULL;
+
     json_builder_end_object(builder);
-    show_json(builder, /* pretty= */ FALSE);
-    /* Who is read by nobody any more has nothing to do; it is told at the end. */
-    if (ferror(stdout))
-        g_main_loop_quit(running->loop);
+    text = show_to_text(builder, /* pretty= */ FALSE);
+    lines_write(running->lines, text);
+}
+
+/* Who can be read by nobody any more has nothing to do; it is told at the end. */
+static void end_unread(gpointer data)
+{
+    const Running *running = data;
+
+    g_main_loop_quit(running->loop);
 }
 
 static void show_text(JsonBuilder *builder, const PhNodeEvent *event)
@@ -123,13 +135,21 @@ static void show_event(const Running *running, const PhNodeEvent *event)
     end_line(running, builder);
 }
 
-static gboolean show_status(gpointer data)
+static char *status_line(const Running *running)
 {
-    const Running *running = data;
     g_autoptr(JsonBuilder) builder = begin_line("status");
 
     state_show_node(builder, ph_peers_node(running->peers));
-    end_line(running, builder);
+    json_builder_end_object(builder);
+    return show_to_text(builder, /* pretty= */ FALSE);
+}
+
+static gboolean show_status(gpointer data)
+{
+    const Running *running = data;
+    g_autofree char *text = status_line(running);
+
+    lines_write(running->lines, text);
     return G_SOURCE_CONTINUE;
 }
 
@@ -279,10 +299,14 @@ static int run(const MemberOptions *options, char **wanted, char *greeting, uint
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(GString) input = g_string_new(NULL);
-    Running running = {.loop = loop, .wanted = wanted, .greeting = greeting, .input = input};
+    g_auto(Lines) lines = {.room = LINES_ROOM, .gap = show_gap, .failed = end_unread};
+    Running running = {
+        .loop = loop, .wanted = wanted, .greeting = greeting, .input = input, .lines = &lines};
+    g_autofree char *last = NULL;
     Control *control;
     int status = EXIT_SUCCESS;
 
+    lines.data = &running;
     running.peers = member_open(options, take_event, &running, &status);
     if (!running.peers)
         return status;
@@ -296,10 +320,14 @@ static int run(const MemberOptions *options, char **wanted, char *greeting, uint
             g_timeout_add((guint)(metrics_ns / NS_PER_MS), show_status, &running);
         connect_to_all(&running);
         g_main_loop_run(loop);
-        (void)show_status(&running);
+        last = status_line(&running);
     }
     control_free(control);
     ph_peers_free(running.peers);
+    /* Peers do not wait for a slow reader. */
+    lines_end(&lines, last);
+    if (lines.error)
+        status = command_fail_output(EXIT_FAILURE, lines.error);
     return status;
 }
 

@@ -2,15 +2,16 @@
 /* pinhole ping: how long does it take to a peer and back, and by which path? */
 #include <glib-unix.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lines.h"
 #include "member.h"
 
 #define NS_PER_MS  UINT64_C(1000000)
 #define SECOND_NS  (1000 * NS_PER_MS)
 #define ECHO_BYTES 9 /* what it is, and a number */
+#define LINES_ROOM (16 * 1024)
 
 static const Command command = {
     .name = "ping",
@@ -38,6 +39,7 @@ typedef struct Pinging {
     uint64_t count;  /* 0: no end */
     gboolean failed; /* the rest of what came together is nothing any more */
     int status;
+    Lines *lines;
 } Pinging;
 
 static gboolean ask(gpointer data)
@@ -62,7 +64,7 @@ static gboolean ask(gpointer data)
 static void take_echo(Pinging *pinging, const PhNodeEvent *event)
 {
     uint64_t number, now_us = (uint64_t)g_get_monotonic_time();
-    g_autofree char *path = NULL;
+    g_autofree char *path = NULL, *line = NULL;
     PhNodePeer peer;
 
     memcpy(&number, event->bytes + 1, sizeof(number));
@@ -71,11 +73,11 @@ static void take_echo(Pinging *pinging, const PhNodeEvent *event)
         !member_peer(pinging->peers, pinging->peer, &peer))
         return;
     path = member_path(&peer);
-    printf("%" G_GUINT64_FORMAT " %.3f ms %s\n", number + 1,
-           (double)(now_us - pinging->sent_us[number % G_N_ELEMENTS(pinging->sent_us)]) / 1e3,
-           path);
-    fflush(stdout);
-    if (++pinging->answered == pinging->count || ferror(stdout))
+    line = g_strdup_printf(
+        "%" G_GUINT64_FORMAT " %.3f ms %s\n", number + 1,
+        (double)(now_us - pinging->sent_us[number % G_N_ELEMENTS(pinging->sent_us)]) / 1e3, path);
+    lines_write(pinging->lines, line);
+    if (++pinging->answered == pinging->count)
         g_main_loop_quit(pinging->loop);
 }
 
@@ -108,6 +110,16 @@ static void take_event(PhPeers *peers, const PhNodeEvent *event, gpointer data)
     }
 }
 
+static char *tell_gap(uint64_t lost)
+{
+    return g_strdup_printf("%" G_GUINT64_FORMAT " answers came that nobody read\n", lost);
+}
+
+static void end_unread(gpointer data)
+{
+    g_main_loop_quit(data);
+}
+
 static gboolean end(gpointer data)
 {
     g_main_loop_quit(data);
@@ -117,10 +129,12 @@ static gboolean end(gpointer data)
 static int run(const MemberOptions *options, Pinging *pinging)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_auto(Lines) lines = {.room = LINES_ROOM, .gap = tell_gap, .failed = end_unread, .data = loop};
     g_autoptr(GError) error = NULL;
     Control *control;
 
     pinging->loop = loop;
+    pinging->lines = &lines;
     pinging->peers = member_open(options, take_event, pinging, &pinging->status);
     if (!pinging->peers)
         return pinging->status;
@@ -139,7 +153,8 @@ static int run(const MemberOptions *options, Pinging *pinging)
     }
     control_free(control);
     ph_peers_free(pinging->peers);
-    return pinging->status;
+    lines_end(&lines, NULL);
+    return lines.error ? command_fail_output(EXIT_FAILURE, lines.error) : pinging->status;
 }
 
 int command_ping(int argc, char **argv)

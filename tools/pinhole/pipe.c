@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lines.h"
 #include "member.h"
 #include "stream.h"
 
@@ -44,6 +45,7 @@ typedef struct Piping {
     uint32_t peer;
     char name[MEMBER_WHO_MAX];
     Stream *stream;
+    size_t given;         /* bytes of the segment that standard output gets now */
     guint in, out, timer; /* sources; 0: not now */
     gboolean ended;       /* the rest of what came together is nothing any more */
     int status;
@@ -94,29 +96,27 @@ static gboolean take_input(gint fd, GIOCondition condition G_GNUC_UNUSED, gpoint
     return G_SOURCE_REMOVE;
 }
 
-/* Of less than PIPE_BUF bytes a write that poll allows does not block. */
-static gboolean give_output(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+/* As much as is read: the stream holds the peer up for the rest. */
+static gboolean give_output(gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED,
+                            gpointer data)
 {
     Piping *piping = data;
     const uint8_t *bytes;
     size_t length;
 
     while (stream_peek(piping->stream, &bytes, &length)) {
-        struct pollfd ready = {.fd = fd, .events = POLLOUT};
-        size_t done = 0;
+        gssize n = lines_write_now(bytes + piping->given, length - piping->given);
 
-        if (poll(&ready, 1, 0) <= 0)
+        if (n < 0 && errno == EAGAIN)
             break;
-        while (done < length) {
-            ssize_t n = write(fd, bytes + done, length - done);
-
-            if (n < 0 && errno != EINTR && errno != EAGAIN) {
-                finish(piping, command_fail(EXIT_FAILURE, "cannot write to standard output: %s",
-                                            g_strerror(errno)));
-                return G_SOURCE_CONTINUE;
-            }
-            done += n > 0 ? (size_t)n : 0;
+        if (n < 0) {
+            finish(piping, command_fail_output(EXIT_FAILURE, errno));
+            return G_SOURCE_CONTINUE;
         }
+        piping->given += (size_t)n;
+        if (piping->given < length)
+            continue;
+        piping->given = 0;
         stream_consume(piping->stream);
     }
     piping->out = 0;

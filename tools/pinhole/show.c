@@ -150,6 +150,17 @@ char *show_to_text(JsonBuilder *builder, gboolean pretty)
     return g_strconcat(text, "\n", NULL);
 }
 
+char *show_gap(uint64_t lost)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    show_head(builder, "gap");
+    show_int(builder, "events-dropped", (gint64)lost);
+    json_builder_end_object(builder);
+    return show_to_text(builder, /* pretty= */ FALSE);
+}
+
 void show_json(JsonBuilder *builder, gboolean pretty)
 {
     g_autofree char *text = show_to_text(builder, pretty);

@@ -27,5 +27,7 @@ void show_head(JsonBuilder *builder, const char *event);
 
 /* The builder's object, on one line unless it is `pretty`; to be freed with g_free. */
 char *show_to_text(JsonBuilder *builder, gboolean pretty);
+/* The line that stands where so many are missing, which nobody has read in time; as above. */
+char *show_gap(uint64_t lost);
 /* Puts it out, at once. */
 void show_json(JsonBuilder *builder, gboolean pretty);

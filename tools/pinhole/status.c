@@ -186,6 +186,7 @@ int command_status(int argc, char **argv)
     question.name = arguments[0];
     question.path = path;
     question.colours = command_colours();
+    /* It serves nobody: a reader who is slow holds up himself alone, and not whom it asks. */
     do
         status = look(&question);
     while (status == EXIT_SUCCESS && question.follow && !ferror(stdout) &&

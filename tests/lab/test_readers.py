@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs whose standard output nobody reads, or somebody slow: what they serve does not wait for that."""
+
+import fcntl
+import itertools
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from conftest import LIMIT_SECONDS
+from test_status import here  # noqa: F401  a fixture
+
+pytestmark = pytest.mark.usefixtures("our_pinlab")
+
+PIPE_BYTES = 4096
+PORTS = itertools.count(20000 + os.getpid() % 1000 * 10)  # others run at the same time
+
+
+@pytest.fixture
+def unread(here, tmp_path):  # noqa: F811
+    """A hub, and a node that writes more than its pipe and its own queue take."""
+    address = f"127.0.77.9:{next(PORTS)}"
+    subprocess.run([here.pinhole, "key", "new", tmp_path / "hub.key"], check=True, capture_output=True)
+    key = here.hub(address, "--key", tmp_path / "hub.key").ready.split(" key ")[1].strip()
+    node = subprocess.Popen([here.pinhole, "node", "--hub", f"{key}@{address}", "--name", "alice", "--metrics", "1ms"],
+                            env=here.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    here.running.append(node)
+    fcntl.fcntl(node.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    node.hub_words = f"{key}@{address}"
+    while json.loads(node.stdout.readline())["event"] != "registered":
+        pass
+    return node
+
+
+def ping(here, node):  # noqa: F811
+    words = ["--hub", node.hub_words, "--count", "3", "--interval", "50ms", "alice"]
+    return subprocess.run([here.pinhole, "ping", *words], env=here.env, check=False, timeout=LIMIT_SECONDS, capture_output=True)
+
+
+def test_a_node_that_nobody_reads_goes_on_and_says_what_was_lost(here, unread):  # noqa: F811
+    for _ in range(2):
+        done = ping(here, unread)
+        assert done.returncode == 0 and done.stdout.count(b"\n") == 3, done
+    events = []
+    while not any(event["event"] == "gap" for event in events):
+        events.append(json.loads(unread.stdout.readline()))
+    assert events[-1]["events-dropped"] > 0 and events[-1]["time"] > events[-2]["time"]
+    unread.send_signal(signal.SIGTERM)
+    events = [json.loads(line) for line in unread.stdout]  # each is whole
+    assert events[-1]["event"] == "status" and unread.wait(LIMIT_SECONDS) == 0
+    assert events[-1]["counters"]["messages-received"] >= 6
+
+
+def test_a_node_that_nobody_reads_ends_when_it_is_asked_to(here, unread):  # noqa: F811
+    assert ping(here, unread).returncode == 0
+    unread.send_signal(signal.SIGTERM)
+    assert unread.wait(LIMIT_SECONDS) == 0
+
+
+def test_a_ping_that_nobody_reads_goes_on(here, unread):  # noqa: F811
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    with subprocess.Popen([here.pinhole, "ping", "--hub", unread.hub_words, "--interval", "1ms", "--count", "2000", "alice"],
+                          env=here.env, stdout=writing) as process:
+        os.close(writing)
+        try:
+            # The alice of this one counts what she is sent, and she is read.
+            received = 0
+            while received < 1000:
+                assert process.poll() is None
+                received = json.loads(unread.stdout.readline()).get("counters", {}).get("messages-received", received)
+            with open(reading, encoding="utf-8") as lines:
+                said = lines.read().splitlines()
+            assert process.wait(LIMIT_SECONDS) == 0
+        finally:
+            process.kill()
+    lost = sum(int(line.split()[0]) for line in said if line.endswith("that nobody read"))
+    assert lost > 0 and lost + sum(" ms " in line for line in said) == 2000, said
