@@ -16,9 +16,9 @@ static gboolean is_shared(const PlNetwork *network)
 
 gboolean pl_capture_is_point(const PlAttachment *attachment)
 {
-    /* A host alone behind a NAT is seen on that NAT's inside. */
+    /* A host alone behind a NAT, to the end, is seen on that NAT's inside. */
     return attachment->node->kind == PL_NODE_NAT || !attachment->network->upstream ||
-           is_shared(attachment->network);
+           attachment->network->visited || is_shared(attachment->network);
 }
 
 GPtrArray *pl_capture_points(const PlTopology *topology)

@@ -234,6 +234,19 @@ static gboolean pass(PlLab *lab, uint64_t for_ns, GError **error)
 
 /* ---- steps ---- */
 
+/* What it sent before, the switch has; and has not what it sends from its new address, until it is
+ * there. */
+static gboolean move_host(PlLab *lab, const PlStep *step, GError **error)
+{
+    g_autoptr(GArray) before = pl_ops_new(), after = pl_ops_new();
+
+    pl_ops_depart(before, lab->topology, step);
+    pl_ops_arrive(after, lab->topology, step);
+    return pl_spaces_do_all(lab->spaces, before, error) &&
+           pl_switch_step(lab->fabric_switch, step, error) &&
+           pl_spaces_do_all(lab->spaces, after, error);
+}
+
 static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
 {
     PlMachine *own;
@@ -256,6 +269,8 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
         if (!pl_send_step(step, netns(lab, step->node), error))
             return FALSE;
         break;
+    case PL_STEP_HOST_MOVE:
+        return move_host(lab, step, error);
     case PL_STEP_NAT_ADDRESS:
         g_array_index(lab->external[step->node->index], PhAddress, 0) = step->address;
         break;

@@ -165,6 +165,11 @@ gboolean pl_switch_step(PlSwitch *fabric_switch, const PlStep *step, GError **er
         request.kind = PL_SWITCH_LINK;
         request.up = step->kind == PL_STEP_LINK_UP;
         break;
+    case PL_STEP_HOST_MOVE:
+        request.kind = PL_SWITCH_MOVE;
+        request.network = step->network->index;
+        request.address = step->address;
+        break;
     case PL_STEP_HOST_SEND:
         request.kind = PL_SWITCH_TAKE;
         break;

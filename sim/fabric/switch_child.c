@@ -289,6 +289,11 @@ static gboolean obey(Switch *sw, Order *order, GError **error)
         pl_world_link(sw->world, attachment_of(sw, request->node, request->attachment), request->up,
                       now);
         return TRUE;
+    case PL_SWITCH_MOVE:
+        pl_world_move(sw->world, attachment_of(sw, request->node, 0),
+                      g_ptr_array_index(sw->topology->networks, request->network),
+                      &request->address, now);
+        return TRUE;
     case PL_SWITCH_RESET:
         pl_world_reset(sw->world, now);
         return TRUE;

@@ -32,24 +32,7 @@ static void add_addresses(GArray *ops, const Wire *wire)
 static void add_routes(const PlTopology *topology, GArray *ops, const Wire *wire)
 {
     const PlNode *node = wire->place.attachment ? wire->place.attachment->node : NULL;
-    g_autoptr(GArray) routes = pl_topology_routes(topology, wire->place.network, node);
-
-    for (unsigned i = 0; i < routes->len; i++) {
-        const PlRoute *route = &g_array_index(routes, PlRoute, i);
-        PlOp op = pl_op(PL_OP_ROUTE, wire->space, wire->interface);
-
-        op.prefix = route->destination;
-        op.via = route->via;
-        g_array_append_val(ops, op);
-    }
-}
-
-static gboolean do_all(PlLab *lab, const GArray *ops, GError **error)
-{
-    for (unsigned i = 0; i < ops->len; i++)
-        if (!pl_spaces_do(lab->spaces, &g_array_index(ops, PlOp, i), error))
-            return FALSE;
-    return TRUE;
+    pl_ops_routes(ops, wire->space, wire->interface, topology, wire->place.network, node);
 }
 
 static gboolean plug(PlLab *lab, const Wire *wire, GError **error)
@@ -89,7 +72,7 @@ gboolean pl_fabric_wire_host(PlLab *lab, const PlNode *host, GError **error)
     pl_ops_node(node, host);
     if (pl_ops_has_ipv6(host))
         add_quiet(node, PL_SPACE_OF(host));
-    if (!do_all(lab, node, error))
+    if (!pl_spaces_do_all(lab->spaces, node, error))
         return FALSE;
     for (unsigned i = 0; i < host->attachments->len; i++) {
         Wire wire = wire_of(g_ptr_array_index(host->attachments, i), i);
@@ -99,7 +82,8 @@ gboolean pl_fabric_wire_host(PlLab *lab, const PlNode *host, GError **error)
         add_addresses(addresses, &wire);
         add_routes(lab->topology, routes, &wire);
     }
-    return do_all(lab, addresses, error) && do_all(lab, routes, error);
+    return pl_spaces_do_all(lab->spaces, addresses, error) &&
+           pl_spaces_do_all(lab->spaces, routes, error);
 }
 
 gboolean pl_fabric_wire_presence(PlLab *lab, const PlNetwork *network, GError **error)
@@ -126,5 +110,6 @@ gboolean pl_fabric_wire_presence(PlLab *lab, const PlNetwork *network, GError **
     pl_ops_up(before, space, "lo");
     add_addresses(after, &wire);
     add_routes(lab->topology, after, &wire);
-    return do_all(lab, before, error) && plug(lab, &wire, error) && do_all(lab, after, error);
+    return pl_spaces_do_all(lab->spaces, before, error) && plug(lab, &wire, error) &&
+           pl_spaces_do_all(lab->spaces, after, error);
 }

@@ -12,6 +12,7 @@ typedef enum {
     PL_SWITCH_REBOOT,  /* node */
     PL_SWITCH_ADDRESS, /* node, address */
     PL_SWITCH_LINK,    /* place, up */
+    PL_SWITCH_MOVE,    /* place, address: a host is there */
     PL_SWITCH_RESET,
     PL_SWITCH_SETTLE,
     PL_SWITCH_CONNECTIONS, /* node; PlConnections are written into the descriptor */

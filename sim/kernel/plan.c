@@ -146,17 +146,8 @@ static void plan_addresses(PlPlan *plan, const PlPlace *place)
 
 static void plan_routes(PlPlan *plan, const PlPlace *place)
 {
-    g_autoptr(GArray) routes =
-        pl_topology_routes(plan->topology, place->attachment->network, place->attachment->node);
-
-    for (unsigned i = 0; i < routes->len; i++) {
-        const PlRoute *route = &g_array_index(routes, PlRoute, i);
-        PlOp op = pl_op(PL_OP_ROUTE, place->space, place->interface);
-
-        op.prefix = route->destination;
-        op.via = route->via;
-        g_array_append_val(plan->ops, op);
-    }
+    pl_ops_routes(plan->ops, place->space, place->interface, plan->topology,
+                  place->attachment->network, place->attachment->node);
 }
 
 static gboolean plan_rules(PlPlan *plan, const PlNode *nat, uint64_t seed, GError **error)

@@ -14,11 +14,9 @@
 /* Sequential ports are single slots. The sequence begins anew after as many. */
 #define SLOTS_SEQUENTIAL 512
 
-/* The innermost NAT on the way out that translates. */
-static const PlNode *translator(const PlTopology *topology, const PlNode *node)
+/* The innermost NAT on a way out that translates. */
+static const PlNode *translator(const GPtrArray *chain)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, node, PH_FAMILY_IPV4);
-
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);
 
@@ -36,6 +34,28 @@ static void add_address(GArray *addresses, const PhAddress *address)
     g_array_append_val(addresses, *address);
 }
 
+static gboolean is_inside(const PlTopology *topology, const PlNode *node, const PlNode *nat)
+{
+    g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, node, PH_FAMILY_IPV4);
+
+    return node != nat && translator(chain) == nat;
+}
+
+/* Hosts that steps take there. */
+static void add_guests(GArray *subscribers, const PlTopology *topology, const PlNode *nat)
+{
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+        g_autoptr(GPtrArray) chain = NULL;
+
+        if (step->kind != PL_STEP_HOST_MOVE)
+            continue;
+        chain = pl_topology_chain_from(topology, step->network);
+        if (translator(chain) == nat)
+            add_address(subscribers, &step->address);
+    }
+}
+
 GArray *pl_pool_subscribers(const PlTopology *topology, const PlNode *nat)
 {
     GArray *subscribers = g_array_new(FALSE, FALSE, sizeof(PhAddress));
@@ -44,7 +64,7 @@ GArray *pl_pool_subscribers(const PlTopology *topology, const PlNode *nat)
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
-        if (node == nat || translator(topology, node) != nat)
+        if (!is_inside(topology, node, nat))
             continue;
         for (unsigned a = 0; a < node->attachments->len; a++) {
             const PlAttachment *attachment = g_ptr_array_index(node->attachments, a);
@@ -56,6 +76,7 @@ GArray *pl_pool_subscribers(const PlTopology *topology, const PlNode *nat)
                 add_address(subscribers, &g_array_index(attachment->addresses, PhAddress, n));
         }
     }
+    add_guests(subscribers, topology, nat);
     add_address(subscribers, &network->reserved[2]);
     add_address(subscribers, &network->reserved[3]);
     return subscribers;

@@ -241,6 +241,7 @@ static void write_op(Script *script, const PlOp *op)
     case PL_OP_MACVLAN:
     case PL_OP_UNADDRESS:
     case PL_OP_DOWN:
+    case PL_OP_MASTER:
     case PL_OP_DELETE:
     case PL_OP_N:
         break;

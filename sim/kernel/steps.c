@@ -3,6 +3,7 @@
 #include "kernel/lab.h"
 #include "machine/clock.h"
 #include "machine/send.h"
+#include "wiring/carrier.h"
 
 #define RUN_LIMIT_NS (60 * G_GUINT64_CONSTANT(1000000000))
 
@@ -97,6 +98,25 @@ static gboolean change_address(PlLab *lab, const PlNode *nat, const PhAddress *a
            restore_routes(lab, place->space, error) && pl_lab_reset_nat(lab, nat, error);
 }
 
+/* The other end of its cable is plugged into another bridge. */
+static gboolean move_host(PlLab *lab, const PlStep *step, GError **error)
+{
+    const PlPlace *place = pl_plan_place(lab->plan, g_ptr_array_index(step->node->attachments, 0));
+    g_autoptr(PlCarrier) carrier = pl_carrier_new(lab->spaces);
+    g_autoptr(GArray) ops = pl_ops_new();
+    PlOp plug = pl_op(PL_OP_MASTER, PL_SPACE_SWITCH, place->far_interface);
+
+    if (!pl_plan_bridge(lab->topology, step->network, plug.master))
+        g_assert_not_reached(); /* whoever is visited is no cable */
+    pl_ops_depart(ops, lab->topology, step);
+    g_array_append_val(ops, plug);
+    pl_ops_arrive(ops, lab->topology, step);
+    return pl_spaces_do_all(lab->spaces, ops, error) &&
+           pl_carrier_await(carrier, PL_SPACE_SWITCH, place->far_interface, error) &&
+           pl_carrier_await(carrier, place->space, place->interface, error) &&
+           pl_carrier_await_address(carrier, place->space, &step->address, error);
+}
+
 static gboolean run_command(PlLab *lab, const PlStep *step, GError **error)
 {
     PlMachine *machine = pl_lab_machine(lab, step->node, error);
@@ -120,6 +140,8 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
         return run_command(lab, step, error);
     case PL_STEP_HOST_SEND:
         return pl_send_step(step, pl_spaces_fd(lab->spaces, PL_SPACE_OF(step->node)), error);
+    case PL_STEP_HOST_MOVE:
+        return move_host(lab, step, error);
     case PL_STEP_HOST_KILL:
         pl_resident_kill(lab->nodes[step->node->index].resident);
         return TRUE;

@@ -21,6 +21,13 @@ static gboolean is_down(const PlWorld *world, unsigned port)
     return !is_presence(world, port) && world->cables[port].down;
 }
 
+/* One of the two has gone to another network meanwhile. */
+static gboolean is_apart(const PlWorld *world, const PlEvent *event)
+{
+    return pl_routing_at(world->routing, event->from)->network !=
+           pl_routing_at(world->routing, event->to)->network;
+}
+
 static void lose(PlDatagram *datagram, uint64_t *counter)
 {
     pl_datagram_free(datagram);
@@ -107,7 +114,7 @@ static void pass_leave(PlWorld *world, PlEvent *event)
 
 static void pass_cross(PlWorld *world, PlEvent *event)
 {
-    if (is_down(world, event->from) || is_down(world, event->to))
+    if (is_down(world, event->from) || is_down(world, event->to) || is_apart(world, event))
         lose(event->datagram, &world->counters.unplugged);
     else if (event->datagram->length > pl_routing_at(world->routing, event->to)->mtu_bytes)
         lose(event->datagram, &world->counters.too_long);
@@ -123,7 +130,7 @@ static void pass_arrive(PlWorld *world, PlEvent *event)
 {
     const PlAttachment *attachment = pl_routing_at(world->routing, event->to)->attachment;
 
-    if (is_down(world, event->to)) {
+    if (is_down(world, event->to) || is_apart(world, event)) {
         lose(event->datagram, &world->counters.unplugged);
         return;
     }

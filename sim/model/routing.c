@@ -168,6 +168,20 @@ void pl_routing_set_addresses(PlRouting *routing, unsigned port, const GArray *a
     announce(routing, port);
 }
 
+void pl_routing_move(PlRouting *routing, unsigned port, const PlNetwork *network,
+                     const PhAddress *address)
+{
+    PlPort *moved = &routing->ports[port];
+
+    withdraw(routing, port);
+    moved->network = network;
+    moved->mtu_bytes = pl_network_mtu(network, moved->attachment);
+    g_array_set_size(moved->addresses, 0);
+    g_array_append_val(moved->addresses, *address);
+    g_clear_pointer(&moved->routes, g_array_unref);
+    announce(routing, port);
+}
+
 gboolean pl_routing_is_own(const PlRouting *routing, const PlNode *node, const PhAddress *address)
 {
     unsigned first = routing->first[node->index];
@@ -189,8 +203,11 @@ static GArray *routes_of(PlRouting *routing, PlPort *port)
 
     if (port->routes)
         return port->routes;
+    /* Who is a guest there has the routes that anybody has. */
     unsorted = pl_topology_routes(routing->topology, port->network,
-                                  port->attachment ? port->attachment->node : NULL);
+                                  port->attachment && port->attachment->network == port->network
+                                      ? port->attachment->node
+                                      : NULL);
     port->routes = g_array_new(FALSE, FALSE, sizeof(PlRoute));
     for (guint i = 0; i < unsorted->len; i++) {
         PlRoute route = g_array_index(unsorted, PlRoute, i);

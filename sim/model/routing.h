@@ -29,6 +29,9 @@ const PlPort *pl_routing_at(const PlRouting *routing, unsigned port);
 
 /* The port answers for other addresses from now on. */
 void pl_routing_set_addresses(PlRouting *routing, unsigned port, const GArray *addresses);
+/* The port is one of another network from now on, with this address. */
+void pl_routing_move(PlRouting *routing, unsigned port, const PlNetwork *network,
+                     const PhAddress *address);
 /* Whether one of a node's ports answers for it. */
 gboolean pl_routing_is_own(const PlRouting *routing, const PlNode *node, const PhAddress *address);
 

@@ -213,6 +213,14 @@ void pl_world_link(PlWorld *world, const PlAttachment *attachment, gboolean up, 
     world->cables[pl_routing_port(world->routing, attachment)].down = !up;
 }
 
+void pl_world_move(PlWorld *world, const PlAttachment *attachment, const PlNetwork *network,
+                   const PhAddress *address, uint64_t now)
+{
+    assert(attachment->node->kind == PL_NODE_HOST && attachment->node->attachments->len == 1);
+    advance(world, now);
+    pl_routing_move(world->routing, pl_routing_port(world->routing, attachment), network, address);
+}
+
 void pl_world_reset(PlWorld *world, uint64_t now)
 {
     make_all(world, now);

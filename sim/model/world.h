@@ -87,10 +87,14 @@ void pl_world_nat_reboot(PlWorld *world, const PlNode *nat, uint64_t now);
 void pl_world_nat_address(PlWorld *world, const PlNode *nat, const PhAddress *address,
                           uint64_t now);
 void pl_world_link(PlWorld *world, const PlAttachment *attachment, gboolean up, uint64_t now);
+/* A host, by its only attachment, is on that network from now on, and has that address there. What
+ * is on its way to or from where it was is lost. */
+void pl_world_move(PlWorld *world, const PlAttachment *attachment, const PlNetwork *network,
+                   const PhAddress *address, uint64_t now);
 /*
  * Everything as new, random streams too, and packets on their way are lost: whatever was before,
- * the same inputs have the same outputs from here on. Only two things stay: links that are down,
- * and addresses that steps gave to NATs.
+ * the same inputs have the same outputs from here on. Only three things stay: links that are down,
+ * addresses that steps gave to NATs, and where hosts have gone.
  */
 void pl_world_reset(PlWorld *world, uint64_t now);
 

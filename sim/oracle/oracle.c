@@ -144,12 +144,9 @@ static void set_forwards(PlFindings *findings, const PlTopology *topology, const
         pl_findings_set(findings, PL_AXIS_FORWARDS, "ok", NULL);
 }
 
-/* Whether a node's own addresses stand on packets that pass the firewall. */
-static gboolean is_seen_through(const PlTopology *topology, const PlNode *firewall,
-                                const PlNode *node)
+/* Whether own addresses of who has these before it stand on packets that pass the firewall. */
+static gboolean is_on_way(const GPtrArray *chain, const PlNode *firewall)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, node, pl_node_family(firewall));
-
     for (unsigned i = 0; i < chain->len; i++) {
         const PlNode *nat = g_ptr_array_index(chain, i);
 
@@ -159,6 +156,28 @@ static gboolean is_seen_through(const PlTopology *topology, const PlNode *firewa
             return FALSE;
     }
     return FALSE;
+}
+
+static gboolean is_seen_through(const PlTopology *topology, const PlNode *firewall,
+                                const PlNode *node)
+{
+    g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, node, pl_node_family(firewall));
+
+    return is_on_way(chain, firewall);
+}
+
+/* What a step gives a NAT on the inside, or a host that comes there. */
+static gboolean is_given_inside(const PlTopology *topology, const PlNode *firewall,
+                                const PlStep *step)
+{
+    g_autoptr(GPtrArray) chain = NULL;
+
+    if (step->kind == PL_STEP_NAT_ADDRESS)
+        return is_seen_through(topology, firewall, step->node);
+    if (step->kind != PL_STEP_HOST_MOVE)
+        return FALSE;
+    chain = pl_topology_chain_from(topology, step->network);
+    return is_on_way(chain, firewall);
 }
 
 static void append_seen_through(GString *text, const PlTopology *topology, const PlNode *firewall)
@@ -178,7 +197,7 @@ static void append_seen_through(GString *text, const PlTopology *topology, const
     for (unsigned i = 0; i < topology->steps->len; i++) {
         const PlStep *step = g_ptr_array_index(topology->steps, i);
 
-        if (step->kind == PL_STEP_NAT_ADDRESS && is_seen_through(topology, firewall, step->node))
+        if (is_given_inside(topology, firewall, step))
             append_address(text, &step->address);
     }
 }
@@ -196,7 +215,7 @@ static void set_untranslated(PlFindings *findings, const PlTopology *topology,
     for (unsigned i = 0; i < inside->attachments->len; i++) {
         const PlAttachment *attachment = g_ptr_array_index(inside->attachments, i);
 
-        hosts |= attachment->node->kind == PL_NODE_HOST;
+        hosts |= attachment->node->kind == PL_NODE_HOST && !attachment->node->moves;
     }
     for (unsigned i = 2; i < 4 && !hosts; i++)
         append_address(external, &inside->reserved[i]);

@@ -178,6 +178,10 @@ const char *pl_oracle_path(const PlTopology *topology, const PlNode *from, const
     const PlNode *fickle;
 
     *ret_why = NULL;
+    if (from->moves || to->moves) {
+        *ret_why = g_strdup_printf("host %s moves", from->moves ? from->name : to->name);
+        return NULL;
+    }
     if (!pl_topology_way_out_of(topology, to, pl_node_family(from))) {
         *ret_why =
             g_strdup_printf("host %s has no %s", to->name, pl_family_name(pl_node_family(from)));

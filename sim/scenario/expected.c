@@ -29,11 +29,12 @@ static gboolean expects_anything(const PlTopology *topology, const PlNode *node)
     return FALSE;
 }
 
-/* A host that no NAT is in front of is direct: of interest only to who asks, or says so. */
+/* A host that no NAT is in front of is direct: of interest only to who asks, or says so. What is
+ * before one that moves is not the same from beginning to end. */
 static gboolean is_judged(const PlTopology *topology, const PlNode *host, const GPtrArray *chain)
 {
-    return chain->len > 0 || host->program.word == PL_WORD_CLASSIFY ||
-           expects_anything(topology, host);
+    return !host->moves && (chain->len > 0 || host->program.word == PL_WORD_CLASSIFY ||
+                            expects_anything(topology, host));
 }
 
 static void fill_host(const PlTopology *topology, const PlNode *host, PlFindings *expected)

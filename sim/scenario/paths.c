@@ -101,18 +101,6 @@ gboolean pl_paths_settle(const PlTopology *topology, const PlEngine *engine, PlL
 
 /* ---- observed ---- */
 
-static GArray *addresses_of(const PlNode *host)
-{
-    GArray *all = g_array_new(FALSE, FALSE, sizeof(PhAddress));
-
-    for (unsigned i = 0; i < host->attachments->len; i++) {
-        const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
-
-        g_array_append_vals(all, attachment->addresses->data, attachment->addresses->len);
-    }
-    return all;
-}
-
 /* Where it is seen with its own addresses. */
 static const char *interface_of(const PlTopology *topology, const PlNode *host)
 {
@@ -144,7 +132,7 @@ static GArray *found_at(const PlTopology *topology, const PlNode *host, const Pl
     if (chain->len > 0 &&
         (!host->program.relay || share_nat(chain, before_from) || share_nat(chain, before_to)))
         return NULL;
-    return external ? g_array_copy((GArray *)external) : addresses_of(host);
+    return external ? g_array_copy((GArray *)external) : pl_host_addresses(topology, host);
 }
 
 /* Third hosts that both can reach. */
@@ -164,17 +152,14 @@ static GArray *relays_of(const PlTopology *topology, const PlNode *from, const P
     return relays;
 }
 
-static gboolean share_network(const PlNode *from, const PlNode *to)
+/* At any time. */
+static gboolean share_network(const PlTopology *topology, const PlNode *from, const PlNode *to)
 {
-    for (unsigned i = 0; i < from->attachments->len; i++) {
-        const PlAttachment *a = g_ptr_array_index(from->attachments, i);
+    for (unsigned i = 0; i < topology->networks->len; i++) {
+        const PlNetwork *network = g_ptr_array_index(topology->networks, i);
 
-        for (unsigned k = 0; k < to->attachments->len; k++) {
-            const PlAttachment *b = g_ptr_array_index(to->attachments, k);
-
-            if (a->network == b->network)
-                return TRUE;
-        }
+        if (pl_host_visits(topology, from, network) && pl_host_visits(topology, to, network))
+            return TRUE;
     }
     return FALSE;
 }
@@ -182,8 +167,8 @@ static gboolean share_network(const PlNode *from, const PlNode *to)
 void pl_paths_query_init(PlPathsQuery *query, const PlTopology *topology, const PlNode *from,
                          const PlNode *to)
 {
-    query->ends[0] = addresses_of(from);
-    query->ends[1] = addresses_of(to);
+    query->ends[0] = pl_host_addresses(topology, from);
+    query->ends[1] = pl_host_addresses(topology, to);
     query->relays = relays_of(topology, from, to);
     query->query = (PlPathQuery){
         .ends = {{interface_of(topology, from), query->ends[0]},
@@ -205,13 +190,33 @@ void pl_paths_query_clear(PlPathsQuery *query)
     g_clear_pointer(&query->relays, g_array_unref);
 }
 
-/* Whether the wire shows that everybody gets in. */
+static gboolean lets_in(PlVerdict *verdict, const char *name)
+{
+    const char *class = pl_verdict_subject(verdict, name)->observed.value[PL_AXIS_CLASS];
+
+    return g_strcmp0(class, "direct") == 0 || g_strcmp0(class, "full-cone") == 0;
+}
+
+/* Nobody has looked at all that one that moves has before it: each NAT by itself has to. */
+static gboolean all_let_in(const GPtrArray *chain, PlVerdict *verdict)
+{
+    for (guint i = 0; i < chain->len; i++)
+        if (!lets_in(verdict, ((const PlNode *)g_ptr_array_index(chain, i))->name))
+            return FALSE;
+    return TRUE;
+}
+
+/* Whether the wire shows that everybody gets in, in the end. */
 static gboolean is_open(const PlTopology *topology, PlVerdict *verdict, const PlNode *host)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
-    const char *class = pl_verdict_subject(verdict, host->name)->observed.value[PL_AXIS_CLASS];
+    g_autoptr(GPtrArray) chain = NULL;
 
-    return chain->len == 0 || g_strcmp0(class, "direct") == 0 || g_strcmp0(class, "full-cone") == 0;
+    if (host->moves) {
+        chain = pl_topology_chain_from(topology, pl_host_network_at(topology, host, NULL));
+        return all_let_in(chain, verdict);
+    }
+    chain = pl_topology_chain(topology, host);
+    return chain->len == 0 || lets_in(verdict, host->name);
 }
 
 static gboolean is_blocked(PlVerdict *verdict, const PlNode *host)
@@ -229,8 +234,8 @@ static char *word_for(const PlTopology *topology, PlVerdict *verdict, const PlNo
     switch (evidence->seen) {
     case PL_PATH_STRAIGHT:
         /* Between neighbours there is nothing that would have to be opened. */
-        return pl_path_word((evidence->own && share_network(from, to)) || evidence->dialled ||
-                                    is_open(topology, verdict, from) ||
+        return pl_path_word((evidence->own && share_network(topology, from, to)) ||
+                                    evidence->dialled || is_open(topology, verdict, from) ||
                                     is_open(topology, verdict, to)
                                 ? "direct"
                                 : "punched",

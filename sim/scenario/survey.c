@@ -108,7 +108,8 @@ static gboolean probe_host(const Survey *survey, const PlNode *host, GError **er
     return probe(survey, host, &plan, &inside, &outside, certified(survey, host), error);
 }
 
-/* The host to stand on inside a NAT, one that goes out there: NULL when there is none. */
+/* The host to stand on inside a NAT, one that goes out there, and is there to the end: NULL when
+ * there is none. */
 static const PlAttachment *inside_host(const PlTopology *topology, const PlNode *nat)
 {
     const PlNetwork *network = pl_nat_inside(nat)->network;
@@ -116,7 +117,7 @@ static const PlAttachment *inside_host(const PlTopology *topology, const PlNode 
     for (unsigned i = 0; i < network->attachments->len; i++) {
         const PlAttachment *attachment = g_ptr_array_index(network->attachments, i);
 
-        if (attachment->node->kind == PL_NODE_HOST &&
+        if (attachment->node->kind == PL_NODE_HOST && !attachment->node->moves &&
             pl_topology_way_out_of(topology, attachment->node, pl_network_family(network)) ==
                 attachment)
             return attachment;

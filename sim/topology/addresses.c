@@ -73,6 +73,14 @@ static const PlNode *owner(const PlNetwork *network, const PhAddress *address)
     return NULL;
 }
 
+/* The network on which a step gives its node an address; NULL: it gives none. */
+static const PlNetwork *given_on(const PlStep *step)
+{
+    if (step->kind == PL_STEP_NAT_ADDRESS)
+        return pl_nat_outside(step->node)->network;
+    return step->kind == PL_STEP_HOST_MOVE ? step->network : NULL;
+}
+
 /* The same, or whom a step gives it to. */
 static const PlNode *owner_ever(const PlTopology *topology, const PlNetwork *network,
                                 const PhAddress *address)
@@ -82,8 +90,7 @@ static const PlNode *owner_ever(const PlTopology *topology, const PlNetwork *net
     for (unsigned i = 0; !now && i < topology->steps->len; i++) {
         const PlStep *step = g_ptr_array_index(topology->steps, i);
 
-        if (step->kind == PL_STEP_NAT_ADDRESS && pl_nat_outside(step->node)->network == network &&
-            ph_address_equal_host(&step->address, address))
+        if (given_on(step) == network && ph_address_equal_host(&step->address, address))
             now = step->node;
     }
     return now;
@@ -189,17 +196,14 @@ static gboolean give_inside(const PlIni *ini, const PlNode *nat, const char *gro
            give(ini, inside, group, "inside-address", &address, error);
 }
 
-static gboolean give_lowest(const PlTopology *topology, const PlIni *ini, PlAttachment *attachment,
-                            GError **error)
+gboolean pl_build_lowest(const PlTopology *topology, const PlIni *ini, const PlNetwork *network,
+                         const char *group, PhAddress *ret_address, GError **error)
 {
-    const PlNetwork *network = attachment->network;
-    g_autofree char *group = pl_build_group(attachment->node);
-
     for (uint64_t offset = 2; offset < pl_prefix_last(&network->subnet) - 4; offset++) {
         PhAddress address = pl_prefix_address(&network->subnet, offset);
 
         if (!owner_ever(topology, network, &address)) {
-            g_array_append_val(attachment->addresses, address);
+            *ret_address = address;
             return TRUE;
         }
     }
@@ -208,7 +212,19 @@ static gboolean give_lowest(const PlTopology *topology, const PlIni *ini, PlAtta
                        network->name);
 }
 
-/* A step may give a NAT an address that nobody else has. */
+static gboolean give_lowest(const PlTopology *topology, const PlIni *ini, PlAttachment *attachment,
+                            GError **error)
+{
+    g_autofree char *group = pl_build_group(attachment->node);
+    PhAddress address;
+
+    if (!pl_build_lowest(topology, ini, attachment->network, group, &address, error))
+        return FALSE;
+    g_array_append_val(attachment->addresses, address);
+    return TRUE;
+}
+
+/* A step may give a node an address that nobody else has. */
 static gboolean check_steps(const PlTopology *topology, const PlIni *ini, GError **error)
 {
     for (unsigned i = 0; i < topology->steps->len; i++) {
@@ -217,13 +233,13 @@ static gboolean check_steps(const PlTopology *topology, const PlIni *ini, GError
         const PlNode *other;
         char text[PH_ADDRESS_TEXT_MAX];
 
-        if (step->kind != PL_STEP_NAT_ADDRESS)
+        if (!given_on(step))
             continue;
-        if (pl_nat_outside(step->node)->addresses->len > 1)
+        if (step->kind == PL_STEP_NAT_ADDRESS && pl_nat_outside(step->node)->addresses->len > 1)
             return pl_ini_fail(ini, group, "do", error,
                                "nat %s has several addresses (expected a NAT with one)",
                                step->node->name);
-        other = owner_ever(topology, pl_nat_outside(step->node)->network, &step->address);
+        other = owner_ever(topology, given_on(step), &step->address);
         if (other != step->node)
             return pl_ini_fail(ini, group, "do", error, "%s belongs to %s (expected a free one)",
                                ph_address_format(&step->address, text), other->name);
@@ -251,5 +267,5 @@ gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **err
                 return FALSE;
         }
     }
-    return check_steps(topology, ini, error);
+    return pl_build_move_addresses(topology, ini, error) && check_steps(topology, ini, error);
 }

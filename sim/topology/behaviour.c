@@ -259,7 +259,7 @@ static gboolean read_forward(const PlTopology *topology, const PlGraph *graph, c
     return TRUE;
 }
 
-/* Everybody who needs a block of ports: the addresses inside. */
+/* Everybody who needs a block of ports: the addresses inside, those of guests among them. */
 static unsigned count_subscribers(const PlTopology *topology, const PlGraph *graph,
                                   const PlNode *nat)
 {
@@ -275,6 +275,12 @@ static unsigned count_subscribers(const PlTopology *topology, const PlGraph *gra
                 graph->zone[attachment->network->index] == zone)
                 n += attachment->addresses->len;
         }
+    }
+    for (unsigned i = 0; i < topology->steps->len; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
+
+        if (step->kind == PL_STEP_HOST_MOVE && graph->zone[step->network->index] == zone)
+            n++;
     }
     return n;
 }

@@ -8,6 +8,7 @@
  *   graph.c      nobody is cut off, nothing goes in circles, nothing overlaps
  *   story.c      links and steps
  *   send.c       what steps send
+ *   move.c       where steps take hosts
  *   talk.c       what nodes tell each other in steps
  *   expect.c     expectations
  *   expect_node.c  those of nodes and of what they tell each other; and when they are to come true
@@ -52,6 +53,13 @@ gboolean pl_build_sends(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_is_talk(const char *what);
 gboolean pl_build_talk(PlTopology *topology, const PlIni *ini, const char *group, PlStep *step,
                        const char *what, const char *rest, GError **error);
+/* Where steps take hosts; then, when all nodes have theirs, the addresses that they have there. */
+gboolean pl_build_move(PlTopology *topology, const PlIni *ini, const char *group, PlStep *step,
+                       const char *rest, GError **error);
+gboolean pl_build_move_addresses(PlTopology *topology, const PlIni *ini, GError **error);
+/* The lowest address of a network that nobody ever has; fails when there is none. */
+gboolean pl_build_lowest(const PlTopology *topology, const PlIni *ini, const PlNetwork *network,
+                         const char *group, PhAddress *ret_address, GError **error);
 gboolean pl_build_expects(PlTopology *topology, const PlIni *ini, GError **error);
 gboolean pl_build_addresses(PlTopology *topology, const PlIni *ini, GError **error);
 /* Takes the time off the end of an expectation's key, and leaves the subject, to be freed; NULL: it

@@ -140,7 +140,11 @@ static gboolean check_axis_judged(const PlIni *ini, const char *key, const PlExp
     const PlBehaviour *behaviour = &node->behaviour;
 
     if (node->kind == PL_NODE_HOST)
-        return TRUE;
+        return !node->moves ||
+               pl_ini_fail(ini, "expect", key, error,
+                           "host %s moves, and nobody looks at its way out (expected a host that "
+                           "stays, or a NAT)",
+                           node->name);
     if (expect->axis == PL_AXIS_PORTS &&
         !pl_behaviour_ports(behaviour, pl_nat_outside(node)->addresses->len))
         return pl_ini_fail(ini, "expect", key, error,

@@ -55,15 +55,33 @@ const PlAttachment *pl_nat_forwarded(const PlTopology *topology, const PlNode *n
         g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, host, forward->inside.family);
         const PlAttachment *attachment = attachment_with(host, &forward->inside);
 
-        if (host->kind == PL_NODE_HOST && attachment && chain->len > 0 && chain->pdata[0] == nat)
+        if (host->kind == PL_NODE_HOST && !host->moves && attachment && chain->len > 0 &&
+            chain->pdata[0] == nat)
             return attachment;
     }
     return NULL;
 }
 
-GPtrArray *pl_topology_chain_of(const PlTopology *topology, const PlNode *node, uint8_t family)
+static GPtrArray *chain_from(const PlGraph *graph, const PlNetwork *network)
 {
     GPtrArray *chain = g_ptr_array_new();
+
+    for (PlNode *up = network ? graph->up[network->index] : NULL; up;
+         up = graph->up[pl_nat_outside(up)->network->index])
+        g_ptr_array_add(chain, up);
+    return chain;
+}
+
+GPtrArray *pl_topology_chain_from(const PlTopology *topology, const PlNetwork *network)
+{
+    g_auto(PlGraph) graph = {0};
+
+    pl_graph_init(&graph, topology);
+    return chain_from(&graph, network);
+}
+
+GPtrArray *pl_topology_chain_of(const PlTopology *topology, const PlNode *node, uint8_t family)
+{
     g_auto(PlGraph) graph = {0};
     const PlAttachment *way;
 
@@ -71,10 +89,7 @@ GPtrArray *pl_topology_chain_of(const PlTopology *topology, const PlNode *node, 
     way = outermost(&graph, node, family);
     if (way && node->kind == PL_NODE_NAT)
         way = pl_nat_outside(node);
-    for (PlNode *up = way ? graph.up[way->network->index] : NULL; up;
-         up = graph.up[pl_nat_outside(up)->network->index])
-        g_ptr_array_add(chain, up);
-    return chain;
+    return chain_from(&graph, way ? way->network : NULL);
 }
 
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node)

@@ -10,7 +10,8 @@
 
 /* HOST:PORT, HOST an address or the name of a node: then its first address, a NAT's outside. */
 static gboolean read_receiver(const PlTopology *topology, const PlIni *ini, const char *group,
-                              const char *text, PhAddress *ret_receiver, GError **error)
+                              const char *text, const PlStep *step, PhAddress *ret_receiver,
+                              GError **error)
 {
     const char *colon = strrchr(text, ':');
     g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : NULL;
@@ -25,10 +26,9 @@ static gboolean read_receiver(const PlTopology *topology, const PlIni *ini, cons
             "a node)",
             text);
     if (node)
-        *ret_receiver = g_array_index(((PlAttachment *)g_ptr_array_index(
-                                           node->attachments, node->kind == PL_NODE_NAT ? 1 : 0))
-                                          ->addresses,
-                                      PhAddress, 0);
+        *ret_receiver = node->kind == PL_NODE_NAT
+                            ? g_array_index(pl_nat_outside(node)->addresses, PhAddress, 0)
+                            : pl_host_address_at(topology, node, step);
     else if (g_ascii_isalpha(*name))
         return pl_build_no_node(topology, ini, group, "do", "node", TRUE, TRUE, name, error);
     else if (!pl_build_read_address(ini, group, "do", name, ret_receiver, error))
@@ -49,20 +49,20 @@ static gboolean read_receiver(const PlTopology *topology, const PlIni *ini, cons
 static gboolean read_send(const PlTopology *topology, const PlIni *ini, const char *group,
                           PlStep *step, GError **error)
 {
-    const PlAttachment *attachment = g_ptr_array_index(step->node->attachments, 0);
     const char *rest = step->text;
     g_autofree char *object = pl_build_word(&rest), *name = pl_build_word(&rest);
     g_autofree char *what = pl_build_word(&rest), *port = pl_build_word(&rest);
     g_autofree char *arrow = pl_build_word(&rest), *receiver = pl_build_word(&rest);
 
-    step->from = g_array_index(attachment->addresses, PhAddress, 0);
+    step->from = pl_host_address_at(topology, step->node, step);
     if (!pl_port_parse(port, &step->from.port) || strcmp(arrow, "->") != 0)
         return pl_ini_fail(ini, group, "do", error,
                            "bad step \"%s\" (expected %s %s %s PORT -> HOST:PORT TEXT)", step->text,
                            object, name, what);
-    if (!read_receiver(topology, ini, group, receiver, &step->address, error))
+    if (!read_receiver(topology, ini, group, receiver, step, &step->address, error))
         return FALSE;
-    if (pl_build_is_own(step->node, &step->address))
+    if (pl_build_is_own(step->node, &step->address) ||
+        ph_address_equal_host(&step->from, &step->address))
         return pl_ini_fail(ini, group, "do", error,
                            "host %s would send to itself (expected another receiver)", name);
     step->data = pl_bytes_parse(rest);

@@ -114,14 +114,17 @@ static gboolean read_host_step(PlTopology *topology, const PlIni *ini, const cha
         step->kind = PL_STEP_HOST_SEND;
         return TRUE;
     }
+    if (strcmp(what, "move") == 0)
+        return pl_build_move(topology, ini, group, step, rest, error);
     if (pl_build_is_talk(what))
         return pl_build_talk(topology, ini, group, step, what, rest, error);
     if (strcmp(what, "run") != 0)
         return pl_ini_fail(
             ini, group, "do", error,
             "bad step \"%s\" (expected host NAME run COMMAND, host NAME send PORT -> "
-            "HOST:PORT TEXT, host NAME kill or start, or, of a node, connect PEER, disconnect "
-            "PEER, tell PEER TEXT or stream PEER COUNT INTERVAL TEXT)",
+            "HOST:PORT TEXT, host NAME kill or start, host NAME move PLACE [ADDRESS], or, of a "
+            "node, connect PEER, disconnect PEER, tell PEER TEXT or stream PEER COUNT INTERVAL "
+            "TEXT)",
             step->text);
     step->kind = PL_STEP_HOST_RUN;
     if (!g_shell_parse_argv(rest, NULL, &step->argv, &cause))

@@ -189,7 +189,7 @@ gboolean pl_network_is_cable(const PlNetwork *network)
 {
     const GPtrArray *members = network->attachments;
 
-    return members->len == 2 &&
+    return members->len == 2 && !network->visited &&
            (((const PlAttachment *)members->pdata[0])->node->kind == PL_NODE_HOST ||
             ((const PlAttachment *)members->pdata[1])->node->kind == PL_NODE_HOST);
 }

@@ -41,6 +41,7 @@ struct PlNetwork {
     PlPrefix subnet;
     PlNode *upstream;       /* the NAT whose inside this is, or NULL */
     GPtrArray *attachments; /* PlAttachment, borrowed, in file order */
+    gboolean visited;       /* a step takes a host away from it, or to it */
     /*
      * Addresses that belong to the lab itself and that no node may have: the four before the last
      * one of the subnet. [0] and [1] are its two presences outside a NAT, [2] and [3] those inside
@@ -147,6 +148,7 @@ struct PlNode {
 
     /* A host. */
     gboolean routes; /* forwards between its networks */
+    gboolean moves;  /* steps take it to other networks: then it is on one, with one address */
     PlProgram program;
     uint16_t probe_port; /* the local port the host is judged from; 0: any */
 
@@ -167,6 +169,7 @@ typedef enum {
     PL_STEP_HOST_KILL,   /* host NAME kill: SIGKILL to its programs */
     PL_STEP_HOST_SEND,   /* host NAME send PORT -> HOST:PORT TEXT: one datagram */
     PL_STEP_HOST_START,  /* host NAME start: its program, again */
+    PL_STEP_HOST_MOVE,   /* host NAME move PLACE [ADDRESS]: it is on another network from then on */
     PL_STEP_CONNECT,     /* host NAME connect PEER */
     PL_STEP_DISCONNECT,  /* host NAME disconnect PEER */
     PL_STEP_TELL,        /* host NAME tell PEER TEXT; of a stream there is one for each message */
@@ -178,15 +181,17 @@ typedef struct PlStep {
     PlStepKind kind;
     PlNode *node;             /* for NAT_* and HOST_* */
     PlAttachment *attachment; /* for LINK_* */
-    PhAddress address;        /* for NAT_ADDRESS; for HOST_SEND the receiver, with its port */
-    PhAddress from;           /* for HOST_SEND: the host's first address, and the port */
-    GByteArray *data;         /* for HOST_SEND */
-    char **argv;              /* for HOST_RUN */
-    PlNode *peer;             /* for CONNECT, DISCONNECT and TELL: a host that runs `node` */
-    char *message;            /* for TELL */
-    gsize text_length;        /* of it, without a stream's number */
-    gboolean more;            /* of a stream, and not its first message */
-    char *text;               /* as in the file, for reports */
+    /* for NAT_ADDRESS; for HOST_SEND the receiver, with its port; for HOST_MOVE its own */
+    PhAddress address;
+    PlNetwork *network; /* for HOST_MOVE */
+    PhAddress from;     /* for HOST_SEND: the host's first address, and the port */
+    GByteArray *data;   /* for HOST_SEND */
+    char **argv;        /* for HOST_RUN */
+    PlNode *peer;       /* for CONNECT, DISCONNECT and TELL: a host that runs `node` */
+    char *message;      /* for TELL */
+    gsize text_length;  /* of it, without a stream's number */
+    gboolean more;      /* of a stream, and not its first message */
+    char *text;         /* as in the file, for reports */
 } PlStep;
 
 typedef enum {
@@ -317,6 +322,8 @@ static inline PlAttachment *pl_nat_outside(const PlNode *nat)
  */
 GPtrArray *pl_topology_chain(const PlTopology *topology, const PlNode *node);
 GPtrArray *pl_topology_chain_of(const PlTopology *topology, const PlNode *node, uint8_t family);
+/* The same of whoever is on this network. */
+GPtrArray *pl_topology_chain_from(const PlTopology *topology, const PlNetwork *network);
 /* The external addresses of the outermost NAT of a chain that translates; NULL when none does. */
 const GArray *pl_topology_external(const GPtrArray *chain);
 
@@ -354,6 +361,16 @@ typedef struct PlRoute {
  */
 GArray *pl_topology_routes(const PlTopology *topology, const PlNetwork *network,
                            const PlNode *node);
+
+/* The addresses that a host ever has, those of its moves last: PhAddress. */
+GArray *pl_host_addresses(const PlTopology *topology, const PlNode *host);
+/* Whether it is ever on a network. */
+gboolean pl_host_visits(const PlTopology *topology, const PlNode *host, const PlNetwork *network);
+/* The network that it is on when it comes to this step, of several the first, and its first address
+ * there. NULL: in the end. */
+const PlNetwork *pl_host_network_at(const PlTopology *topology, const PlNode *host,
+                                    const PlStep *when);
+PhAddress pl_host_address_at(const PlTopology *topology, const PlNode *host, const PlStep *when);
 
 /* Of two members with a host among them: one cable, and nobody else ever needs to be plugged in. */
 gboolean pl_network_is_cable(const PlNetwork *network);

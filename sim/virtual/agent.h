@@ -36,7 +36,8 @@ typedef struct PlAgentStart {
     uint64_t run_seed; /* keys follow from that (topology/identity.h) */
     uint64_t seed;     /* the program's own, another one each time it starts */
     uint64_t now;
-    PhRecordKind record; /* of a node */
+    PhRecordKind record;    /* of a node */
+    const PhAddress *moved; /* the host's only address; NULL: it has those of the file */
 } PlAgentStart;
 
 typedef struct PlAgentClass {
@@ -55,6 +56,9 @@ typedef struct PlAgentClass {
     void (*timeout)(gpointer agent, uint64_t now);
     /* A line on its standard input; NULL: such programs read nothing. */
     void (*line)(gpointer agent, const char *line, uint64_t now);
+    /* The host is on another network, and this is its only address; NULL: such programs do not
+     * look. */
+    void (*moved)(gpointer agent, const PhAddress *address, uint64_t now);
     /* What it found out of its NAT, once it has ended; NULL: such programs find nothing out. */
     void (*claims)(gpointer agent, PlFindings *ret_claims);
 } PlAgentClass;

@@ -177,6 +177,9 @@ static gboolean do_step(PlLab *lab, const PlStep *step, GError **error)
     case PL_STEP_LINK_UP:
         pl_world_link(lab->world, step->attachment, step->kind == PL_STEP_LINK_UP, lab->now);
         break;
+    case PL_STEP_HOST_MOVE:
+        pl_virtual_move(lab, step);
+        break;
     case PL_STEP_HOST_KILL:
         pl_virtual_kill(lab, step->node);
         break;

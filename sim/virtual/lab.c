@@ -58,6 +58,23 @@ static void make_host(PlLab *lab, const PlNode *node)
     }
 }
 
+void pl_virtual_move(PlLab *lab, const PlStep *step)
+{
+    PlLabHost *host = &lab->nodes[step->node->index];
+    const PlAttachment *attachment = g_ptr_array_index(step->node->attachments, 0);
+    g_autoptr(GArray) addresses = g_array_new(FALSE, FALSE, sizeof(PhAddress));
+
+    g_array_append_val(addresses, step->address);
+    pl_world_move(lab->world, attachment, step->network, &step->address, lab->now);
+    pl_stack_unplug(host->stack);
+    pl_stack_add_interface(host->stack, &step->network->subnet, addresses,
+                           pl_network_mtu(step->network, attachment));
+    add_routes(lab, host->stack, step->network, NULL, 0);
+    host->moved = &step->address;
+    if (host->program)
+        pl_seat_moved(host->program, host->moved);
+}
+
 PlLab *pl_virtual_new(const PlTopology *topology, uint64_t seed)
 {
     PlLab *lab = g_new0(PlLab, 1);

@@ -35,6 +35,7 @@ typedef struct PlLabHost {
     const PlNetwork *network; /* of a presence */
     PlStack *stack;           /* NULL: a NAT, or a presence that nobody has needed yet */
     PlSeat *program;          /* NULL: none was started */
+    const PhAddress *moved;   /* the address that it has where a step took it; NULL: it has not */
     gboolean recorded;        /* its node is, into: */
     int recording_fd;
 } PlLabHost;
@@ -63,6 +64,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlLab, pl_virtual_free)
 PlLabHost *pl_virtual_presence(PlLab *lab, const PlNetwork *network);
 void pl_virtual_leave(PlLab *lab);
 
+/* A host is on another network from now on, and its program notices. */
+void pl_virtual_move(PlLab *lab, const PlStep *step);
+
 /* Lets time pass until *done, or to until_ns. FALSE when a limit of the lab is reached. */
 gboolean pl_virtual_run(PlLab *lab, uint64_t until_ns, const gboolean *done, GError **error);
 
@@ -83,6 +87,8 @@ gboolean pl_virtual_result(PlLab *lab, const PlNode *host, PlProgramResult *ret_
                            GError **error);
 gboolean pl_virtual_claims(PlLab *lab, const PlNode *host, PlFindings *ret_claims, GError **error);
 gboolean pl_virtual_say(PlLab *lab, const PlNode *host, const char *line, GError **error);
+/* The host's address is another one. */
+void pl_seat_moved(PlSeat *seat, const PhAddress *address);
 void pl_virtual_kill(PlLab *lab, const PlNode *host);
 
 /* witness.c */

@@ -94,7 +94,10 @@ static gpointer node_new(const PlAgentStart *start, GError **error)
     pl_host_key(start->host, start->run_seed, &key);
     memcpy(config.secret, key.secret_half, sizeof(config.secret));
     g_strlcpy(config.name, program->name, sizeof(config.name));
-    add_locals(start->host, &config);
+    if (start->moved)
+        config.locals[config.n_locals++] = *start->moved;
+    else
+        add_locals(start->host, &config);
     node->program = program;
     node->start_ns = node->now = start->now;
     node->retry_ns = UINT64_MAX;
@@ -365,6 +368,14 @@ static void node_timeout(gpointer data, uint64_t now)
     ph_node_handle_timeout(node->core, now);
 }
 
+static void node_moved(gpointer data, const PhAddress *address, uint64_t now)
+{
+    Node *node = data;
+
+    node->now = now;
+    ph_node_network_changed(node->core, address, 1, now);
+}
+
 PhNode *pl_node_agent_core(gpointer agent)
 {
     return ((Node *)agent)->core;
@@ -392,4 +403,5 @@ const PlAgentClass pl_node_agent = {
     .next_timeout = node_next_timeout,
     .timeout = node_timeout,
     .line = node_line,
+    .moved = node_moved,
 };

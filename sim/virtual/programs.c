@@ -279,6 +279,7 @@ gboolean pl_virtual_start(PlLab *lab, const PlNode *host, GError **error)
         .run_seed = lab->seed,
         .seed = pl_random_stream(lab->seed, name),
         .now = lab->now,
+        .moved = lab->nodes[host->index].moved,
         .record = lab->nodes[host->index].recorded ? PH_RECORD_SECRETS : lab->nodes_record,
     };
     gpointer agent = last && !last->ended ? NULL : class->new (&start, error);
@@ -325,6 +326,14 @@ gboolean pl_virtual_say(PlLab *lab, const PlNode *host, const char *line, GError
     seat->class->line(seat->agent, line, lab->now);
     pl_seat_pump(seat);
     return TRUE;
+}
+
+void pl_seat_moved(PlSeat *seat, const PhAddress *address)
+{
+    if (seat->ended || !seat->class->moved)
+        return;
+    seat->class->moved(seat->agent, address, seat->lab->now);
+    pl_seat_pump(seat);
 }
 
 gboolean pl_virtual_await(PlLab *lab, const PlNode *host, const char *text, GError **error)

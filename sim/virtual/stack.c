@@ -63,6 +63,13 @@ unsigned pl_stack_add_interface(PlStack *stack, const PlPrefix *subnet, const GA
     return stack->interfaces->len - 1;
 }
 
+void pl_stack_unplug(PlStack *stack)
+{
+    g_array_set_size(stack->interfaces, 0);
+    g_array_set_size(stack->ways, 0);
+    g_array_set_size(stack->path_mtus, 0);
+}
+
 /* Behind all that are as long. */
 void pl_stack_add_route(PlStack *stack, const PlPrefix *destination, unsigned interface)
 {

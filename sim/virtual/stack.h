@@ -56,6 +56,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlStack, pl_stack_free)
 /* Returns its number; they are counted from 0. `addresses` (PhAddress) is borrowed for the call. */
 unsigned pl_stack_add_interface(PlStack *stack, const PlPrefix *subnet, const GArray *addresses,
                                 unsigned mtu_bytes);
+/* It has no interface and no route any more; sockets stay. */
+void pl_stack_unplug(PlStack *stack);
 void pl_stack_add_route(PlStack *stack, const PlPrefix *destination, unsigned interface);
 
 /*

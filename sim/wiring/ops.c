@@ -70,6 +70,41 @@ void pl_ops_addresses(GArray *ops, unsigned space, const char *interface, const 
     pl_ops_up(ops, space, interface);
 }
 
+void pl_ops_routes(GArray *ops, unsigned space, const char *interface, const PlTopology *topology,
+                   const PlNetwork *network, const PlNode *node)
+{
+    g_autoptr(GArray) routes = pl_topology_routes(topology, network, node);
+
+    for (unsigned i = 0; i < routes->len; i++) {
+        const PlRoute *route = &g_array_index(routes, PlRoute, i);
+        PlOp op = pl_op(PL_OP_ROUTE, space, interface);
+
+        op.prefix = route->destination;
+        op.via = route->via;
+        g_array_append_val(ops, op);
+    }
+}
+
+void pl_ops_depart(GArray *ops, const PlTopology *topology, const PlStep *move)
+{
+    unsigned space = PL_SPACE_OF(move->node);
+    PlOp down = pl_op(PL_OP_DOWN, space, PL_FIRST_INTERFACE);
+    PlOp unaddress = pl_op(PL_OP_UNADDRESS, space, PL_FIRST_INTERFACE);
+
+    unaddress.prefix.address = pl_host_address_at(topology, move->node, move);
+    unaddress.prefix.length = pl_host_network_at(topology, move->node, move)->subnet.length;
+    g_array_append_val(ops, down);
+    g_array_append_val(ops, unaddress);
+}
+
+void pl_ops_arrive(GArray *ops, const PlTopology *topology, const PlStep *move)
+{
+    unsigned space = PL_SPACE_OF(move->node);
+
+    pl_ops_addresses(ops, space, PL_FIRST_INTERFACE, move->network, &move->address, 1);
+    pl_ops_routes(ops, space, PL_FIRST_INTERFACE, topology, move->network, NULL);
+}
+
 /* Addresses are there at once, and routers are those that the topology names. */
 static void keep_ipv6(GArray *ops, unsigned space)
 {

@@ -28,6 +28,7 @@ typedef enum {
     PL_OP_UNADDRESS, /* ip address del PREFIX dev INTERFACE */
     PL_OP_UP,        /* ip link set INTERFACE up */
     PL_OP_DOWN,      /* ip link set INTERFACE down */
+    PL_OP_MASTER,    /* ip link set INTERFACE master MASTER */
     PL_OP_DELETE,    /* ip link del INTERFACE */
     PL_OP_ROUTE,     /* ip route replace PREFIX via VIA */
     PL_OP_NFT,       /* nft -f - with TEXT */
@@ -50,6 +51,9 @@ typedef struct PlOp {
     gboolean optional; /* a sysctl that not every kernel has, and that is then not needed */
 } PlOp;
 
+/* The interface of a host on one network, and of one on several the first. */
+#define PL_FIRST_INTERFACE "eth0"
+
 /* "alice", "switch", or "presence". */
 const char *pl_space_name(const PlTopology *topology, unsigned space);
 
@@ -63,6 +67,13 @@ void pl_ops_up(GArray *ops, unsigned space, const char *interface);
  * when it has the choice. */
 void pl_ops_addresses(GArray *ops, unsigned space, const char *interface, const PlNetwork *network,
                       const PhAddress *addresses, unsigned n);
+/* A step takes a host to another network. Its interface goes down, so that it forgets routes and
+ * neighbours, and has no address; then it has that of the network where it is now. */
+void pl_ops_depart(GArray *ops, const PlTopology *topology, const PlStep *move);
+void pl_ops_arrive(GArray *ops, const PlTopology *topology, const PlStep *move);
+/* The routes of a node on a network; NULL: of anybody else there. */
+void pl_ops_routes(GArray *ops, unsigned space, const char *interface, const PlTopology *topology,
+                   const PlNetwork *network, const PlNode *node);
 /* Everything that turns fresh interfaces of a namespace into the lab's: reverse paths, and IPv6,
  * which does nothing by itself, or is not there at all. */
 void pl_ops_quiet(GArray *ops, unsigned space, gboolean ipv6);

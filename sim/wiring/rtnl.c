@@ -234,6 +234,20 @@ int pl_rtnl_set_up(struct nl_sock *sock, const char *interface, gboolean up)
     return request(sock, message, bad);
 }
 
+int pl_rtnl_set_master(struct nl_sock *sock, const PlOp *op)
+{
+    struct nl_msg *message;
+    unsigned master;
+    int result = index_of(sock, op->master, &master), bad;
+
+    if (result != 0)
+        return result;
+    message = link_message(RTM_NEWLINK, 0);
+    bad = nla_put_string(message, IFLA_IFNAME, op->interface);
+    bad |= nla_put_u32(message, IFLA_MASTER, master);
+    return request(sock, message, bad);
+}
+
 /* A port of a bridge tells its state; anything else has none. */
 static gboolean may_forward(struct nlattr *info)
 {

@@ -15,6 +15,7 @@ int pl_rtnl_macvlan(struct nl_sock *sock, const PlOp *op, int peer_fd);
 int pl_rtnl_bridge(struct nl_sock *sock, const PlOp *op);
 int pl_rtnl_delete(struct nl_sock *sock, const char *interface);
 int pl_rtnl_set_up(struct nl_sock *sock, const char *interface, gboolean up);
+int pl_rtnl_set_master(struct nl_sock *sock, const PlOp *op);
 /* Whether it has got its queue and, as a port of a bridge, may forward. */
 int pl_rtnl_carries(struct nl_sock *sock, const char *interface, gboolean *ret_carries);
 /* Whether packets for an address of IPv6 are taken in. */

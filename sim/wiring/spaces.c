@@ -243,6 +243,8 @@ static int do_netlink(const PlSpaces *spaces, struct nl_sock *sock, const PlOp *
     case PL_OP_UP:
     case PL_OP_DOWN:
         return pl_rtnl_set_up(sock, op->interface, op->kind == PL_OP_UP);
+    case PL_OP_MASTER:
+        return pl_rtnl_set_master(sock, op);
     case PL_OP_DELETE:
         return pl_rtnl_delete(sock, op->interface);
     case PL_OP_ROUTE:
@@ -270,6 +272,14 @@ gboolean pl_spaces_do(PlSpaces *spaces, const PlOp *op, GError **error)
         return FALSE;
     result = do_netlink(spaces, sock, op);
     return result == 0 || link_error(spaces, op, result, error);
+}
+
+gboolean pl_spaces_do_all(PlSpaces *spaces, const GArray *ops, GError **error)
+{
+    for (unsigned i = 0; i < ops->len; i++)
+        if (!pl_spaces_do(spaces, &g_array_index(ops, PlOp, i), error))
+            return FALSE;
+    return TRUE;
 }
 
 gboolean pl_spaces_flush_conntrack(PlSpaces *spaces, unsigned space, GError **error)

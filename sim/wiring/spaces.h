@@ -34,6 +34,8 @@ void pl_spaces_rest(PlSpaces *spaces);
  * leave the caller in one of the namespaces, until pl_spaces_rest.
  */
 gboolean pl_spaces_do(PlSpaces *spaces, const PlOp *op, GError **error);
+/* All of a list of PlOp, until one fails. */
+gboolean pl_spaces_do_all(PlSpaces *spaces, const GArray *ops, GError **error);
 
 /*
  * Forgets every connection that conntrack knows in the namespace. The socket for it stays open as

@@ -2,9 +2,12 @@
 """Stories of nodes: topologies/stories on every engine that can, judged by what nodes say and what was on the wire; and
 that none comes true without what it is about."""
 
+import json
+
 import pytest
 
 from conftest import ROOT, story
+from test_captures import tshark
 
 STORIES = ROOT / "topologies/stories"
 ENGINES = ["virtual", "kernel", "fabric"]
@@ -77,6 +80,22 @@ def test_N30_a_better_path_takes_over_and_nothing_is_lost_or_comes_twice(tell):
 def test_G15_one_router_forgets_and_only_its_pair_is_punched_again(tell):
     cell = tell(STORIES / "one-router-flushed.ini")
     assert node(cell, "bob")["counters"]["punches-attempted"] == 1
+
+
+def test_the_same_key_on_a_new_network_keeps_its_sessions(tell, tmp_path):
+    cell = tell(STORIES / "roaming.ini", "--pcap", tmp_path)
+    for host, peer in (("alice", "bob"), ("bob", "alice")):
+        lines = cell["hosts"][host]["program"]["output"].splitlines()
+        events = [event for event in map(json.loads, lines) if event.get("peer") == peer]
+        assert [event["event"] for event in events].count("peer-up") == 1
+        assert "peer-gone" not in [event["event"] for event in events]
+    # She has the same address in both, by chance: their outside tells them apart.
+    condition = 'udp && ip.dst == 192.168.2.2 && frame.interface_name == "east.inside"'
+    sources = tshark(tmp_path / "roaming.pcapng", "-Y", condition, "-T", "fields", "-e", "ip.src")
+    hers = [source for source in sources if source in ("203.0.113.2", "203.0.113.3")]
+    moved = hers.index("203.0.113.3")
+    assert moved > 10 and set(hers[moved:]) == {"203.0.113.3"}
+
 
 
 IDLE = """[topology]
@@ -179,6 +198,7 @@ ABOUT = {
     "black-hole": ("do = link exchange.east-net down", "do = link exchange.east-net up"),
     "bad-line": ("loss = 20%", "loss = 100%"),
     "upgrade": ("behaviour = port-restricted", "behaviour = symmetric"),
+    "roaming": ("do = host alice move cafe", "do = link alice down"),
     "one-router-flushed": ("do = nat west flush", "do = nat east address 203.0.113.77"),
 }
 

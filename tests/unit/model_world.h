@@ -131,9 +131,9 @@ static G_GNUC_UNUSED void send_packet(Lab *lab, const char *label, uint64_t now,
 }
 
 /* What arrives next must be there at that time. The caller's to free. */
-static G_GNUC_UNUSED PlDatagram *receive(Lab *lab, const char *label, uint64_t expected)
+static G_GNUC_UNUSED PlDatagram *receive_on(Lab *lab, PlWorldPlace there, uint64_t expected)
 {
-    PlWorldPlace there = place(lab, label), to = {0};
+    PlWorldPlace to = {0};
     uint64_t arrived = 0;
     PlDatagram *datagram;
 
@@ -143,6 +143,21 @@ static G_GNUC_UNUSED PlDatagram *receive(Lab *lab, const char *label, uint64_t e
     g_assert_true(to.network == there.network);
     g_assert_cmpuint(arrived, ==, expected);
     return datagram;
+}
+
+static G_GNUC_UNUSED PlDatagram *receive(Lab *lab, const char *label, uint64_t expected)
+{
+    return receive_on(lab, place(lab, label), expected);
+}
+
+/* A host that has moved there. */
+static G_GNUC_UNUSED void arrives_somewhere(Lab *lab, const char *label, const char *network,
+                                            uint64_t expected)
+{
+    const PlWorldPlace there = {attachment(lab, label),
+                                pl_topology_network(lab->topology, network)};
+
+    pl_datagram_free(receive_on(lab, there, expected));
 }
 
 static G_GNUC_UNUSED void arrives(Lab *lab, const char *label, uint64_t expected)

@@ -244,6 +244,34 @@ static void a_link_comes_up_again(void)
     arrives(&lab, "alice", 30);
 }
 
+/* What was on its way to her, or from her, does not follow her; and her old address is nobody's. */
+static void a_host_that_moves_is_elsewhere(void)
+{
+    g_auto(Lab) lab = {0};
+    PhAddress there;
+
+    g_assert_true(ph_address_parse("198.51.100.20", &there));
+    lab_init(&lab, THREE FIREWALL "[step 1]\nat = 1s\ndo = host alice move wall 198.51.100.20\n"
+                                  "[link alice]\ndelay = 10ns\n[link carol]\ndelay = 3ns\n");
+    send_packet(&lab, "alice", 0, udp(A, B, 101));
+    send_packet(&lab, "carol", 0, udp(C, A, 102)); /* past the network, before her */
+    send_packet(&lab, "carol", 3, udp(C, A, 103)); /* before the network */
+    pl_world_move(lab.world, attachment(&lab, "alice"),
+                  pl_topology_network(lab.topology, "wall.inside"), &there, 5);
+    send_packet(&lab, "carol", 6, udp(C, A, 104));
+    nothing_more(&lab);
+    g_assert_cmpuint(pl_world_counters(lab.world)->unplugged, ==, 3);
+    g_assert_cmpuint(pl_world_counters(lab.world)->unroutable, ==, 1);
+    send_packet(&lab, "alice", 20, udp("198.51.100.20:1000", "198.51.100.10:1", 104));
+    arrives(&lab, "dave", 30);
+    send_packet(&lab, "alice", 40, udp("198.51.100.20:1000", B, 105)); /* by way of the firewall */
+    arrives(&lab, "bob", 50);
+    pl_world_reset(lab.world, 60);
+    send_packet(&lab, "dave", 60, udp("198.51.100.10:1", "198.51.100.20:1000", 106));
+    g_assert_cmpuint(pl_world_next(lab.world), ==, 60);
+    arrives_somewhere(&lab, "alice", "wall.inside", 70);
+}
+
 /* A step happens after what was due before it. */
 static void steps_have_their_place_in_time(void)
 {
@@ -319,6 +347,7 @@ int main(int argc, char *argv[])
     CASE(an_observer_sees_what_captures_would);
     CASE(a_link_that_is_down_passes_nothing);
     CASE(a_link_comes_up_again);
+    CASE(a_host_that_moves_is_elsewhere);
     CASE(steps_have_their_place_in_time);
     CASE(nothing_is_sent_in_the_past);
     CASE(a_flood_is_bounded);
