@@ -25,6 +25,9 @@ void ph_node_update_record(PhNode *node)
     record->nat_class = (uint8_t)(node->classification.nat_class != PH_CLASS_UNKNOWN
                                       ? node->classification.nat_class
                                       : node->assumed);
+    record->mapping = (uint8_t)node->classification.mapping;
+    record->filtering = (uint8_t)node->classification.filtering;
+    record->pooling = (uint8_t)node->classification.pooling;
     record->port_allocation = (uint8_t)node->classification.port_allocation;
     record->step = node->classification.step;
     record->block_first = node->classification.block_first;

@@ -209,9 +209,11 @@ void pl_paths_query_clear(PlPathsQuery *query)
 static gboolean is_open(const PlTopology *topology, PlVerdict *verdict, const PlNode *host)
 {
     g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
-    const char *class = pl_verdict_subject(verdict, host->name)->observed.value[PL_AXIS_CLASS];
+    const char *filtering =
+        pl_verdict_subject(verdict, host->name)->observed.value[PL_AXIS_FILTERING];
 
-    return chain->len == 0 || g_strcmp0(class, "direct") == 0 || g_strcmp0(class, "full-cone") == 0;
+    return chain->len == 0 ||
+           g_strcmp0(filtering, pl_filtering_name(PL_FILTERING_ENDPOINT_INDEPENDENT)) == 0;
 }
 
 static gboolean is_blocked(PlVerdict *verdict, const PlNode *host)
