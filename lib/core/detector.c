@@ -13,8 +13,6 @@
 #define IDLE_MOST_NS  (25 * PH_S)
 /* A suspect is asked often, to be sure soon either way; who has failed, as usual. */
 #define PROBE_NS (1 * PH_S)
-/* RFC 4787 §4.3 asks for 2 min; 34 home gateways kept 30 s at least (Hätönen et al., 2010). */
-#define BINDING_ASSUMED_NS (30 * PH_S)
 
 /* Missed intervals, and the least time that they mean. */
 #define SUSPECT_INTERVALS 2
@@ -54,7 +52,7 @@ static uint64_t scaled(const PhDetector *detector, uint64_t time_ns)
 static uint64_t most(const PhDetector *detector)
 {
     uint64_t binding =
-        detector->config.binding_ns ? detector->config.binding_ns : BINDING_ASSUMED_NS;
+        detector->config.binding_ns ? detector->config.binding_ns : PH_BINDING_ASSUMED_NS;
 
     return binding / 2;
 }

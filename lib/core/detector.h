@@ -23,6 +23,9 @@
 #include "random.h"
 #include "rtt.h"
 
+/* RFC 4787 §4.3 asks for 2 min; 34 home gateways kept 30 s at least (Hätönen et al., 2010). */
+#define PH_BINDING_ASSUMED_NS (30 * UINT64_C(1000000000))
+
 typedef enum {
     PH_HEALTHY,
     PH_SUSPECT,

@@ -47,6 +47,9 @@ static void take_name(Reader *reader, char ret_name[static PH_NAME_MAX + 1])
 static bool has_sound_numbers(const PhNodeRecord *record)
 {
     return record->nat_class < PH_CLASS_N && record->relays <= 1 && record->hidden <= 1 &&
+           record->mapping <= PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT &&
+           record->filtering <= PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT &&
+           record->pooling <= PH_POOLING_ARBITRARY &&
            record->port_allocation <= PH_PORT_ALLOCATION_BLOCK &&
            record->n_candidates <= PH_CANDIDATES_MAX;
 }
@@ -56,6 +59,9 @@ static void put_record(Writer *writer, const PhNodeRecord *record)
     put_number(writer, record->sequence, 8);
     put_name(writer, record->name);
     put_number(writer, record->nat_class, 1);
+    put_number(writer, record->mapping, 1);
+    put_number(writer, record->filtering, 1);
+    put_number(writer, record->pooling, 1);
     put_number(writer, record->port_allocation, 1);
     put_number(writer, (uint16_t)record->step, 2);
     put_number(writer, record->block_first, 2);
@@ -75,6 +81,9 @@ static void take_record(Reader *reader, PhNodeRecord *ret_record)
     *ret_record = (PhNodeRecord){.sequence = take_number(reader, 8)};
     take_name(reader, ret_record->name);
     ret_record->nat_class = (uint8_t)take_number(reader, 1);
+    ret_record->mapping = (uint8_t)take_number(reader, 1);
+    ret_record->filtering = (uint8_t)take_number(reader, 1);
+    ret_record->pooling = (uint8_t)take_number(reader, 1);
     ret_record->port_allocation = (uint8_t)take_number(reader, 1);
     ret_record->step = (int16_t)take_number(reader, 2);
     ret_record->block_first = (uint16_t)take_number(reader, 2);

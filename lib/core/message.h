@@ -76,8 +76,11 @@ typedef struct PhNodeRecord {
                           it */
     char name[PH_NAME_MAX + 1]; /* "": none */
     uint8_t nat_class;          /* PhClass */
-    uint8_t port_allocation; /* PhPortAllocation; with the next two of use where the mapping depends
-                                on the destination */
+    uint8_t mapping;            /* PhMapping */
+    uint8_t filtering;          /* PhFiltering */
+    /* The others are of use where the mapping depends on the destination. */
+    uint8_t pooling;         /* PhPooling */
+    uint8_t port_allocation; /* PhPortAllocation */
     int16_t step;
     uint16_t block_first, block_last;
     uint8_t relays; /* 1: it relays and mediates for others */

@@ -85,6 +85,8 @@ PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8
     node->hub.back_off_ns = PH_SECOND;
     node->hub.again_ns = now;
     node->hub.check_ns = PH_NEVER;
+    node->binding.given = config->binding_ns != 0;
+    node->binding.measure_ns = PH_NEVER;
     return node;
 }
 
@@ -99,6 +101,7 @@ PhNode *ph_node_free(PhNode *node)
     for (unsigned i = 0; i < node->buried_n; i++)
         ph_punch_free(node->buried[i]);
     ph_classifier_free(node->classifier);
+    ph_lifetime_free(node->binding.measuring);
     ph_sessions_free(node->sessions);
     ph_recorder_free(node->recorder);
     free(node->peers);
@@ -265,7 +268,8 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
     for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].punch && ph_punch_poll_socket(node->peers[i].punch, ret_request))
             return true;
-    if (ph_node_fresh_poll_socket(node, ret_request))
+    if (ph_node_fresh_poll_socket(node, ret_request) ||
+        ph_node_binding_poll_socket(node, ret_request))
         return true;
     return poll_closes(node, ret_request);
 }
@@ -295,6 +299,8 @@ void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *lo
         return;
     if (node->classifier)
         ph_classifier_socket_opened(node->classifier, socket, local, node->now);
+    if (node->binding.measuring)
+        ph_lifetime_socket_opened(node->binding.measuring, socket, node->now);
     for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].punch)
             ph_punch_socket_opened(node->peers[i].punch, socket, local, node->now);
@@ -316,6 +322,8 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         return;
     if (node->classifier)
         ph_classifier_socket_failed(node->classifier, socket, node->now);
+    if (node->binding.measuring)
+        ph_lifetime_socket_failed(node->binding.measuring, socket, node->now);
     for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].punch)
             ph_punch_socket_failed(node->peers[i].punch, socket, node->now);
@@ -340,7 +348,9 @@ bool ph_node_do_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
     for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].punch && ph_punch_poll_transmit(node->peers[i].punch, ret_transmit))
             return true;
-    return ph_node_fresh_poll_transmit(node, ret_transmit);
+    return ph_node_fresh_poll_transmit(node, ret_transmit) ||
+           (node->binding.measuring &&
+            ph_lifetime_poll_transmit(node->binding.measuring, ret_transmit));
 }
 
 /* A session's packet, or what came of one. */
@@ -411,7 +421,9 @@ bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t 
         ph_node_classify_progress(node);
         return true;
     }
-    if (ph_node_fresh_datagram(node, path, bytes, length))
+    if (ph_node_fresh_datagram(node, path, bytes, length) ||
+        (node->binding.measuring &&
+         ph_lifetime_handle_datagram(node->binding.measuring, path, bytes, length, node->now)))
         return true;
     node->counters.foreign++;
     return false;
@@ -437,6 +449,7 @@ void ph_node_do_handle_timeout(PhNode *node, uint64_t now)
         take_input(node, NULL, &input);
     if (node->classifier && ph_classifier_next_timeout(node->classifier) <= node->now)
         ph_classifier_handle_timeout(node->classifier, node->now);
+    ph_node_binding_timeout(node);
     ph_node_hub_timeout(node);
     for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].state != PH_PEER_FREE &&
@@ -452,6 +465,8 @@ uint64_t ph_node_next_timeout(const PhNode *node)
     if (at < next)
         next = at;
     if (node->classifier && (at = ph_classifier_next_timeout(node->classifier)) < next)
+        next = at;
+    if ((at = ph_node_binding_next(node)) < next)
         next = at;
     for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].state != PH_PEER_FREE &&

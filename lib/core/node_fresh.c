@@ -63,16 +63,10 @@ bool ph_node_fresh_take(PhNode *node, PhPeer *peer, uint32_t socket)
     return true;
 }
 
-static bool is_sequential(const PhNodeRecord *record)
-{
-    return record->nat_class == PH_CLASS_SYMMETRIC &&
-           record->port_allocation == PH_PORT_ALLOCATION_SEQUENTIAL;
-}
-
 static bool is_wanted(const PhNodeRecord *record, const PhPeer *peer)
 {
     if (peer->strategy == PH_STRATEGY_PREDICT)
-        return is_sequential(record);
+        return ph_strategy_is_sequential(record);
     return peer->strategy == PH_STRATEGY_PUNCH && peer->attempt + 1 >= PH_PUNCH_FRESH_ATTEMPT;
 }
 

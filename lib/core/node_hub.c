@@ -74,6 +74,8 @@ static void hub_is_up(PhNode *node, const PhMessage *message)
     node->hub.state = PH_HUB_UP;
     node->hub.reason = NULL;
     node->hub.back_off_ns = BACK_OFF_NS;
+    if (!ph_address_equal(&node->hub.seen, &message->registered.seen))
+        node->binding.since_ns = node->now;
     node->hub.seen = message->registered.seen;
     ph_node_seed(node, detector.seed);
     ph_detector_init(&node->hub.detector, &detector, node->now);

@@ -9,6 +9,7 @@
  *   node_status.c  what it knows: itself, its peers, its counters
  *   node_hub.c     the hub
  *   node_self.c    what it knows of itself: its record, its class
+ *   node_binding.c how long its NAT keeps a mapping
  *   node_peer.c    who the peers are, and their sessions
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
@@ -22,6 +23,7 @@
 #pragma once
 
 #include <pinhole/classifier.h>
+#include <pinhole/lifetime.h>
 #include <pinhole/node.h>
 
 #include "detector.h"
@@ -182,6 +184,19 @@ typedef struct PhDataSocket {
     uint64_t again_ns; /* FAILED: it is asked for once more */
 } PhDataSocket;
 
+/* How long our NAT keeps a mapping: config.binding_ns is what is reckoned with. */
+typedef struct PhBinding {
+    bool given;            /* with the configuration */
+    PhLifetime *measuring; /* NULL: nothing is being measured */
+    bool elsewhere;        /* in another network since it began */
+    uint64_t measure_ns;   /* when it begins */
+    uint64_t known_ns;     /* what was measured; 0: nothing */
+    /* Of the mapping towards the hub: since when it is there, how old the one before got, and how
+     * many in a row have got as old as the one before. */
+    uint64_t since_ns, last_age_ns;
+    unsigned alike;
+} PhBinding;
+
 struct PhNode {
     PhNodeConfig config;
     PhNodeCounters counters;
@@ -204,6 +219,7 @@ struct PhNode {
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
     PhClassification classification;
+    PhBinding binding;
     PhClass assumed;  /* while there is no class: the worst that the mapping leaves */
     PhPeer *peers;    /* PH_NODE_PEERS_MAX of them */
     unsigned peers_n; /* slots that were ever in use: the first ones */
@@ -293,6 +309,16 @@ void ph_node_classify(PhNode *node);
 /* The classifier may know something by now. */
 void ph_node_classify_progress(PhNode *node);
 void ph_node_classified(PhNode *node, const PhClassification *classification);
+
+/* node_binding.c */
+/* The hub sees us by another mapping of the same NAT; we are in another network; our class is
+ * known. */
+void ph_node_binding_lost(PhNode *node);
+void ph_node_binding_moved(PhNode *node);
+void ph_node_binding_classified(PhNode *node);
+bool ph_node_binding_poll_socket(PhNode *node, PhSocketRequest *ret_request);
+void ph_node_binding_timeout(PhNode *node);
+uint64_t ph_node_binding_next(const PhNode *node);
 
 /* node_peer.c */
 PhPeer *ph_node_peer_at(PhNode *node, uint32_t number);

@@ -8,15 +8,11 @@
 #include "bucket.h"
 #include "node_private.h"
 
-/* A short life of an idle mapping, as it is met with (RFC 4787 REQ-5 asks for 120 s); and no
- * shorter one is kept up with. One that was lost again so soon is shorter than was thought. */
-#define SHORT_BINDING_NS    (10 * PH_SECOND)
-#define SHORTEST_BINDING_NS PH_SECOND
-#define REMAPPED_AGAIN_NS   (600 * PH_SECOND)
 /* Candidates that are for one peer each. */
 #define FRESH_MOST 8
 /* Classes change when networks do; once an hour finds what nobody noticed. */
 #define RECLASSIFY_NS (3600 * PH_SECOND)
+
 void ph_node_update_record(PhNode *node)
 {
     PhNodeRecord *record = &node->record;
@@ -25,6 +21,9 @@ void ph_node_update_record(PhNode *node)
     record->nat_class = (uint8_t)(node->classification.nat_class != PH_CLASS_UNKNOWN
                                       ? node->classification.nat_class
                                       : node->assumed);
+    record->mapping = (uint8_t)node->classification.mapping;
+    record->filtering = (uint8_t)node->classification.filtering;
+    record->pooling = (uint8_t)node->classification.pooling;
     record->port_allocation = (uint8_t)node->classification.port_allocation;
     record->step = node->classification.step;
     record->block_first = node->classification.block_first;
@@ -105,6 +104,7 @@ void ph_node_tell_moved(PhNode *node)
 {
     PhMessage moved = {.kind = PH_MESSAGE_MOVED};
 
+    ph_node_binding_moved(node);
     for (unsigned i = 0; i < node->peers_n; i++) {
         PhPeer *peer = &node->peers[i];
 
@@ -141,6 +141,7 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
         return;
     node->classification = *classification;
     node->assumed = PH_CLASS_PORT_RESTRICTED;
+    ph_node_binding_classified(node);
     tell_record(node);
     if (!changed)
         return;
@@ -148,31 +149,6 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
     if (event) {
         event->nat_class = classification->nat_class;
         event->address = classification->mapped;
-    }
-}
-
-/* From now on pings come as often as such NATs need; as often again, when that was not enough. */
-static void mapping_lost(PhNode *node)
-{
-    uint64_t binding_ns = node->config.binding_ns, before_ns = node->hub.remapped_ns;
-
-    node->hub.remapped_ns = node->now;
-    if (binding_ns == 0)
-        binding_ns = SHORT_BINDING_NS;
-    else if (before_ns != 0 && node->now - before_ns < REMAPPED_AGAIN_NS &&
-             binding_ns >= 2 * SHORTEST_BINDING_NS)
-        binding_ns /= 2;
-    else
-        return;
-    node->config.binding_ns = binding_ns;
-    ph_detector_set_binding(&node->hub.detector, binding_ns, node->now);
-    for (unsigned i = 0; i < node->peers_n; i++) {
-        PhPeer *peer = &node->peers[i];
-
-        if (peer->state != PH_PEER_TALKING)
-            continue;
-        ph_detector_set_binding(&peer->relayed.detector, binding_ns, node->now);
-        ph_detector_set_binding(&peer->direct.detector, binding_ns, node->now);
     }
 }
 
@@ -188,7 +164,7 @@ void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen)
         return; /* we have moved, and all know that */
     ph_node_classify(node);
     if (same)
-        mapping_lost(node);
+        ph_node_binding_lost(node);
     else
         ph_node_tell_moved(node);
 }

@@ -69,6 +69,7 @@ void ph_node_self(const PhNode *node, PhNodeSelf *ret_self)
 
     *ret_self = (PhNodeSelf){
         .nat_class = node->classification.nat_class,
+        .binding_ns = node->config.binding_ns,
         .external = node->classification.mapped,
         .hub = node->config.hub,
         .hub_state = states[hub->state],

@@ -44,6 +44,8 @@ PhStrategy ph_strategy(const PhNodeRecord *own, const PhNodeRecord *other, bool 
 /* Whether they have one and the same host outside, and it is known where the other one is inside.
  */
 bool ph_strategy_together(const PhNodeRecord *own, const PhNodeRecord *other);
+/* Its next ports follow from the last one. */
+bool ph_strategy_is_sequential(const PhNodeRecord *record);
 const char *ph_strategy_name(PhStrategy strategy);
 
 typedef struct PhPunchConfig {

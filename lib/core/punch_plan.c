@@ -55,12 +55,6 @@ static bool is_block(const PhNodeRecord *record)
            record->block_last - record->block_first < BLOCK_MOST;
 }
 
-static bool is_sequential(const PhNodeRecord *record)
-{
-    return record->nat_class == PH_CLASS_SYMMETRIC &&
-           record->port_allocation == PH_PORT_ALLOCATION_SEQUENTIAL;
-}
-
 static unsigned hard_sockets(const PhNodeRecord *hard)
 {
     return is_block(hard) ? BLOCK_SOCKETS : SPREAD_SOCKETS;
@@ -155,7 +149,7 @@ static void plan_predicted(PhPunchPlan *plan, const PhPunchConfig *config)
 {
     add_last_seen(plan, config);
     plan->step = config->other.step;
-    if (!is_sequential(&config->own)) {
+    if (!ph_strategy_is_sequential(&config->own)) {
         plan->n = plan->n_targets * PREDICT_PORTS * PREDICT_PASSES;
         return;
     }

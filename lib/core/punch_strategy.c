@@ -1,65 +1,72 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What two nodes do to reach each other, from what each says of its NAT. With "hard" a NAT whose
- * mapping depends on the destination, with "open" a place that lets everybody in:
+ * What two nodes do to reach each other, from the axes that each says its NATs have. "Open" is who
+ * lets everybody in: also where its mapping depends on the destination, since whoever is let in by
+ * the one that the hub sees is answered by it (RFC 4787 REQ-6, and what conntrack does). Of the
+ * others "by address" and "by port" have a mapping that is the same for all, and "pooled" have one
+ * at another host each time:
  *
- *     we \\ they       open    filters by address  filters by port    sequential  block     random
- *     open             dial    wait                wait               wait        wait      wait
- *     by address       dial    punch               punch              punch       punch     punch
- *     by port          dial    punch               punch              predict     scatter   scatter
- *     sequential       dial    punch               punch              predict     relay     relay
- *     block, random    dial    punch               spread             relay       relay     relay
+ *     we \ they       open    by address  by port    sequential  block, random  pooled
+ *     open             dial    wait        wait       wait        wait           wait
+ *     by address       dial    punch       punch      punch       punch          relay
+ *     by port          dial    punch       punch      predict     scatter        relay
+ *     sequential       dial    punch       punch      predict     relay          relay
+ *     block, random    dial    punch       spread     relay       relay          relay
+ *     pooled           dial    relay       relay      relay       relay          relay
  *
  * Where it says relay, two that are behind one NAT try each other's local addresses (punch).
  */
 #include "punch.h"
 
 typedef enum {
-    PLACE_OPEN,       /* direct, full-cone */
-    PLACE_BY_ADDRESS, /* restricted */
-    PLACE_BY_PORT,    /* port-restricted, firewall, and who does not know */
+    PLACE_OPEN,
+    PLACE_BY_ADDRESS,
+    PLACE_BY_PORT, /* also who does not know */
     PLACE_SEQUENTIAL,
-    PLACE_HARD, /* symmetric, with ports in a block or anywhere */
-    PLACE_NONE, /* no UDP at all */
+    PLACE_HARD,   /* ports in a block or anywhere */
+    PLACE_POOLED, /* and at any of several hosts: no filter lets that in */
+    PLACE_NONE,   /* no UDP at all */
     PLACE_N,
 } Place;
 
-static Place place_of(const PhNodeRecord *record)
+static bool is_dependent(const PhNodeRecord *record)
 {
-    switch ((PhClass)record->nat_class) {
-    case PH_CLASS_DIRECT:
-    case PH_CLASS_FULL_CONE:
-        return PLACE_OPEN;
-    case PH_CLASS_RESTRICTED:
-        return PLACE_BY_ADDRESS;
-    case PH_CLASS_SYMMETRIC:
-        return record->port_allocation == PH_PORT_ALLOCATION_SEQUENTIAL && record->step != 0
-                   ? PLACE_SEQUENTIAL
-                   : PLACE_HARD;
-    case PH_CLASS_UDP_BLOCKED:
-        return PLACE_NONE;
-    case PH_CLASS_FIREWALL:
-    case PH_CLASS_PORT_RESTRICTED:
-    case PH_CLASS_UNKNOWN:
-    case PH_CLASS_N:
-        break;
-    }
-    return PLACE_BY_PORT;
+    return record->mapping > PH_MAPPING_ENDPOINT_INDEPENDENT ||
+           (record->mapping == PH_MAPPING_UNKNOWN && record->nat_class == PH_CLASS_SYMMETRIC);
 }
 
+bool ph_strategy_is_sequential(const PhNodeRecord *record)
+{
+    return is_dependent(record) && record->port_allocation == PH_PORT_ALLOCATION_SEQUENTIAL &&
+           record->step != 0;
+}
+
+static Place place_of(const PhNodeRecord *record)
+{
+    if (record->nat_class == PH_CLASS_UDP_BLOCKED)
+        return PLACE_NONE;
+    if (record->filtering == PH_FILTERING_ENDPOINT_INDEPENDENT)
+        return PLACE_OPEN;
+    if (!is_dependent(record))
+        return record->filtering == PH_FILTERING_ADDRESS_DEPENDENT ? PLACE_BY_ADDRESS
+                                                                   : PLACE_BY_PORT;
+    if (record->pooling == PH_POOLING_ARBITRARY)
+        return PLACE_POOLED;
+    return ph_strategy_is_sequential(record) ? PLACE_SEQUENTIAL : PLACE_HARD;
+}
+
+/* Relay is zero: PLACE_POOLED and PLACE_NONE have little else. */
 static const PhStrategy table[PLACE_N][PLACE_N] = {
     [PLACE_OPEN] = {PH_STRATEGY_DIAL, PH_STRATEGY_WAIT, PH_STRATEGY_WAIT, PH_STRATEGY_WAIT,
-                    PH_STRATEGY_WAIT, PH_STRATEGY_RELAY},
+                    PH_STRATEGY_WAIT, PH_STRATEGY_WAIT},
     [PLACE_BY_ADDRESS] = {PH_STRATEGY_DIAL, PH_STRATEGY_PUNCH, PH_STRATEGY_PUNCH, PH_STRATEGY_PUNCH,
-                          PH_STRATEGY_PUNCH, PH_STRATEGY_RELAY},
+                          PH_STRATEGY_PUNCH},
     [PLACE_BY_PORT] = {PH_STRATEGY_DIAL, PH_STRATEGY_PUNCH, PH_STRATEGY_PUNCH, PH_STRATEGY_PREDICT,
-                       PH_STRATEGY_SCATTER, PH_STRATEGY_RELAY},
+                       PH_STRATEGY_SCATTER},
     [PLACE_SEQUENTIAL] = {PH_STRATEGY_DIAL, PH_STRATEGY_PUNCH, PH_STRATEGY_PUNCH,
-                          PH_STRATEGY_PREDICT, PH_STRATEGY_RELAY, PH_STRATEGY_RELAY},
-    [PLACE_HARD] = {PH_STRATEGY_DIAL, PH_STRATEGY_PUNCH, PH_STRATEGY_SPREAD, PH_STRATEGY_RELAY,
-                    PH_STRATEGY_RELAY, PH_STRATEGY_RELAY},
-    [PLACE_NONE] = {PH_STRATEGY_RELAY, PH_STRATEGY_RELAY, PH_STRATEGY_RELAY, PH_STRATEGY_RELAY,
-                    PH_STRATEGY_RELAY, PH_STRATEGY_RELAY},
+                          PH_STRATEGY_PREDICT},
+    [PLACE_HARD] = {PH_STRATEGY_DIAL, PH_STRATEGY_PUNCH, PH_STRATEGY_SPREAD},
+    [PLACE_POOLED] = {PH_STRATEGY_DIAL},
 };
 
 /* Seen from outside they have one and the same host, and local addresses are known. */

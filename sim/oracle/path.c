@@ -3,7 +3,7 @@
  * Which path two hosts get, from the NATs before each. What one has before it is summed up as an
  * end, and two ends decide:
  *
- *     one of the two lets everybody in, at an endpoint that can be known     direct
+ *     one of the two lets everybody in, at whatever endpoint somebody saw    direct
  *     both have endpoints that can be known                                  punched
  *     one has, and the other's next ports follow, or are tried in masses     punched
  *     neither has, but both ports follow from the ones before                punched
@@ -62,9 +62,10 @@ static gboolean is_known(const End *end)
     return end->mapping <= PL_MAPPING_ENDPOINT_INDEPENDENT;
 }
 
+/* Who is let in by one of several mappings is answered by that one (RFC 4787 REQ-6). */
 static gboolean can_be_dialled(const End *end)
 {
-    return is_known(end) && end->filtering == PL_FILTERING_ENDPOINT_INDEPENDENT;
+    return end->filtering == PL_FILTERING_ENDPOINT_INDEPENDENT;
 }
 
 static gboolean follows(const End *end)
@@ -113,14 +114,18 @@ static const char *turned_around(const PlNode *nat, End a, End b)
     gboolean open = a.filtering == PL_FILTERING_ENDPOINT_INDEPENDENT &&
                     b.filtering == PL_FILTERING_ENDPOINT_INDEPENDENT;
     PlFiltering filtering_a = a.filtering, filtering_b = b.filtering;
+    gboolean seems_open;
 
     switch (nat->behaviour.hairpin) {
     case PL_HAIRPIN_EXTERNAL_SOURCE:
         pass(&a, nat);
         pass(&b, nat);
+        seems_open = can_be_dialled(&a) || can_be_dialled(&b);
         a.filtering = filtering_a;
         b.filtering = filtering_b;
-        return between(&a, &b);
+        /* Who lets in the other one, and nobody from outside, does not know that. */
+        return !seems_open && (can_be_dialled(&a) || can_be_dialled(&b)) ? "punched"
+                                                                         : between(&a, &b);
     case PL_HAIRPIN_INTERNAL_SOURCE:
         /* What comes has a source that nobody has sent to. */
         return open && is_known(&a) && is_known(&b) &&

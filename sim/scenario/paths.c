@@ -192,9 +192,9 @@ void pl_paths_query_clear(PlPathsQuery *query)
 
 static gboolean lets_in(PlVerdict *verdict, const char *name)
 {
-    const char *class = pl_verdict_subject(verdict, name)->observed.value[PL_AXIS_CLASS];
+    const char *filtering = pl_verdict_subject(verdict, name)->observed.value[PL_AXIS_FILTERING];
 
-    return g_strcmp0(class, "direct") == 0 || g_strcmp0(class, "full-cone") == 0;
+    return g_strcmp0(filtering, pl_filtering_name(PL_FILTERING_ENDPOINT_INDEPENDENT)) == 0;
 }
 
 /* Nobody has looked at all that one that moves has before it: each NAT by itself has to. */

@@ -40,11 +40,34 @@ static PhAddress take_address(Feed *feed)
     return ph_address_ipv4(0xcb007100 + (which & 3), (guint16)(40000 + (which >> 2)));
 }
 
+/* A class and, mostly, the axes that it amounts to. */
+static void take_axes(Feed *feed, PhNodeRecord *record)
+{
+    static const guint8 axes[PH_CLASS_N][2] = {
+        [PH_CLASS_DIRECT] = {PH_MAPPING_NONE, PH_FILTERING_ENDPOINT_INDEPENDENT},
+        [PH_CLASS_FIREWALL] = {PH_MAPPING_NONE, PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT},
+        [PH_CLASS_FULL_CONE] = {PH_MAPPING_ENDPOINT_INDEPENDENT, PH_FILTERING_ENDPOINT_INDEPENDENT},
+        [PH_CLASS_RESTRICTED] = {PH_MAPPING_ENDPOINT_INDEPENDENT, PH_FILTERING_ADDRESS_DEPENDENT},
+        [PH_CLASS_PORT_RESTRICTED] = {PH_MAPPING_ENDPOINT_INDEPENDENT,
+                                      PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT},
+    };
+    guint drawn = take(&feed->input), other = drawn / PH_CLASS_N;
+
+    record->nat_class = (guint8)(drawn % PH_CLASS_N);
+    record->mapping = axes[record->nat_class][0];
+    record->filtering = axes[record->nat_class][1];
+    if (other == 0)
+        return;
+    record->mapping = (guint8)(other % (PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT + 1));
+    record->filtering = (guint8)(other / 5 % (PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT + 1));
+    record->pooling = (guint8)(drawn / 2 % (PH_POOLING_ARBITRARY + 1));
+}
+
 static void take_record(Feed *feed, PhNodeRecord *record)
 {
     guint n = take(&feed->input) % (PH_CANDIDATES_MAX + 1);
 
-    record->nat_class = (guint8)(take(&feed->input) % PH_CLASS_N);
+    take_axes(feed, record);
     record->port_allocation = (guint8)(take(&feed->input) % (PH_PORT_ALLOCATION_BLOCK + 1));
     record->step = (gint16)((gint8)take(&feed->input) * (gint)take(&feed->input));
     record->block_first = (guint16)(take(&feed->input) << 8 | take(&feed->input));

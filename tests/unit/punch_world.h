@@ -26,7 +26,8 @@
 typedef struct Kind {
     const char *name;
     const char *nat; /* lines of [nat]; NULL: on the internet itself */
-    PhClass nat_class;
+    PhMapping mapping;
+    PhFiltering filtering;
     PhPortAllocation allocation;
     int step;
 } Kind;
@@ -110,8 +111,8 @@ static inline gboolean may_send_to(const Punching *p, guint n, const PhAddress *
         const PhAddress *candidate = &other->candidates[i].address;
 
         /* Ports of a hard NAT are guessed. */
-        if (other->nat_class == PH_CLASS_SYMMETRIC ? ph_address_equal_host(candidate, to)
-                                                   : ph_address_equal(candidate, to))
+        if (other->mapping > PH_MAPPING_ENDPOINT_INDEPENDENT ? ph_address_equal_host(candidate, to)
+                                                             : ph_address_equal(candidate, to))
             return TRUE;
     }
     return FALSE;
@@ -276,7 +277,9 @@ static inline void introduce(Punching *p, const Kind *kinds[2])
         PhAddress seen = punching_seen(p, i, DATA_PORT, HUB_AT);
 
         *record = (PhNodeRecord){
-            .nat_class = (guint8)kinds[i]->nat_class,
+            .nat_class = (guint8)ph_class_of(kinds[i]->mapping, kinds[i]->filtering),
+            .mapping = (guint8)kinds[i]->mapping,
+            .filtering = (guint8)kinds[i]->filtering,
             .port_allocation = (guint8)kinds[i]->allocation,
             .step = (gint16)kinds[i]->step,
         };
@@ -321,7 +324,7 @@ static inline void nat_text(GString *text, const char *name, const Kind *kind, c
 {
     if (kind->nat)
         g_string_append_printf(text, "[nat %s]\noutside = internet\ninside = %s.%u.0/24\n%s", name,
-                               kind->nat_class == PH_CLASS_FIREWALL ? "198.51" : "192.168",
+                               kind->mapping == PH_MAPPING_NONE ? "198.51" : "192.168",
                                *host == 'a' ? 1U : 2U, kind->nat);
     g_string_append_printf(text, "[host %s]\n%s = %s\n", host, kind->nat ? "behind" : "on",
                            kind->nat ? name : "internet");
@@ -463,32 +466,72 @@ static inline gboolean punching_attempt(Punching *p, guint attempt, gint64 skew_
 
 /* ---- kinds ---- */
 
-static const Kind kind_open = {"open", NULL, PH_CLASS_DIRECT, PH_PORT_ALLOCATION_PRESERVE, 0},
-                  kind_firewall = {"firewall", "behaviour = firewall\n", PH_CLASS_FIREWALL,
-                                   PH_PORT_ALLOCATION_PRESERVE, 0},
-                  kind_full_cone = {"full-cone", "behaviour = full-cone\n", PH_CLASS_FULL_CONE,
-                                    PH_PORT_ALLOCATION_PRESERVE, 0},
-                  kind_restricted = {"restricted", "behaviour = restricted\n", PH_CLASS_RESTRICTED,
-                                     PH_PORT_ALLOCATION_PRESERVE, 0},
-                  kind_port_restricted = {"port-restricted", "behaviour = port-restricted\n",
-                                          PH_CLASS_PORT_RESTRICTED, PH_PORT_ALLOCATION_PRESERVE, 0},
+static const Kind kind_open = {"open",
+                               NULL,
+                               PH_MAPPING_NONE,
+                               PH_FILTERING_ENDPOINT_INDEPENDENT,
+                               PH_PORT_ALLOCATION_PRESERVE,
+                               0},
+                  kind_firewall = {"firewall",
+                                   "behaviour = firewall\n",
+                                   PH_MAPPING_NONE,
+                                   PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                   PH_PORT_ALLOCATION_PRESERVE,
+                                   0},
+                  kind_full_cone = {"full-cone",
+                                    "behaviour = full-cone\n",
+                                    PH_MAPPING_ENDPOINT_INDEPENDENT,
+                                    PH_FILTERING_ENDPOINT_INDEPENDENT,
+                                    PH_PORT_ALLOCATION_PRESERVE,
+                                    0},
+                  kind_restricted = {"restricted",
+                                     "behaviour = restricted\n",
+                                     PH_MAPPING_ENDPOINT_INDEPENDENT,
+                                     PH_FILTERING_ADDRESS_DEPENDENT,
+                                     PH_PORT_ALLOCATION_PRESERVE,
+                                     0},
+                  kind_port_restricted = {"port-restricted",
+                                          "behaviour = port-restricted\n",
+                                          PH_MAPPING_ENDPOINT_INDEPENDENT,
+                                          PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                          PH_PORT_ALLOCATION_PRESERVE,
+                                          0},
                   kind_random_cone = {"port-restricted, random ports",
                                       "behaviour = port-restricted\nport-allocation = random\n",
-                                      PH_CLASS_PORT_RESTRICTED, PH_PORT_ALLOCATION_RANDOM, 0},
+                                      PH_MAPPING_ENDPOINT_INDEPENDENT,
+                                      PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                      PH_PORT_ALLOCATION_RANDOM,
+                                      0},
                   kind_sequential = {"sequential",
                                      "behaviour = symmetric\nport-allocation = sequential\n",
-                                     PH_CLASS_SYMMETRIC, PH_PORT_ALLOCATION_SEQUENTIAL, 1},
+                                     PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT,
+                                     PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                     PH_PORT_ALLOCATION_SEQUENTIAL,
+                                     1},
                   kind_sequential_2 = {"sequential by 2",
                                        "behaviour = symmetric\nport-allocation = sequential\n"
                                        "port-step = 2\n",
-                                       PH_CLASS_SYMMETRIC, PH_PORT_ALLOCATION_SEQUENTIAL, 2},
+                                       PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT,
+                                       PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                       PH_PORT_ALLOCATION_SEQUENTIAL,
+                                       2},
                   kind_block = {"block",
                                 "behaviour = symmetric\nport-allocation = block\n"
                                 "block-size = 2048\n",
-                                PH_CLASS_SYMMETRIC, PH_PORT_ALLOCATION_BLOCK, 0},
-                  kind_random = {"random", "behaviour = symmetric\n", PH_CLASS_SYMMETRIC,
-                                 PH_PORT_ALLOCATION_RANDOM, 0},
+                                PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT,
+                                PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                PH_PORT_ALLOCATION_BLOCK,
+                                0},
+                  kind_random = {"random",
+                                 "behaviour = symmetric\n",
+                                 PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT,
+                                 PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                 PH_PORT_ALLOCATION_RANDOM,
+                                 0},
                   kind_by_address = {"address-dependent mapping",
                                      "mapping = address-dependent\n"
                                      "filtering = address-and-port-dependent\n",
-                                     PH_CLASS_SYMMETRIC, PH_PORT_ALLOCATION_RANDOM, 0};
+                                     PH_MAPPING_ADDRESS_DEPENDENT,
+                                     PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                     PH_PORT_ALLOCATION_RANDOM,
+                                     0};

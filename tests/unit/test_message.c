@@ -11,6 +11,9 @@ static PhNodeRecord some_record(guint n)
         .sequence = G_GUINT64_CONSTANT(0x0102030405060708),
         .name = "alice-1.home_2",
         .nat_class = PH_CLASS_SYMMETRIC,
+        .mapping = PH_MAPPING_ADDRESS_DEPENDENT,
+        .filtering = PH_FILTERING_ENDPOINT_INDEPENDENT,
+        .pooling = PH_POOLING_ARBITRARY,
         .port_allocation = PH_PORT_ALLOCATION_BLOCK,
         .step = -2,
         .block_first = 1024,
@@ -120,6 +123,10 @@ static void test_fields_are_where_they_were(void)
     g_assert_cmpint(read.introduced.record.step, ==, -2);
     g_assert_cmpuint(read.introduced.record.block_last, ==, 65535);
     g_assert_cmpuint(read.introduced.record.n_candidates, ==, 3);
+    g_assert_cmpuint(read.introduced.record.nat_class, ==, PH_CLASS_SYMMETRIC);
+    g_assert_cmpuint(read.introduced.record.mapping, ==, PH_MAPPING_ADDRESS_DEPENDENT);
+    g_assert_cmpuint(read.introduced.record.filtering, ==, PH_FILTERING_ENDPOINT_INDEPENDENT);
+    g_assert_cmpuint(read.introduced.record.pooling, ==, PH_POOLING_ARBITRARY);
     g_assert_cmpuint(read.introduced.record.relays, ==, 1);
     g_assert_cmpuint(read.introduced.record.hidden, ==, 1);
     for (guint i = 0; i < 3; i++)
@@ -169,12 +176,15 @@ static void test_too_little_room_is_seen(void)
 /* Where in a REGISTER with a name of 14 letters what is. */
 #define AT_NAME       9
 #define AT_CLASS      (AT_NAME + 1 + 14)
-#define AT_ALLOCATION (AT_CLASS + 1)
-#define AT_RELAYS     (AT_CLASS + 8)
-#define AT_N          (AT_CLASS + 9)
-#define AT_KIND       (AT_CLASS + 10)
-#define AT_FAMILY     (AT_CLASS + 11)
-#define AT_PORT       (AT_CLASS + 12)
+#define AT_MAPPING    (AT_CLASS + 1)
+#define AT_FILTERING  (AT_CLASS + 2)
+#define AT_POOLING    (AT_CLASS + 3)
+#define AT_ALLOCATION (AT_CLASS + 4)
+#define AT_RELAYS     (AT_CLASS + 11)
+#define AT_N          (AT_CLASS + 12)
+#define AT_KIND       (AT_CLASS + 13)
+#define AT_FAMILY     (AT_CLASS + 14)
+#define AT_PORT       (AT_CLASS + 15)
 
 static void test_hostile_values_are_refused(void)
 {
@@ -189,6 +199,9 @@ static void test_hostile_values_are_refused(void)
         {AT_NAME + 1, '/'},
         {AT_NAME + 14, 0xc3},
         {AT_CLASS, PH_CLASS_N},
+        {AT_MAPPING, PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT + 1},
+        {AT_FILTERING, PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT + 1},
+        {AT_POOLING, PH_POOLING_ARBITRARY + 1},
         {AT_ALLOCATION, PH_PORT_ALLOCATION_BLOCK + 1},
         {AT_RELAYS, 4},
         {AT_N, PH_CANDIDATES_MAX + 1},
@@ -259,6 +272,15 @@ static void test_what_makes_no_sense_is_not_written(void)
     g_assert_cmpuint(ph_message_write(&message, bytes, sizeof(bytes)), ==, 0);
     message.record = some_record(1);
     message.record.nat_class = PH_CLASS_N;
+    g_assert_cmpuint(ph_message_write(&message, bytes, sizeof(bytes)), ==, 0);
+    message.record = some_record(1);
+    message.record.mapping = PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT + 1;
+    g_assert_cmpuint(ph_message_write(&message, bytes, sizeof(bytes)), ==, 0);
+    message.record = some_record(1);
+    message.record.filtering = PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT + 1;
+    g_assert_cmpuint(ph_message_write(&message, bytes, sizeof(bytes)), ==, 0);
+    message.record = some_record(1);
+    message.record.pooling = PH_POOLING_ARBITRARY + 1;
     g_assert_cmpuint(ph_message_write(&message, bytes, sizeof(bytes)), ==, 0);
     message.kind = PH_MESSAGE_UNKNOWN;
     g_assert_cmpuint(ph_message_write(&message, bytes, sizeof(bytes)), ==, 0);

@@ -94,10 +94,10 @@ static void test_two_random_ones_are_relayed(void)
 
 static void test_hard_ones_can_be_switched_off(void)
 {
-    PhNodeRecord hard = {.nat_class = PH_CLASS_SYMMETRIC,
+    PhNodeRecord hard = {.mapping = PH_MAPPING_ADDRESS_DEPENDENT,
                          .port_allocation = PH_PORT_ALLOCATION_RANDOM};
-    PhNodeRecord port = {.nat_class = PH_CLASS_PORT_RESTRICTED},
-                 open = {.nat_class = PH_CLASS_DIRECT};
+    PhNodeRecord port = {.mapping = PH_MAPPING_ENDPOINT_INDEPENDENT},
+                 open = {.filtering = PH_FILTERING_ENDPOINT_INDEPENDENT};
 
     g_assert_cmpint(ph_strategy(&hard, &port, true), ==, PH_STRATEGY_SPREAD);
     g_assert_cmpint(ph_strategy(&port, &hard, true), ==, PH_STRATEGY_SCATTER);
@@ -109,7 +109,8 @@ static void test_hard_ones_can_be_switched_off(void)
 static void test_who_knows_nothing_is_port_restricted(void)
 {
     PhNodeRecord unknown = {.nat_class = PH_CLASS_UNKNOWN},
-                 none = {.nat_class = PH_CLASS_UDP_BLOCKED}, open = {.nat_class = PH_CLASS_DIRECT};
+                 none = {.nat_class = PH_CLASS_UDP_BLOCKED},
+                 open = {.filtering = PH_FILTERING_ENDPOINT_INDEPENDENT};
 
     g_assert_cmpint(ph_strategy(&unknown, &unknown, true), ==, PH_STRATEGY_PUNCH);
     g_assert_cmpint(ph_strategy(&unknown, &open, true), ==, PH_STRATEGY_DIAL);

@@ -20,7 +20,7 @@ static void try_all(const PlLink *line, const char *quirk, gint64 skew_ns, guint
         g_auto(Punching) p = {0};
 
         for (guint k = 0; k < 2; k++)
-            if (quirk && quirky[k].nat && quirky[k].nat_class != PH_CLASS_FIREWALL)
+            if (quirk && quirky[k].nat && quirky[k].mapping != PH_MAPPING_NONE)
                 quirky[k].nat = g_strconcat(quirky[k].nat, quirk, NULL);
         punching_pair_on(&p, &quirky[0], &quirky[1], line, 1 + i / N_KINDS / N_KINDS);
         if (strategy_of(&p, 0) != PH_STRATEGY_RELAY) {
@@ -213,7 +213,10 @@ static void test_answer_from_elsewhere(void)
 
 static const Kind kind_poisoned = {"port-restricted, takes in what is early",
                                    "behaviour = port-restricted\nunsolicited = accept\n",
-                                   PH_CLASS_PORT_RESTRICTED, PH_PORT_ALLOCATION_PRESERVE, 0};
+                                   PH_MAPPING_ENDPOINT_INDEPENDENT,
+                                   PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                   PH_PORT_ALLOCATION_PRESERVE,
+                                   0};
 
 /* So many routers lie between the two homes. */
 static void far_apart(Punching *p, guint routers, guint64 seed)

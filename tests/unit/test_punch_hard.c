@@ -87,11 +87,17 @@ static void test_known_block(void)
 static const Kind kind_small_block = {"block of 600",
                                       "behaviour = symmetric\nport-allocation = block\n"
                                       "block-size = 600\n",
-                                      PH_CLASS_SYMMETRIC, PH_PORT_ALLOCATION_BLOCK, 0},
+                                      PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT,
+                                      PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                      PH_PORT_ALLOCATION_BLOCK,
+                                      0},
                   kind_large_block = {"block of 3000",
                                       "behaviour = symmetric\nport-allocation = block\n"
                                       "block-size = 3000\n",
-                                      PH_CLASS_SYMMETRIC, PH_PORT_ALLOCATION_BLOCK, 0};
+                                      PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT,
+                                      PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                                      PH_PORT_ALLOCATION_BLOCK,
+                                      0};
 
 static void test_odd_blocks(void)
 {
@@ -160,7 +166,10 @@ static void test_sequence_wraps(void)
 {
     static const Kind late = {"sequential at its end",
                               "behaviour = symmetric\nport-allocation = sequential\n",
-                              PH_CLASS_SYMMETRIC, PH_PORT_ALLOCATION_SEQUENTIAL, 1};
+                              PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT,
+                              PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                              PH_PORT_ALLOCATION_SEQUENTIAL,
+                              1};
     g_auto(Punching) p = {0};
     guint16 port = 0;
 

@@ -89,6 +89,7 @@ void state_show_node(JsonBuilder *builder, const PhNode *node)
     state_show_key(builder, "key", self.key);
     show_string(builder, "class", ph_class_name(self.nat_class));
     show_address(builder, "external", &self.external);
+    show_seconds(builder, "binding_s", self.binding_ns);
     show_hub(builder, &self);
     show_counters(builder, ph_node_counters(node));
     show_peers(builder, node);

@@ -142,6 +142,7 @@ typedef struct PhNodeSelf {
     uint8_t key[PH_NODE_KEY_BYTES], hub_key[PH_NODE_KEY_BYTES];
     char name[PH_NODE_NAME_MAX + 1]; /* "": none */
     PhClass nat_class;
+    uint64_t binding_ns;    /* how long its NAT keeps an idle mapping; 0: unknown */
     PhAddress external;     /* as its class was found with; family NONE: unknown */
     PhAddress hub, seen;    /* seen: where the hub sees us, as long as it is registered */
     const char *hub_state;  /* static: "waiting", "asking", "registered" or "refused" */
