@@ -144,6 +144,7 @@ typedef struct PhNodeSelf {
     PhClass nat_class;
     PhAddress external;     /* as its class was found with; family NONE: unknown */
     PhAddress hub, seen;    /* seen: where the hub sees us, as long as it is registered */
+    PhAddress beside;       /* and in the other family of addresses; NONE: it does not */
     const char *hub_state;  /* static: "waiting", "asking", "registered" or "refused" */
     const char *hub_health; /* NULL: it is not registered */
     const char *hub_reason; /* why it is not; NULL: there is none */
