@@ -30,6 +30,15 @@ typedef struct PhTrial {
     uint64_t begun_ns;
 } PhTrial;
 
+/* Where it is in the other family of addresses, beside its path: it speaks from both. */
+typedef struct PhBeside {
+    PhPath path; /* where it has shown that it is; family NONE: nowhere */
+    PhTrial trial;
+    uint64_t heard_ns;
+    uint64_t pong; /* a ping's id that waits to be answered there */
+    bool pong_due;
+} PhBeside;
+
 typedef struct PhEntry {
     uint32_t number; /* 0: free */
     uint32_t session;
@@ -38,6 +47,7 @@ typedef struct PhEntry {
     bool named;  /* the record's name is its own; one that is not confirmed may lose it */
     PhPath path; /* where it has shown that it is; family NONE: nowhere yet */
     PhTrial trial;
+    PhBeside beside;
     bool confirmed; /* it gets what is sent there */
     PhClaim claim;
     uint64_t rtt_ns;

@@ -28,21 +28,36 @@ static void add(PhNodeRecord *record, PhCandidateKind kind, const PhAddress *add
             (PhCandidate){.kind = (uint8_t)kind, .address = *address};
 }
 
+static bool is_host(const PhAddress *seen, const PhAddress *address)
+{
+    return seen && ph_address_equal_host(seen, address);
+}
+
+/* Whether both are seen at one host of that family. */
+static bool are_together(const PhMember *of, const PhMember *to, uint8_t family)
+{
+    const PhAddress *seen = of->seen->family == family ? of->seen : of->beside;
+
+    return seen && seen->family == family && (is_host(to->seen, seen) || is_host(to->beside, seen));
+}
+
 PhNodeRecord ph_mediator_vouch(const PhMember *of, const PhMember *to)
 {
-    bool together = ph_address_equal_host(of->seen, to->seen);
     PhNodeRecord record = *of->record;
 
     record.n_candidates = 0;
     if (record.hidden || of->seen->family == PH_FAMILY_NONE)
         return record; /* it does not want to say where it is, or has not shown it yet */
     add(&record, PH_CANDIDATE_REFLEXIVE, of->seen);
+    if (of->beside)
+        add(&record, PH_CANDIDATE_REFLEXIVE, of->beside);
     for (unsigned i = 0; i < of->record->n_candidates; i++) {
         const PhCandidate *candidate = &of->record->candidates[i];
-        bool own_host = ph_address_equal_host(&candidate->address, of->seen);
+        const PhAddress *address = &candidate->address;
 
-        if (own_host || (together && candidate->kind == PH_CANDIDATE_LOCAL))
-            add(&record, (PhCandidateKind)candidate->kind, &candidate->address);
+        if (is_host(of->seen, address) || is_host(of->beside, address) ||
+            (candidate->kind == PH_CANDIDATE_LOCAL && are_together(of, to, address->family)))
+            add(&record, (PhCandidateKind)candidate->kind, address);
     }
     return record;
 }

@@ -17,6 +17,7 @@ typedef struct PhMember {
     const uint8_t *key;
     const PhNodeRecord *record; /* what it says of itself */
     const PhAddress *seen;      /* where we hear it ourselves */
+    const PhAddress *beside;    /* and in the other family; NULL: nowhere */
     uint32_t channel;           /* under which others reach it by us */
     uint64_t rtt_ns;
     uint64_t *introductions_ns; /* bucket.h: what it has had of us */

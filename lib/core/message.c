@@ -146,6 +146,7 @@ static void put_body(Writer *writer, const PhMessage *message)
     case PH_MESSAGE_REGISTERED:
         put_number(writer, message->registered.lifetime_s, 4);
         put_address(writer, &message->registered.seen);
+        put_address(writer, &message->registered.also);
         break;
     case PH_MESSAGE_REFUSED:
         put_number(writer, message->refused.what, 1);
@@ -265,6 +266,7 @@ static void take_body(Reader *reader, PhMessage *message)
     case PH_MESSAGE_REGISTERED:
         message->registered.lifetime_s = (uint32_t)take_number(reader, 4);
         take_address(reader, &message->registered.seen);
+        take_address(reader, &message->registered.also);
         break;
     case PH_MESSAGE_REFUSED:
         message->refused.what = (uint8_t)take_number(reader, 1);

@@ -26,7 +26,7 @@ typedef enum {
     PH_MESSAGE_PREPARE = 7,     /* nothing; node to node: to have a fresh socket ready */
     PH_MESSAGE_PREPARED = 8,    /* nothing; it is, or will not be */
     PH_MESSAGE_REGISTER = 16,   /* node to hub, also as payload of a handshake's request */
-    PH_MESSAGE_REGISTERED = 17, /* hub to node: lifetime, seen */
+    PH_MESSAGE_REGISTERED = 17, /* hub to node: lifetime, seen, also */
     PH_MESSAGE_REFUSED = 18,    /* hub to node: what was asked, reason */
     PH_MESSAGE_CONNECT = 19,    /* node to hub, also with REGISTER in the request: wants a peer */
     PH_MESSAGE_FOUND = 20,      /* hub to who asked: the peer; its channel at the relay */
@@ -105,6 +105,7 @@ typedef struct PhMessage {
         struct {
             uint32_t lifetime_s;
             PhAddress seen;
+            PhAddress also; /* where the hub is in the other family of addresses; NONE: nowhere */
         } registered;
         struct {
             uint8_t what; /* PhMessageKind */

@@ -131,15 +131,53 @@ void ph_node_do_close(PhNode *node, uint64_t now)
     node->closing = true;
 }
 
+/* The next one from `at` on that is of that family; n: there is none. */
+static uint32_t next_local(const PhAddress *locals, uint32_t n, uint32_t at, uint8_t family)
+{
+    while (at < n && locals[at].family != family)
+        at++;
+    return at;
+}
+
+static bool are_same(const PhNode *node, const PhAddress *locals, uint32_t n, uint8_t family)
+{
+    const PhAddress *own = node->config.locals;
+    const uint32_t n_own = node->config.n_locals;
+    uint32_t a = next_local(own, n_own, 0, family), b = next_local(locals, n, 0, family);
+
+    while (a < n_own && b < n && ph_address_equal_host(&own[a], &locals[b])) {
+        a = next_local(own, n_own, a + 1, family);
+        b = next_local(locals, n, b + 1, family);
+    }
+    return a == n_own && b == n;
+}
+
+/* Only the addresses of the other family are others: addresses of IPv6 come and go. */
+static bool is_beside_alone(const PhNode *node, const PhAddress *locals, uint32_t n)
+{
+    const uint8_t family = node->config.hub.family;
+
+    return are_same(node, locals, n, family) &&
+           !are_same(node, locals, n, family == PH_FAMILY_IPV4 ? PH_FAMILY_IPV6 : PH_FAMILY_IPV4);
+}
+
 void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t n_locals,
                                 uint64_t now)
 {
+    bool beside;
+
     set_now(node, now);
     if (n_locals > PH_NODE_LOCALS)
         n_locals = PH_NODE_LOCALS;
+    beside = is_beside_alone(node, locals, n_locals);
     if (n_locals > 0)
         memcpy(node->config.locals, locals, n_locals * sizeof(*locals));
     node->config.n_locals = n_locals;
+    ph_node_family_moved(node);
+    if (beside) {
+        ph_node_tell_moved(node, /* beside= */ true);
+        return;
+    }
     node->hub.back_off_ns = PH_SECOND;
     if (node->data.state == PH_SOCKET_FAILED)
         node->data.state = PH_SOCKET_WANTED;
@@ -162,6 +200,7 @@ void ph_node_do_hub_at(PhNode *node, const PhAddress *hub, uint64_t now)
         node->data = other;
         if (other.socket == 0)
             node->data.socket = ph_node_socket_numbers(node, 1);
+        node->beside = (PhBesideLink){0};
     }
     node->config.hub = *hub;
     /* One that is lost is asked there when it is its turn. */
@@ -257,6 +296,8 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
         };
         return true;
     }
+    if (ph_node_family_poll_socket(node, ret_request))
+        return true;
     if (node->classifier) {
         if (ph_classifier_poll_socket(node->classifier, ret_request))
             return true;
@@ -274,17 +315,6 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
     return poll_closes(node, ret_request);
 }
 
-/* Of the family that the hub is not reached by any more: it comes late. */
-static bool take_other_socket(PhNode *node, uint32_t socket, const PhAddress *local)
-{
-    if (socket == 0 || socket != node->other.socket)
-        return false;
-    node->other.state = local ? PH_SOCKET_THERE : PH_SOCKET_FAILED;
-    if (local)
-        node->other.local = *local;
-    return true;
-}
-
 void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *local, uint64_t now)
 {
     set_now(node, now);
@@ -295,7 +325,7 @@ void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *lo
         ph_node_classify(node);
         return;
     }
-    if (take_other_socket(node, socket, local) || ph_node_fresh_socket(node, socket, true))
+    if (ph_node_family_socket(node, socket, local) || ph_node_fresh_socket(node, socket, true))
         return;
     if (node->classifier)
         ph_classifier_socket_opened(node->classifier, socket, local, node->now);
@@ -318,7 +348,7 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
             event->reason = "no-socket";
         return;
     }
-    if (take_other_socket(node, socket, NULL) || ph_node_fresh_socket(node, socket, false))
+    if (ph_node_family_socket(node, socket, NULL) || ph_node_fresh_socket(node, socket, false))
         return;
     if (node->classifier)
         ph_classifier_socket_failed(node->classifier, socket, node->now);
@@ -451,6 +481,7 @@ void ph_node_do_handle_timeout(PhNode *node, uint64_t now)
         ph_classifier_handle_timeout(node->classifier, node->now);
     ph_node_binding_timeout(node);
     ph_node_hub_timeout(node);
+    ph_node_family_timeout(node);
     for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].state != PH_PEER_FREE &&
             ph_node_peer_next(node, &node->peers[i]) <= node->now)
@@ -463,6 +494,8 @@ uint64_t ph_node_next_timeout(const PhNode *node)
     uint64_t next = ph_sessions_next_timeout(node->sessions), at = ph_node_hub_next(node);
 
     if (at < next)
+        next = at;
+    if ((at = ph_node_family_next(node)) < next)
         next = at;
     if (node->classifier && (at = ph_classifier_next_timeout(node->classifier)) < next)
         next = at;

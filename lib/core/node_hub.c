@@ -79,6 +79,7 @@ static void hub_is_up(PhNode *node, const PhMessage *message)
     node->hub.seen = message->registered.seen;
     ph_node_seed(node, detector.seed);
     ph_detector_init(&node->hub.detector, &detector, node->now);
+    ph_node_family_begin(node, &message->registered.also);
     event = ph_node_event(node, PH_NODE_REGISTERED, NULL);
     if (event)
         event->address = node->hub.seen;
@@ -129,6 +130,8 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
     PhRoute relayed = {.via = PH_NODE_VIA_HUB};
     PhMessage pong = {.kind = PH_MESSAGE_PONG};
 
+    if (ph_node_family_message(node, route, message))
+        return;
     switch ((PhMessageKind)message->kind) {
     case PH_MESSAGE_REGISTERED:
         hub_is_up(node, message);
@@ -193,8 +196,11 @@ void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *byt
     if (length > sizeof(copy))
         return;
     memcpy(copy, bytes, length);
-    ph_detector_heard(&node->hub.detector, false, node->now);
-    node->hub.check_ns = PH_NEVER;
+    /* That the other family works says nothing of this one. */
+    if (!ph_node_is_beside(node, &route->path)) {
+        ph_detector_heard(&node->hub.detector, false, node->now);
+        node->hub.check_ns = PH_NEVER;
+    }
     for (size_t at = 0; at < length; at += used) {
         if (!ph_message_read(copy + at, length - at, &message, &used))
             return;
@@ -251,7 +257,7 @@ void ph_node_hub_moved(PhNode *node)
     } else {
         ph_node_hub_begin(node);
     }
-    ph_node_tell_moved(node);
+    ph_node_tell_moved(node, /* beside= */ false);
 }
 
 /* ---- time ---- */

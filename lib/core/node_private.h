@@ -10,6 +10,7 @@
  *   node_hub.c     the hub
  *   node_self.c    what it knows of itself: its record, its class
  *   node_binding.c how long its NAT keeps a mapping
+ *   node_family.c  the family of addresses that it does not reach the hub by
  *   node_peer.c    who the peers are, and their sessions
  *   node_talk.c    what is said to them, and by them
  *   node_path.c    the ways to a peer, and which one is used
@@ -170,6 +171,15 @@ typedef struct PhHubLink {
     uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
 } PhHubLink;
 
+/* Beside that: the hub in the other family of addresses, and us there. */
+typedef struct PhBesideLink {
+    PhAddress hub;   /* family NONE: it is not there */
+    PhAddress seen;  /* by the hub; family NONE: we have not shown that we are there */
+    uint64_t ping;   /* the id of the last one */
+    unsigned silent; /* pings that were not answered, in a row */
+    uint64_t next_ns, gap_ns;
+} PhBesideLink;
+
 typedef struct PhOutgoing {
     PhPath path;
     uint8_t ttl;
@@ -211,9 +221,10 @@ struct PhNode {
     PhRecorder *recorder; /* NULL: nothing is recorded */
     PhTape tape;
     PhHubLink hub;
+    PhBesideLink beside;
     PhNodeRecord record; /* our own */
-    /* Our data socket, and the one of the other family, if the hub was tried there before; and
-     * numbers for more. */
+    /* Our data socket, and the one of the other family, if it is of use or the hub was tried there
+     * before; and numbers for more. */
     PhDataSocket data, other;
     uint32_t next_socket;
     PhClassifier *classifier; /* NULL: none is running */
@@ -297,14 +308,33 @@ void ph_node_hub_messages(PhNode *node, const PhRoute *route, const uint8_t *byt
 void ph_node_hub_timeout(PhNode *node);
 uint64_t ph_node_hub_next(const PhNode *node);
 
+/* node_family.c */
+/* The hub has said where else it is. */
+void ph_node_family_begin(PhNode *node, const PhAddress *hub);
+/* Our addresses there are others. */
+void ph_node_family_moved(PhNode *node);
+/* What the hub says there. False: it did not come that way. */
+bool ph_node_family_message(PhNode *node, const PhRoute *route, const PhMessage *message);
+bool ph_node_is_beside(const PhNode *node, const PhPath *path);
+bool ph_node_family_poll_socket(PhNode *node, PhSocketRequest *ret_request);
+/* False: it is not that one. `local` is NULL: it could not be opened. */
+bool ph_node_family_socket(PhNode *node, uint32_t socket, const PhAddress *local);
+void ph_node_family_timeout(PhNode *node);
+uint64_t ph_node_family_next(const PhNode *node);
+/* Whether we and the peer have a family in common that neither's class is about, or only one's. */
+bool ph_node_family_shared(const PhNode *node, const PhPeer *peer);
+bool ph_node_family_leads_to(const PhNode *node, const PhPeer *peer, const PhAddress *remote);
+
 /* node_self.c */
 void ph_node_update_record(PhNode *node);
-/* That the network is another one; the peers hear of it by their relays. */
-void ph_node_tell_moved(PhNode *node);
+/* That the network is another one; the peers hear of it by their relays. `beside`: only those that
+ * are reached by the other family. */
+void ph_node_tell_moved(PhNode *node, bool beside);
 /* By the hub. */
 void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen);
 /* Our record, as it is now. */
 void ph_node_tell_hub_record(PhNode *node);
+void ph_node_tell_record(PhNode *node); /* the peers, too */
 void ph_node_classify(PhNode *node);
 /* The classifier may know something by now. */
 void ph_node_classify_progress(PhNode *node);

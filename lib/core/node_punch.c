@@ -22,9 +22,9 @@ static bool guesses_ports(PhStrategy strategy)
            strategy == PH_STRATEGY_SCATTER;
 }
 
-/* Where the hub sees the two says whether they are behind one NAT. Then the addresses inside are
- * tried before any ports are guessed. */
-static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer, unsigned attempt)
+/* In the family that both are known in. Where the hub sees the two says whether they are behind one
+ * NAT. Then the addresses inside are tried before any ports are guessed. */
+static PhStrategy strategy_known(const PhNode *node, const PhPeer *peer, unsigned attempt)
 {
     PhStrategy strategy = ph_strategy(&node->record, &peer->record, !node->config.no_hard_punching);
 
@@ -34,23 +34,43 @@ static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer, unsigned 
     return strategy;
 }
 
+/* What is between the two in the other family nobody knows: both send, before ports are guessed,
+ * too. */
+static PhStrategy strategy_for(const PhNode *node, const PhPeer *peer, unsigned attempt)
+{
+    PhStrategy strategy = strategy_known(node, peer, attempt);
+
+    if (!ph_node_family_shared(node, peer) || (attempt > 1 && guesses_ports(strategy)))
+        return strategy;
+    return PH_STRATEGY_PUNCH;
+}
+
 /* By an address that means something only where we are, too. */
 static bool is_inside(const PhPeer *peer, const PhAddress *remote)
 {
-    for (unsigned i = 0; i < peer->record.n_candidates && i < PH_CANDIDATES_MAX; i++)
-        if (peer->record.candidates[i].kind == PH_CANDIDATE_LOCAL &&
-            ph_address_equal(&peer->record.candidates[i].address, remote))
-            return !ph_address_equal_host(remote, &peer->seen);
-    return false;
+    bool local = false;
+
+    for (unsigned i = 0; i < peer->record.n_candidates && i < PH_CANDIDATES_MAX; i++) {
+        const PhCandidate *candidate = &peer->record.candidates[i];
+
+        if (candidate->kind == PH_CANDIDATE_REFLEXIVE &&
+            ph_address_equal_host(&candidate->address, remote))
+            return false;
+        local = local || (candidate->kind == PH_CANDIDATE_LOCAL &&
+                          ph_address_equal(&candidate->address, remote));
+    }
+    return local && !ph_address_equal_host(remote, &peer->seen);
 }
 
 /* Of a direct path: by what is known of the two now, however it was opened. */
 PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
 {
-    PhStrategy strategy = strategy_for(node, peer, 1);
+    PhStrategy strategy = strategy_known(node, peer, 1);
 
     if (is_inside(peer, &peer->direct.route.path.remote))
         return PH_PATH_DIRECT; /* there is nothing in between */
+    if (ph_node_family_leads_to(node, peer, &peer->direct.route.path.remote))
+        return PH_PATH_PUNCHED; /* or nothing was in between, and nobody knows that */
     return strategy == PH_STRATEGY_DIAL || strategy == PH_STRATEGY_WAIT ? PH_PATH_DIRECT
                                                                         : PH_PATH_PUNCHED;
 }
@@ -59,8 +79,10 @@ const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer)
 {
     if (is_inside(peer, &peer->direct.route.path.remote))
         return "neighbours";
+    if (ph_node_family_leads_to(node, peer, &peer->direct.route.path.remote))
+        return "other-family";
     if (ph_node_kind(node, peer) == PH_PATH_DIRECT)
-        return ph_strategy_name(strategy_for(node, peer, 1));
+        return ph_strategy_name(strategy_known(node, peer, 1));
     return peer->opened ? ph_strategy_name(peer->strategy) : "heard";
 }
 
@@ -216,6 +238,7 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
         .own = node->record,
         .socket = node->data.socket,
         .family = (PhFamily)node->config.hub.family,
+        .other_socket = node->other.state == PH_SOCKET_THERE ? node->other.socket : 0,
         .n_sockets = PH_PUNCH_SOCKETS,
         .start_ns = node->now + message->introduced.start_us * UINT64_C(1000),
     };

@@ -19,6 +19,8 @@ static const Reason own[] = {
     {"spread", "Our NAT gave many ports, and the peer met one of them."},
     {"scatter", "The peer's NAT gave many ports, and we met one of them."},
     {"neighbours", "Both are in the same network, behind one NAT or none."},
+    {"other-family",
+     "The hub sees both in the other family of addresses, too, and they meet there."},
     {"heard", "The peer was heard from there, and answers there."},
     {"relay", "Between these two NATs there is no direct way: the ports that they give cannot be "
               "foreseen."},

@@ -13,6 +13,27 @@
 /* Classes change when networks do; once an hour finds what nobody noticed. */
 #define RECLASSIFY_NS (3600 * PH_SECOND)
 
+static void add_candidate(PhNodeRecord *record, PhCandidateKind kind, const PhAddress *address)
+{
+    if (record->n_candidates < PH_CANDIDATES_MAX && address->family != PH_FAMILY_NONE)
+        record->candidates[record->n_candidates++] = (PhCandidate){(uint8_t)kind, *address};
+}
+
+/* The hub's family comes first (PhNodeConfig), and the other one once we are seen there. */
+static void add_locals(PhNode *node, PhNodeRecord *record)
+{
+    for (uint32_t i = 0; i < node->config.n_locals; i++) {
+        PhAddress local = node->config.locals[i];
+        bool beside = local.family != node->config.hub.family;
+
+        local.port = beside ? node->other.local.port : node->data.local.port;
+        if (local.port == 0 || (beside && (node->beside.seen.family == PH_FAMILY_NONE ||
+                                           ph_address_equal(&local, &node->beside.seen))))
+            continue;
+        add_candidate(record, PH_CANDIDATE_LOCAL, &local);
+    }
+}
+
 void ph_node_update_record(PhNode *node)
 {
     PhNodeRecord *record = &node->record;
@@ -31,25 +52,17 @@ void ph_node_update_record(PhNode *node)
     record->hidden = node->config.relay_only;
     record->n_candidates = 0;
     /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT,
-     * and whether who else introduces us lies. */
-    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
-        record->candidates[record->n_candidates++] =
-            (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
+     * and whether who else introduces us lies. The first one is of the family that the class is
+     * about. */
+    if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE) {
+        add_candidate(record, PH_CANDIDATE_REFLEXIVE, &node->hub.seen);
+        add_candidate(record, PH_CANDIDATE_REFLEXIVE, &node->beside.seen);
+    }
     for (unsigned i = 0; i < node->peers_n && record->n_candidates < FRESH_MOST; i++)
         if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
-            record->candidates[record->n_candidates++] =
-                (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
-    for (uint32_t i = 0;
-         !record->hidden && i < node->config.n_locals && record->n_candidates < PH_CANDIDATES_MAX;
-         i++) {
-        PhCandidate *candidate = &record->candidates[record->n_candidates];
-
-        if (node->config.locals[i].family != node->config.hub.family || node->data.local.port == 0)
-            continue;
-        *candidate = (PhCandidate){PH_CANDIDATE_LOCAL, node->config.locals[i]};
-        candidate->address.port = node->data.local.port;
-        record->n_candidates++;
-    }
+            add_candidate(record, PH_CANDIDATE_REFLEXIVE, &node->peers[i].prepared.mapped);
+    if (!record->hidden)
+        add_locals(node, record);
 }
 
 void ph_node_classify(PhNode *node)
@@ -82,7 +95,7 @@ void ph_node_tell_hub_record(PhNode *node)
 }
 
 /* Everybody is told what we know of ourselves now. */
-static void tell_record(PhNode *node)
+void ph_node_tell_record(PhNode *node)
 {
     PhMessage update = {.kind = PH_MESSAGE_UPDATE};
 
@@ -100,20 +113,22 @@ static void tell_record(PhNode *node)
 
 /* The peers hear of it by the hub's relay: the session with the hub goes with us, and if it does
  * not, it is made anew. */
-void ph_node_tell_moved(PhNode *node)
+void ph_node_tell_moved(PhNode *node, bool beside)
 {
     PhMessage moved = {.kind = PH_MESSAGE_MOVED};
 
-    ph_node_binding_moved(node);
+    if (!beside)
+        ph_node_binding_moved(node);
     for (unsigned i = 0; i < node->peers_n; i++) {
         PhPeer *peer = &node->peers[i];
 
-        if (peer->state != PH_PEER_TALKING)
+        if (peer->state != PH_PEER_TALKING ||
+            (beside && !(peer->direct.there && ph_node_is_beside(node, &peer->direct.route.path))))
             continue;
         ph_node_path_moved(node, peer);
         (void)ph_node_tell(node, peer->session, &peer->used->route, &moved);
     }
-    tell_record(node);
+    ph_node_tell_record(node);
 }
 
 /* A mapping that is the same for all is enough to begin with: nobody is worse off who takes the
@@ -126,7 +141,7 @@ void ph_node_classify_progress(PhNode *node)
         (mapping != PH_MAPPING_NONE && mapping != PH_MAPPING_ENDPOINT_INDEPENDENT))
         return;
     node->assumed = PH_CLASS_PORT_RESTRICTED;
-    tell_record(node);
+    ph_node_tell_record(node);
 }
 
 void ph_node_classified(PhNode *node, const PhClassification *classification)
@@ -142,7 +157,7 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
     node->classification = *classification;
     node->assumed = PH_CLASS_PORT_RESTRICTED;
     ph_node_binding_classified(node);
-    tell_record(node);
+    ph_node_tell_record(node);
     if (!changed)
         return;
     event = ph_node_event(node, PH_NODE_CLASSIFIED, NULL);
@@ -166,5 +181,5 @@ void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen)
     if (same)
         ph_node_binding_lost(node);
     else
-        ph_node_tell_moved(node);
+        ph_node_tell_moved(node, /* beside= */ false);
 }

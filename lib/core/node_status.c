@@ -81,6 +81,7 @@ void ph_node_self(const PhNode *node, PhNodeSelf *ret_self)
     if (!up)
         return;
     ret_self->seen = hub->seen;
+    ret_self->beside = node->beside.seen;
     ret_self->hub_health = ph_health_name(hub->detector.health);
     ret_self->hub_rtt_ns = hub->detector.rtt.smooth_ns;
 }

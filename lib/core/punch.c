@@ -26,6 +26,8 @@
 #define MORE_QUICKLY 3
 #define MORE_GAP_NS  (20 * PH_MS)
 #define MORE_LATE_NS (100 * PH_MS)
+/* What IPv4 waits for IPv6, whose second round may be the first that gets through. */
+#define HELD_NS (150 * PH_MS)
 /* The peer's probes that are answered, each once; it has fewer. */
 #define HEARD_MAX 2048
 
@@ -57,6 +59,8 @@ struct PhPunch {
     unsigned extra;                        /* probes that are in no plan */
     unsigned more;                         /* packets still to be sent along the open path */
     uint64_t more_ns;                      /* the next of these */
+    PhPath held;                           /* of IPv4: it works; family NONE: there is none */
+    uint64_t held_ns;                      /* until then IPv6 may do better */
     uint64_t end_ns;                       /* patience is over */
     Outgoing queue[QUEUE_MAX];
     unsigned queue_first, queue_n;
@@ -188,6 +192,7 @@ static bool is_ours(const PhPunch *punch, const PhPath *path)
 
     return path->transport == PH_TRANSPORT_UDP &&
            (path->socket == punch->config.socket ||
+            (punch->config.other_socket != 0 && path->socket == punch->config.other_socket) ||
             (number < punch->asked && punch->sockets[number] == SOCKET_THERE));
 }
 
@@ -302,6 +307,28 @@ static void become_open(PhPunch *punch, const PhPath *path, uint64_t now)
     punch->more_ns = now;
 }
 
+/* By IPv4, when the other is by IPv6 somewhere, too. */
+static bool may_do_better(const PhPunch *punch, const PhPath *path)
+{
+    if (!punch->plan.prefers_ipv6 || path->remote.family != PH_FAMILY_IPV4)
+        return false;
+    for (unsigned i = 0; i < punch->plan.n_local; i++)
+        if (ph_address_equal(&punch->plan.targets[i], &path->remote))
+            return false;
+    return true;
+}
+
+/* It could be open. */
+static void decide(PhPunch *punch, const PhPath *path, uint64_t now)
+{
+    if (!may_do_better(punch, path)) {
+        become_open(punch, path, now);
+    } else if (punch->held.remote.family == PH_FAMILY_NONE) {
+        punch->held = *path;
+        punch->held_ns = now + HELD_NS;
+    }
+}
+
 /* It works both ways, if it is one of ours that was answered. */
 static void handle_answer(PhPunch *punch, const PhPath *path, const PhPunchPacket *packet,
                           uint64_t now)
@@ -310,8 +337,10 @@ static void handle_answer(PhPunch *punch, const PhPath *path, const PhPunchPacke
 
     if (!is_ours(punch, path) || !is_answer(punch, path, packet))
         return;
-    if (punch->state == PH_PUNCH_RUNNING && (chosen || punch->decides))
+    if (punch->state == PH_PUNCH_RUNNING && chosen)
         become_open(punch, path, now);
+    else if (punch->state == PH_PUNCH_RUNNING && punch->decides)
+        decide(punch, path, now);
     /* The other is open, too; but it may not know yet that we are. */
     if (punch->state == PH_PUNCH_OPEN && chosen && punch->more > MORE_QUICKLY)
         punch->more = MORE_QUICKLY;
@@ -370,11 +399,12 @@ static void send_planned(PhPunch *punch, uint64_t now)
 {
     while (punch->next < punch->plan.n && punch->queue_n < QUEUE_MAX && now >= due(punch)) {
         PhPunchStep step = ph_punch_plan_step(&punch->plan, punch->next++);
-        PhPath path = {.transport = PH_TRANSPORT_UDP,
-                       .socket = step.fresh ? punch->config.first_socket + step.socket
-                                            : punch->config.socket,
-                       .remote = step.remote};
+        PhPath path = {PH_TRANSPORT_UDP, punch->config.socket, step.remote};
 
+        if (step.remote.family != (uint8_t)punch->config.family)
+            path.socket = punch->config.other_socket;
+        else if (step.fresh)
+            path.socket = punch->config.first_socket + step.socket;
         if (is_ours(punch, &path))
             enqueue(punch, &path, PH_PUNCH_PROBE, step.ttl, NULL);
     }
@@ -402,7 +432,9 @@ void ph_punch_handle_timeout(PhPunch *punch, uint64_t now)
     for (unsigned i = 0; i < punch->n_seen; i++)
         if (punch->seen[i].tries < SEEN_TRIES && now >= punch->seen[i].next_ns)
             try_seen(punch, &punch->seen[i], now);
-    if (now >= punch->end_ns)
+    if (punch->held.remote.family != PH_FAMILY_NONE && now >= punch->held_ns)
+        become_open(punch, &punch->held, now);
+    else if (now >= punch->end_ns)
         punch->state = PH_PUNCH_FAILED;
 }
 
@@ -414,6 +446,8 @@ uint64_t ph_punch_next_timeout(const PhPunch *punch)
         return punch->more > 0 ? punch->more_ns : UINT64_MAX;
     if (punch->state == PH_PUNCH_FAILED)
         return UINT64_MAX;
+    if (punch->held.remote.family != PH_FAMILY_NONE && punch->held_ns < next)
+        next = punch->held_ns;
     if (punch->next < punch->plan.n && due(punch) < next)
         next = due(punch);
     for (unsigned i = 0; i < punch->n_seen; i++)

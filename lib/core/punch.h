@@ -59,6 +59,7 @@ typedef struct PhPunchConfig {
     uint32_t socket;       /* the node's data socket; or a fresh one that is its */
     bool fresh;            /* it is that, and the other one knows where it is */
     PhFamily family;       /* of that, and so of all addresses that are tried */
+    uint32_t other_socket; /* plain attempts also try the other family from this one; 0: none */
     uint32_t first_socket; /* ids for fresh ones */
     unsigned n_sockets;    /* as many as that at most; PH_PUNCH_SOCKETS is enough for all */
     uint64_t start_ns;     /* the common start */

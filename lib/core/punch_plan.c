@@ -87,23 +87,43 @@ static void add_target(PhPunchPlan *plan, const PhAddress *address)
     plan->targets[plan->n_targets++] = *address;
 }
 
-/* Of the family that our socket has. */
-static void add_targets(PhPunchPlan *plan, const PhPunchConfig *config, bool local)
+static void add_targets(PhPunchPlan *plan, const PhPunchConfig *config, uint8_t family, bool local)
 {
     for (unsigned i = 0; i < config->other.n_candidates && i < PH_CANDIDATES_MAX; i++) {
         const PhCandidate *candidate = &config->other.candidates[i];
 
-        if (candidate->address.family == config->family && candidate->address.port != 0 &&
+        if (candidate->address.family == family && candidate->address.port != 0 &&
             candidate->kind != PH_CANDIDATE_RELAYED &&
             (candidate->kind == PH_CANDIDATE_LOCAL) == local)
             add_target(plan, &candidate->address);
     }
 }
 
+/* Of the families that our sockets have, IPv6 first (RFC 8445 §5.1.2.1, RFC 8421 §4): what is near
+ * before what is not. */
+static void add_all(PhPunchPlan *plan, const PhPunchConfig *config)
+{
+    static const uint8_t families[] = {PH_FAMILY_IPV6, PH_FAMILY_IPV4};
+    unsigned n[2] = {0};
+
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned before = plan->n_targets;
+
+        if (families[i % 2] != config->family && config->other_socket == 0)
+            continue;
+        add_targets(plan, config, families[i % 2], /* local= */ i < 2);
+        if (i < 2)
+            plan->n_local = plan->n_targets;
+        else
+            n[i % 2] = plan->n_targets - before;
+    }
+    plan->prefers_ipv6 = n[0] > 0 && n[1] > 0;
+}
+
 /* The one place where somebody saw the other. */
 static void add_seen(PhPunchPlan *plan, const PhPunchConfig *config)
 {
-    add_targets(plan, config, false);
+    add_targets(plan, config, (uint8_t)config->family, /* local= */ false);
     if (plan->n_targets > 1)
         plan->n_targets = 1;
 }
@@ -126,9 +146,7 @@ static void add_last_seen(PhPunchPlan *plan, const PhPunchConfig *config)
 
 static void plan_plain(PhPunchPlan *plan, const PhPunchConfig *config)
 {
-    /* What is near comes first. */
-    add_targets(plan, config, true);
-    add_targets(plan, config, false);
+    add_all(plan, config);
     plan->n = (unsigned)ROUNDS * plan->n_targets;
     if (config->attempt > 1 && config->attempt < SWAPPED_ATTEMPT &&
         config->strategy == PH_STRATEGY_PUNCH) {

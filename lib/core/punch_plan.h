@@ -14,6 +14,8 @@ typedef struct PhPunchPlan {
     PhStrategy strategy;
     PhAddress targets[PH_CANDIDATES_MAX]; /* other's candidates, without repetition */
     unsigned n_targets;
+    unsigned n_local;     /* of these, the first: where the other is inside */
+    bool prefers_ipv6;    /* there are some of both families behind these */
     unsigned n_sockets;   /* fresh ones to open */
     unsigned n;           /* packets */
     unsigned openers;     /* of these, the first: with a low TTL */

@@ -214,8 +214,12 @@ static void take_message(PhStation *station, const PhRoute *route, const PhSessi
 
     if (!from)
         return;
-    if (ph_message_read(input->bytes, input->length, &first, &used) &&
-        first.kind == PH_MESSAGE_PONG)
+    if (!ph_message_read(input->bytes, input->length, &first, &used))
+        return;
+    if (first.kind == PH_MESSAGE_PING &&
+        ph_station_pinged(station, from, &route->path, first.ping.id))
+        return;
+    if (first.kind == PH_MESSAGE_PONG)
         ph_station_ponged(station, from, &route->path, first.ping.id);
     ph_station_handle_all(station, from->number, input->bytes, input->length);
 }
@@ -270,7 +274,10 @@ void ph_station_handle_timeout(PhStation *station, uint64_t now)
     for (uint32_t i = 0; i < station->directory.n_slots; i++) {
         PhEntry *entry = ph_directory_at(&station->directory, i);
 
-        if (!entry || now - entry->heard_ns < PH_STATION_LIFETIME_S * PH_SECOND)
+        if (!entry)
+            continue;
+        ph_station_expire_beside(station, entry);
+        if (now - entry->heard_ns < PH_STATION_LIFETIME_S * PH_SECOND)
             continue;
         station->counters.expired++;
         ph_station_forget(station, entry);
@@ -302,6 +309,7 @@ bool ph_station_node(const PhStation *station, uint32_t index, PhStationNode *re
             continue;
         *ret_node = (PhStationNode){
             .seen = entry->path.remote,
+            .beside = entry->beside.path.remote,
             .nat_class = entry->record.nat_class,
             .relayed_bytes = entry->relayed_bytes,
         };

@@ -20,6 +20,8 @@ PhMember ph_station_member(PhEntry *entry)
         .key = entry->key,
         .record = &entry->record,
         .seen = &entry->path.remote,
+        .beside = entry->beside.path.remote.family != PH_FAMILY_NONE ? &entry->beside.path.remote
+                                                                     : NULL,
         .channel = entry->number,
         .rtt_ns = entry->rtt_ns,
         .introductions_ns = &entry->introductions_ns,

@@ -95,6 +95,11 @@ void ph_station_request(PhStation *station, const PhRoute *route, const PhSessio
 /* Whose message that is, and that it came along there; what it claimed is its own now. NULL: it is
  * not registered, or not any more. */
 PhEntry *ph_station_hear(PhStation *station, const PhRoute *route, const PhSessionInput *input);
+/* It has sent a ping along that way. True: that is of its other family, and is answered there, if
+ * it has shown that it is there; there is nothing else to be done. */
+bool ph_station_pinged(PhStation *station, PhEntry *entry, const PhPath *path, uint64_t id);
+/* What was not heard for too long is not there any more. */
+void ph_station_expire_beside(const PhStation *station, PhEntry *entry);
 /* It answered a ping along that way. */
 void ph_station_ponged(PhStation *station, PhEntry *entry, const PhPath *path, uint64_t id);
 /* A session ended by itself. */

@@ -51,7 +51,8 @@ static bool may_be_sent_to(const PhEntry *entry)
 
 static bool has_turn(const PhEntry *entry)
 {
-    return entry->trial.due || (entry->queued > 0 && may_be_sent_to(entry));
+    return entry->trial.due || entry->beside.trial.due || entry->beside.pong_due ||
+           (entry->queued > 0 && may_be_sent_to(entry));
 }
 
 /* ---- whose turn it is ---- */
@@ -117,7 +118,7 @@ void ph_station_queue_clear(PhStation *station, PhEntry *entry)
 {
     while (entry->queued > 0)
         drop(station, entry, NULL);
-    entry->trial.due = false;
+    entry->trial.due = entry->beside.trial.due = entry->beside.pong_due = false;
     leave(station, entry);
 }
 
@@ -211,17 +212,32 @@ bool ph_station_tell(PhStation *station, PhEntry *to, const PhMessage *message, 
 /* ---- sending ---- */
 
 /* The length of what is to be sent; 0: it cannot be sealed, and is dropped. */
-static size_t seal_ping(PhStation *station, PhEntry *to)
+static size_t seal(PhStation *station, const PhEntry *to, const PhMessage *message)
 {
-    PhMessage ping = {.kind = PH_MESSAGE_PING};
-    uint8_t plain[16];
-    size_t length;
+    uint8_t plain[64];
+    size_t length = ph_message_write(message, plain, sizeof(plain));
 
-    to->trial.due = false;
-    ping.ping.id = to->trial.ping;
-    length = ph_message_write(&ping, plain, sizeof(plain));
     return ph_sessions_seal(station->sessions, to->session, plain, length, station->now,
                             station->packet);
+}
+
+static size_t seal_ping(PhStation *station, const PhEntry *to, PhTrial *trial)
+{
+    PhMessage ping = {.kind = PH_MESSAGE_PING};
+
+    trial->due = false;
+    ping.ping.id = trial->ping;
+    return seal(station, to, &ping);
+}
+
+static size_t seal_pong(PhStation *station, PhEntry *to)
+{
+    PhMessage pong = {.kind = PH_MESSAGE_PONG};
+
+    to->beside.pong_due = false;
+    pong.ping.id = to->beside.pong;
+    pong.ping.seen = to->beside.path.remote;
+    return seal(station, to, &pong);
 }
 
 static size_t seal_first(PhStation *station, PhEntry *to)
@@ -232,6 +248,23 @@ static size_t seal_first(PhStation *station, PhEntry *to)
 
     drop(station, to, NULL);
     return length;
+}
+
+/* What it is, and which way it goes. */
+static size_t seal_next(PhStation *station, PhEntry *to, PhPath *ret_path)
+{
+    PhBeside *beside = &to->beside;
+
+    if (to->trial.due) {
+        *ret_path = to->trial.path;
+        return seal_ping(station, to, &to->trial);
+    }
+    if (beside->trial.due) {
+        *ret_path = beside->trial.path;
+        return seal_ping(station, to, &beside->trial);
+    }
+    *ret_path = beside->pong_due ? beside->path : to->path;
+    return beside->pong_due ? seal_pong(station, to) : seal_first(station, to);
 }
 
 bool ph_station_poll_transmit(PhStation *station, PhTransmit *ret_transmit)
@@ -246,9 +279,9 @@ bool ph_station_poll_transmit(PhStation *station, PhTransmit *ret_transmit)
         return true;
     }
     while ((to = at(station, station->first_ready))) {
-        const PhPath path = to->trial.due ? to->trial.path : to->path;
+        PhPath path;
 
-        length = to->trial.due ? seal_ping(station, to) : seal_first(station, to);
+        length = seal_next(station, to, &path);
         leave(station, to);
         ph_station_queue_wake(station, to);
         if (length == 0)

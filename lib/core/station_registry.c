@@ -6,6 +6,7 @@
  *                                 --confirmed--> registered
  *     a registered one's request --> a claim: nothing changes --confirmed--> in its place
  *     packets from elsewhere --> a trial: a ping goes there --answered from there--> it is there
+ *     packets of the other family --> the same --answered from there--> it is there, too
  *
  * A request may be a replay, from anywhere, and a packet may have been caught and sent on from
  * elsewhere, or have a forged source, even its own node's. So nothing that is there is touched on
@@ -91,6 +92,18 @@ static void count_refusal(PhStationCounters *counters, PhReason reason)
     counters->refused_often += reason == PH_REASON_TOO_MANY;
 }
 
+/* Where the station is in the family that this one is not of; NULL: nowhere. */
+static const PhAddress *also_at(const PhStation *station, const PhAddress *seen)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const PhAddress *address = &station->config.addresses[i];
+
+        if (address->family != PH_FAMILY_NONE && address->family != seen->family)
+            return address;
+    }
+    return NULL;
+}
+
 static uint32_t answer(PhStation *station, const PhRoute *route, PhReason reason)
 {
     PhMessage message = {.kind = PH_MESSAGE_REGISTERED};
@@ -102,6 +115,8 @@ static uint32_t answer(PhStation *station, const PhRoute *route, PhReason reason
     } else {
         message.registered.lifetime_s = PH_STATION_LIFETIME_S;
         message.registered.seen = route->path.remote;
+        if (also_at(station, &route->path.remote))
+            message.registered.also = *also_at(station, &route->path.remote);
     }
     length = ph_message_write(&message, payload, sizeof(payload));
     return ph_sessions_accept(station->sessions, payload, length, station->now);
@@ -209,6 +224,9 @@ static void move_to(PhStation *station, PhEntry *entry, const PhPath *path)
     entry->source = ph_station_source(station, &path->remote);
     station->sources[entry->source].nodes++;
     entry->trial = (PhTrial){0};
+    if (entry->beside.path.remote.family == path->remote.family ||
+        entry->beside.trial.path.remote.family == path->remote.family)
+        entry->beside = (PhBeside){0};
 }
 
 /* The claim is its owner's: it becomes what the entry is. The number stays, so that peers reach it
@@ -246,17 +264,13 @@ static bool is_path(const PhPath *a, const PhPath *b)
            ph_address_equal(&a->remote, &b->remote);
 }
 
-static void note_path(PhStation *station, PhEntry *entry, const PhPath *path)
+/* A ping goes there, but not too often. */
+static void try_path(PhStation *station, PhTrial *trial, const PhPath *path)
 {
-    PhTrial *trial = &entry->trial;
     /* Another elsewhere is no new beginning. */
     uint64_t begun_ns =
         trial->path.remote.family != PH_FAMILY_NONE ? trial->begun_ns : station->now;
 
-    if (is_path(path, &entry->path)) {
-        *trial = (PhTrial){.pinged_ns = trial->pinged_ns};
-        return;
-    }
     if (!is_path(path, &trial->path))
         *trial = (PhTrial){.path = *path, .pinged_ns = trial->pinged_ns, .begun_ns = begun_ns};
     if (trial->pinged_ns != 0 && station->now - trial->pinged_ns < TRIAL_NS)
@@ -266,12 +280,53 @@ static void note_path(PhStation *station, PhEntry *entry, const PhPath *path)
     trial->due = true;
 }
 
+static bool has_answered(const PhTrial *trial, const PhPath *path, uint64_t id)
+{
+    return trial->ping != 0 && id == trial->ping && is_path(path, &trial->path);
+}
+
+/* Who has another family beside his own has not moved there. */
+static void note_path(PhStation *station, PhEntry *entry, const PhPath *path)
+{
+    PhBeside *beside = &entry->beside;
+
+    if (is_path(path, &entry->path))
+        entry->trial = (PhTrial){.pinged_ns = entry->trial.pinged_ns};
+    else if (path->remote.family == entry->path.remote.family)
+        try_path(station, &entry->trial, path);
+    else if (!is_path(path, &beside->path))
+        try_path(station, &beside->trial, path);
+    else
+        beside->heard_ns = station->now;
+}
+
+bool ph_station_pinged(PhStation *station, PhEntry *entry, const PhPath *path, uint64_t id)
+{
+    PhBeside *beside = &entry->beside;
+
+    if (path->remote.family == entry->path.remote.family)
+        return false;
+    if (is_path(path, &beside->path)) {
+        beside->pong = id;
+        beside->pong_due = true;
+        ph_station_queue_wake(station, entry);
+    }
+    return true;
+}
+
 void ph_station_ponged(PhStation *station, PhEntry *entry, const PhPath *path, uint64_t id)
 {
-    if (entry->trial.ping == 0 || id != entry->trial.ping || !is_path(path, &entry->trial.path))
-        return;
-    move_to(station, entry, path);
+    if (has_answered(&entry->trial, path, id))
+        move_to(station, entry, path);
+    else if (has_answered(&entry->beside.trial, path, id))
+        entry->beside = (PhBeside){.path = *path, .heard_ns = station->now};
     ph_station_queue_wake(station, entry);
+}
+
+void ph_station_expire_beside(const PhStation *station, PhEntry *entry)
+{
+    if (station->now - entry->beside.heard_ns >= PH_STATION_LIFETIME_S * PH_SECOND)
+        entry->beside.path = (PhPath){0};
 }
 
 PhEntry *ph_station_hear(PhStation *station, const PhRoute *route, const PhSessionInput *input)

@@ -10,6 +10,7 @@
 #include <sodium/utils.h>
 #include <string.h>
 
+#include "../core/scope.h"
 #include "sockets.h"
 #include "system.h"
 
@@ -27,6 +28,7 @@ struct PhHub {
     PhSockets *sockets;
     PhAddress addresses[PH_HUB_ADDRESSES];
     size_t n_addresses;
+    PhAddress reached[PH_HUB_FAMILIES]; /* one of a family, as nodes are told */
 };
 
 static void serve_station(PhHub *hub)
@@ -185,6 +187,7 @@ static gboolean start_station(PhHub *hub, GMainContext *context, const PhHubConf
     ph_seed_fill(config.seed);
     memcpy(config.secret, key->secret_half, sizeof(config.secret));
     config.wall_ns = ph_clock_wall_offset();
+    memcpy(config.addresses, hub->reached, sizeof(config.addresses));
     if (hub_config->relay_bytes_per_s == PH_HUB_RELAY_UNLIMITED)
         config.relay_bytes_per_s = 0;
     else if (hub_config->relay_bytes_per_s != 0)
@@ -218,6 +221,8 @@ static gboolean start(PhHub *hub, const PhHubConfig *config, GError **error)
             return FALSE;
         if (reflector.hosts[0].family == PH_FAMILY_NONE)
             continue;
+        hub->reached[i] = reflector.hosts[0];
+        hub->reached[i].port = reflector.ports[0];
         hub->reflectors[i] = ph_reflector_new(&reflector);
         if (!hub->reflectors[i])
             return refuse(error, "there is no memory for a reflector");
@@ -255,14 +260,6 @@ PhHub *ph_hub_free(PhHub *hub)
     return NULL;
 }
 
-/* RFC 4291 §2.5.6: fe80::/10; RFC 3927: 169.254/16. Nobody else can reach these. */
-static gboolean is_link_local(const PhAddress *address)
-{
-    if (address->family == PH_FAMILY_IPV4)
-        return address->bytes[0] == 169 && address->bytes[1] == 254;
-    return address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
-}
-
 size_t ph_hub_find_hosts(PhAddress ret_hosts[static PH_HUB_HOSTS], GError **error)
 {
     static const PhFamily families[] = {PH_FAMILY_IPV4, PH_FAMILY_IPV6};
@@ -278,7 +275,7 @@ size_t ph_hub_find_hosts(PhAddress ret_hosts[static PH_HUB_HOSTS], GError **erro
             return 0;
         }
         for (size_t j = 0; j < n && found < PH_HUB_HOSTS; j++) {
-            if (!is_link_local(&locals[j]))
+            if (!ph_address_is_link_local(&locals[j]))
                 ret_hosts[found++] = locals[j];
         }
         if (found > 0)

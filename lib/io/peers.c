@@ -12,6 +12,7 @@
 #include <sodium/utils.h>
 #include <string.h>
 
+#include "../core/scope.h"
 #include "recording.h"
 #include "resolve.h"
 #include "sockets.h"
@@ -240,34 +241,24 @@ static uint32_t list_locals(const PhAddress *hub, PhAddress ret_locals[static PH
     for (size_t f = 0; f < G_N_ELEMENTS(families); f++) {
         size_t n_all = ph_local_addresses(families[f], FALSE, all, PH_NODE_LOCALS, NULL);
 
+        /* An IPv6 one of a link means nothing to others without the name of that. */
         for (size_t i = 0; i < n_all; i++)
-            n = add_local(ret_locals, n, &all[i]);
+            if (all[i].family == PH_FAMILY_IPV4 || !ph_address_is_link_local(&all[i]))
+                n = add_local(ret_locals, n, &all[i]);
     }
     return n;
 }
 
-/* The next one from `at` on that is of that family; n: there is none. */
-static uint32_t next_local(const PhAddress *locals, uint32_t n, uint32_t at, uint8_t family)
-{
-    while (at < n && locals[at].family != family)
-        at++;
-    return at;
-}
-
 static gboolean are_same(const PhPeers *peers, const PhAddress *locals, uint32_t n)
 {
-    uint8_t family = peers->hub.family;
-    uint32_t a = next_local(peers->locals, peers->n_locals, 0, family);
-    uint32_t b = next_local(locals, n, 0, family);
+    uint32_t i = 0;
 
-    while (a < peers->n_locals && b < n && ph_address_equal_host(&peers->locals[a], &locals[b])) {
-        a = next_local(peers->locals, peers->n_locals, a + 1, family);
-        b = next_local(locals, n, b + 1, family);
-    }
-    return a == peers->n_locals && b == n;
+    while (i < n && i < peers->n_locals && ph_address_equal_host(&peers->locals[i], &locals[i]))
+        i++;
+    return i == n && i == peers->n_locals;
 }
 
-/* Much is told that changes nothing for us: what counts is the addresses, of the hub's family. */
+/* Much is told that changes nothing for us: what counts is the addresses. */
 static void take_network(GNetworkMonitor *monitor G_GNUC_UNUSED, gboolean available G_GNUC_UNUSED,
                          gpointer data)
 {

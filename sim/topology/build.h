@@ -86,6 +86,8 @@ gboolean pl_build_node(PlTopology *topology, PlNode *host, const PlIni *ini, con
  * on behind it; NULL when it is not that option. */
 const char *pl_build_option(char ***argument, const char *name);
 /* The first host that is a hub and has addresses of that family; NULL: none. */
+/* The first one that a hub has of that family; NULL: none. */
+const PhAddress *pl_build_address_of(const PlProgram *program, uint8_t family);
 const PlNode *pl_build_first_hub(const PlTopology *topology, uint8_t family);
 /* The axes of one NAT. */
 gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);

@@ -150,6 +150,23 @@ const char *pl_build_option(char ***argument, const char *name)
     return **argument ? *(*argument)++ : "";
 }
 
+const PhAddress *pl_build_address_of(const PlProgram *program, uint8_t family)
+{
+    for (unsigned i = 0; i < program->n_addresses; i++)
+        if (program->addresses[i].family == family)
+            return &program->addresses[i];
+    return NULL;
+}
+
+static unsigned count_of(const PlProgram *program, uint8_t family)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < program->n_addresses; i++)
+        n += program->addresses[i].family == family;
+    return n;
+}
+
 /* ADDR or ADDR:PORT, one of the host's own. */
 static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, const char *text,
                            GError **error)
@@ -163,14 +180,14 @@ static gboolean add_listen(const PlIni *ini, const char *group, PlNode *host, co
                            host->name);
     if (address.port == 0)
         address.port = PH_HUB_PORT;
-    if (program->n_addresses == G_N_ELEMENTS(program->addresses))
+    if (count_of(program, address.family) == PH_HUB_HOSTS)
         return pl_ini_fail(ini, group, "run", error,
                            "one address too many: --listen %s (expected two at most)", text);
-    if (program->n_addresses && (first->port != address.port || first->family != address.family ||
-                                 ph_address_equal(first, &address)))
-        return pl_ini_fail(ini, group, "run", error,
-                           "--listen %s (expected another %s address, with port %u as before)",
-                           text, pl_family_name(first->family), first->port);
+    for (unsigned i = 0; i < program->n_addresses; i++)
+        if (first->port != address.port || ph_address_equal(&program->addresses[i], &address))
+            return pl_ini_fail(ini, group, "run", error,
+                               "--listen %s (expected another %s address, with port %u as before)",
+                               text, pl_family_name(address.family), first->port);
     program->addresses[program->n_addresses++] = address;
     return TRUE;
 }
@@ -183,8 +200,7 @@ static void listen_anywhere(PlNode *host)
     for (unsigned i = 0; i < host->attachments->len; i++) {
         const PlAttachment *attachment = g_ptr_array_index(host->attachments, i);
 
-        for (unsigned k = 0; k < attachment->addresses->len &&
-                             program->n_addresses < G_N_ELEMENTS(program->addresses);
+        for (unsigned k = 0; k < attachment->addresses->len && program->n_addresses < PH_HUB_HOSTS;
              k++) {
             PhAddress address = g_array_index(attachment->addresses, PhAddress, k);
 
@@ -273,7 +289,9 @@ static gboolean read_server(const PlTopology *topology, const PlIni *ini, const 
                            ":PORT perhaps)",
                            text);
     if (host->program.word == PL_WORD_HUB) {
-        *ret_server = host->program.addresses[0];
+        const PhAddress *own = pl_build_address_of(&host->program, family);
+
+        *ret_server = own ? *own : host->program.addresses[0];
     } else {
         const PlAttachment *attachment = g_ptr_array_index(host->attachments, 0);
 
@@ -293,7 +311,7 @@ const PlNode *pl_build_first_hub(const PlTopology *topology, uint8_t family)
     for (unsigned i = 0; i < topology->nodes->len; i++) {
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
-        if (node->program.word == PL_WORD_HUB && node->program.addresses[0].family == family)
+        if (node->program.word == PL_WORD_HUB && pl_build_address_of(&node->program, family))
             return node;
     }
     return NULL;
@@ -331,7 +349,7 @@ static gboolean build_classify(PlTopology *topology, PlNode *host, const PlIni *
                 "there is nobody to ask (expected a host with run = hub that has %s, or "
                 "--server HOST[:PORT])",
                 pl_family_name(family));
-        program->addresses[0] = hub->program.addresses[0];
+        program->addresses[0] = *pl_build_address_of(&hub->program, family);
         program->n_addresses = 1;
     }
     complete(program);

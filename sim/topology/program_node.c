@@ -64,7 +64,7 @@ gboolean pl_build_node(PlTopology *topology, PlNode *host, const PlIni *ini, con
                            "there is no hub to register with (expected a host with run = hub that "
                            "has %s)",
                            pl_family_name(family));
-    program->addresses[0] = program->hub->program.addresses[0];
+    program->addresses[0] = *pl_build_address_of(&program->hub->program, family);
     program->n_addresses = 1;
     return TRUE;
 }

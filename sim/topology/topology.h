@@ -108,7 +108,8 @@ typedef struct PlProgram {
      * arguments. */
     char **argv;
     PlWord word;
-    PhAddress addresses[2]; /* a hub's own; [0] is whom `classify` and `node` ask; with ports */
+    /* With ports: a hub's own, two of a family at most; [0] is whom `classify` and `node` ask. */
+    PhAddress addresses[4];
     unsigned n_addresses;
     uint16_t second_port;                /* of a hub's addresses */
     uint16_t ports[PL_LISTEN_PORTS_MAX]; /* that `listen` has, on all addresses */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `run = hub`: a reflector and a station, on the addresses and ports that the topology names. */
+#include <pinhole/hub.h>
 #include <pinhole/reflector.h>
 #include <pinhole/station.h>
 #include <string.h>
@@ -8,10 +9,13 @@
 #include "topology/random.h"
 #include "virtual/agent.h"
 
-#define SOCKETS 4
+/* As in lib/io/hub.c: a socket's name is the reflector's name for it, and the family's index above
+ * that. */
+#define FAMILY_SHIFT 2
+#define SOCKETS      (PH_HUB_FAMILIES << FAMILY_SHIFT)
 
 typedef struct Hub {
-    PhReflector *reflector;
+    PhReflector *reflectors[PH_HUB_FAMILIES]; /* NULL: it has no address of that family */
     PhStation *station;
     PhAddress sockets[SOCKETS]; /* of no family: there is none */
     unsigned next;              /* to be opened; then it says that it is ready */
@@ -27,14 +31,15 @@ static void hub_free(gpointer data)
 {
     Hub *hub = data;
 
-    ph_reflector_free(hub->reflector);
+    for (unsigned i = 0; i < PH_HUB_FAMILIES; i++)
+        ph_reflector_free(hub->reflectors[i]);
     ph_station_free(hub->station);
     g_string_free(hub->text, TRUE);
     g_free(hub);
 }
 
 /* The lab's clock is the wall clock. */
-static PhStation *make_station(const PlAgentStart *start)
+static PhStation *make_station(const PlAgentStart *start, const Hub *hub)
 {
     g_autofree char *name = g_strdup_printf("station %s", start->host->name);
     PhStationConfig config;
@@ -45,33 +50,50 @@ static PhStation *make_station(const PlAgentStart *start)
     pl_host_key(start->host, start->run_seed, &key);
     memcpy(config.secret, key.secret_half, sizeof(config.secret));
     ph_key_wipe(&key);
+    for (unsigned i = 0; i < PH_HUB_FAMILIES; i++)
+        config.addresses[i] = hub->sockets[i << FAMILY_SHIFT];
     return ph_station_new(&config);
 }
 
-static gpointer hub_new(const PlAgentStart *start, GError **error)
+/* Of one family; FALSE: the core refuses. */
+static gboolean add_reflector(Hub *hub, const PlAgentStart *start, unsigned index)
 {
+    static const PhFamily families[PH_HUB_FAMILIES] = {PH_FAMILY_IPV4, PH_FAMILY_IPV6};
     const PlProgram *program = &start->host->program;
-    Hub *hub = g_new0(Hub, 1);
     PhReflectorConfig config;
+    unsigned n = 0;
 
     ph_reflector_config_init(&config);
     pl_agent_seed(start->seed, config.seed);
     config.ports[0] = program->addresses[0].port;
     config.ports[1] = program->second_port;
     for (unsigned i = 0; i < program->n_addresses; i++) {
-        config.hosts[i] = program->addresses[i];
-        config.hosts[i].port = 0;
+        if (program->addresses[i].family != families[index])
+            continue;
+        config.hosts[n] = program->addresses[i];
+        config.hosts[n].port = 0;
         for (unsigned port = 0; port < 2; port++) {
-            PhAddress *socket = &hub->sockets[PH_REFLECTOR_SOCKET(i, port)];
+            PhAddress *socket = &hub->sockets[index << FAMILY_SHIFT | PH_REFLECTOR_SOCKET(n, port)];
 
-            *socket = config.hosts[i];
+            *socket = config.hosts[n];
             socket->port = config.ports[port];
         }
+        n++;
     }
+    hub->reflectors[index] = n > 0 ? ph_reflector_new(&config) : NULL;
+    return n == 0 || hub->reflectors[index];
+}
+
+static gpointer hub_new(const PlAgentStart *start, GError **error)
+{
+    Hub *hub = g_new0(Hub, 1);
+    gboolean whole = TRUE;
+
+    for (unsigned i = 0; i < PH_HUB_FAMILIES; i++)
+        whole = add_reflector(hub, start, i) && whole;
     hub->text = g_string_new("ready");
-    hub->reflector = ph_reflector_new(&config);
-    hub->station = make_station(start);
-    if (hub->reflector && hub->station)
+    hub->station = make_station(start, hub);
+    if (whole && hub->station)
         return hub;
     g_set_error(error, PL_ERROR, PL_ERROR_FAILED, "host %s cannot be a hub", start->host->name);
     hub_free(hub);
@@ -149,12 +171,17 @@ static void hub_datagram(gpointer data, const PhPath *path, const uint8_t *bytes
                          uint64_t now)
 {
     Hub *hub = data;
+    uint32_t family = path->socket >> FAMILY_SHIFT;
+    PhPath seen = *path;
 
-    if (ph_station_is_packet(bytes, length))
+    if (ph_station_is_packet(bytes, length)) {
         ph_station_handle_datagram(hub->station, path, bytes, length, now);
-    else
-        hub->answer_length = ph_reflector_handle_datagram(hub->reflector, path, bytes, length, now,
-                                                          &hub->path, hub->answer);
+        return;
+    }
+    seen.socket &= (1U << FAMILY_SHIFT) - 1;
+    hub->answer_length = ph_reflector_handle_datagram(hub->reflectors[family], &seen, bytes, length,
+                                                      now, &hub->path, hub->answer);
+    hub->path.socket |= family << FAMILY_SHIFT;
 }
 
 static uint64_t hub_next_timeout(gpointer data)

@@ -46,10 +46,7 @@ static void add_locals(const PlNode *host, PhNodeConfig *config)
 
         for (unsigned k = 0; k < attachment->addresses->len && config->n_locals < PH_NODE_LOCALS;
              k++) {
-            const PhAddress *address = &g_array_index(attachment->addresses, PhAddress, k);
-
-            if (address->family == config->hub.family)
-                config->locals[config->n_locals++] = *address;
+            config->locals[config->n_locals++] = g_array_index(attachment->addresses, PhAddress, k);
         }
     }
 }

@@ -87,6 +87,20 @@ static inline gboolean world_loses(gpointer data, const PlNode *host, const guin
            !ph_address_equal_host(&to, &second);
 }
 
+/* What such a file has; the hub's program runs, and no other one yet. */
+static inline void world_parse(World *world, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    world->topology = pl_topology_parse("t.ini", text, strlen(text), &error);
+    g_assert_no_error(error);
+    world->lab = pl_virtual_new(world->topology, 1);
+    world->lab->loses = world_loses;
+    world->lab->loses_data = world;
+    g_assert_true(pl_virtual_start(world->lab, pl_topology_node(world->topology, "hub"), &error));
+    g_assert_no_error(error);
+}
+
 /* Hosts alice, bob and so on, each behind a NAT of its own ("nat-alice") with that behaviour; one
  * of "open" is on the internet. Their programs do not run yet, the hub's does. */
 static inline void world_init(World *world, const char *const *hosts, const char *rest)
@@ -96,7 +110,6 @@ static inline void world_init(World *world, const char *const *hosts, const char
                                            "[host hub]\non = internet\nrun = hub\n"
                                            "addresses = 203.0.113.10, 203.0.113.11\n"
                                            "[link hub]\ndelay = 10ms\n");
-    g_autoptr(GError) error = NULL;
 
     for (unsigned i = 0; hosts[i]; i += 3) {
         const char *name = hosts[i], *behaviour = hosts[i + 1], *run = hosts[i + 2];
@@ -112,13 +125,7 @@ static inline void world_init(World *world, const char *const *hosts, const char
         g_string_append_printf(text, "[link %s]\ndelay = 10ms\n", name);
     }
     g_string_append(text, rest);
-    world->topology = pl_topology_parse("t.ini", text->str, text->len, &error);
-    g_assert_no_error(error);
-    world->lab = pl_virtual_new(world->topology, 1);
-    world->lab->loses = world_loses;
-    world->lab->loses_data = world;
-    g_assert_true(pl_virtual_start(world->lab, pl_topology_node(world->topology, "hub"), &error));
-    g_assert_no_error(error);
+    world_parse(world, text->str);
 }
 
 static inline void world_clear(World *world)

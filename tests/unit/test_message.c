@@ -38,8 +38,10 @@ static const guint8 some_bytes[] = {1, 2, 3, 0, 255};
 static GArray *all_messages(void)
 {
     GArray *all = g_array_new(FALSE, FALSE, sizeof(PhMessage));
-    PhAddress seen = ph_address_ipv4(0xc6336407, 6000), none = {0};
+    PhAddress seen = ph_address_ipv4(0xc6336407, 6000), none = {0}, also;
     PhMessage message;
+
+    g_assert_true(ph_address_parse("[2001:db8::10]:3478", &also));
 
 #define ADD_MESSAGE(...)                                                                           \
     do {                                                                                           \
@@ -59,6 +61,8 @@ static GArray *all_messages(void)
     ADD_MESSAGE(.kind = PH_MESSAGE_REGISTER, .record = some_record(PH_CANDIDATES_MAX));
     ADD_MESSAGE(.kind = PH_MESSAGE_REGISTER, .record = {.sequence = 1});
     ADD_MESSAGE(.kind = PH_MESSAGE_REGISTERED, .registered = {.lifetime_s = 90, .seen = seen});
+    ADD_MESSAGE(.kind = PH_MESSAGE_REGISTERED,
+                .registered = {.lifetime_s = 90, .seen = seen, .also = also});
     ADD_MESSAGE(.kind = PH_MESSAGE_REFUSED,
                 .refused = {PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER, 0x01020304});
     ADD_MESSAGE(.kind = PH_MESSAGE_CONNECT, .connect = {7, false, true, "bob", {0}});

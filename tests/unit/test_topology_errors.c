@@ -284,9 +284,10 @@ static const Case ipv6[] = {
                         "run = classify\n",
      ":*: [host a] run: there is nobody to ask (expected a host with run = hub that has IPv6*"},
     {BASE6 INTERNET "[host h]\non = internet6, internet\naddresses = 2001:db8::20, 203.0.113.20\n"
-                    "run = hub --listen 2001:db8::20 --listen 203.0.113.20\n"
+                    "run = hub --listen 2001:db8::20 --listen 203.0.113.20:5000\n"
                     "[host a]\non = internet\n",
-     ":*: [host h] run: --listen 203.0.113.20 (expected another IPv6 address*"},
+     ":*: [host h] run: --listen 203.0.113.20:5000 (expected another IPv4 address, with port "
+     "3478*"},
     {HOME6 "[step 1]\nat = 1s\ndo = nat home6 address 2001:db8::30\n",
      ":*: [step 1] do: nat home6 translates nothing (expected*"},
 };

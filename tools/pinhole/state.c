@@ -43,6 +43,7 @@ static void show_hub(JsonBuilder *builder, const PhNodeSelf *self)
     show_string(builder, "reason", self->hub_reason);
     show_string(builder, "sentence", ph_node_sentence(self->hub_reason));
     show_address(builder, "seen", &self->seen);
+    show_address(builder, "beside", &self->beside);
     show_string(builder, "health", self->hub_health);
     show_seconds(builder, "rtt_s", self->hub_rtt_ns);
     json_builder_end_object(builder);
@@ -108,6 +109,7 @@ static void show_registered(JsonBuilder *builder, const PhHub *hub)
         state_show_peer(builder, node.name, node.key);
         show_string(builder, "class", ph_class_name((PhClass)node.nat_class));
         show_address(builder, "address", &node.seen);
+        show_address(builder, "beside", &node.beside);
         show_int(builder, "relayed-bytes", (gint64)node.relayed_bytes);
         json_builder_end_object(builder);
     }

@@ -207,6 +207,7 @@ static void print_node(JsonObject *answer, gboolean colours)
     g_autoptr(Table) table = table_new(2);
     g_autofree char *time = hub ? time_of(hub, "rtt_s") : NULL, *link = NULL;
     const char *seen = hub ? status_string(hub, "seen") : NULL;
+    const char *beside = hub ? status_string(hub, "beside") : NULL;
     const char *why = hub ? status_string(hub, "sentence") : NULL;
     const char *state = hub ? status_string(hub, "state") : NULL;
 
@@ -218,8 +219,9 @@ static void print_node(JsonObject *answer, gboolean colours)
     table_add(table, TABLE_PLAIN, hub ? status_string(hub, "address") : NULL);
     table_add(table, TABLE_BOLD, "at the hub");
     if (seen)
-        link = g_strdup_printf("%s, %s, %s; it sees us at %s", state, status_string(hub, "health"),
-                               time ? time : "-", seen);
+        link =
+            g_strdup_printf("%s, %s, %s; it sees us at %s%s%s", state, status_string(hub, "health"),
+                            time ? time : "-", seen, beside ? " and " : "", beside ? beside : "");
     else
         link = why ? g_strdup_printf("%s: %s", state, why) : g_strdup(state);
     table_add(table, seen ? health_style(status_string(hub, "health")) : TABLE_BAD, link);

@@ -145,6 +145,7 @@ typedef struct PhNodeSelf {
     uint64_t binding_ns;    /* how long its NAT keeps an idle mapping; 0: unknown */
     PhAddress external;     /* as its class was found with; family NONE: unknown */
     PhAddress hub, seen;    /* seen: where the hub sees us, as long as it is registered */
+    PhAddress beside;       /* and in the other family of addresses; NONE: it does not */
     const char *hub_state;  /* static: "waiting", "asking", "registered" or "refused" */
     const char *hub_health; /* NULL: it is not registered */
     const char *hub_reason; /* why it is not; NULL: there is none */

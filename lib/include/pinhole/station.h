@@ -30,6 +30,9 @@ typedef struct PhStationConfig {
     uint8_t secret[PH_STATION_KEY_BYTES];
     uint8_t psk[PH_STATION_KEY_BYTES]; /* all zero: none */
     uint64_t wall_ns;                  /* since 1970, when `now` is 0 */
+    /* Where nodes reach it, with a port: one address of IPv4, one of IPv6. Who has registered by
+     * one family is told of the other. Family NONE: there is none, or nobody is told. */
+    PhAddress addresses[2];
     uint32_t nodes_max;
     uint32_t introductions_per_10s; /* of one node; 4 in the documents */
     uint32_t introductions_at_once; /* 8 */
@@ -94,6 +97,7 @@ typedef struct PhStationNode {
     uint8_t key[PH_STATION_KEY_BYTES];
     char name[64];
     PhAddress seen;
+    PhAddress beside;  /* where it is in the other family; NONE: it has not shown that */
     uint8_t nat_class; /* PhClass */
     uint64_t relayed_bytes;
 } PhStationNode;
