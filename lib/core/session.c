@@ -185,7 +185,7 @@ bool ph_sessions_do_poll_transmit(PhSessions *sessions, PhRoute *ret_route,
 
 bool ph_session_is_packet(const uint8_t *bytes, size_t length)
 {
-    return length >= 4 && bytes[0] >= PH_PACKET_REQUEST && bytes[0] <= PH_PACKET_DATA &&
+    return length >= 4 && bytes[0] >= PH_PACKET_REQUEST && bytes[0] <= PH_PACKET_CARRYING &&
            bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0;
 }
 
@@ -198,6 +198,8 @@ static bool has_length(uint8_t type, size_t length)
         return length >= PH_RESPONSE_MIN_BYTES && length <= PH_RESPONSE_MAX_BYTES;
     case PH_PACKET_COOKIE:
         return length == PH_COOKIE_PACKET_BYTES;
+    case PH_PACKET_CARRYING:
+        return length >= PH_SESSION_OVERHEAD + PH_CARRYING_MIN_BYTES && length <= PH_DATAGRAM_MAX;
     default:
         return length >= PH_SESSION_OVERHEAD && length <= PH_DATAGRAM_MAX;
     }

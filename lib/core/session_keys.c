@@ -77,6 +77,30 @@ static void count_packets(PhSessions *sessions, PhSession *session, uint64_t now
 
 /* ---- sealing ---- */
 
+/* Handshakes are not carried so: they show more of who talks to whom. */
+uint8_t ph_session_packet_type(const uint8_t *message, size_t length)
+{
+    bool carries = length >= PH_CARRYING_MIN_BYTES &&
+                   (message[0] == PH_MESSAGE_RELAY || message[0] == PH_MESSAGE_RELAYED) &&
+                   ph_get32(message + 5) == (uint32_t)PH_PACKET_DATA << 24;
+
+    return carries ? PH_PACKET_CARRYING : PH_PACKET_DATA;
+}
+
+/* Behind the header; what the packet is of is there. */
+static void seal_message(const PhSessionKeys *keys, const uint8_t *bytes, size_t length,
+                         uint8_t *packet)
+{
+    size_t open = PH_HEADER_BYTES;
+
+    if (packet[0] == PH_PACKET_CARRYING) {
+        memcpy(packet + open, bytes + PH_CARRYING_PLAIN_BYTES, length - PH_CARRYING_PLAIN_BYTES);
+        open += length - PH_CARRYING_PLAIN_BYTES;
+        length = PH_CARRYING_PLAIN_BYTES;
+    }
+    ph_noise_seal(keys->send, keys->sent, packet, open, bytes, length, packet + open);
+}
+
 static size_t seal(PhSession *session, const uint8_t *bytes, size_t length, uint64_t now,
                    uint8_t ret_packet[static PH_DATAGRAM_MAX])
 {
@@ -87,12 +111,11 @@ static size_t seal(PhSession *session, const uint8_t *bytes, size_t length, uint
         length > PH_SESSION_PLAIN_MAX || now >= keys->made_ns + PH_REJECT_NS ||
         keys->sent >= PH_REJECT_PACKETS)
         return 0;
-    ph_put32(ret_packet, (uint32_t)PH_PACKET_DATA << 24);
+    ph_put32(ret_packet, (uint32_t)ph_session_packet_type(bytes, length) << 24);
     ph_put32(ret_packet + 4, keys->peer_index);
     ph_put32(ret_packet + 8, (uint32_t)(keys->sent >> 32));
     ph_put32(ret_packet + 12, (uint32_t)keys->sent);
-    ph_noise_seal(keys->send, keys->sent, ret_packet, PH_HEADER_BYTES, bytes, length,
-                  ret_packet + PH_HEADER_BYTES);
+    seal_message(keys, bytes, length, ret_packet);
     keys->sent++;
     return length + PH_SESSION_OVERHEAD;
 }
@@ -123,6 +146,24 @@ void ph_session_say(PhSessions *sessions, PhSession *session, const PhMessage *m
 
 /* ---- opening ---- */
 
+/* The message is in `opened` then, which is one of whoever made the packet. */
+static bool open_message(PhSessions *sessions, const PhSessionKeys *keys, const uint8_t *packet,
+                         size_t length)
+{
+    size_t open = PH_HEADER_BYTES, carried = 0;
+
+    if (packet[0] == PH_PACKET_CARRYING) {
+        open = length - PH_CARRYING_PLAIN_BYTES - PH_NOISE_TAG_BYTES;
+        carried = open - PH_HEADER_BYTES;
+    }
+    if (!ph_noise_open(keys->receive, get64(packet + 8), packet, open, packet + open, length - open,
+                       sessions->opened))
+        return false;
+    if (carried > 0)
+        memcpy(sessions->opened + PH_CARRYING_PLAIN_BYTES, packet + PH_HEADER_BYTES, carried);
+    return true;
+}
+
 /* The keys that it is sealed with, when it is authentic; it is in `opened` then. */
 static PhSessionKeys *open_packet(PhSessions *sessions, PhSession *session, const uint8_t *packet,
                                   size_t length, uint64_t now)
@@ -138,9 +179,14 @@ static PhSessionKeys *open_packet(PhSessions *sessions, PhSession *session, cons
         sessions->counters.dropped_replay++;
         return NULL;
     }
-    if (!ph_noise_open(keys->receive, counter, packet, PH_HEADER_BYTES, packet + PH_HEADER_BYTES,
-                       length - PH_HEADER_BYTES, sessions->opened)) {
+    if (!open_message(sessions, keys, packet, length)) {
         sessions->counters.dropped_forged++;
+        return NULL;
+    }
+    /* Of nothing else more than that may stand in the open. */
+    if (packet[0] == PH_PACKET_CARRYING &&
+        ph_session_packet_type(sessions->opened, length - PH_SESSION_OVERHEAD) != packet[0]) {
+        sessions->counters.dropped_malformed++;
         return NULL;
     }
     return keys;

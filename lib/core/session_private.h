@@ -13,11 +13,16 @@
 #define PH_PACKET_RESPONSE 0xc2
 #define PH_PACKET_COOKIE   0xc3
 #define PH_PACKET_DATA     0xc4
+#define PH_PACKET_CARRYING 0xc5
 
 #define PH_MAC_BYTES    16
 #define PH_COOKIE_BYTES 16
 #define PH_DATE_BYTES   12 /* seconds and nanoseconds since 1970 */
 #define PH_HEADER_BYTES 16 /* of a data packet */
+/* What is sealed of a message that carries somebody else's data packet: its kind, the channel, and
+ * the header of that packet. The rest is sealed already, and is only authenticated once more. */
+#define PH_CARRYING_PLAIN_BYTES (1 + 4 + PH_HEADER_BYTES)
+#define PH_CARRYING_MIN_BYTES   (1 + 4 + PH_SESSION_OVERHEAD) /* of such a message */
 
 /* Inside a request: the date, the index of the keys that are renewed, the payload's length, the
  * payload, zeros. All requests are equally long: longer than any response, so that nobody has more
@@ -272,6 +277,8 @@ void ph_session_use_next(PhSessions *sessions, PhSession *session);
 void ph_session_confirm(PhSessions *sessions, PhSession *session, uint64_t now);
 /* Of fresh keys that we asked for. */
 void ph_session_plan_rekey(PhSessions *sessions, PhSession *session, uint64_t now);
+/* Which packet a message goes in. */
+uint8_t ph_session_packet_type(const uint8_t *message, size_t length);
 /* Says something with the current keys, along the session's route. */
 void ph_session_say(PhSessions *sessions, PhSession *session, const PhMessage *message,
                     uint64_t now);

@@ -271,7 +271,7 @@ size_t ph_sessions_seal(PhSessions *sessions, uint32_t session, const uint8_t *b
             sealed = 0;
         memset(ret_packet, 0, sealed);
         if (sealed > 0)
-            ret_packet[0] = PH_PACKET_DATA;
+            ret_packet[0] = ph_session_packet_type(bytes, length);
         return sealed;
     }
     sealed = ph_sessions_do_seal(sessions, session, bytes, length, now, ret_packet);

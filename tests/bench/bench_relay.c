@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How many packets a relay forwards for a second of its processor's time: our hub, which opens and
- * seals each, and TURN servers, which do not. They have their turns at the same address, round
- * after round, on the loopback of a sandbox: server on one processor, both clients (relayed.c) on
- * another.
+ * How many packets a relay forwards for a second of its processor's time: our hub, which
+ * authenticates each when it comes and when it goes, and TURN servers, which do not. They have
+ * their turns at the same address, round after round, on the loopback of a sandbox: server on one
+ * processor, both clients (relayed.c) on another.
  */
 #include <json-glib/json-glib.h>
 #include <pinhole/key.h>

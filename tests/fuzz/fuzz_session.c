@@ -13,7 +13,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define KEPT 64 /* packets that were sent lately */
-#define MS   G_GUINT64_CONSTANT(1000000)
+/* Of messages that are said: the kind and a number; and those that carry a packet, of 36 bytes. */
+#define PLAIN_BYTES    5
+#define CARRYING_BYTES 41
+#define MS             G_GUINT64_CONSTANT(1000000)
 
 typedef struct Packet {
     guint from;
@@ -64,9 +67,12 @@ static void check(World *world, guint side, const PhSessionInput *input)
              memcmp(input->remote_key, ph_sessions_public_key(world->sides[1 - side]), 32) == 0);
     if (input->kind == PH_SESSION_GONE)
         g_assert(input->reason && !ph_sessions_is_up(world->sides[side], input->session));
-    if (input->kind != PH_SESSION_MESSAGE || input->length != 5)
+    if (input->kind != PH_SESSION_MESSAGE ||
+        (input->length != PLAIN_BYTES && input->length != CARRYING_BYTES))
         return;
     memcpy(&number, input->bytes + 1, sizeof(number));
+    if (input->length == CARRYING_BYTES)
+        g_assert(memcmp(input->bytes + CARRYING_BYTES - 4, &number, sizeof(number)) == 0);
     g_assert(number < world->said[1 - side]);
     g_assert(g_hash_table_add(world->heard[side], GUINT_TO_POINTER(number)));
 }
@@ -140,14 +146,20 @@ static void advance(World *world, guint64 by)
     }
 }
 
-static void say(World *world, guint side)
+/* A number; to be relayed, it is the channel as well, and stands in what is carried in the open. */
+static void say(World *world, guint side, gboolean carrying)
 {
-    guint8 bytes[5] = {PH_MESSAGE_DATA}, packet[PH_DATAGRAM_MAX];
-    gsize length;
+    guint8 bytes[CARRYING_BYTES] = {PH_MESSAGE_DATA}, packet[PH_DATAGRAM_MAX];
+    gsize length = carrying ? CARRYING_BYTES : PLAIN_BYTES;
 
+    if (carrying) {
+        bytes[0] = PH_MESSAGE_RELAY;
+        bytes[5] = 0xc4;
+        memcpy(bytes + CARRYING_BYTES - 4, &world->said[side], 4);
+    }
     memcpy(bytes + 1, &world->said[side], 4);
-    length = ph_sessions_seal(world->sides[side], world->sessions[side], bytes, sizeof(bytes),
-                              world->now, packet);
+    length = ph_sessions_seal(world->sides[side], world->sessions[side], bytes, length, world->now,
+                              packet);
     if (length == 0)
         return;
     world->said[side]++;
@@ -182,7 +194,7 @@ static void act(World *world)
         advance(world, take(&world->input) * (what & 8 ? 1000 * MS : 10 * MS));
         break;
     case 5:
-        say(world, side);
+        say(world, side, (what & 8) != 0);
         break;
     case 6:
         length = take_length(world, 255);

@@ -23,6 +23,7 @@
 #define TYPE_RESPONSE 0xc2
 #define TYPE_COOKIE   0xc3
 #define TYPE_DATA     0xc4
+#define TYPE_CARRYING 0xc5
 
 typedef struct Told {
     PhSessionInput input; /* its bytes are `bytes` */
@@ -285,20 +286,41 @@ static inline guint32 world_open(World *world, guint from, guint to, const char 
                             (const guint8 *)payload, strlen(payload), world->now);
 }
 
-/* A DATA message. FALSE: it cannot be sealed. */
-static inline gboolean world_say(World *world, guint from, guint32 session, guint to,
-                                 const char *text)
+/* The packet's length; 0: it cannot be sealed. */
+static inline gsize world_seal(const World *world, guint from, guint32 session,
+                               const PhMessage *message, guint8 ret_packet[static PH_DATAGRAM_MAX])
 {
-    guint8 plain[PH_SESSION_PLAIN_MAX], packet[PH_DATAGRAM_MAX];
-    PhMessage message = {.kind = PH_MESSAGE_DATA, .data = {(const guint8 *)text, strlen(text)}};
-    PhRoute route = to_side(world, to);
-    gsize length = ph_message_write(&message, plain, sizeof(plain));
+    guint8 plain[PH_SESSION_PLAIN_MAX];
+    gsize length = ph_message_write(message, plain, sizeof(plain));
 
-    length =
-        ph_sessions_seal(world->sides[from].sessions, session, plain, length, world->now, packet);
+    return ph_sessions_seal(world->sides[from].sessions, session, plain, length, world->now,
+                            ret_packet);
+}
+
+/* FALSE: it cannot be sealed. */
+static inline gboolean world_tell(World *world, guint from, guint32 session, guint to,
+                                  const PhMessage *message)
+{
+    guint8 packet[PH_DATAGRAM_MAX];
+    PhRoute route = to_side(world, to);
+    gsize length = world_seal(world, from, session, message, packet);
+
     if (length > 0)
         world_send(world, from, &route, packet, length);
     return length > 0;
+}
+
+static inline PhMessage data_message(const char *text)
+{
+    return (PhMessage){.kind = PH_MESSAGE_DATA, .data = {(const guint8 *)text, strlen(text)}};
+}
+
+static inline gboolean world_say(World *world, guint from, guint32 session, guint to,
+                                 const char *text)
+{
+    PhMessage message = data_message(text);
+
+    return world_tell(world, from, session, to, &message);
 }
 
 /* The next thing that a side was told; keepalives are passed over. NULL: nothing. */

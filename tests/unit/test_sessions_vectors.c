@@ -39,7 +39,7 @@ static void add_ephemeral(GString *out, const PhSessionsConfig *config, const gu
 static void add_packet(GString *out, const World *world, const PhSessionsConfig configs[2],
                        const Flying *packet)
 {
-    static const char *const kinds[] = {"request", "response", "cookie", "data"};
+    static const char *const kinds[] = {"request", "response", "cookie", "data", "carrying"};
     guint from = ph_address_equal(&packet->from, &world->sides[0].address) ? 0 : 1;
     guint8 type = packet->bytes[0];
 
@@ -60,6 +60,17 @@ static void add_side(GString *out, const char *name, const PhSessionsConfig *con
     g_string_append(out, ", ");
     add_hex(out, "public", public_key, 32);
     g_string_append(out, "},\n");
+}
+
+/* A data packet of somebody else's. */
+static gboolean carry(World *world, guint32 session)
+{
+    guint8 bytes[48] = {TYPE_DATA};
+    PhMessage message = {.kind = PH_MESSAGE_RELAY, .relay = {7, bytes, sizeof(bytes)}};
+
+    for (guint8 i = 4; i < sizeof(bytes); i++)
+        bytes[i] = i;
+    return world_tell(world, 0, session, 1, &message);
 }
 
 /* A handshake, some data in both directions; flooded: the second request gets a cookie. */
@@ -87,6 +98,7 @@ static void add_vector(GString *out, const char *name, gboolean psk, gboolean fl
     g_assert_true(world_say(&world, 0, session, 1, "hello"));
     g_assert_true(world_say(&world, 1, world.sides[1].accepted, 0, "hello yourself"));
     g_assert_true(world_say(&world, 0, session, 1, ""));
+    g_assert_true(carry(&world, session));
 
     g_string_append_printf(out, "%s  {\"name\": \"%s\",\n", out->len > 20 ? ",\n" : "", name);
     add_side(out, "initiator", &configs[0], key_of(&world, 0));
