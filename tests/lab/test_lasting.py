@@ -151,7 +151,7 @@ def test_N22_N23_a_black_hole_is_left_for_the_relay_before_it_has_failed_and_hea
 
 
 FEED = """import hashlib, sys, time
-block = bytes(range(256)) * 32
+block = bytes(range(256)) * 8
 for number in range(int(sys.argv[1])):
     sys.stdout.buffer.write(number.to_bytes(8, "big") + block)
     sys.stdout.buffer.flush()
@@ -161,7 +161,7 @@ FED = 250  # blocks: five seconds
 
 
 def fed():
-    return b"".join(number.to_bytes(8, "big") + bytes(range(256)) * 32 for number in range(FED))
+    return b"".join(number.to_bytes(8, "big") + bytes(range(256)) * 8 for number in range(FED))
 
 
 class Transfer:
