@@ -29,6 +29,7 @@ const char *ph_node_event_name(PhNodeEventKind kind)
         [PH_NODE_PEER_GONE] = "peer-gone",
         [PH_NODE_DATA] = "data",
         [PH_NODE_PUNCH] = "punch",
+        [PH_NODE_PEER_SAME] = "peer-same",
     };
 
     return kind < sizeof(names) / sizeof(*names) && names[kind] ? names[kind] : "unknown";

@@ -113,9 +113,20 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
 
 /* ---- looking ---- */
 
+static PhPeer *looked_for(PhNode *node, const char *name)
+{
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+        PhPeer *peer = &node->peers[i];
+
+        if (peer->state != PH_PEER_FREE && peer->by_name && strcmp(peer->name, name) == 0)
+            return peer;
+    }
+    return NULL;
+}
+
 uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, uint64_t now)
 {
-    PhPeer *peer = key ? ph_node_peer_by_key(node, key) : NULL;
+    PhPeer *peer = key ? ph_node_peer_by_key(node, key) : name ? looked_for(node, name) : NULL;
 
     if (now > node->now)
         node->now = now;
@@ -143,16 +154,20 @@ uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, 
     return peer->number;
 }
 
-/* The two halves of one peer: looked for by name, and met under its key before that was known. */
+/* The two halves of one peer: looked for by name, and met under its key before that was known. The
+ * number that was asked for last stays, and what is queued. */
 static PhPeer *join_halves(PhNode *node, PhPeer *looking, const uint8_t *key)
 {
     PhPeer *met = ph_node_peer_by_key(node, key);
 
     if (!met || met == looking)
         return looking;
-    /* The number that the application has stays, and what it has queued. */
+    /* The application has the other number if it has looked for that one, or was told of it. */
+    if (met->ours || met->state == PH_PEER_TALKING)
+        (void)ph_node_event(node, PH_NODE_PEER_SAME, met);
     met->number = looking->number;
     met->ours = true;
+    met->by_name = true;
     memcpy(met->name, looking->name, sizeof(met->name));
     if (!met->queue) {
         met->queue = looking->queue;

@@ -168,7 +168,7 @@ PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer, uint32_t via)
 
     message.connect.request = ph_node_ask(node, &peer->connect, via);
     message.connect.near = ph_node_is_near(peer);
-    message.connect.by_name = peer->by_name && via == PH_NODE_VIA_HUB;
+    message.connect.by_name = peer->by_name && !peer->known && via == PH_NODE_VIA_HUB;
     if (message.connect.by_name)
         memcpy(message.connect.name, peer->name, sizeof(peer->name));
     else if (key)

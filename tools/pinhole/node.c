@@ -110,6 +110,7 @@ static void show_event(const Running *running, const PhNodeEvent *event)
         state_show_path(builder, event->path, event->via, &event->address, event->health);
         break;
     case PH_NODE_PEER_GONE:
+    case PH_NODE_PEER_SAME:
         state_show_peer(builder, event->name, event->key);
         break;
     case PH_NODE_DATA:

@@ -246,6 +246,7 @@ static void take_event(PhPeers *peers G_GNUC_UNUSED, const PhNodeEvent *event, g
     case PH_NODE_PEER_PATH:
     case PH_NODE_PEER_HEALTH:
     case PH_NODE_PUNCH:
+    case PH_NODE_PEER_SAME:
         break;
     }
 }

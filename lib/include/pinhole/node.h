@@ -70,15 +70,15 @@ typedef enum {
     PH_NODE_REFUSED,     /* by the hub, or (no-socket) by the system: `reason`; they are asked again
                             after a minute, or in another network */
     PH_NODE_CLASSIFIED,  /* our own class is known, or another than before */
-    PH_NODE_PEER_UP,     /* a peer can be sent to. Once more, with the number of a name that it was
-                            looked for by, when it was known by its key before: that number is its
-                            only one then */
+    PH_NODE_PEER_UP,     /* a peer can be sent to; once more after PEER_SAME, with the new number */
     PH_NODE_PEER_PATH,   /* another path is in use: `path`, `via`, `address`, `reason`; or no other
                             one will be looked for, as the two NATs are: reason "relay" */
     PH_NODE_PEER_HEALTH, /* healthy, suspect, failed */
     PH_NODE_PEER_GONE,   /* `reason`; the number is not used again */
     PH_NODE_DATA,        /* from a peer */
     PH_NODE_PUNCH,       /* an attempt at a direct path is over: `outcome`, `reason` */
+    PH_NODE_PEER_SAME,   /* the peer turned out to have a name that was looked for as well: it goes
+                            on under that one's number, and `peer` is not used again */
 } PhNodeEventKind;
 PH_EXPORT const char *ph_node_event_name(PhNodeEventKind kind); /* "registered", "hub-lost", ... */
 
@@ -162,8 +162,9 @@ PH_EXPORT PhNode *ph_node_free(PhNode *node); /* NULL is fine; returns NULL */
 /* Says goodbye; poll what is to be sent afterwards. */
 PH_EXPORT void ph_node_close(PhNode *node, uint64_t now);
 
-/* Looks for a peer by name, or by key (name is NULL), for 20 s; the peer's number. 0: there are too
- * many, it is no name, or our own key. */
+/* Looks for a peer by name, or by key (name is NULL), for 20 s; the peer's number, which is the
+ * same as before for the same key, and for the same name. 0: there are too many, it is no name, or
+ * our own key. */
 PH_EXPORT uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key,
                                    uint64_t now);
 PH_EXPORT void ph_node_disconnect(PhNode *node, uint32_t peer, uint64_t now);
