@@ -205,6 +205,26 @@ def test_wrong_arguments_are_refused(pinlab, write, name):
     assert result.stderr and "Traceback" not in result.stderr
 
 
+def test_a_story_is_found_by_its_name_like_any_topology(pinlab, tmp_path):
+    stories = tmp_path / "topologies/stories"
+    stories.mkdir(parents=True)
+    (stories / "tale.ini").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "topologies/lesson.ini").write_text(GOOD, encoding="utf-8")
+    pinlab.run("check", "tale", cwd=tmp_path).expect(0)
+    listed = pinlab.run("list", cwd=tmp_path).expect(0).stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["name", "lesson", "tale"]
+
+
+def test_a_name_that_two_topologies_have_is_refused(pinlab, tmp_path):
+    for folder in ("topologies", "topologies/stories"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "tale.ini").write_text(GOOD, encoding="utf-8")
+    for command in ("check", "run", "matrix", "up"):
+        message = pinlab.run(command, "tale", cwd=tmp_path).expect(2).stderr
+        assert "two topologies are called tale: topologies/tale.ini and topologies/stories/tale.ini (expected" in message
+    pinlab.run("check", "topologies/tale.ini", cwd=tmp_path).expect(0)
+
+
 @pytest.mark.parametrize("command", [[], ["list"], ["check"], ["run"], ["matrix"]], ids=lambda words: " ".join(words))
 def test_every_command_has_help(pinlab, command):
     result = pinlab.run(*command, "--help").expect(0)

@@ -88,6 +88,11 @@ def test_the_grid_has_a_row_for_each_kind_and_a_word_for_each_pair(pinlab):
     ]
 
 
+def test_one_kind_by_itself_is_a_grid_as_well(pinlab):
+    lines = pinlab.run("matrix", "--pairs", "--engine", "virtual", "port-restricted").expect(0).stdout.splitlines()
+    assert [line.split() for line in lines[:2]] == [["1"], ["1", "port-restricted", "punched"]]
+
+
 def test_a_report_for_ci_has_a_case_for_each_pair(pinlab, tmp_path):
     junit = tmp_path / "pairs.xml"
     pinlab.run("matrix", "--pairs", "--engine", "virtual", "open", "symmetric", "--junit", junit)

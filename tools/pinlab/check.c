@@ -92,7 +92,7 @@ int command_check(int argc, char **argv)
         return status;
     if (!*arguments)
         return command_refuse("check takes topology files (see pinlab check --help)");
-    paths = find_paths(arguments, &error);
+    paths = find_paths(arguments, /* stories= */ FALSE, &error);
     if (!paths)
         return command_refuse("%s", error->message);
     return check(paths, print, verbose || isatty(STDOUT_FILENO));

@@ -7,6 +7,8 @@
 #include "pinlab/command.h"
 
 #define SUFFIX ".ini"
+/* The folder beside topologies that has more of them. */
+#define STORIES "stories"
 
 /* An installed program has nothing to look for above its prefix. */
 static gboolean is_build_tree(const char *directory)
@@ -72,6 +74,7 @@ static gboolean add_directory(GPtrArray *paths, const char *directory, GError **
     return TRUE;
 }
 
+/* Of those of the first directory that has it; two there are one too many. */
 static gboolean add_name(GPtrArray *paths, const char *name, GError **error)
 {
     g_autoptr(GPtrArray) directories = search_path();
@@ -79,10 +82,20 @@ static gboolean add_name(GPtrArray *paths, const char *name, GError **error)
     g_autofree char *looked = join(directories);
 
     for (guint i = 0; i < directories->len; i++) {
-        g_autofree char *path = g_build_filename(g_ptr_array_index(directories, i), file, NULL);
+        const char *directory = g_ptr_array_index(directories, i);
+        g_autofree char *path = g_build_filename(directory, file, NULL);
+        g_autofree char *story = g_build_filename(directory, STORIES, file, NULL);
+        gboolean has_path = g_file_test(path, G_FILE_TEST_EXISTS);
+        gboolean has_story = g_file_test(story, G_FILE_TEST_EXISTS);
 
-        if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-            g_ptr_array_add(paths, g_steal_pointer(&path));
+        if (has_path && has_story) {
+            g_set_error(error, PL_ERROR, PL_ERROR_INPUT,
+                        "two topologies are called %s: %s and %s (expected the path of one)", name,
+                        path, story);
+            return FALSE;
+        }
+        if (has_path || has_story) {
+            g_ptr_array_add(paths, g_strdup(has_path ? path : story));
             return TRUE;
         }
     }
@@ -113,7 +126,14 @@ static gboolean add_argument(GPtrArray *paths, const char *argument, GError **er
     return add_name(paths, argument, error);
 }
 
-static gboolean add_default(GPtrArray *paths, GError **error)
+static gboolean add_stories(GPtrArray *paths, const char *directory, GError **error)
+{
+    g_autofree char *stories = g_build_filename(directory, STORIES, NULL);
+
+    return !g_file_test(stories, G_FILE_TEST_IS_DIR) || add_directory(paths, stories, error);
+}
+
+static gboolean add_default(GPtrArray *paths, gboolean stories, GError **error)
 {
     g_autoptr(GPtrArray) directories = search_path();
     g_autofree char *looked = join(directories);
@@ -121,7 +141,9 @@ static gboolean add_default(GPtrArray *paths, GError **error)
     for (guint i = 0; i < directories->len && paths->len == 0; i++) {
         const char *directory = g_ptr_array_index(directories, i);
 
-        if (g_file_test(directory, G_FILE_TEST_IS_DIR) && !add_directory(paths, directory, error))
+        if (g_file_test(directory, G_FILE_TEST_IS_DIR) &&
+            (!add_directory(paths, directory, error) ||
+             (stories && !add_stories(paths, directory, error))))
             return FALSE;
     }
     if (paths->len == 0)
@@ -143,11 +165,11 @@ static void remove_doubles(GPtrArray *paths)
     }
 }
 
-GPtrArray *find_paths(char *const *arguments, GError **error)
+GPtrArray *find_paths(char *const *arguments, gboolean stories, GError **error)
 {
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
 
-    if (!*arguments && !add_default(paths, error))
+    if (!*arguments && !add_default(paths, stories, error))
         return NULL;
     for (; *arguments; arguments++) {
         if (!add_argument(paths, *arguments, error))
@@ -188,7 +210,7 @@ PlTopology *find_one(const char *command, char *const *arguments)
         command_refuse("%s is a directory; %s takes one topology", arguments[0], command);
         return NULL;
     }
-    paths = find_paths(arguments, &error);
+    paths = find_paths(arguments, /* stories= */ FALSE, &error);
     if (!paths) {
         command_refuse("%s", error->message);
         return NULL;

@@ -60,7 +60,7 @@ int command_list(int argc, char **argv)
 
     if (!command_parse(&command, NULL, argc, argv, &arguments, &status))
         return status;
-    paths = find_paths(arguments, &error);
+    paths = find_paths(arguments, /* stories= */ TRUE, &error);
     if (!paths)
         return command_refuse("%s", error->message);
     topologies = find_load(paths);

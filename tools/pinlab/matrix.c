@@ -78,7 +78,7 @@ int command_matrix(int argc, char **argv)
         return status;
     if (options.pairs)
         return run_pairs(&options);
-    paths = find_paths(options.arguments, &error);
+    paths = find_paths(options.arguments, /* stories= */ FALSE, &error);
     if (!paths)
         return command_refuse("%s", error->message);
     topologies = find_load(paths);
