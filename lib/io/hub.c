@@ -317,6 +317,7 @@ void ph_hub_traffic(const PhHub *hub, PhHubTraffic *ret_traffic)
     *ret_traffic = (PhHubTraffic){
         .receive_calls = counters->receive_calls,
         .received = counters->received,
+        .joined = counters->joined,
         .send_calls = counters->send_calls,
         .sent = counters->sent,
         .segmented = counters->segmented,

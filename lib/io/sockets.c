@@ -2,7 +2,7 @@
 /*
  * UDP sockets on GLib's main loop: see sockets.h.
  *
- *     system --recvmmsg--> datagram -----> the agent --send--> queue --sendmmsg--> system
+ *     system --recvmmsg--> datagrams ----> the agent --send--> queue --sendmmsg--> system
  *     error queue -------> unreachable --> the agent
  */
 #include "sockets_private.h"
@@ -25,7 +25,7 @@
 #define BUFFER_BYTES        (1 << 20) /* asked of the system, which may give less */
 #define ERROR_CONTROL_BYTES 512 /* an error and the address of who sent it, with room to spare */
 #define ERRORS_AT_ONCE      64  /* taken from an error queue before others have their turn */
-#define BATCHES_AT_ONCE     8   /* the same of datagrams */
+#define DATAGRAMS_AT_ONCE   512 /* the same of datagrams; a batch is taken whole */
 #define BUSY                8   /* after as many datagrams as this, more have come meanwhile */
 
 static gboolean set_errors(const PhUdp *udp, int on)
@@ -128,45 +128,79 @@ static void take_errors(PhUdp *udp, uint64_t now)
     (void)getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &pending, &length);
 }
 
-/* Returns how many the system had. */
-static int take_batch(PhUdp *udp, uint64_t now)
+/* What the system has put together (man 7 udp, UDP_GRO): the length of each but the last. 0: it is
+ * one datagram. */
+static size_t segment_size(struct msghdr *header)
+{
+    int size = 0;
+
+    for (struct cmsghdr *i = CMSG_FIRSTHDR(header); i; i = CMSG_NXTHDR(header, i))
+        if (i->cmsg_level == SOL_UDP && i->cmsg_type == UDP_GRO)
+            memcpy(&size, CMSG_DATA(i), sizeof(size));
+    return size > 0 ? (size_t)size : 0;
+}
+
+/* Returns how many datagrams it has. */
+static unsigned take_message(const PhUdp *udp, struct mmsghdr *message, const uint8_t *bytes,
+                             uint64_t now)
 {
     PhSockets *sockets = udp->sockets;
+    struct msghdr *header = &message->msg_hdr;
+    const size_t length = message->msg_len, joined = segment_size(header),
+                 size = joined ? joined : length;
+    PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = udp->id};
+    size_t at = 0;
+    unsigned n = 0;
+
+    if (!ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
+        return 0;
+    do {
+        const size_t left = length - at, of_this = left < size ? left : size;
+
+        if (of_this <= DATAGRAM_MAX)
+            sockets->handler->datagram(sockets->data, &path, bytes + at, of_this, now);
+        else if (sockets->handler->too_long)
+            sockets->handler->too_long(sockets->data, &path, of_this);
+        at += size;
+        n++;
+    } while (at < length);
+    sockets->counters.received += n;
+    sockets->counters.joined += n > 1 ? n : 0;
+    return n;
+}
+
+/* Returns how many datagrams the system had. */
+static unsigned take_batch(PhUdp *udp, uint64_t now)
+{
+    PhSockets *sockets = udp->sockets;
+    unsigned taken = 0;
     int n;
 
     for (unsigned i = 0; i < PH_SOCKETS_BATCH; i++) {
         PhSocketsIncoming *incoming = &sockets->incoming[i];
 
         incoming->part = (struct iovec){incoming->bytes, sizeof(incoming->bytes)};
-        sockets->in_headers[i].msg_hdr = (struct msghdr){.msg_name = &incoming->from,
-                                                         .msg_namelen = sizeof(incoming->from),
-                                                         .msg_iov = &incoming->part,
-                                                         .msg_iovlen = 1};
+        sockets->in_headers[i].msg_hdr =
+            (struct msghdr){.msg_name = &incoming->from,
+                            .msg_namelen = sizeof(incoming->from),
+                            .msg_iov = &incoming->part,
+                            .msg_iovlen = 1,
+                            .msg_control = incoming->control,
+                            .msg_controllen = sizeof(incoming->control)};
     }
-    n = recvmmsg(udp->fd, sockets->in_headers, PH_SOCKETS_BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
+    n = recvmmsg(udp->fd, sockets->in_headers, PH_SOCKETS_BATCH, MSG_DONTWAIT, NULL);
     sockets->counters.receive_calls++;
-    sockets->counters.received += n > 0 ? (uint64_t)n : 0;
-    for (int i = 0; i < n; i++) {
-        const struct msghdr *header = &sockets->in_headers[i].msg_hdr;
-        PhPath path = {.transport = PH_TRANSPORT_UDP, .socket = udp->id};
-
-        size_t length = sockets->in_headers[i].msg_len; /* as sent, even if that is more */
-
-        if (!ph_sockaddr_to_address(header->msg_name, header->msg_namelen, &path.remote))
-            continue;
-        if (length <= DATAGRAM_MAX)
-            sockets->handler->datagram(sockets->data, &path, sockets->incoming[i].bytes, length,
-                                       now);
-        else if (sockets->handler->too_long)
-            sockets->handler->too_long(sockets->data, &path, length);
-    }
-    return n;
+    for (int i = 0; i < n; i++)
+        taken += take_message(udp, &sockets->in_headers[i], sockets->incoming[i].bytes, now);
+    return taken;
 }
 
 /* What is answered to a batch goes out before the next is taken: that is when more comes in. */
 static void take_datagrams(PhUdp *udp, uint64_t now)
 {
-    for (unsigned i = 1; take_batch(udp, now) >= BUSY && i < BATCHES_AT_ONCE; i++) {
+    unsigned taken = 0, n;
+
+    while ((n = take_batch(udp, now)) >= BUSY && (taken += n) < DATAGRAMS_AT_ONCE) {
         ph_sockets_flush(udp->sockets);
         now = ph_clock_now();
     }
@@ -203,6 +237,9 @@ static gboolean set_options(const PhUdp *udp)
 
     (void)setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
     (void)setsockopt(udp->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    /* Linux 5.0 has it; where it is not there, each datagram comes as such. */
+    if (!udp->sockets->never_segments)
+        (void)setsockopt(udp->fd, SOL_UDP, UDP_GRO, &one, sizeof(one));
     if (udp->family == PH_FAMILY_IPV4) {
         /* Never in fragments; and then no identification has to be found for each. */
         (void)setsockopt(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof(whole));

@@ -2,7 +2,7 @@
 /*
  * An agent's UDP sockets, by the names that it gives them, in a GMainContext. Datagrams are taken
  * from the system, and given to it, many at a time; those of one length that go to one address in
- * one piece, where the system cuts that up (UDP GSO).
+ * one piece, where the system cuts that up (UDP GSO) or has put it together (UDP GRO).
  */
 #pragma once
 
@@ -14,6 +14,7 @@ typedef struct PhSockets PhSockets;
 /* Datagrams, and how many calls of the system they took. */
 typedef struct PhSocketsCounters {
     uint64_t receive_calls, received;
+    uint64_t joined; /* of those received: several in one piece (UDP_GRO) */
     uint64_t send_calls, sent;
     uint64_t segmented; /* of those sent: in large ones that the system cut up (UDP_SEGMENT) */
     uint64_t segments_refused; /* sockets whose system would not do so */
@@ -53,6 +54,6 @@ void ph_sockets_close(PhSockets *sockets, uint32_t id); /* what it was to send i
  * lost, as datagrams may be. */
 void ph_sockets_send(PhSockets *sockets, const PhTransmit *transmit);
 void ph_sockets_flush(PhSockets *sockets);
-/* Sockets that are opened from now on have each datagram sent as such. */
+/* Sockets that are opened from now on have each datagram sent, and given to us, as such. */
 void ph_sockets_never_segment(PhSockets *sockets);
 const PhSocketsCounters *ph_sockets_counters(const PhSockets *sockets);

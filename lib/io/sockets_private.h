@@ -8,8 +8,9 @@
 #include "sockets.h"
 
 #define PH_SOCKETS_BATCH 64
-#define DATAGRAM_MAX     2048 /* longer ones are not ours, and dropped */
-#define TRANSMIT_MAX     1500 /* what an agent sends fits one packet */
+#define DATAGRAM_MAX     2048  /* longer ones are not ours, and dropped */
+#define TRANSMIT_MAX     1500  /* what an agent sends fits one packet */
+#define MESSAGE_MAX      65535 /* several datagrams in one piece: as long as UDP's can be */
 
 typedef struct PhUdp {
     PhSockets *sockets;
@@ -35,15 +36,16 @@ typedef struct PhSocketsOutgoing {
 typedef struct PhSocketsIncoming {
     struct sockaddr_storage from;
     struct iovec part;
-    uint8_t bytes[DATAGRAM_MAX];
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))]; /* a segment's size */
+    uint8_t bytes[MESSAGE_MAX]; /* memory that is not there before it is needed */
 } PhSocketsIncoming;
 
 struct PhSockets {
     GMainContext *context;
     const PhSocketsHandler *handler;
     gpointer data;
-    GHashTable *by_id; /* of PhUdp */
-    gboolean never_segments;
+    GHashTable *by_id;       /* of PhUdp */
+    gboolean never_segments; /* nor takes anything in one piece */
     PhSocketsCounters counters;
     size_t n_outgoing;
     struct mmsghdr out_headers[PH_SOCKETS_BATCH], in_headers[PH_SOCKETS_BATCH];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What a datagram carries besides its bytes. It is built with lib/io's own files: what they do with
- * a TTL no public function shows. */
+/* What a datagram carries besides its bytes, and many in one piece. It is built with lib/io's own
+ * files: what they do with a TTL no public function shows. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -167,6 +168,149 @@ static void test_what_is_sent_in_one_piece_arrives_as_it_was(gconstpointer data)
     close(fds[1]);
 }
 
+/* ---- what comes ---- */
+
+#define CAME_MAX 64
+
+typedef struct Came {
+    guint n, n_first, n_long;
+    gsize lengths[CAME_MAX], long_length;
+    guint8 first[CAME_MAX]; /* of those that have one: the first byte */
+} Came;
+
+static void note(gpointer data, const PhPath *path, const uint8_t *bytes, size_t length,
+                 uint64_t now G_GNUC_UNUSED)
+{
+    Came *came = data;
+
+    g_assert_cmpuint(path->socket, ==, 7);
+    g_assert_cmpuint(came->n, <, CAME_MAX);
+    came->lengths[came->n++] = length;
+    if (length > 0)
+        came->first[came->n_first++] = bytes[0];
+    for (gsize i = 1; i < length; i++)
+        g_assert_cmpuint(bytes[i], ==, 0);
+}
+
+static void note_long(gpointer data, const PhPath *path G_GNUC_UNUSED, size_t length)
+{
+    Came *came = data;
+
+    came->n_long++;
+    came->long_length = length;
+}
+
+static const PhSocketsHandler noting = {.datagram = note, .too_long = note_long, .done = nothing};
+
+static void await(const Came *came, guint n)
+{
+    const gint64 end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+
+    while (came->n + came->n_long < n && g_get_monotonic_time() < end)
+        (void)g_main_context_iteration(NULL, FALSE);
+    g_assert_cmpuint(came->n + came->n_long, ==, n);
+}
+
+typedef enum { OWN, NEVER, LENT, LENT_JOINING, RECEIVERS } Receiver;
+
+/* A socket of that kind, as number 7. */
+static void open_receiver(PhSockets *sockets, Receiver receiver, PhFamily family,
+                          PhAddress *ret_address)
+{
+    PhAddress local = {.family = (uint8_t)family};
+    g_autoptr(GSocket) socket = NULL;
+    g_autoptr(GError) error = NULL;
+    const int one = 1;
+    int fd;
+
+    g_assert_true(ph_address_parse(family == PH_FAMILY_IPV4 ? "127.0.0.1" : "::1", &local));
+    if (receiver == NEVER)
+        ph_sockets_never_segment(sockets);
+    if (receiver == OWN || receiver == NEVER) {
+        g_assert_true(ph_sockets_open(sockets, 7, &local, ret_address, &error));
+        return;
+    }
+    fd = listener(family, ret_address);
+    if (receiver == LENT_JOINING)
+        (void)setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one));
+    socket = g_socket_new_from_fd(fd, &error);
+    g_assert_no_error(error);
+    g_assert_true(ph_sockets_adopt(sockets, 7, family, socket, ret_address, &error));
+}
+
+/* What the system puts together is taken apart, in order, whoever opened the socket. */
+static void test_what_comes_in_one_piece_is_what_was_sent(gconstpointer data)
+{
+    static const guint16 lengths[] = {1200, 1200, 1200, 1200, 700, 5, 5, 5, 5, 5,
+                                      5,    5,    5,    0,    0,   3, 9, 9, 9, 1400};
+    PhFamily family = (PhFamily)GPOINTER_TO_INT(data);
+    PhAddress any;
+    int fd = listener(family, &any);
+
+    if (fd < 0) {
+        g_test_skip("no IPv6 here");
+        return;
+    }
+    close(fd);
+    for (Receiver receiver = OWN; receiver < RECEIVERS; receiver++) {
+        Came came = {0};
+        g_autoptr(PhSockets) to = ph_sockets_new(NULL, &noting, &came);
+        g_autoptr(PhSockets) from = ph_sockets_new(NULL, &handler, NULL);
+        PhAddress remotes[2], local = {.family = (uint8_t)family}, bound;
+        g_autoptr(GError) error = NULL;
+        guint joined;
+
+        g_assert_true(ph_sockets_open(from, 1, &local, &bound, &error));
+        open_receiver(to, receiver, family, &remotes[0]);
+        remotes[1] = remotes[0];
+        send_numbered(from, remotes, lengths, G_N_ELEMENTS(lengths));
+        await(&came, G_N_ELEMENTS(lengths));
+        for (guint i = 0, k = 0; i < came.n; i++) {
+            g_assert_cmpuint(came.lengths[i], ==, lengths[i]);
+            if (lengths[i] > 0)
+                g_assert_cmpuint(came.first[k++], ==, i);
+        }
+        g_assert_cmpuint(ph_sockets_counters(to)->received, ==, came.n);
+        joined = (guint)ph_sockets_counters(to)->joined;
+        if (receiver == NEVER || receiver == LENT)
+            g_assert_cmpuint(joined, ==, 0);
+        else if (ph_sockets_counters(from)->segmented > 0)
+            g_assert_cmpuint(joined, ==, ph_sockets_counters(from)->segmented);
+        else
+            g_test_skip("this system does not cut up datagrams");
+    }
+}
+
+/* Alone or as a piece of one that is put together. */
+static void test_what_is_too_long_is_dropped_piece_by_piece(void)
+{
+    static const guint8 bytes[9000];
+    const int size = 3000;
+    Came came = {0};
+    g_autoptr(PhSockets) to = ph_sockets_new(NULL, &noting, &came);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    PhAddress address;
+
+    open_receiver(to, OWN, PH_FAMILY_IPV4, &address);
+    name.sin_port = htons(address.port);
+    g_assert_cmpint(connect(fd, (const struct sockaddr *)&name, sizeof(name)), ==, 0);
+    g_assert_cmpint(send(fd, bytes, 2049, 0), ==, 2049);
+    g_assert_cmpint(send(fd, bytes, 2048, 0), ==, 2048);
+    await(&came, 2);
+    g_assert_cmpuint(came.long_length, ==, 2049);
+    g_assert_cmpuint(came.lengths[0], ==, 2048);
+    if (setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)) == 0 &&
+        send(fd, bytes, sizeof(bytes) - 1, 0) == (gssize)sizeof(bytes) - 1) {
+        await(&came, 5);
+        g_assert_cmpuint(came.n_long, ==, 4);
+        g_assert_cmpuint(came.long_length, ==, 2999);
+    } else {
+        g_test_skip("this system does not cut up datagrams");
+    }
+    close(fd);
+}
+
 /* One that the system refuses, among others. */
 static void test_what_is_not_taken_does_not_stop_the_rest(void)
 {
@@ -209,6 +353,14 @@ int main(int argc, char **argv)
     g_test_add_data_func("/sockets/what_is_sent_in_one_piece_arrives_as_it_was/ipv6",
                          GINT_TO_POINTER(PH_FAMILY_IPV6),
                          test_what_is_sent_in_one_piece_arrives_as_it_was);
+    g_test_add_data_func("/sockets/what_comes_in_one_piece_is_what_was_sent/ipv4",
+                         GINT_TO_POINTER(PH_FAMILY_IPV4),
+                         test_what_comes_in_one_piece_is_what_was_sent);
+    g_test_add_data_func("/sockets/what_comes_in_one_piece_is_what_was_sent/ipv6",
+                         GINT_TO_POINTER(PH_FAMILY_IPV6),
+                         test_what_comes_in_one_piece_is_what_was_sent);
+    g_test_add_func("/sockets/what_is_too_long_is_dropped_piece_by_piece",
+                    test_what_is_too_long_is_dropped_piece_by_piece);
     g_test_add_func("/sockets/what_is_not_taken_does_not_stop_the_rest",
                     test_what_is_not_taken_does_not_stop_the_rest);
     return g_test_run();

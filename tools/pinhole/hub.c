@@ -327,7 +327,7 @@ int command_hub(int argc, char **argv)
         {"relay-rate", 0, 0, G_OPTION_ARG_INT64, &relay_rate,
          "Relay so many bytes a second for one node; 0: no limit", "BYTES"},
         {"no-gso", 0, 0, G_OPTION_ARG_NONE, &config.no_gso,
-         "Never give the system several datagrams in one piece", NULL},
+         "Never give the system several datagrams in one piece, nor take them so", NULL},
         {"metrics", 'm', 0, G_OPTION_ARG_STRING, &metrics,
          "Write the counters every so often, and at the end", "DURATION"},
         {"log", 0, 0, G_OPTION_ARG_NONE, &log,

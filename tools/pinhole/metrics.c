@@ -95,6 +95,7 @@ static void show_traffic(JsonBuilder *builder, const PhHub *hub)
     json_builder_begin_object(builder);
     show_int(builder, "received", (gint64)traffic.received);
     show_int(builder, "receive-calls", (gint64)traffic.receive_calls);
+    show_int(builder, "joined", (gint64)traffic.joined);
     show_int(builder, "sent", (gint64)traffic.sent);
     show_int(builder, "send-calls", (gint64)traffic.send_calls);
     show_int(builder, "segmented", (gint64)traffic.segmented);

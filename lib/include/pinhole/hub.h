@@ -35,7 +35,8 @@ typedef struct PhHubConfig {
     const PhKey *key;
     /* What the station relays for one node: bytes a second. 0: as ph_station_config_init has it. */
     uint32_t relay_bytes_per_s;
-    /* Each datagram is given to the system as such, never several in one piece (UDP GSO). */
+    /* Each datagram is given to the system, and taken from it, as such, never several in one piece
+     * (UDP GSO and GRO). */
     gboolean no_gso;
 } PhHubConfig;
 
@@ -44,6 +45,8 @@ typedef struct PhHubConfig {
 /* Datagrams of all sockets, and how many system calls they took. */
 typedef struct PhHubTraffic {
     uint64_t receive_calls, received;
+    uint64_t joined; /* of those received: several in one piece, which the system had put together
+                      */
     uint64_t send_calls, sent;
     uint64_t segmented; /* of those sent: several in one piece, which the system cut up */
     uint64_t
