@@ -18,6 +18,8 @@
 #define ASK_GAP_NS      (PH_SECOND / 4)
 #define ASK_GAP_MOST_NS (60 * PH_SECOND)
 #define SILENT_MOST     5
+/* A round trip to the hub, mostly. */
+#define SETTLED_NS (300 * PH_MS)
 /* As for a path that is idle (detector.h). */
 #define KEEP_NS   (20 * PH_SECOND)
 #define JITTER_NS (5 * PH_SECOND)
@@ -42,6 +44,16 @@ static void begin(PhNode *node)
     node->beside.silent = 0;
     node->beside.gap_ns = ASK_GAP_NS;
     node->beside.next_ns = node->now;
+    node->beside.settled_ns = node->now + SETTLED_NS;
+}
+
+/* The hub waits for our answer before it introduces us, and so need not we. */
+static void settle(PhNode *node)
+{
+    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+        if (node->peers[i].next_attempt_ns == node->beside.settled_ns)
+            node->peers[i].next_attempt_ns = node->now;
+    node->beside.settled_ns = node->now;
 }
 
 void ph_node_family_begin(PhNode *node, const PhAddress *hub)
@@ -143,6 +155,7 @@ bool ph_node_family_message(PhNode *node, const PhRoute *route, const PhMessage 
     pong.ping.id = message->ping.id;
     pong.ping.seen = route->path.remote;
     tell(node, &pong);
+    settle(node);
     if (node->beside.seen.family == PH_FAMILY_NONE)
         ask(node); /* it answers that, as it knows by then that we are there */
     return true;
@@ -176,6 +189,14 @@ bool ph_node_family_socket(PhNode *node, uint32_t socket, const PhAddress *local
         node->other.local = *local;
     begin(node);
     return true;
+}
+
+uint64_t ph_node_family_settled(const PhNode *node)
+{
+    if (!is_wanted(node) || node->other.state == PH_SOCKET_FAILED ||
+        node->now >= node->beside.settled_ns)
+        return 0;
+    return node->beside.settled_ns;
 }
 
 void ph_node_family_timeout(PhNode *node)

@@ -178,6 +178,7 @@ typedef struct PhBesideLink {
     uint64_t ping;   /* the id of the last one */
     unsigned silent; /* pings that were not answered, in a row */
     uint64_t next_ns, gap_ns;
+    uint64_t settled_ns; /* attempts at paths wait for it until then */
 } PhBesideLink;
 
 typedef struct PhOutgoing {
@@ -319,6 +320,8 @@ bool ph_node_is_beside(const PhNode *node, const PhPath *path);
 bool ph_node_family_poll_socket(PhNode *node, PhSocketRequest *ret_request);
 /* False: it is not that one. `local` is NULL: it could not be opened. */
 bool ph_node_family_socket(PhNode *node, uint32_t socket, const PhAddress *local);
+/* When the hub has found us there, or will most probably not; what is over is 0. */
+uint64_t ph_node_family_settled(const PhNode *node);
 void ph_node_family_timeout(PhNode *node);
 uint64_t ph_node_family_next(const PhNode *node);
 /* Whether we and the peer have a family in common that neither's class is about, or only one's. */

@@ -196,6 +196,8 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
     }
     if (!is_asker(peer))
         peer->next_attempt_ns = PH_NEVER;
+    else if (ph_node_family_settled(node) != 0)
+        peer->next_attempt_ns = ph_node_family_settled(node); /* with both families, or one */
     else if (ph_node_fresh_prepare(node, peer))
         ask_mediator(node, peer);
 }

@@ -20,8 +20,8 @@ PhMember ph_station_member(PhEntry *entry)
         .key = entry->key,
         .record = &entry->record,
         .seen = &entry->path.remote,
-        .beside = entry->beside.path.remote.family != PH_FAMILY_NONE ? &entry->beside.path.remote
-                                                                     : NULL,
+        .beside =
+            entry->beside.path.remote.family != PH_FAMILY_NONE ? &entry->beside.path.remote : NULL,
         .channel = entry->number,
         .rtt_ns = entry->rtt_ns,
         .introductions_ns = &entry->introductions_ns,
@@ -62,9 +62,15 @@ static void introduce(PhStation *station, PhEntry *from, PhEntry *to, const PhHe
     }
 }
 
-static bool is_moving(const PhEntry *entry)
+/* Or it has just begun to show where it is in the other family. */
+static bool is_moving(const PhStation *station, const PhEntry *entry)
 {
-    return entry && entry->confirmed && entry->trial.path.remote.family != PH_FAMILY_NONE;
+    const PhTrial *beside = entry ? &entry->beside.trial : NULL;
+
+    return entry && entry->confirmed &&
+           (entry->trial.path.remote.family != PH_FAMILY_NONE ||
+            (beside->path.remote.family != PH_FAMILY_NONE &&
+             station->now - beside->begun_ns < HOLD_NS));
 }
 
 void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *message)
@@ -79,7 +85,7 @@ void ph_station_introduce(PhStation *station, PhEntry *from, const PhMessage *me
     };
 
     memcpy(asked.key, message->introduce.key, sizeof(asked.key));
-    if ((is_moving(from) || is_moving(to)) && station->n_held < PH_STATION_HELD)
+    if ((is_moving(station, from) || is_moving(station, to)) && station->n_held < PH_STATION_HELD)
         station->held[station->n_held++] = asked;
     else
         introduce(station, from, to, &asked);
@@ -94,7 +100,7 @@ void ph_station_introduce_held(PhStation *station)
         PhEntry *from = ph_directory_by_number(&station->directory, held.from);
         PhEntry *to = held.to ? ph_directory_by_number(&station->directory, held.to) : NULL;
 
-        if (station->now < held.until_ns && (is_moving(from) || is_moving(to)))
+        if (station->now < held.until_ns && (is_moving(station, from) || is_moving(station, to)))
             station->held[kept++] = held;
         else if (from)
             introduce(station, from, to, &held);

@@ -23,6 +23,7 @@
 typedef struct Client {
     PhSessions *sessions;
     PhPath path;     /* where it is */
+    PhPath beside;   /* and in the other family; family NONE: nowhere */
     PhPath forged;   /* where its packets seem to come from; family NONE: where it is */
     gboolean mute;   /* it does not answer pings */
     guint32 session; /* with the station */
@@ -192,7 +193,8 @@ static inline void take(Room *room, Client *client, const PhTransmit *transmit)
 static inline Client *who_is_at(Room *room, const PhAddress *address)
 {
     for (guint i = 0; i < CLIENTS; i++)
-        if (room->clients[i] && ph_address_equal(&room->clients[i]->path.remote, address))
+        if (room->clients[i] && (ph_address_equal(&room->clients[i]->path.remote, address) ||
+                                 ph_address_equal(&room->clients[i]->beside.remote, address)))
             return room->clients[i];
     return NULL;
 }
