@@ -92,7 +92,7 @@ PhNode *ph_node_free(PhNode *node)
 {
     if (!node)
         return NULL;
-    for (unsigned i = 0; node->peers && i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; node->peers && i < node->n_peers; i++) {
         ph_punch_free(node->peers[i].punch);
         free(node->peers[i].queue);
     }
@@ -121,7 +121,7 @@ void ph_node_do_close(PhNode *node, uint64_t now)
     PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
 
     set_now(node, now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->n_peers; i++)
         if (node->peers[i].state != PH_PEER_FREE)
             ph_node_do_disconnect(node, node->peers[i].number, node->now);
     (void)ph_node_tell_hub(node, &close);
@@ -180,7 +180,7 @@ static bool is_taken(const PhNode *node, uint32_t first, uint32_t n)
 {
     if (node->data.socket - first < n || node->other.socket - first < n)
         return true;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         const PhPeer *peer = &node->peers[i];
 
         if (is_among(&peer->direct, peer->direct.there, first, n) ||
@@ -265,7 +265,7 @@ bool ph_node_do_poll_socket(PhNode *node, PhSocketRequest *ret_request)
             ph_node_classified(node, &classification);
         }
     }
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->n_peers; i++)
         if (node->peers[i].punch && ph_punch_poll_socket(node->peers[i].punch, ret_request))
             return true;
     if (ph_node_fresh_poll_socket(node, ret_request))
@@ -298,7 +298,7 @@ void ph_node_do_socket_opened(PhNode *node, uint32_t socket, const PhAddress *lo
         return;
     if (node->classifier)
         ph_classifier_socket_opened(node->classifier, socket, local, node->now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->n_peers; i++)
         if (node->peers[i].punch)
             ph_punch_socket_opened(node->peers[i].punch, socket, local, node->now);
 }
@@ -319,7 +319,7 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         return;
     if (node->classifier)
         ph_classifier_socket_failed(node->classifier, socket, node->now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->n_peers; i++)
         if (node->peers[i].punch)
             ph_punch_socket_failed(node->peers[i].punch, socket, node->now);
 }
@@ -340,7 +340,7 @@ bool ph_node_do_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
     }
     if (node->classifier && ph_classifier_poll_transmit(node->classifier, ret_transmit))
         return true;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->n_peers; i++)
         if (node->peers[i].punch && ph_punch_poll_transmit(node->peers[i].punch, ret_transmit))
             return true;
     return ph_node_fresh_poll_transmit(node, ret_transmit);
@@ -401,7 +401,7 @@ bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t 
         ph_node_packet(node, &route, bytes, length);
         return true;
     }
-    for (unsigned i = 0; ph_punch_is_packet(bytes, length) && i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; ph_punch_is_packet(bytes, length) && i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->punch && ph_punch_handle_datagram(peer->punch, path, bytes, length, node->now)) {
@@ -441,7 +441,7 @@ void ph_node_do_handle_timeout(PhNode *node, uint64_t now)
     if (node->classifier && ph_classifier_next_timeout(node->classifier) <= node->now)
         ph_classifier_handle_timeout(node->classifier, node->now);
     ph_node_hub_timeout(node);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->n_peers; i++)
         if (node->peers[i].state != PH_PEER_FREE &&
             ph_node_peer_next(node, &node->peers[i]) <= node->now)
             ph_node_peer_timeout(node, &node->peers[i]);
@@ -456,7 +456,7 @@ uint64_t ph_node_next_timeout(const PhNode *node)
         next = at;
     if (node->classifier && (at = ph_classifier_next_timeout(node->classifier)) < next)
         next = at;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->n_peers; i++)
         if (node->peers[i].state != PH_PEER_FREE &&
             (at = ph_node_peer_next(node, &node->peers[i])) < next)
             next = at;

@@ -153,7 +153,7 @@ void ph_node_fresh_answered(PhNode *node, PhPeer *peer)
 
 bool ph_node_fresh_poll_socket(PhNode *node, PhSocketRequest *ret_request)
 {
-    for (unsigned i = 0; node->n_prepared > 0 && i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; node->n_prepared > 0 && i < node->n_peers; i++) {
         PhPrepared *prepared = &node->peers[i].prepared;
 
         if (prepared->state != PH_PREPARED_WANTED)
@@ -175,7 +175,7 @@ bool ph_node_fresh_socket(PhNode *node, uint32_t socket, bool opened)
     const PhPath path = {PH_TRANSPORT_UDP, socket, node->config.hub};
     const PhSchedule schedule = ASK_SCHEDULE;
 
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
         PhPrepared *prepared = &peer->prepared;
 
@@ -196,7 +196,7 @@ bool ph_node_fresh_socket(PhNode *node, uint32_t socket, bool opened)
 
 bool ph_node_fresh_poll_transmit(PhNode *node, PhTransmit *ret_transmit)
 {
-    for (unsigned i = 0; node->n_prepared > 0 && i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; node->n_prepared > 0 && i < node->n_peers; i++) {
         PhPrepared *prepared = &node->peers[i].prepared;
 
         if (prepared->state != PH_PREPARED_ASKING || !prepared->exchange.pending)
@@ -217,7 +217,7 @@ bool ph_node_fresh_datagram(PhNode *node, const PhPath *path, const uint8_t *byt
 
     if (node->n_prepared == 0 || ph_stun_read(bytes, length, &message) != PH_STUN_OK)
         return false;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
         PhPrepared *prepared = &peer->prepared;
 

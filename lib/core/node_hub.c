@@ -39,7 +39,7 @@ void ph_node_hub_begin(PhNode *node)
     ph_node_update_record(node);
     message.record = node->record;
     length = put(payload, 0, &message);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
         size_t before = length;
 
@@ -225,7 +225,7 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
     }
     /* The hub may be waiting for the proof that its answer came to the right place. */
     (void)ph_node_tell_hub(node, &alive);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && node->hub.state == PH_HUB_UP; i++) {
+    for (unsigned i = 0; i < node->n_peers && node->hub.state == PH_HUB_UP; i++) {
         PhPeer *peer = &node->peers[i];
         bool talking =
             peer->state == PH_PEER_TALKING && (peer->relayed.detector.health != PH_HEALTHY ||

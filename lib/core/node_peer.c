@@ -23,7 +23,7 @@
 
 PhPeer *ph_node_peer_at(PhNode *node, uint32_t number)
 {
-    for (unsigned i = 0; number != 0 && i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; number != 0 && i < node->n_peers; i++)
         if (node->peers[i].state != PH_PEER_FREE && node->peers[i].number == number)
             return &node->peers[i];
     return NULL;
@@ -31,7 +31,7 @@ PhPeer *ph_node_peer_at(PhNode *node, uint32_t number)
 
 PhPeer *ph_node_peer_by_key(PhNode *node, const uint8_t *key)
 {
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->state != PH_PEER_FREE && peer->known &&
@@ -44,7 +44,7 @@ PhPeer *ph_node_peer_by_key(PhNode *node, const uint8_t *key)
 /* Whose question somebody answers who was asked it. */
 static PhPeer *by_request(PhNode *node, uint32_t via, uint32_t request, bool introduce)
 {
-    for (unsigned i = 0; request != 0 && i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; request != 0 && i < node->n_peers; i++) {
         const PhAsking *asking = introduce ? &node->peers[i].introduce : &node->peers[i].connect;
 
         if (node->peers[i].state != PH_PEER_FREE && asking->request == request &&
@@ -62,6 +62,8 @@ static PhPeer *new_peer(PhNode *node)
         if (peer->state != PH_PEER_FREE)
             continue;
         memset(peer, 0, sizeof(*peer));
+        if (i >= node->n_peers)
+            node->n_peers = i + 1;
         if (++node->last_peer == 0)
             node->last_peer = 1;
         peer->number = node->last_peer;
@@ -293,7 +295,7 @@ static unsigned count_strangers(const PhNode *node)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         const PhPeer *peer = &node->peers[i];
 
         n += peer->state != PH_PEER_FREE && !peer->ours && !peer->theirs;

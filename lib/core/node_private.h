@@ -204,8 +204,9 @@ struct PhNode {
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
     PhClassification classification;
-    PhClass assumed; /* while there is no class: the worst that the mapping leaves */
-    PhPeer *peers;   /* PH_NODE_PEERS_MAX of them */
+    PhClass assumed;  /* while there is no class: the worst that the mapping leaves */
+    PhPeer *peers;    /* PH_NODE_PEERS_MAX of them */
+    uint32_t n_peers; /* so many, from the first one on, have ever been in use */
     uint32_t last_peer, last_via, last_request;
     PhNodeEvent *events; /* a ring */
     unsigned events_first, events_n;

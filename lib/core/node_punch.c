@@ -123,7 +123,7 @@ static void ask_mediator(PhNode *node, PhPeer *peer)
 
 void ph_node_mediator_found(PhNode *node)
 {
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->state == PH_PEER_TALKING && peer->alone)

@@ -80,7 +80,7 @@ uint32_t ph_node_nearest(const PhNode *node, const PhPeer *peer, const PhAsking 
 {
     const PhPeer *nearest = NULL;
 
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         const PhPeer *other = &node->peers[i];
 
         if (other == peer || !ph_node_is_near(other) || (relays && !other->record.relays) ||
@@ -234,7 +234,7 @@ void ph_node_look_for_relay(PhNode *node, PhPeer *peer)
 
 void ph_node_relay_lost(PhNode *node, uint32_t via)
 {
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->state != PH_PEER_TALKING || !peer->relayed.there ||

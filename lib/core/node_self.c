@@ -36,7 +36,7 @@ void ph_node_update_record(PhNode *node)
     if (!record->hidden && node->hub.seen.family != PH_FAMILY_NONE)
         record->candidates[record->n_candidates++] =
             (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->hub.seen};
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX && record->n_candidates < FRESH_MOST; i++)
+    for (unsigned i = 0; i < node->n_peers && record->n_candidates < FRESH_MOST; i++)
         if (node->peers[i].prepared.state == PH_PREPARED_KNOWN)
             record->candidates[record->n_candidates++] =
                 (PhCandidate){PH_CANDIDATE_REFLEXIVE, node->peers[i].prepared.mapped};
@@ -89,7 +89,7 @@ static void tell_record(PhNode *node)
 
     ph_node_tell_hub_record(node);
     update.record = node->record;
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->state != PH_PEER_TALKING)
@@ -105,7 +105,7 @@ void ph_node_tell_moved(PhNode *node)
 {
     PhMessage moved = {.kind = PH_MESSAGE_MOVED};
 
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->state != PH_PEER_TALKING)
@@ -166,7 +166,7 @@ static void mapping_lost(PhNode *node)
         return;
     node->config.binding_ns = binding_ns;
     ph_detector_set_binding(&node->hub.detector, binding_ns, node->now);
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->state != PH_PEER_TALKING)

@@ -93,7 +93,7 @@ bool ph_node_peer(const PhNode *node, uint32_t index, PhNodePeer *ret_peer)
         [PH_PEER_TALKING] = "talking",
     };
 
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->n_peers; i++) {
         const PhPeer *peer = &node->peers[i];
 
         if (peer->state == PH_PEER_FREE || index-- > 0)

@@ -53,6 +53,7 @@ static void add_peer(PhNode *node, unsigned i)
         .first_socket = ph_node_socket_numbers(node, 1),
     };
 
+    node->n_peers = i + 1;
     peer->state = PH_PEER_TALKING;
     peer->number = i + 1;
     peer->direct.there = true;
@@ -202,6 +203,7 @@ static void test_what_is_not_needed_goes(void)
     uint64_t id;
 
     (void)serve_sockets(node);
+    node->n_peers = 1;
     peer->state = PH_PEER_TALKING;
     peer->number = 1;
     peer->relayed = (PhWay){.there = true, .route = {.via = PH_NODE_VIA_HUB}};
