@@ -50,7 +50,7 @@ static void begin(PhNode *node)
 /* The hub waits for our answer before it introduces us, and so need not we. */
 static void settle(PhNode *node)
 {
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++)
+    for (unsigned i = 0; i < node->peers_n; i++)
         if (node->peers[i].next_attempt_ns == node->beside.settled_ns)
             node->peers[i].next_attempt_ns = node->now;
     node->beside.settled_ns = node->now;

@@ -115,7 +115,7 @@ void ph_node_peer_gone(PhNode *node, PhPeer *peer, const char *reason, const cha
 
 static PhPeer *looked_for(PhNode *node, const char *name)
 {
-    for (unsigned i = 0; i < PH_NODE_PEERS_MAX; i++) {
+    for (unsigned i = 0; i < node->peers_n; i++) {
         PhPeer *peer = &node->peers[i];
 
         if (peer->state != PH_PEER_FREE && peer->by_name && strcmp(peer->name, name) == 0)

@@ -37,6 +37,19 @@ static gboolean may_change(const char *expected)
     return !expected || g_str_has_prefix(expected, "relayed") || strcmp(expected, "none") == 0;
 }
 
+/* Of one who is not there only he himself can say why, which his start may have been waited for. */
+static gboolean is_explained(const Settling *settling, const PlNode *absent, const PlNode *from,
+                             const char *expected)
+{
+    gboolean final;
+    g_autofree char *word = NULL;
+
+    if (absent->program.ready != PL_READY_STARTED)
+        return TRUE;
+    word = ask(settling, absent, from, &final);
+    return word && pl_path_agrees(expected, word);
+}
+
 static void ask_about(Settling *settling, PlPath *path)
 {
     const PlNode *from = pl_topology_node(settling->topology, path->from);
@@ -50,6 +63,8 @@ static void ask_about(Settling *settling, PlPath *path)
     word = ask(settling, from, to, &final);
     pl_path_finding_set(&path->claimed, word, word ? NULL : "its node knows of no such peer");
     settling->there &= word && (!expected || pl_path_claim_agrees(expected, word));
+    if (settling->there && expected && !pl_path_agrees(expected, word))
+        settling->there = is_explained(settling, to, from, expected);
     if (final)
         g_free(ask(settling, to, from, &final_back));
     settling->hold |= may_change(expected) && !final_back;

@@ -13,6 +13,7 @@ typedef struct Kind {
     const char *behaviour; /* of the only NAT, or the inner one; NULL: none */
     const char *outer;     /* of a second one, or NULL */
     gboolean routed;       /* the network inside is seen from outside */
+    gboolean blocked;      /* no UDP gets out */
 } Kind;
 
 const char *const pl_pair_kinds[] = {
@@ -33,19 +34,19 @@ const char *const pl_pair_kinds[] = {
 
 /* Twice the same network inside, as most homes have it. */
 static const Kind kinds[G_N_ELEMENTS(pl_pair_kinds) - 1] = {
-    {NULL, NULL, FALSE},
-    {"behaviour = firewall", NULL, TRUE},
-    {"behaviour = full-cone", NULL, FALSE},
-    {"behaviour = restricted", NULL, FALSE},
-    {"behaviour = port-restricted", NULL, FALSE},
-    {"behaviour = symmetric", NULL, FALSE},
-    {"behaviour = symmetric\nport-allocation = sequential", NULL, FALSE},
-    {"behaviour = symmetric\nport-allocation = block\nblock-size = 1008", NULL, FALSE},
-    {"behaviour = full-cone", "behaviour = port-restricted", FALSE},
-    {"behaviour = symmetric", "behaviour = full-cone", FALSE},
+    {NULL, NULL, FALSE, FALSE},
+    {"behaviour = firewall", NULL, TRUE, FALSE},
+    {"behaviour = full-cone", NULL, FALSE, FALSE},
+    {"behaviour = restricted", NULL, FALSE, FALSE},
+    {"behaviour = port-restricted", NULL, FALSE, FALSE},
+    {"behaviour = symmetric", NULL, FALSE, FALSE},
+    {"behaviour = symmetric\nport-allocation = sequential", NULL, FALSE, FALSE},
+    {"behaviour = symmetric\nport-allocation = block\nblock-size = 1008", NULL, FALSE, FALSE},
+    {"behaviour = full-cone", "behaviour = port-restricted", FALSE, FALSE},
+    {"behaviour = symmetric", "behaviour = full-cone", FALSE, FALSE},
     {"behaviour = port-restricted",
-     "behaviour = full-cone\nport-allocation = block\nblock-size = 1008", FALSE},
-    {"behaviour = port-restricted\nudp = blocked", NULL, FALSE},
+     "behaviour = full-cone\nport-allocation = block\nblock-size = 1008", FALSE, FALSE},
+    {"behaviour = port-restricted\nudp = blocked", NULL, FALSE, TRUE},
 };
 
 gboolean pl_pair_kind(const char *name, unsigned *ret_kind, GError **error)
@@ -99,8 +100,8 @@ char *pl_pair_text(unsigned alice, unsigned bob)
                            "[host hub]\non = internet\n"
                            "addresses = 203.0.113.10, 203.0.113.11\nrun = hub\n\n",
                            pl_pair_kinds[alice], pl_pair_kinds[bob]);
-    /* Who is looked for is there first. */
-    put_side(text, bob, BOB, "node");
+    /* Who is looked for is there first, if ever. */
+    put_side(text, bob, BOB, kinds[bob].blocked ? "node\nready = started" : "node");
     put_side(text, alice, ALICE, "node --connect bob\ntime-limit = 60s");
     if (!kinds[alice].behaviour || !kinds[bob].behaviour)
         g_string_append(text, "[expect]\n");

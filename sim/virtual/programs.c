@@ -32,6 +32,7 @@ struct PlSeat {
     unsigned runs;   /* that there were before it */
     gboolean ended;
     int exit_status;
+    uint64_t next_ns; /* when the agent is to be called, which is another time only after a call */
     /* What somebody waits for, and whether it is so. */
     PlReady awaited;
     const char *awaited_text;
@@ -72,6 +73,7 @@ static void end(PlSeat *seat, int exit_status)
     close_all(seat);
     seat->ended = TRUE;
     seat->exit_status = exit_status;
+    seat->next_ns = UINT64_MAX;
 }
 
 static gboolean is_reached(const PlSeat *seat)
@@ -163,6 +165,8 @@ void pl_seat_pump(PlSeat *seat)
         seat->class->poll(seat->agent, &action);
         act(seat, &action);
     } while (action.kind != PL_AGENT_NOTHING && action.kind != PL_AGENT_END);
+    if (!seat->ended)
+        seat->next_ns = seat->class->next_timeout(seat->agent);
     seat->reached = seat->reached || is_reached(seat);
 }
 
@@ -180,9 +184,7 @@ static void take_event(PlClient *client, const PlStackEvent *event, uint64_t now
 
 static uint64_t next_time(const PlClient *client)
 {
-    const PlSeat *seat = (const PlSeat *)client;
-
-    return seat->ended ? UINT64_MAX : seat->class->next_timeout(seat->agent);
+    return ((const PlSeat *)client)->next_ns;
 }
 
 static void take_timeout(PlClient *client, uint64_t now)

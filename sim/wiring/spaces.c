@@ -24,8 +24,9 @@ struct PlSpaces {
     const PlTopology *topology;
     Space *spaces;
     unsigned n;
-    int home;      /* the caller's own namespace */
-    unsigned here; /* the one the caller is in, or AT_HOME */
+    int home;                           /* the caller's own namespace */
+    unsigned here;                      /* the one the caller is in, or AT_HOME */
+    struct ethtool_sfeatures *offloads; /* what is to be off; NULL before it is known */
 };
 
 #define AT_HOME UINT_MAX
@@ -87,6 +88,7 @@ void pl_spaces_free(PlSpaces *spaces)
             close(spaces->spaces[i].fd);
     if (spaces->home >= 0)
         close(spaces->home);
+    g_free(spaces->offloads);
     g_free(spaces->spaces);
     g_free(spaces);
 }
@@ -177,29 +179,60 @@ static gboolean write_sysctl(PlSpaces *spaces, const PlOp *op, GError **error)
     return fail(spaces, op->space, errnum, error, "set", op->key);
 }
 
-static int ethtool(struct nl_sock *sock, const char *interface, uint32_t command)
+static int ethtool(struct nl_sock *sock, const char *interface, void *command)
 {
-    struct ethtool_value value = {.cmd = command, .data = 0};
-    struct ifreq request = {.ifr_data = (char *)&value};
+    struct ifreq request = {.ifr_data = command};
 
     g_strlcpy(request.ifr_name, interface, sizeof(request.ifr_name));
-    if (ioctl(nl_socket_get_fd(sock), SIOCETHTOOL, &request) < 0 && errno != EOPNOTSUPP)
-        return errno;
-    return 0;
+    return ioctl(nl_socket_get_fd(sock), SIOCETHTOOL, &request) < 0 ? errno : 0;
 }
 
 /* Scatter-gather has to be named: some kernels keep it, and with it segmentation, without
- * checksums.
- */
-static int stop_offload(struct nl_sock *sock, const char *interface)
+ * checksums. */
+static gboolean is_offload(const char *feature)
 {
-    static const uint32_t commands[] = {ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO,
-                                        ETHTOOL_SGRO};
-    int result = 0;
+    return g_str_has_prefix(feature, "tx-checksum-") ||
+           g_str_has_prefix(feature, "tx-scatter-gather") ||
+           (g_str_has_prefix(feature, "tx-") && g_str_has_suffix(feature, "-segmentation")) ||
+           strcmp(feature, "rx-gro") == 0;
+}
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(commands) && result == 0; i++)
-        result = ethtool(sock, interface, commands[i]);
-    return result;
+/* Which of the kernel's features are to be off: the same of every interface, so it is asked once.
+ */
+static int find_offloads(struct nl_sock *sock, const char *interface,
+                         struct ethtool_sfeatures **offloads)
+{
+    struct {
+        struct ethtool_sset_info info;
+        uint32_t count;
+    } sets = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1U << ETH_SS_FEATURES}};
+    g_autofree struct ethtool_gstrings *names = NULL;
+    uint32_t blocks;
+    int result = ethtool(sock, interface, &sets);
+
+    if (result != 0)
+        return result;
+    names = g_malloc0(sizeof(*names) + (gsize)sets.count * ETH_GSTRING_LEN);
+    *names = (struct ethtool_gstrings){
+        .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES, .len = sets.count};
+    result = ethtool(sock, interface, names);
+    if (result != 0)
+        return result;
+    blocks = (sets.count + 31) / 32;
+    *offloads = g_malloc0(sizeof(**offloads) + blocks * sizeof((*offloads)->features[0]));
+    **offloads = (struct ethtool_sfeatures){.cmd = ETHTOOL_SFEATURES, .size = blocks};
+    for (uint32_t i = 0; i < names->len; i++)
+        if (is_offload((const char *)names->data + (gsize)i * ETH_GSTRING_LEN))
+            (*offloads)->features[i / 32].valid |= 1U << i % 32;
+    return 0;
+}
+
+/* All at once: each request waits for all others that change links, in whatever namespace. */
+static int stop_offload(PlSpaces *spaces, struct nl_sock *sock, const char *interface)
+{
+    int result = spaces->offloads ? 0 : find_offloads(sock, interface, &spaces->offloads);
+
+    return result == 0 ? ethtool(sock, interface, spaces->offloads) : result;
 }
 
 static gboolean link_error(const PlSpaces *spaces, const PlOp *op, int errnum, GError **error)
@@ -224,7 +257,7 @@ static gboolean link_error(const PlSpaces *spaces, const PlOp *op, int errnum, G
                 op->kind == PL_OP_MACVLAN ? op->peer : op->interface);
 }
 
-static int do_netlink(const PlSpaces *spaces, struct nl_sock *sock, const PlOp *op)
+static int do_netlink(PlSpaces *spaces, struct nl_sock *sock, const PlOp *op)
 {
     int peer = spaces->spaces[op->peer_space].fd;
 
@@ -236,7 +269,7 @@ static int do_netlink(const PlSpaces *spaces, struct nl_sock *sock, const PlOp *
     case PL_OP_MACVLAN:
         return pl_rtnl_macvlan(sock, op, peer);
     case PL_OP_OFFLOAD:
-        return stop_offload(sock, op->interface);
+        return stop_offload(spaces, sock, op->interface);
     case PL_OP_ADDRESS:
     case PL_OP_UNADDRESS:
         return pl_rtnl_address(sock, op, op->kind == PL_OP_ADDRESS);

@@ -234,8 +234,12 @@ static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_
 {
     gboolean full = single && verdicts->len == 1;
     const PlReportStyle style = {.colour = wants_colour(), .columns = terminal_columns()};
-    g_autoptr(JsonNode) node = full ? pl_verdict_to_json(g_ptr_array_index(verdicts, 0))
-                                    : pl_report_json(verdicts, duration_ns);
+    gboolean json = outputs->json || outputs->json_on_stdout;
+    g_autoptr(JsonNode) node = NULL;
+
+    if (json)
+        node = full ? pl_verdict_to_json(g_ptr_array_index(verdicts, 0))
+                    : pl_report_json(verdicts, duration_ns);
 
     if (!outputs->json_on_stdout && !outputs->junit_on_stdout) {
         if (full)
@@ -245,7 +249,8 @@ static gboolean report(Outputs *outputs, GPtrArray *verdicts, uint64_t duration_
         else
             pl_report_table(stdout, verdicts, duration_ns, style);
     }
-    return write_json(outputs, node, error) && write_junit(outputs, verdicts, duration_ns, error);
+    return (!json || write_json(outputs, node, error)) &&
+           write_junit(outputs, verdicts, duration_ns, error);
 }
 
 int execute(const Options *options, const GPtrArray *topologies, gboolean single,
