@@ -53,7 +53,7 @@ static void add_peer(PhNode *node, unsigned i)
         .first_socket = ph_node_socket_numbers(node, 1),
     };
 
-    node->n_peers = i + 1;
+    node->peers_n = i + 1;
     peer->state = PH_PEER_TALKING;
     peer->number = i + 1;
     node->peers_n = i + 1;
@@ -204,7 +204,7 @@ static void test_what_is_not_needed_goes(void)
     uint64_t id;
 
     (void)serve_sockets(node);
-    node->n_peers = 1;
+    node->peers_n = 1;
     peer->state = PH_PEER_TALKING;
     peer->number = 1;
     node->peers_n = 1;
