@@ -346,6 +346,8 @@ void ph_node_do_socket_failed(PhNode *node, uint32_t socket, uint64_t now)
         node->data.again_ns = node->now + PH_NODE_SOCKET_AGAIN_NS;
         if (event)
             event->reason = "no-socket";
+        /* It was there by the socket of the other family. */
+        ph_node_hub_gone(node, "no-socket");
         return;
     }
     if (ph_node_family_socket(node, socket, NULL) || ph_node_fresh_socket(node, socket, false))

@@ -56,7 +56,7 @@ bool ph_node_tell_hub(PhNode *node, const PhMessage *message)
 {
     PhRoute route = ph_node_hub_route(node);
 
-    if (node->hub.state != PH_HUB_UP)
+    if (node->hub.state != PH_HUB_UP || node->data.state != PH_SOCKET_THERE)
         return false;
     ph_detector_sent(&node->hub.detector, message->kind == PH_MESSAGE_RELAY, node->now);
     return ph_node_tell(node, node->hub.session, &route, message);

@@ -4,16 +4,16 @@
  * their packets what the input says: late, twice, not at all, changed, from elsewhere, to somebody
  * else, or none between two of the nodes, or none with the hub. Whatever comes, nothing crashes, no
  * datagram is too long, only what was opened is closed, and each node's recording replays to the
- * same. Recordings cost as much as all else, so libFuzzer has them of a part of its inputs only.
+ * same.
  */
 #include <pinhole/node.h>
 #include <pinhole/reflector.h>
-#include <pinhole/replay.h>
 #include <pinhole/station.h>
 #include <sodium.h>
 #include <string.h>
 
 #include "input.h"
+#include "recorded.h"
 
 #define MS        G_GUINT64_CONSTANT(1000000)
 #define NODES     3
@@ -22,9 +22,6 @@
 #define BYTES     1232
 #define STEPS     4000
 #define FIRST_USE 0xc0
-#ifndef RECORDED_ONE_OF
-#define RECORDED_ONE_OF 1
-#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -99,15 +96,6 @@ static void poll_sockets(Feed *feed, guint node)
     }
 }
 
-static void take_record(Feed *feed, guint node)
-{
-    const guint8 *bytes;
-    gsize length;
-
-    while (ph_node_poll_record(feed->nodes[node], &bytes, &length))
-        g_byte_array_append(feed->recordings[node], bytes, (guint)length);
-}
-
 static void poll_node(Feed *feed, guint node)
 {
     PhTransmit transmit;
@@ -126,7 +114,7 @@ static void poll_node(Feed *feed, guint node)
             feed->peers[node] = event.peer;
     }
     poll_sockets(feed, node);
-    take_record(feed, node);
+    take_recorded(feed->nodes[node], feed->recordings[node]);
 }
 
 static void poll_hub(Feed *feed)
@@ -274,39 +262,6 @@ static void use(Feed *feed)
     poll_node(feed, node);
 }
 
-/* Whatever happened, it happens again. */
-static void replay(const GByteArray *recording)
-{
-    PhReplay *replay = ph_replay_new();
-    PhReplayStep step;
-    gsize at = 0;
-
-    g_assert(replay);
-    for (ph_replay_step(replay, &step); step.kind != PH_REPLAY_OVER;
-         ph_replay_step(replay, &step)) {
-        if (step.kind != PH_REPLAY_MORE)
-            continue;
-        if (at == recording->len)
-            ph_replay_end(replay);
-        at += ph_replay_feed(replay, recording->data + at, recording->len - at);
-    }
-    if (ph_replay_result(replay)->verdict != PH_REPLAY_SAME)
-        g_error("%s: %s, %s; %s", ph_replay_verdict_name(ph_replay_result(replay)->verdict),
-                ph_replay_result(replay)->expected, ph_replay_result(replay)->got,
-                ph_replay_result(replay)->problem);
-    ph_replay_free(replay);
-}
-
-/* An input always has the same said of it. */
-static gboolean is_recorded(const uint8_t *data, size_t size)
-{
-    guint32 hash = 2166136261U;
-
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ data[i]) * 16777619U;
-    return (hash >> 16) % RECORDED_ONE_OF == 0;
-}
-
 static PhNode *make_node(guint i, gboolean recorded, guint64 now)
 {
     PhNodeConfig config = {
@@ -364,9 +319,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ph_station_free(feed.station);
     ph_reflector_free(feed.reflector);
     for (guint i = 0; i < NODES; i++) {
-        take_record(&feed, i);
+        take_recorded(feed.nodes[i], feed.recordings[i]);
         if (recorded)
-            replay(feed.recordings[i]);
+            replay_recorded(feed.recordings[i]);
         ph_node_free(feed.nodes[i]);
         g_hash_table_unref(feed.opened[i]);
         g_byte_array_unref(feed.recordings[i]);

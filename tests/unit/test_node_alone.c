@@ -130,6 +130,31 @@ static void test_a_socket_comes_late(void)
     ph_node_free(hub);
 }
 
+/* The hub has moved to the other family, of which there is no socket: it is not there, and nothing
+ * is sent by a socket that does not exist. */
+static void test_no_socket_of_the_other_family(void)
+{
+    PhNode *node = new_node(1, NULL);
+    PhAddress other = {.bytes = {0x20, 0x01, 0x0d, 0xb8}, .family = PH_FAMILY_IPV6, .port = 3478};
+    PhSocketRequest request;
+    PhTransmit transmit;
+    PhNodeSelf self;
+
+    (void)serve_sockets(node);
+    node->hub.state = PH_HUB_UP;
+    ph_node_hub_at(node, &other, 0);
+    while (ph_node_poll_socket(node, &request) && request.family != PH_FAMILY_IPV6)
+        ;
+    ph_node_socket_failed(node, request.socket, 0);
+    ph_node_self(node, &self);
+    g_assert_cmpstr(self.hub_state, ==, "waiting");
+    g_assert_cmpstr(self.hub_reason, ==, "no-socket");
+    ph_node_handle_timeout(node, 30 * PH_SECOND);
+    while (ph_node_poll_transmit(node, &transmit))
+        g_assert_cmpuint(transmit.path.socket, !=, request.socket);
+    ph_node_free(node);
+}
+
 /* The system has none for us; a minute later it may, or in another network. */
 static void test_a_socket_is_asked_for_again(void)
 {
@@ -274,6 +299,8 @@ int main(int argc, char **argv)
     g_test_add_func("/node/alone/no socket is left", test_no_socket_is_left);
     g_test_add_func("/node/alone/numbers come round", test_numbers_come_round);
     g_test_add_func("/node/alone/a socket comes late", test_a_socket_comes_late);
+    g_test_add_func("/node/alone/no socket of the other family",
+                    test_no_socket_of_the_other_family);
     g_test_add_func("/node/alone/a socket is asked for again", test_a_socket_is_asked_for_again);
     g_test_add_func("/node/alone/who is no hub is named", test_not_a_hub);
     g_test_add_func("/node/alone/strangers leave room", test_strangers_leave_room);
