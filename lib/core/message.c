@@ -145,6 +145,7 @@ static void put_body(Writer *writer, const PhMessage *message)
         break;
     case PH_MESSAGE_CONNECT:
         put_number(writer, message->connect.request, 4);
+        put_number(writer, message->connect.near, 1);
         put_number(writer, message->connect.by_name, 1);
         if (message->connect.by_name)
             put_name(writer, message->connect.name);
@@ -155,6 +156,7 @@ static void put_body(Writer *writer, const PhMessage *message)
     case PH_MESSAGE_WANTED:
         put_number(writer, message->peer.request, 4);
         put_number(writer, message->peer.channel, 4);
+        put_number(writer, message->peer.near, 1);
         put(writer, message->peer.key, PH_NODE_KEY_BYTES);
         put_record(writer, &message->peer.record);
         put_address(writer, &message->peer.seen);
@@ -196,6 +198,7 @@ static bool take_flag(Reader *reader)
 static void take_connect(Reader *reader, PhMessage *message)
 {
     message->connect.request = (uint32_t)take_number(reader, 4);
+    message->connect.near = take_flag(reader);
     message->connect.by_name = take_flag(reader);
     if (!message->connect.by_name) {
         take_bytes(reader, message->connect.key, PH_NODE_KEY_BYTES);
@@ -209,6 +212,7 @@ static void take_peer(Reader *reader, PhMessage *message)
 {
     message->peer.request = (uint32_t)take_number(reader, 4);
     message->peer.channel = (uint32_t)take_number(reader, 4);
+    message->peer.near = take_flag(reader);
     take_bytes(reader, message->peer.key, PH_NODE_KEY_BYTES);
     take_record(reader, &message->peer.record);
     take_address(reader, &message->peer.seen);

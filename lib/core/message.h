@@ -110,6 +110,7 @@ typedef struct PhMessage {
         } refused;
         struct {
             uint32_t request; /* the asker's number for it */
+            bool near;        /* it has a direct path that works, and lacks a relay only */
             bool by_name;
             char name[PH_NAME_MAX + 1];
             uint8_t key[PH_NODE_KEY_BYTES];
@@ -117,6 +118,7 @@ typedef struct PhMessage {
         struct {
             uint32_t request; /* 0 in WANTED */
             uint32_t channel; /* at this hub */
+            bool near;        /* the CONNECT's, in WANTED */
             uint8_t key[PH_NODE_KEY_BYTES];
             PhNodeRecord record;
             PhAddress seen; /* where the hub sees that node */

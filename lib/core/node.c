@@ -366,6 +366,8 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
             ph_node_peer_session(node, peer, input->session, route);
         return;
     case PH_SESSION_MESSAGE:
+        if (peer && input->confirmed_now && input->session != peer->session)
+            ph_node_peer_session(node, peer, input->session, route);
         if (hub)
             ph_node_hub_messages(node, route, input->bytes, input->length);
         else if (peer)

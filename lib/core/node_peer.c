@@ -232,9 +232,9 @@ void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
     if (memcmp(message->peer.key, node->public_key, PH_NODE_KEY_BYTES) == 0 ||
         !ph_node_believes(node, via))
         return;
-    if (via != PH_NODE_VIA_HUB && peer && peer->state == PH_PEER_TALKING) {
+    if (peer && peer->state == PH_PEER_TALKING && (via != PH_NODE_VIA_HUB || message->peer.near)) {
         show_route(node, peer, &relayed);
-        /* On a peer's word nothing is given up that works. */
+        /* Its session is heard from, and on a peer's word nothing is given up that works. */
         if (ph_node_is_near(peer))
             return;
     }
@@ -322,7 +322,9 @@ void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInp
         peer->state = PH_PEER_MEETING;
     set_key(node, peer, input->remote_key);
     ph_node_flush_sessions(node);
-    ph_node_peer_session(node, peer, session, route);
+    /* What is confirmed stays until the new one is: our answer may get lost with the relay. */
+    if (ph_sessions_find(node->sessions, input->remote_key) == session)
+        ph_node_peer_session(node, peer, session, route);
 }
 
 void ph_node_peer_session(PhNode *node, PhPeer *peer, uint32_t session, const PhRoute *route)

@@ -165,6 +165,7 @@ PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer, uint32_t via)
     PhMessage message = {.kind = PH_MESSAGE_CONNECT};
 
     message.connect.request = ph_node_ask(node, &peer->connect, via);
+    message.connect.near = ph_node_is_near(peer);
     message.connect.by_name = peer->by_name && via == PH_NODE_VIA_HUB;
     if (message.connect.by_name)
         memcpy(message.connect.name, peer->name, sizeof(peer->name));

@@ -100,6 +100,7 @@ static void serve_connect(PhNode *node, PhPeer *from, const PhMessage *message)
         return;
     }
     told = peer_message(PH_MESSAGE_WANTED, 0, from, to);
+    told.peer.near = message->connect.near;
     tell(node, to, &told);
     told = peer_message(PH_MESSAGE_FOUND, message->connect.request, to, from);
     tell(node, from, &told);

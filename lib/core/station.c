@@ -123,6 +123,7 @@ PhMessage ph_station_connect(PhStation *station, PhEntry *from, const PhMessage 
                                    message->connect.request);
     }
     told = peer_message(PH_MESSAGE_WANTED, 0, from, to);
+    told.peer.near = message->connect.near;
     if (!ph_station_tell(station, to, &told, false))
         return ph_mediator_refusal(PH_MESSAGE_CONNECT, PH_REASON_FULL, message->connect.request);
     station->counters.connects++;

@@ -126,6 +126,7 @@ static PhMessage make_message(Feed *feed)
 
     switch (message.kind) {
     case PH_MESSAGE_CONNECT:
+        message.connect.near = take_byte(feed) % 2;
         message.connect.by_name = take_byte(feed) % 2;
         put_name(feed, message.connect.name);
         memcpy(message.connect.key, ph_sessions_public_key(other->sessions), 32);

@@ -35,6 +35,13 @@ typedef struct World {
     guint n_watched;
 } World;
 
+/* Of an event: its name in fewer words, and which member is its `what`. */
+static const char *const lines_of[][3] = {
+    {"peer-path", "path", "path"}, {"health", "health", "health"}, {"classified", "class", "class"},
+    {"peer-gone", "gone", NULL},   {"data", "data", "text"},       {"data", "data", "data"},
+    {"punch", "punch", "outcome"},
+};
+
 static inline void said_clear(gpointer data)
 {
     Said *said = data;
@@ -183,12 +190,6 @@ static inline const char *member(JsonObject *object, const char *name)
 static inline GArray *world_said(World *world, const char *host)
 {
     /* Lines, in fewer words, and what each is about. */
-    static const char *const lines_of[][3] = {
-        {"peer-path", "path", "path"},    {"health", "health", "health"},
-        {"classified", "class", "class"}, {"peer-gone", "gone", NULL},
-        {"data", "data", "text"},         {"data", "data", "data"},
-        {"punch", "punch", "outcome"},
-    };
     GArray *all = g_array_new(FALSE, TRUE, sizeof(Said));
     g_auto(GStrv) lines = NULL;
     PlProgramResult result;
@@ -250,6 +251,9 @@ static inline guint world_count(World *world, const char *host, const char *even
 {
     g_autoptr(GArray) all = world_said(world, host);
     guint n = 0;
+
+    for (unsigned k = 0; k < G_N_ELEMENTS(lines_of); k++)
+        g_assert_true(strcmp(event, lines_of[k][0]) != 0 || strcmp(event, lines_of[k][1]) == 0);
 
     for (guint i = 0; i < all->len; i++) {
         const Said *said = &g_array_index(all, Said, i);

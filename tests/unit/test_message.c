@@ -58,10 +58,11 @@ static GArray *all_messages(void)
     ADD_MESSAGE(.kind = PH_MESSAGE_REGISTERED, .registered = {.lifetime_s = 90, .seen = seen});
     ADD_MESSAGE(.kind = PH_MESSAGE_REFUSED,
                 .refused = {PH_MESSAGE_CONNECT, PH_REASON_UNKNOWN_PEER, 0x01020304});
-    ADD_MESSAGE(.kind = PH_MESSAGE_CONNECT, .connect = {7, true, "bob", {0}});
-    ADD_MESSAGE(.kind = PH_MESSAGE_CONNECT, .connect = {8, false, "", {1, 2, 3}});
-    ADD_MESSAGE(.kind = PH_MESSAGE_FOUND, .peer = {7, 9, {5}, some_record(1), .seen = seen});
-    ADD_MESSAGE(.kind = PH_MESSAGE_WANTED, .peer = {0, 10, {6}, some_record(2), .seen = seen});
+    ADD_MESSAGE(.kind = PH_MESSAGE_CONNECT, .connect = {7, false, true, "bob", {0}});
+    ADD_MESSAGE(.kind = PH_MESSAGE_CONNECT, .connect = {8, true, false, "", {1, 2, 3}});
+    ADD_MESSAGE(.kind = PH_MESSAGE_FOUND, .peer = {7, 9, false, {5}, some_record(1), .seen = seen});
+    ADD_MESSAGE(.kind = PH_MESSAGE_WANTED,
+                .peer = {0, 10, true, {6}, some_record(2), .seen = seen});
     ADD_MESSAGE(.kind = PH_MESSAGE_RELAY, .relay = {9, some_bytes, sizeof(some_bytes)});
     ADD_MESSAGE(.kind = PH_MESSAGE_RELAYED, .relay = {10, some_bytes, 1});
     ADD_MESSAGE(.kind = PH_MESSAGE_INTRODUCE, .introduce = {11, 2, {5}, some_record(3)});
@@ -230,8 +231,8 @@ static void test_a_flag_is_zero_or_one(void)
 /* Whoever is asked for has a name. */
 static void test_an_empty_name_asks_for_nobody(void)
 {
-    static const guint8 bytes[] = {PH_MESSAGE_CONNECT, 0, 0, 0, 1, 1, 0};
-    PhMessage message = {.kind = PH_MESSAGE_CONNECT, .connect = {1, true, "", {0}}}, read;
+    static const guint8 bytes[] = {PH_MESSAGE_CONNECT, 0, 0, 0, 1, 0, 1, 0};
+    PhMessage message = {.kind = PH_MESSAGE_CONNECT, .connect = {1, false, true, "", {0}}}, read;
     guint8 written[16];
     gsize used;
 

@@ -46,9 +46,8 @@ static void test_all_come_back(gconstpointer down_ns)
     g_assert_cmpuint(registered(&world), ==, 0);
     world_pass(&world, 70 * S);
     g_assert_cmpuint(registered(&world), ==, 3);
-    gone = world_count(&world, "alice", "peer-gone", NULL) +
-           world_count(&world, "bob", "peer-gone", NULL) +
-           world_count(&world, "carol", "peer-gone", NULL);
+    gone = world_count(&world, "alice", "gone", NULL) + world_count(&world, "bob", "gone", NULL) +
+           world_count(&world, "carol", "gone", NULL);
     g_assert_cmpuint(gone, ==, 0);
     g_assert_cmpuint(world_count(&world, "alice", "peer-up", NULL), ==, 1);
     g_assert_cmpuint(world_count(&world, "carol", "peer-up", NULL), ==, 1);
@@ -71,6 +70,77 @@ static void test_direct_paths_go_on_meanwhile(void)
     assert_all_once(&world, "bob", 200);
 }
 
+/* Until the new hub is asked by one for the other, as it is once both have come back to it. */
+static void await_connect(World *world)
+{
+    guint64 end = world->lab->now + 60 * S;
+
+    while (world_station(world)->connects == 0) {
+        g_assert_cmpuint(world->lab->now, <, end);
+        world_pass(world, MS);
+    }
+}
+
+/* They get to know each other's way by the new hub, which is killed again while they do: at any
+ * moment of that the direct path, and its session, stay what they are. */
+static void test_a_hub_that_dies_while_it_introduces_costs_nothing(void)
+{
+    for (guint64 after = 0; after <= 100 * MS; after += 5 * MS) {
+        g_auto(World) world = {0};
+        guint64 sessions;
+
+        world_meet(&world, "behaviour = port-restricted", "behaviour = port-restricted");
+        assert_path(&world, "alice", PH_PATH_PUNCHED);
+        sessions = world_counters(&world, "alice")->sessions_accepted +
+                   world_counters(&world, "bob")->sessions_accepted;
+        world_kill(&world, "hub");
+        world_pass(&world, 10 * S);
+        world_restart(&world, "hub");
+        await_connect(&world);
+        world_pass(&world, after);
+        world_kill(&world, "hub");
+        world_stream(&world, "alice", 0, 20, 5 * MS);
+        world_pass(&world, 40 * S);
+        world_stream(&world, "alice", 20, 20, 5 * MS);
+        world_pass(&world, S);
+        assert_all_once(&world, "bob", 40);
+        g_assert_cmpuint(world_counters(&world, "alice")->sessions_accepted +
+                             world_counters(&world, "bob")->sessions_accepted,
+                         ==, sessions);
+        g_assert_cmpuint(world_count(&world, "alice", "path", NULL), ==, 2);
+        g_assert_cmpuint(world_count(&world, "bob", "path", NULL), ==, 2);
+    }
+}
+
+/* They begin a new session, since their path is suspect, by a hub that dies when it is there at one
+ * of them: what there was is what there is. */
+static void test_a_session_that_came_half_way_replaces_none(void)
+{
+    g_auto(World) world = {0};
+    guint64 accepted;
+
+    world_meet(&world, "behaviour = port-restricted", "behaviour = port-restricted");
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    accepted = world_counters(&world, "alice")->sessions_accepted;
+    world_kill(&world, "hub");
+    world.apart = TRUE;
+    world_pass(&world, 8 * S);
+    world_restart(&world, "hub");
+    await_connect(&world);
+    while (world_counters(&world, "alice")->sessions_accepted == accepted)
+        world_pass(&world, MS);
+    world_kill(&world, "hub");
+    world.apart = FALSE;
+    world_pass(&world, 10 * S);
+    world_stream(&world, "alice", 0, 20, 5 * MS);
+    world_pass(&world, 30 * S);
+    world_stream(&world, "alice", 20, 20, 5 * MS);
+    world_pass(&world, S);
+    assert_all_once(&world, "bob", 40);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+    g_assert_cmpuint(world_count(&world, "bob", "gone", NULL), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const guint64 shortly = S, long_enough = 8 * S;
@@ -81,5 +151,9 @@ int main(int argc, char **argv)
                          test_all_come_back);
     g_test_add_func("/node/hub-restart/direct_paths_go_on_meanwhile",
                     test_direct_paths_go_on_meanwhile);
+    g_test_add_func("/node/hub-restart/a_hub_that_dies_while_it_introduces_costs_nothing",
+                    test_a_hub_that_dies_while_it_introduces_costs_nothing);
+    g_test_add_func("/node/hub-restart/a_session_that_came_half_way_replaces_none",
+                    test_a_session_that_came_half_way_replaces_none);
     return g_test_run();
 }
