@@ -8,7 +8,8 @@
  *   other port         anything but the last              address-and-port-dependent
  *
  * An external endpoint that differs says something only while the other one is known to live. One
- * that is the same may be so by chance, where ports are random: once is forgiven.
+ * that is the same may be so by chance, where ports are random: once is forgiven. One that had to
+ * differ, since another inside endpoint had been given just that one by chance, says nothing.
  */
 #include "capture/judge.h"
 
@@ -52,6 +53,7 @@ typedef struct Mapping {
     PlEnds *by_remote;    /* Uses, by (inside, address) */
     PlEnds *counted;      /* Counted */
     PlEnds *first;        /* guint: the first packet (inside, remote) that went out */
+    PlEnds *taken;        /* PhAddress, by (external, remote): the inside endpoint that has it */
 } Mapping;
 
 /* Whether a packet from `remote` came to `external`, and stayed there, before the endpoint's first
@@ -80,6 +82,16 @@ static gboolean forgot_between(const Mapping *mapping, const Use *before, const 
     return FALSE;
 }
 
+/* Whether somebody else had got an external endpoint towards a destination, and not by keeping its
+ * port: then it is chance that it was that one. */
+static gboolean was_taken(const Mapping *mapping, const Endpoint *endpoint,
+                          const PhAddress *external, const PhAddress *destination)
+{
+    const PhAddress *taken = pl_ends_find(mapping->taken, external, destination, NULL);
+
+    return taken && !ph_address_equal(taken, &endpoint->inside) && taken->port != external->port;
+}
+
 static void compare(const Mapping *mapping, Endpoint *endpoint, const Use *before, const Use *use,
                     int way, Counted *counted)
 {
@@ -91,6 +103,9 @@ static void compare(const Mapping *mapping, Endpoint *endpoint, const Use *befor
         return;
     if (same)
         endpoint->n_same[way]++;
+    else if (was_taken(mapping, endpoint, &before->external, &use->destination) ||
+             was_taken(mapping, endpoint, &use->external, &before->destination))
+        ;
     else if (was_early(mapping, endpoint, &use->destination, &before->external) ||
              was_early(mapping, endpoint, &before->destination, &use->external))
         endpoint->poisoned[way] = TRUE;
@@ -131,6 +146,16 @@ static Endpoint *need_endpoint(Mapping *mapping, const PhAddress *inside)
         g_ptr_array_add(mapping->endpoints, endpoint);
     }
     return endpoint;
+}
+
+/* Whichever host the query is about. */
+static void take_external(const Mapping *mapping, const PlSeen *outer)
+{
+    if (outer->outside && outer->partner != PL_NO_PARTNER && outer->outbound &&
+        outer->packet.protocol == PL_PACKET_UDP && !outer->unsure)
+        *(PhAddress *)pl_ends_need(mapping->taken, sizeof(PhAddress), &outer->packet.source,
+                                   &outer->packet.destination, NULL, NULL) =
+            pl_seen(mapping->judge->seen, outer->partner)->packet.source;
 }
 
 static void observe(Mapping *mapping, const PlSeen *inner, const PlSeen *outer)
@@ -286,12 +311,14 @@ void pl_judge_mapping(PlJudge *judge, PlFindings *findings)
         .by_remote = pl_ends_new(),
         .counted = pl_ends_new(),
         .first = pl_ends_new(),
+        .taken = pl_ends_new(),
     };
     const char *word, *why = NULL;
 
     for (guint i = 0; i < judge->seen->len; i++) {
         const PlSeen *outer = pl_seen(judge->seen, i), *inner;
 
+        take_external(&mapping, outer);
         if (pl_judge_outbound(judge, outer, &inner) && !outer->unsure)
             observe(&mapping, inner, outer);
     }
@@ -304,4 +331,5 @@ void pl_judge_mapping(PlJudge *judge, PlFindings *findings)
     g_hash_table_unref(mapping.by_remote);
     g_hash_table_unref(mapping.counted);
     g_hash_table_unref(mapping.first);
+    g_hash_table_unref(mapping.taken);
 }

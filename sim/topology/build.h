@@ -69,6 +69,8 @@ char *pl_build_when(const PlTopology *topology, const PlIni *ini, const char *ke
 /* What is expected of a pair (`what` stands behind the dot), and of a counter. */
 gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expect, const char *what,
                               GError **error);
+/* Fails unless a node can give this reason. */
+gboolean pl_build_reason(const PlIni *ini, const char *key, const char *reason, GError **error);
 gboolean pl_build_expect_unasked(const PlIni *ini, const char *key, PlExpect *expect,
                                  GError **error);
 gboolean pl_build_expect_counter(const PlIni *ini, const char *key, PlExpect *expect,

@@ -214,7 +214,7 @@ static gboolean check_path(const PlTopology *topology, const PlIni *ini, const c
                            "none or none(REASON))",
                            value);
     if (!inner || strcmp(word, "none") == 0)
-        return TRUE;
+        return !inner || pl_build_reason(ini, key, inner, error);
     via = pl_topology_node(topology, inner);
     if (!via || via->kind != PL_NODE_HOST)
         return pl_build_no_node(topology, ini, "expect", key, "host", TRUE, FALSE, inner, error);

@@ -178,6 +178,21 @@ gboolean pl_build_expect_unasked(const PlIni *ini, const char *key, PlExpect *ex
     return need_range(ini, key, read_number, expect, error);
 }
 
+gboolean pl_build_reason(const PlIni *ini, const char *key, const char *reason, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autofree char *expected = NULL;
+    const char *name, *sentence;
+
+    for (uint32_t i = 0; (name = ph_node_reason(i, &sentence)); i++) {
+        if (strcmp(name, reason) == 0)
+            return TRUE;
+        g_ptr_array_add(names, (char *)name);
+    }
+    expected = pl_expected_words(reason, (const char *const *)names->pdata, names->len);
+    return pl_ini_fail(ini, "expect", key, error, "unknown reason \"%s\" %s", reason, expected);
+}
+
 gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expect, const char *what,
                               GError **error)
 {
@@ -195,7 +210,7 @@ gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expec
     }
     expect->kind = strcmp(what, "reason") == 0 ? PL_EXPECT_REASON : PL_EXPECT_COUNT;
     if (expect->kind == PL_EXPECT_REASON)
-        return TRUE;
+        return pl_build_reason(ini, key, expect->value, error);
     while (word < PL_COUNT_N && strcmp(counts[word], what) != 0)
         word++;
     if (word == PL_COUNT_N)

@@ -62,6 +62,33 @@ static void test_contended_ports_are_left_out_but_not_for_their_host(void)
     assert_found(&loser, PL_AXIS_CLASS, "symmetric");
 }
 
+/* What bob gets in the place of a port that he cannot keep is any: it may be the one that alice uses
+ * next. */
+static void test_a_port_that_is_taken_by_chance_says_nothing(void)
+{
+    g_auto(Wire) wire;
+    g_auto(PlFindings) nat = {0}, alice = {0}, bob = {0};
+    PhAddress first = at("192.168.1.2:5000"), second = at("192.168.1.2:21003");
+    PhAddress third = at("192.168.1.2:7000");
+    PhAddress his = at("192.168.1.3:5000");
+
+    wire_init(&wire);
+    out(&wire, first, at("203.0.113.1:5000"), A1);
+    out(&wire, first, at("203.0.113.1:5000"), B1);
+    out(&wire, his, at("203.0.113.1:21003"), A1);
+    out(&wire, his, at("203.0.113.1:34813"), B1);
+    out(&wire, second, at("203.0.113.1:15447"), A1);
+    out(&wire, second, at("203.0.113.1:21003"), B1);
+    out(&wire, third, at("203.0.113.1:7000"), A1);
+    out(&wire, third, at("203.0.113.1:7000"), B1);
+    judge(&wire, NULL, &nat);
+    judge(&wire, "192.168.1.2", &alice);
+    judge(&wire, "192.168.1.3", &bob);
+    assert_found(&nat, PL_AXIS_MAPPING, "endpoint-independent");
+    assert_found(&alice, PL_AXIS_MAPPING, "endpoint-independent");
+    assert_found(&bob, PL_AXIS_CLASS, "symmetric");
+}
+
 static void test_endpoints_that_disagree_are_mixed(void)
 {
     g_auto(Wire) wire;
@@ -401,6 +428,7 @@ int main(int argc, char **argv)
     TEST(every_cell_is_recognised);
     TEST(hosts_are_judged_one_by_one);
     TEST(contended_ports_are_left_out_but_not_for_their_host);
+    TEST(a_port_that_is_taken_by_chance_says_nothing);
     TEST(endpoints_that_disagree_are_mixed);
     TEST(what_was_forgotten_is_not_compared);
     TEST(a_host_is_as_dependent_as_its_most_dependent_endpoint);

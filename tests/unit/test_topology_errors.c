@@ -535,6 +535,11 @@ static const Case stories[] = {
      ":*: [expect] alice -> hub: relayed by one of its ends*"},
     {HOME "[expect]\nalice -> hub = direct(x)\n", ":*: [expect] alice -> hub: bad path*"},
     {HOME "[expect]\nalice -> hub = none(\n", ":*: [expect] alice -> hub: bad path*"},
+    {HOME "[expect]\nalice -> hub = none(timeuot)\n",
+     ":*: [expect] alice -> hub: unknown reason*(expected first, *udp-blocked*did you mean "
+     "\"timeout\"?)"},
+    {NODES "[expect]\nalice -> bob.reason = magic\n",
+     ":*: [expect] alice -> bob.reason: unknown reason \"magic\" (expected first, *"},
     {HOME "[expect]\nalice -> alice = direct\n",
      ":*: [expect] alice -> alice: a path from a host to itself*"},
     {HOME "[expect]\nalice -> home = direct\n",
