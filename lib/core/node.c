@@ -430,13 +430,20 @@ void ph_node_packet(PhNode *node, const PhRoute *route, const uint8_t *bytes, si
     ph_node_flush_sessions(node);
 }
 
+/* Who goes by relays only answers nobody straight, not even a peer who knows where it is: that it
+ * is there, and who it is, is what it hides. */
+static bool may_answer(const PhNode *node, const PhPath *path)
+{
+    return !node->config.relay_only || ph_address_equal(&path->remote, &node->config.hub);
+}
+
 bool ph_node_do_handle_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes,
                                 size_t length, uint64_t now)
 {
     const PhRoute route = {.path = *path};
 
     set_now(node, now);
-    if (ph_session_is_packet(bytes, length)) {
+    if (ph_session_is_packet(bytes, length) && may_answer(node, path)) {
         ph_node_packet(node, &route, bytes, length);
         return true;
     }

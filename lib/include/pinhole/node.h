@@ -47,7 +47,8 @@ typedef struct PhNodeConfig {
         refuse_strangers; /* only peers that we connect to ourselves; else all that the hub knows */
     bool fast_detector;
     bool no_hard_punching;      /* pairs that need many sockets or ports are relayed */
-    bool relay_only;            /* never attempts a direct path, and has nobody told where it is */
+    bool relay_only;            /* never attempts a direct path, has nobody told where it is, and
+                                   sends to its hub alone, whoever asks it straight */
     uint64_t binding_ns;        /* how long the NAT keeps an idle mapping; 0: unknown */
     uint32_t first_socket;      /* ids for its sockets, from here on; 2^31 - 1 at most */
     PhRecordKind record;        /* poll it with ph_node_poll_record */
