@@ -28,6 +28,10 @@
 #define ALIKE_PART     8
 #define ALIKE_AGES     2
 
+/* So much of its life a mapping that ends of age is used. */
+#define RENEW_PART    4
+#define RENEW_DIVISOR 5
+
 static void use_binding(PhNode *node, uint64_t binding_ns)
 {
     node->config.binding_ns = binding_ns;
@@ -58,7 +62,10 @@ static bool has_aged(PhNode *node)
         binding->alike = 0;
     else if (binding->alike < ALIKE_AGES && age >= KEPT_INTERVALS * (kept_ns / 2))
         binding->alike++;
-    return binding->alike == ALIKE_AGES;
+    if (binding->alike < ALIKE_AGES)
+        return false;
+    binding->age_ns = binding->age_ns == 0 || age < binding->age_ns ? age : binding->age_ns;
+    return true;
 }
 
 void ph_node_binding_lost(PhNode *node)
@@ -86,12 +93,42 @@ void ph_node_binding_moved(PhNode *node)
 
     binding->since_ns = node->now;
     binding->alike = 0;
+    binding->age_ns = 0;
     if (binding->given)
         return;
     binding->measure_ns = PH_NEVER;
     binding->elsewhere = binding->measuring != NULL;
     binding->known_ns = 0;
     use_binding(node, 0);
+}
+
+/* Since when the direct way has its mapping: the hub's, if it is the same for all. */
+static uint64_t mapped_since(const PhNode *node, const PhPeer *peer)
+{
+    bool same = node->record.mapping <= PH_MAPPING_ENDPOINT_INDEPENDENT &&
+                peer->direct.route.path.socket == node->data.socket;
+
+    return same ? node->binding.since_ns : peer->mapped_ns;
+}
+
+uint64_t ph_node_binding_renew_ns(const PhNode *node, const PhPeer *peer)
+{
+    uint64_t since = mapped_since(node, peer);
+
+    if (node->binding.age_ns == 0 || peer->used != &peer->direct || peer->renewing ||
+        since == peer->renewed_ns)
+        return PH_NEVER;
+    return since + node->binding.age_ns / RENEW_DIVISOR * RENEW_PART;
+}
+
+bool ph_node_binding_renew(PhNode *node, PhPeer *peer)
+{
+    if (node->now < ph_node_binding_renew_ns(node, peer))
+        return false;
+    peer->renewed_ns = mapped_since(node, peer);
+    /* Only the hub hears of fresh sockets; and the other one may be at it, too. */
+    return node->hub.state == PH_HUB_UP && !peer->punch && !peer->proving &&
+           peer->prepared.state == PH_PREPARED_NONE && peer->introduce.request == 0;
 }
 
 /* ---- what is measured ---- */

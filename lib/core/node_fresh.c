@@ -74,7 +74,9 @@ bool ph_node_fresh_prepare(PhNode *node, PhPeer *peer)
 {
     PhMessage prepare = {.kind = PH_MESSAGE_PREPARE};
     PhPrepared *prepared = &peer->prepared;
-    bool ours = is_wanted(&node->record, peer), theirs = is_wanted(&peer->record, peer);
+    /* What is dialled need not be told of a socket that dials; but the way is to be another one. */
+    bool ours = is_wanted(&node->record, peer) || peer->renewing,
+         theirs = is_wanted(&peer->record, peer);
 
     if (prepared->asks) {
         bool done = (prepared->done || !ours) && (prepared->answered || !theirs);

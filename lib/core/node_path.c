@@ -22,6 +22,8 @@
 
 /* A proof's ping, or its answer, may be lost: it is sent again after this, doubling. */
 #define PROVE_GAP_NS (PH_SECOND / 10)
+/* So long packets are underway on a way that was left for another one. */
+#define UNDERWAY_NS (2 * PH_SECOND)
 /* What a proof takes, beside the round trip. */
 #define PROOF_NS (PH_SECOND / 4)
 
@@ -81,20 +83,42 @@ static void relay_is_there(PhNode *node, PhPeer *peer, const PhRoute *route)
 }
 
 /* A way is left for another one, or for none: a socket of its own goes with it. */
-static void leave(PhNode *node, const PhWay *way, const PhWay *other)
+static void leave(PhNode *node, const PhPeer *peer, const PhWay *way, const PhWay *other)
 {
     uint32_t socket = way->route.path.socket;
 
     if (way->route.via || socket == node->data.socket || socket == node->other.socket ||
-        (other && other->route.path.socket == socket))
+        (other && other->route.path.socket == socket) ||
+        (peer->leaving && peer->before.path.socket == socket))
         return;
     ph_node_close_socket(node, socket);
+}
+
+/* `next`: a way that will be used, or NULL. */
+static void leave_before(PhNode *node, PhPeer *peer, const PhWay *next)
+{
+    const PhWay before = {.route = peer->before};
+
+    if (!peer->leaving)
+        return;
+    peer->leaving = false;
+    if (!next || next->route.path.socket != before.route.path.socket)
+        leave(node, peer, &before, peer->direct.there ? &peer->direct : NULL);
+}
+
+/* For a better one. Its socket stays until what is underway has come. */
+static void leave_later(PhNode *node, PhPeer *peer)
+{
+    leave_before(node, peer, &peer->fresh);
+    peer->leaving = true;
+    peer->before = peer->direct.route;
+    peer->before_until_ns = node->now + UNDERWAY_NS;
 }
 
 void ph_node_prove(PhNode *node, PhPeer *peer, const PhRoute *route)
 {
     if (peer->proving && peer->fresh.route.path.socket != route->path.socket)
-        leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
+        leave(node, peer, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
     peer->fresh = (PhWay){.route = *route, .kind = PH_PATH_PUNCHED};
     init_detector(node, &peer->fresh);
     peer->proving = true;
@@ -126,6 +150,7 @@ static void begin_again(PhNode *node, PhPeer *peer, const char *reason)
     peer->relayed.detector.rtt = rtt;
     ph_node_punch_drop(node, peer);
     ph_node_fresh_drop(node, peer);
+    peer->renewing = false;
     peer->attempt = 0;
     peer->back_off_ns = PH_NODE_BACK_OFF_NS;
     peer->next_attempt_ns = node->now;
@@ -157,10 +182,11 @@ void ph_node_path_moved(PhNode *node, PhPeer *peer)
 
 void ph_node_path_leave(PhNode *node, PhPeer *peer)
 {
+    leave_before(node, peer, peer->proving ? &peer->fresh : NULL);
     if (peer->direct.there)
-        leave(node, &peer->direct, NULL);
+        leave(node, peer, &peer->direct, NULL);
     if (peer->proving)
-        leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
+        leave(node, peer, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
 }
 
 /* ---- heartbeats ---- */
@@ -191,7 +217,8 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
     way = way_of(peer, route);
     if (way)
         ph_detector_heard(&way->detector, data, node->now);
-    else if (!route->via && !peer->proving && (!peer->punch || peer->opened))
+    else if (!route->via && !peer->proving && (!peer->punch || peer->opened) &&
+             !(peer->leaving && same_route(&peer->before, route)))
         /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own
          * ping decides whether it can be used. */
         ph_node_prove(node, peer, route);
@@ -241,6 +268,7 @@ static void suspected(PhNode *node, PhPeer *peer, const PhWay *way)
 static void has_failed(PhNode *node, PhPeer *peer)
 {
     ph_node_punch_drop(node, peer);
+    peer->renewing = false;
     peer->attempt = 0;
     peer->next_attempt_ns = node->now;
     peer->keep_until_ns = node->now + KEEP_NS;
@@ -276,7 +304,7 @@ static void choose(PhNode *node, PhPeer *peer)
     if (direct->there && direct->detector.health == PH_FAILED && node->now >= peer->keep_until_ns &&
         peer->used != direct) {
         direct->there = false;
-        leave(node, direct, peer->proving ? &peer->fresh : NULL);
+        leave(node, peer, direct, peer->proving ? &peer->fresh : NULL);
     } else if (direct->there && direct->detector.health == PH_SUSPECT &&
                ph_node_way_is_well(relayed)) {
         use(node, peer, relayed, "direct-suspect");
@@ -305,8 +333,10 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
         ph_node_fresh_drop(node, peer);
     peer->attempt = 0;
     peer->back_off_ns = PH_NODE_BACK_OFF_NS;
+    peer->renewing = false;
+    peer->mapped_ns = node->now;
     if (peer->direct.there)
-        leave(node, &peer->direct, &peer->fresh);
+        leave_later(node, peer);
     peer->direct = peer->fresh;
     peer->direct.there = true;
     peer->direct.kind = ph_node_kind(node, peer);
@@ -340,7 +370,7 @@ static void look_after(PhNode *node, PhPeer *peer, PhWay *way)
 static void proof_failed(PhNode *node, PhPeer *peer)
 {
     peer->proving = false;
-    leave(node, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
+    leave(node, peer, &peer->fresh, peer->direct.there ? &peer->direct : NULL);
     if (peer->opened) {
         ph_node_punch_drop(node, peer);
         ph_node_back_off(node, peer);
@@ -367,6 +397,10 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         proof_failed(node, peer);
     else if (peer->opened && node->now >= peer->punch_until_ns)
         ph_node_punch_drop(node, peer);
+    if (peer->leaving && node->now >= peer->before_until_ns)
+        leave_before(node, peer, peer->proving ? &peer->fresh : NULL);
+    if (ph_node_binding_renew(node, peer))
+        ph_node_renew(node, peer);
     if (ph_node_may_attempt(peer) && node->now >= peer->next_attempt_ns)
         ph_node_attempt(node, peer);
     if (ph_node_wants_relay(node, peer) && node->now >= peer->ask_ns)
@@ -388,6 +422,9 @@ uint64_t ph_node_path_next(const PhNode *node, const PhPeer *peer)
     uint64_t next = ph_node_may_attempt(peer) ? peer->next_attempt_ns : PH_NEVER;
 
     next = sooner(next, ph_node_fresh_next(peer));
+    next = sooner(next, ph_node_binding_renew_ns(node, peer));
+    if (peer->leaving)
+        next = sooner(next, peer->before_until_ns);
     if (peer->punch)
         next = sooner(next, ph_punch_next_timeout(peer->punch));
     if (peer->opened)

@@ -38,8 +38,8 @@
 #define PH_NODE_EVENTS   256
 #define PH_NODE_OUTGOING 128
 /* A driver takes these after each batch of what it gives: of each peer all that it may leave in one
- * call, its two direct ways and a fresh socket, and its punch. */
-#define PH_NODE_CLOSES (3 * PH_NODE_PEERS_MAX)
+ * call, its two direct ways, the one before and a fresh socket, and its punch. */
+#define PH_NODE_CLOSES (4 * PH_NODE_PEERS_MAX)
 #define PH_NODE_BURIED PH_NODE_PEERS_MAX
 /* Until the next attempt, doubling; how long a path may take to be proven. */
 #define PH_NODE_BACK_OFF_NS (4 * UINT64_C(1000000000))
@@ -136,6 +136,10 @@ typedef struct PhPeer {
     PhWay relayed, direct;
     PhWay fresh; /* a direct one that is being proven, beside what is used */
     PhWay *used; /* one of these, once it talks */
+    /* The direct way before this one: something may be underway on it until then. */
+    bool leaving;
+    PhRoute before;
+    uint64_t before_until_ns;
     /* A punch that is under way, what it opened, and when the next one may be. */
     PhPunch *punch;
     PhPrepared prepared;
@@ -150,6 +154,11 @@ typedef struct PhPeer {
     bool proving; /* `fresh` is */
     uint64_t next_attempt_ns, back_off_ns, prove_until_ns, punch_until_ns;
     uint64_t prove_again_ns, prove_gap_ns;
+    /* The direct way's mapping, where it is not the hub's: since when it is there. That one is
+     * about to end of age, so that another way is made ready; for which one that was tried last. */
+    uint64_t mapped_ns;
+    bool renewing;
+    uint64_t renewed_ns;
     uint64_t keep_until_ns;      /* a direct way that has failed is given up then */
     const char *reason;          /* why the path is what it is */
     uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
@@ -206,6 +215,7 @@ typedef struct PhBinding {
      * many in a row have got as old as the one before. */
     uint64_t since_ns, last_age_ns;
     unsigned alike;
+    uint64_t age_ns; /* that they get; 0: they end for other reasons, or not at all */
 } PhBinding;
 
 struct PhNode {
@@ -349,6 +359,9 @@ void ph_node_classified(PhNode *node, const PhClassification *classification);
 void ph_node_binding_lost(PhNode *node);
 void ph_node_binding_moved(PhNode *node);
 void ph_node_binding_classified(PhNode *node);
+/* When the peer's direct way needs another mapping, before its own ends of age. */
+uint64_t ph_node_binding_renew_ns(const PhNode *node, const PhPeer *peer);
+bool ph_node_binding_renew(PhNode *node, PhPeer *peer); /* that it is made ready now */
 bool ph_node_binding_poll_socket(PhNode *node, PhSocketRequest *ret_request);
 void ph_node_binding_timeout(PhNode *node);
 uint64_t ph_node_binding_next(const PhNode *node);
@@ -440,6 +453,8 @@ PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer);
 const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer);
 bool ph_node_may_attempt(const PhPeer *peer);
 void ph_node_attempt(PhNode *node, PhPeer *peer);
+/* A direct way from a fresh socket is looked for, while the one that there is goes on. */
+void ph_node_renew(PhNode *node, PhPeer *peer);
 void ph_node_back_off(PhNode *node, PhPeer *peer);
 void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message);
 /* Somebody can be asked for introductions again. */

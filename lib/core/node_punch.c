@@ -89,6 +89,7 @@ const char *ph_node_direct_reason(const PhNode *node, const PhPeer *peer)
 void ph_node_back_off(PhNode *node, PhPeer *peer)
 {
     ph_node_fresh_drop(node, peer);
+    peer->renewing = false;
     node->counters.relay_fallbacks += peer->used == &peer->relayed;
     peer->attempt = 0;
     peer->next_attempt_ns = node->now + peer->back_off_ns;
@@ -97,12 +98,19 @@ void ph_node_back_off(PhNode *node, PhPeer *peer)
         peer->back_off_ns = BACK_OFF_MOST_NS;
 }
 
-/* A suspect path is reason enough to look for another one; one that is there no more may still be
- * proven meanwhile. */
+/* A suspect path is reason enough to look for another one, and so is one that will end of age; one
+ * that is there no more may still be proven meanwhile. */
 bool ph_node_may_attempt(const PhPeer *peer)
 {
     return !peer->punch && !(peer->proving && peer->opened) &&
-           (!peer->direct.there || peer->direct.detector.health != PH_HEALTHY);
+           (!peer->direct.there || peer->direct.detector.health != PH_HEALTHY || peer->renewing);
+}
+
+void ph_node_renew(PhNode *node, PhPeer *peer)
+{
+    peer->renewing = true;
+    peer->attempt = PH_PUNCH_FRESH_ATTEMPT - 1;
+    peer->next_attempt_ns = node->now;
 }
 
 /* Who wanted the peer asks; the other one is told. */
@@ -169,6 +177,7 @@ static void stay_relayed(PhNode *node, PhPeer *peer)
     PhNodeEvent *event;
 
     peer->next_attempt_ns = PH_NEVER;
+    peer->renewing = false;
     peer->reason = relay_reason(node, peer);
     if (before && strcmp(before, peer->reason) == 0)
         return;
@@ -190,11 +199,15 @@ void ph_node_attempt(PhNode *node, PhPeer *peer)
         return;
     }
     peer->strategy = strategy_for(node, peer, peer->attempt + 1);
+    if (peer->renewing && guesses_ports(peer->strategy)) {
+        ph_node_back_off(node, peer); /* such a way is made anew when it is lost */
+        return;
+    }
     if (peer->strategy == PH_STRATEGY_RELAY) {
         stay_relayed(node, peer);
         return;
     }
-    if (!is_asker(peer))
+    if (!is_asker(peer) && !peer->renewing)
         peer->next_attempt_ns = PH_NEVER;
     else if (ph_node_family_settled(node) != 0)
         peer->next_attempt_ns = ph_node_family_settled(node); /* with both families, or one */
@@ -270,7 +283,7 @@ void ph_node_introduced(PhNode *node, uint32_t via, const PhMessage *message)
         peer->attempt_ns = node->now; /* the other one has asked */
     config.strategy = peer->strategy;
     /* Where that is only the hub has been told. */
-    config.fresh = via == PH_NODE_VIA_HUB && peer->strategy == PH_STRATEGY_PUNCH &&
+    config.fresh = via == PH_NODE_VIA_HUB && !guesses_ports(peer->strategy) &&
                    config.attempt >= PH_PUNCH_FRESH_ATTEMPT &&
                    peer->prepared.state == PH_PREPARED_KNOWN;
     if (config.fresh)
@@ -329,12 +342,12 @@ static void punch_failed(PhNode *node, PhPeer *peer)
     else
         judge(node, peer, PH_OUTCOME_FAILED, "nothing-to-try");
     ph_node_punch_drop(node, peer);
-    if (peer->attempt >= PH_PUNCH_FRESH_ATTEMPT && peer->strategy == PH_STRATEGY_PUNCH)
+    if (peer->attempt >= PH_PUNCH_FRESH_ATTEMPT && !guesses_ports(peer->strategy))
         ph_node_fresh_drop(node, peer);
     if (peer->used == &peer->relayed)
         peer->reason = "punch-failed";
     if (peer->attempt < attempts)
-        peer->next_attempt_ns = is_asker(peer) ? node->now : PH_NEVER;
+        peer->next_attempt_ns = is_asker(peer) || peer->renewing ? node->now : PH_NEVER;
     else
         ph_node_back_off(node, peer);
 }

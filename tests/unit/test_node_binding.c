@@ -104,6 +104,44 @@ static void test_N17_mappings_that_die_of_age(void)
     g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
 }
 
+/* What is left of a way whose mapping ends of age is used to make another one ready: nothing is
+ * lost, and nobody waits for the relay. */
+static void check_renewed(const char *alice, const char *bob, PhPathKind path)
+{
+    g_auto(World) world = {0};
+    guint paths;
+
+    g_test_message("%s | %s", alice, bob);
+    world_meet(&world, alice, bob);
+    world_pass(&world, 600 * S);
+    assert_path(&world, "alice", path);
+    paths = world_count(&world, "alice", "path", "relayed");
+    for (guint i = 0; i < 3000; i++) {
+        g_autofree char *text = g_strdup_printf("%u", i);
+
+        world_send(&world, "alice", text);
+        world_send(&world, "bob", text);
+        world_pass(&world, 100 * MS);
+    }
+    world_pass(&world, S);
+    g_assert_cmpuint(world_count(&world, "alice", "path", "relayed"), ==, paths);
+    assert_path(&world, "alice", path);
+    assert_path(&world, "bob", path);
+    assert_all_once(&world, "bob", 3000);
+    assert_all_once(&world, "alice", 3000);
+}
+
+static void test_N30_renewed_before_it_ends(void)
+{
+    static const char ages[] = DRAWN "mapping-age = 60s";
+
+    check_renewed(ages, "behaviour = port-restricted", PH_PATH_PUNCHED);
+    check_renewed("behaviour = port-restricted", ages, PH_PATH_PUNCHED);
+    check_renewed(ages, ages, PH_PATH_PUNCHED);
+    check_renewed(ages, "open", PH_PATH_DIRECT);
+    check_renewed("open", ages, PH_PATH_DIRECT);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -113,5 +151,6 @@ int main(int argc, char **argv)
     g_test_add_func("/node/binding/G14 without a NAT", test_G14_nothing_is_measured_without_a_nat);
     g_test_add_func("/node/binding/G14 elsewhere", test_G14_it_is_measured_again_elsewhere);
     g_test_add_func("/node/binding/N17 of age", test_N17_mappings_that_die_of_age);
+    g_test_add_func("/node/binding/N30 renewed", test_N30_renewed_before_it_ends);
     return g_test_run();
 }
