@@ -17,6 +17,7 @@ static PhNodeRecord some_record(guint n)
         .block_last = 65535,
         .relays = 1,
         .hidden = 1,
+        .beside_open = 1,
         .n_candidates = (uint8_t)n,
     };
 
@@ -194,7 +195,7 @@ static void test_hostile_values_are_refused(void)
         {AT_NAME + 14, 0xc3},
         {AT_CLASS, PH_CLASS_N},
         {AT_ALLOCATION, PH_PORT_ALLOCATION_BLOCK + 1},
-        {AT_RELAYS, 4},
+        {AT_RELAYS, 8},
         {AT_N, PH_CANDIDATES_MAX + 1},
         {AT_N, 255},
         {AT_N, 3},
