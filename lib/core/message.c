@@ -49,7 +49,7 @@ static bool has_sound_numbers(const PhNodeRecord *record)
     return record->nat_class < PH_CLASS_N && record->relays <= 1 && record->hidden <= 1 &&
            record->mapping <= PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT &&
            record->filtering <= PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT &&
-           record->pooling <= PH_POOLING_ARBITRARY &&
+           record->pooling <= PH_POOLING_ARBITRARY && record->beside_open <= 1 &&
            record->port_allocation <= PH_PORT_ALLOCATION_BLOCK &&
            record->n_candidates <= PH_CANDIDATES_MAX;
 }
@@ -66,7 +66,10 @@ static void put_record(Writer *writer, const PhNodeRecord *record)
     put_number(writer, (uint16_t)record->step, 2);
     put_number(writer, record->block_first, 2);
     put_number(writer, record->block_last, 2);
-    put_number(writer, (unsigned)record->relays | (unsigned)record->hidden << 1, 1);
+    put_number(writer,
+               (unsigned)record->relays | (unsigned)record->hidden << 1 |
+                   (unsigned)record->beside_open << 2,
+               1);
     put_number(writer, record->n_candidates, 1);
     for (unsigned i = 0; i < record->n_candidates; i++) {
         put_number(writer, record->candidates[i].kind, 1);
@@ -90,7 +93,8 @@ static void take_record(Reader *reader, PhNodeRecord *ret_record)
     ret_record->block_last = (uint16_t)take_number(reader, 2);
     flags = (uint8_t)take_number(reader, 1);
     ret_record->relays = flags & 1;
-    ret_record->hidden = (uint8_t)(flags >> 1);
+    ret_record->hidden = flags >> 1 & 1;
+    ret_record->beside_open = (uint8_t)(flags >> 2);
     ret_record->n_candidates = (uint8_t)take_number(reader, 1);
     if (!has_sound_numbers(ret_record)) {
         ret_record->n_candidates = 0;

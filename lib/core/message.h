@@ -83,8 +83,9 @@ typedef struct PhNodeRecord {
     uint8_t port_allocation; /* PhPortAllocation */
     int16_t step;
     uint16_t block_first, block_last;
-    uint8_t relays; /* 1: it relays and mediates for others */
-    uint8_t hidden; /* 1: nobody is to be told where it is; it is reached by relays alone */
+    uint8_t relays;      /* 1: it relays and mediates for others */
+    uint8_t hidden;      /* 1: nobody is to be told where it is; it is reached by relays alone */
+    uint8_t beside_open; /* 1: in the other family of addresses it lets everybody in */
     uint8_t n_candidates;
     PhCandidate candidates[PH_CANDIDATES_MAX];
 } PhNodeRecord;

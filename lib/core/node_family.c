@@ -56,13 +56,21 @@ static void settle(PhNode *node)
     node->beside.settled_ns = node->now;
 }
 
+/* Nothing is known of it any more. */
+static void forget(PhNode *node)
+{
+    bool classifying = node->beside.classifying;
+
+    node->beside = (PhBesideLink){.classifying = classifying};
+}
+
 void ph_node_family_begin(PhNode *node, const PhAddress *hub)
 {
     bool sound = hub->family != PH_FAMILY_NONE && hub->family != node->config.hub.family &&
                  hub->port != 0 && ph_address_is_unicast(hub);
 
     if (!sound || !ph_address_equal(hub, &node->beside.hub))
-        node->beside = (PhBesideLink){0};
+        forget(node);
     if (sound)
         node->beside.hub = *hub;
     begin(node);
@@ -74,6 +82,8 @@ static void unsee(PhNode *node)
     bool known = node->beside.seen.family != PH_FAMILY_NONE;
 
     node->beside.seen = (PhAddress){0};
+    node->beside.open = false;
+    node->beside.classify_ns = 0;
     if (known)
         ph_node_tell_record(node);
 }
@@ -199,8 +209,32 @@ uint64_t ph_node_family_settled(const PhNode *node)
     return node->beside.settled_ns;
 }
 
+/* When it has its turn: the hub's own family comes first. */
+static bool may_classify(const PhNode *node)
+{
+    return !node->classifier && node->beside.seen.family != PH_FAMILY_NONE &&
+           node->classification.nat_class != PH_CLASS_UNKNOWN;
+}
+
+void ph_node_family_classified(PhNode *node, const PhClassification *classification)
+{
+    bool open = classification->nat_class == PH_CLASS_DIRECT ||
+                classification->nat_class == PH_CLASS_FULL_CONE;
+
+    node->beside.classifying = false;
+    if (node->beside.seen.family == PH_FAMILY_NONE || open == node->beside.open)
+        return; /* it was another network's; or there is nothing new */
+    node->beside.open = open;
+    ph_node_tell_record(node);
+}
+
 void ph_node_family_timeout(PhNode *node)
 {
+    if (is_wanted(node) && may_classify(node) && node->now >= node->beside.classify_ns) {
+        ph_node_start_classifier(node, &node->beside.hub, &node->other);
+        node->beside.classifying = node->classifier != NULL;
+        node->beside.classify_ns = node->now + PH_NODE_RECLASSIFY_NS;
+    }
     if (node->other.state == PH_SOCKET_FAILED && node->now >= node->other.again_ns)
         node->other.state = PH_SOCKET_WANTED;
     if (node->other.state != PH_SOCKET_THERE || !is_wanted(node) ||
@@ -213,11 +247,16 @@ void ph_node_family_timeout(PhNode *node)
 
 uint64_t ph_node_family_next(const PhNode *node)
 {
+    const PhBesideLink *beside = &node->beside;
+
     if (!is_wanted(node) || node->other.state == PH_SOCKET_ASKED)
         return PH_NEVER;
     if (node->other.state == PH_SOCKET_FAILED)
         return node->other.again_ns;
-    return node->other.state == PH_SOCKET_THERE ? node->beside.next_ns : node->now;
+    if (node->other.state != PH_SOCKET_THERE)
+        return node->now;
+    return may_classify(node) && beside->classify_ns < beside->next_ns ? beside->classify_ns
+                                                                       : beside->next_ns;
 }
 
 /* ---- what it is to a pair ---- */
@@ -259,4 +298,9 @@ bool ph_node_family_shared(const PhNode *node, const PhPeer *peer)
 bool ph_node_family_leads_to(const PhNode *node, const PhPeer *peer, const PhAddress *remote)
 {
     return ph_node_family_shared(node, peer) && is_other(node, peer, remote->family);
+}
+
+bool ph_node_family_is_open(const PhNode *node, const PhPeer *peer)
+{
+    return node->record.beside_open || peer->record.beside_open;
 }

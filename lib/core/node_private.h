@@ -188,6 +188,9 @@ typedef struct PhBesideLink {
     unsigned silent; /* pings that were not answered, in a row */
     uint64_t next_ns, gap_ns;
     uint64_t settled_ns; /* attempts at paths wait for it until then */
+    bool open;           /* everybody is let in there */
+    bool classifying;    /* the classifier that runs is for that */
+    uint64_t classify_ns;
 } PhBesideLink;
 
 typedef struct PhOutgoing {
@@ -332,11 +335,14 @@ bool ph_node_family_poll_socket(PhNode *node, PhSocketRequest *ret_request);
 bool ph_node_family_socket(PhNode *node, uint32_t socket, const PhAddress *local);
 /* When the hub has found us there, or will most probably not; what is over is 0. */
 uint64_t ph_node_family_settled(const PhNode *node);
+void ph_node_family_classified(PhNode *node, const PhClassification *classification);
 void ph_node_family_timeout(PhNode *node);
 uint64_t ph_node_family_next(const PhNode *node);
 /* Whether we and the peer have a family in common that neither's class is about, or only one's. */
 bool ph_node_family_shared(const PhNode *node, const PhPeer *peer);
 bool ph_node_family_leads_to(const PhNode *node, const PhPeer *peer, const PhAddress *remote);
+/* There: one of the two lets everybody in. */
+bool ph_node_family_is_open(const PhNode *node, const PhPeer *peer);
 
 /* node_self.c */
 void ph_node_update_record(PhNode *node);
@@ -349,6 +355,10 @@ void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen);
 void ph_node_tell_hub_record(PhNode *node);
 void ph_node_tell_record(PhNode *node); /* the peers, too */
 void ph_node_classify(PhNode *node);
+/* By that server, for the socket that sends to it. */
+void ph_node_start_classifier(PhNode *node, const PhAddress *server, const PhDataSocket *data);
+/* Classes change when networks do; once an hour finds what nobody noticed. */
+#define PH_NODE_RECLASSIFY_NS (3600 * UINT64_C(1000000000))
 /* The classifier may know something by now. */
 void ph_node_classify_progress(PhNode *node);
 void ph_node_classified(PhNode *node, const PhClassification *classification);

@@ -70,7 +70,7 @@ PhPathKind ph_node_kind(const PhNode *node, const PhPeer *peer)
     if (is_inside(peer, &peer->direct.route.path.remote))
         return PH_PATH_DIRECT; /* there is nothing in between */
     if (ph_node_family_leads_to(node, peer, &peer->direct.route.path.remote))
-        return PH_PATH_PUNCHED; /* or nothing was in between, and nobody knows that */
+        return ph_node_family_is_open(node, peer) ? PH_PATH_DIRECT : PH_PATH_PUNCHED;
     return strategy == PH_STRATEGY_DIAL || strategy == PH_STRATEGY_WAIT ? PH_PATH_DIRECT
                                                                         : PH_PATH_PUNCHED;
 }

@@ -10,8 +10,6 @@
 
 /* Candidates that are for one peer each. */
 #define FRESH_MOST 8
-/* Classes change when networks do; once an hour finds what nobody noticed. */
-#define RECLASSIFY_NS (3600 * PH_SECOND)
 
 static void add_candidate(PhNodeRecord *record, PhCandidateKind kind, const PhAddress *address)
 {
@@ -50,6 +48,7 @@ void ph_node_update_record(PhNode *node)
     record->block_first = node->classification.block_first;
     record->block_last = node->classification.block_last;
     record->hidden = node->config.relay_only;
+    record->beside_open = node->beside.open;
     record->n_candidates = 0;
     /* Who mediates believes only its own eyes; but peers see by it whether they are behind one NAT,
      * and whether who else introduces us lies. The first one is of the family that the class is
@@ -65,24 +64,32 @@ void ph_node_update_record(PhNode *node)
         add_locals(node, record);
 }
 
-void ph_node_classify(PhNode *node)
+void ph_node_start_classifier(PhNode *node, const PhAddress *server, const PhDataSocket *data)
 {
     PhClassifierConfig config = {
-        .server = node->config.hub,
+        .server = *server,
         .has_socket = true,
-        .socket = node->data.socket,
-        .socket_local = node->data.local,
+        .socket = data->socket,
+        .socket_local = data->local,
     };
 
-    if (node->classifier || node->data.state != PH_SOCKET_THERE)
-        return;
     ph_node_seed(node, config.seed);
     for (uint32_t i = 0; i < node->config.n_locals && i < PH_CLASSIFIER_LOCALS; i++)
-        if (node->config.locals[i].family == node->config.hub.family)
+        if (node->config.locals[i].family == server->family)
             config.locals[config.n_locals++] = node->config.locals[i];
     config.first_socket = ph_node_socket_numbers(node, PH_CLASSIFIER_SOCKETS);
     node->classifier = ph_classifier_new(&config, node->now);
-    node->classify_ns = node->now + RECLASSIFY_NS;
+}
+
+void ph_node_classify(PhNode *node)
+{
+    if (node->classifier || node->data.state != PH_SOCKET_THERE) {
+        if (node->beside.classifying)
+            node->classify_ns = node->now; /* that one first */
+        return;
+    }
+    ph_node_start_classifier(node, &node->config.hub, &node->data);
+    node->classify_ns = node->now + PH_NODE_RECLASSIFY_NS;
 }
 
 void ph_node_tell_hub_record(PhNode *node)
@@ -137,7 +144,8 @@ void ph_node_classify_progress(PhNode *node)
 {
     PhMapping mapping = ph_classifier_mapping(node->classifier);
 
-    if (node->assumed != PH_CLASS_UNKNOWN || node->classification.nat_class != PH_CLASS_UNKNOWN ||
+    if (node->beside.classifying || node->assumed != PH_CLASS_UNKNOWN ||
+        node->classification.nat_class != PH_CLASS_UNKNOWN ||
         (mapping != PH_MAPPING_NONE && mapping != PH_MAPPING_ENDPOINT_INDEPENDENT))
         return;
     node->assumed = PH_CLASS_PORT_RESTRICTED;
@@ -150,6 +158,10 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
     PhNodeEvent *event;
 
     node->counters.classified++;
+    if (node->beside.classifying) {
+        ph_node_family_classified(node, classification);
+        return;
+    }
     /* What is unknown this time says nothing against what was known. */
     if (classification->nat_class == PH_CLASS_UNKNOWN &&
         node->classification.nat_class != PH_CLASS_UNKNOWN)

@@ -46,15 +46,34 @@ static const guint8 *take_bytes(Feed *feed, gsize *length)
     return bytes;
 }
 
+/* Of the other family. */
+static PhPath six(guint host)
+{
+    PhPath path = {.transport = PH_TRANSPORT_UDP};
+
+    g_assert_true(ph_address_parse("[2001:db8::]:5353", &path.remote));
+    path.remote.bytes[15] = (guint8)host;
+    return path;
+}
+
+#define NOBODY_SIX 0xff
+
+static gboolean is_victim(const PhAddress *address)
+{
+    const PhPath nobody = victim(), nobody_six = six(NOBODY_SIX);
+
+    return ph_address_equal(address, &nobody.remote) ||
+           ph_address_equal(address, &nobody_six.remote);
+}
+
 static void arrive(Feed *feed, const PhPath *from, const guint8 *bytes, gsize length)
 {
-    const PhPath nobody = victim();
     Packet *kept = &feed->kept[feed->n_kept++ % KEPT];
 
     *kept = (Packet){.from = *from, .length = length};
     if (length > 0)
         memcpy(kept->bytes, bytes, length);
-    if (ph_address_equal(&from->remote, &nobody.remote))
+    if (is_victim(&from->remote))
         feed->spent += length;
     room_arrive(&feed->room, from, bytes, length);
 }
@@ -62,9 +81,12 @@ static void arrive(Feed *feed, const PhPath *from, const guint8 *bytes, gsize le
 static const PhPath *where(Feed *feed, const Client *client)
 {
     static PhPath nobody;
+    guint how = take_byte(feed) % 8;
 
-    nobody = victim();
-    return take_byte(feed) % 4 == 0 ? &nobody : &client->path;
+    nobody = how == 0 ? victim() : six(NOBODY_SIX);
+    if (how % 4 == 0)
+        return &nobody;
+    return how == 2 ? &client->beside : &client->path;
 }
 
 static void flush_client(Feed *feed, Client *client)
@@ -80,7 +102,6 @@ static void flush_client(Feed *feed, Client *client)
 /* What the station sends is delivered or not. */
 static void deliver_some(Feed *feed, gboolean lost)
 {
-    const PhPath nobody = victim();
     PhTransmit transmit;
 
     while (ph_station_poll_transmit(feed->room.station, &transmit)) {
@@ -91,7 +112,7 @@ static void deliver_some(Feed *feed, gboolean lost)
         g_assert_cmpuint(transmit.path.remote.port, !=, 0);
         if (client && !lost)
             take(&feed->room, client, &transmit);
-        else if (ph_address_equal(&transmit.path.remote, &nobody.remote))
+        else if (is_victim(&transmit.path.remote))
             feed->room.victim_bytes += transmit.length;
     }
     g_assert_cmpuint(feed->room.victim_bytes, <=, 2 * feed->spent);
@@ -190,7 +211,7 @@ static void replay(Feed *feed, guint how)
     if (how & 2)
         packet.length = packet.length * take_byte(feed) / 256;
     if (how & 4)
-        packet.from = victim();
+        packet.from = how & 8 ? six(NOBODY_SIX) : victim();
     arrive(feed, &packet.from, packet.bytes, packet.length);
 }
 
@@ -261,9 +282,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.address_nodes = 3;
     room_init(&feed->room, &config);
     joined = take_byte(feed) % 4;
-    for (guint i = 0; i < FUZZ_CLIENTS; i++)
-        if (room_client(&feed->room, i) && i < joined)
+    for (guint i = 0; i < FUZZ_CLIENTS; i++) {
+        room_client(&feed->room, i)->beside = six(i + 1);
+        if (i < joined)
             join(&feed->room, room_client(&feed->room, i), names[i]);
+    }
     for (guint i = 0; i < STEPS && feed->left > 0; i++)
         act(feed);
     room_clear(&feed->room);

@@ -20,6 +20,7 @@ static PhNodeRecord some_record(guint n)
         .block_last = 65535,
         .relays = 1,
         .hidden = 1,
+        .beside_open = 1,
         .n_candidates = (uint8_t)n,
     };
 
@@ -207,7 +208,7 @@ static void test_hostile_values_are_refused(void)
         {AT_FILTERING, PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT + 1},
         {AT_POOLING, PH_POOLING_ARBITRARY + 1},
         {AT_ALLOCATION, PH_PORT_ALLOCATION_BLOCK + 1},
-        {AT_RELAYS, 4},
+        {AT_RELAYS, 8},
         {AT_N, PH_CANDIDATES_MAX + 1},
         {AT_N, 255},
         {AT_N, 3},

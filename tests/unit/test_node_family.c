@@ -136,6 +136,16 @@ static void test_ipv4_is_taken_where_ipv6_does_not_work(void)
     }
 }
 
+/* Where a firewall lets everybody in, that is no punch: a record says so as soon as it is known. */
+static void test_an_open_family_is_direct(void)
+{
+    g_auto(World) world = {0};
+    Holes holes = {0};
+
+    world_homes(&world, &holes, cone, "mapping = none\nfiltering = endpoint-independent", FALSE);
+    assert_by(&world, PH_PATH_DIRECT, PH_FAMILY_IPV6, "other-family");
+}
+
 /* What would be relayed by IPv4 alone, or take hundreds of packets. */
 static void test_symmetric_homes_meet_by_ipv6(void)
 {
@@ -225,6 +235,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/family/IPv6 alone is enough", test_ipv6_alone_is_enough);
     g_test_add_func("/node/family/IPv4 is taken where IPv6 does not work",
                     test_ipv4_is_taken_where_ipv6_does_not_work);
+    g_test_add_func("/node/family/an open family is direct", test_an_open_family_is_direct);
     g_test_add_func("/node/family/symmetric homes meet by IPv6", test_symmetric_homes_meet_by_ipv6);
     g_test_add_func("/node/family/a family that fails is left", test_a_family_that_fails_is_left);
     g_test_add_func("/node/family/each by its own family, they meet",
