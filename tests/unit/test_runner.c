@@ -338,8 +338,7 @@ static void test_timeout(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(verdict->outcome, ==, PL_OUTCOME_FAIL);
     g_assert_cmpstr(only_reason(verdict), ==, "timed out after 1 s in phase certify");
     g_assert_cmpuint(verdict->duration_ns, >=, 1000 * MS_IN_NS);
-    g_assert_cmpstr(verdict->command, ==,
-                    "pinlab run hang.ini --engine fake --seed 0 --timeout 1");
+    g_assert_cmpstr(verdict->command, ==, "pinlab run hang.ini --engine fake --seed 0 --timeout 1");
 }
 
 static void test_descriptors(Fixture *fixture, gconstpointer data)
