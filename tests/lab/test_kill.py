@@ -209,19 +209,19 @@ seq "$2" | xargs -P 4 -n 1 sh -c '
 
 @pytest.mark.parametrize("topology", [PUNCHED], ids=["punched"])
 @pytest.mark.parametrize("engine", ["kernel"])
-def test_a_thousand_who_come_and_go_leave_nothing_at_the_hub(lab, mesh):
+def test_hundreds_who_come_and_go_leave_nothing_at_the_hub(lab, mesh):
     lab.captures.stop()
     hub = Hub(mesh)
 
     def register(count, word):
         assert lab.host("hub").run(["sh", "-c", REGISTER, mesh.pinhole, mesh.hub_words, count, word],
-                                   timeout=LIMIT_SECONDS).stderr == ""
+                                   timeout=3 * LIMIT_SECONDS).stderr  # each is three processes == ""
 
     register(100, "first")
     before, held = descriptors(hub.pid), memory_kb(hub.pid)
-    register(900, "others")
+    register(400, "others")
     assert descriptors(hub.pid) == before
-    assert memory_kb(hub.pid) < held + 2048, (held, memory_kb(hub.pid))
+    assert memory_kb(hub.pid) < held + 1024, (held, memory_kb(hub.pid))
     hub_says = Mortal(mesh, "alice")
     assert hub_says.events("registered")
 

@@ -9,6 +9,7 @@ import pytest
 
 from conftest import ENGINES, select_for
 from test_node import MOVE, CONES, Mesh, Node, WORLD, talk
+from test_pipes import await_name
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
 
@@ -174,7 +175,7 @@ class Transfer:
             ["sh", "-c", 'exec "$@" >"$0" </dev/null', self.copy, mesh.pinhole, "pipe", "--hub", mesh.hub_words, "--name",
              "alice", "--fast"])
         command = '/usr/bin/python3 "$0" %d | "$@" alice' % FED
-        mesh.run("bob", "ping", "--count", "1", "alice", check=False)
+        await_name(mesh, "alice")
         self.feeding = mesh.lab.host("bob").popen(
             ["sh", "-c", command, mesh.place / "feed.py", mesh.pinhole, "pipe", "--hub", mesh.hub_words, "--fast"])
 

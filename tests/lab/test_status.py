@@ -29,6 +29,11 @@ def mesh(lab, pinhole, place):
     return Mesh(lab, pinhole, place)
 
 
+# For root pinhole looks in /run as well, where others of this machine may have theirs.
+ALONE = ["unshare", "--mount", "sh", "-c",
+         'mkdir -p -m 700 /run/pinhole && mount -t tmpfs -o mode=700 alone /run/pinhole && exec "$@"', "sh"]
+
+
 class Here:
     """Programs of this machine, with control sockets in a place of their own."""
 
@@ -37,8 +42,11 @@ class Here:
         self.env = {**os.environ, "XDG_RUNTIME_DIR": str(place)}
         self.running = []
 
+    def command(self, *words):
+        return [*(ALONE if os.geteuid() == 0 else []), self.pinhole, *words]
+
     def status(self, *words):
-        return subprocess.run([self.pinhole, "status", *words], env=self.env, capture_output=True, text=True, check=False,
+        return subprocess.run(self.command("status", *words), env=self.env, capture_output=True, text=True, check=False,
                               timeout=LIMIT_SECONDS)
 
     def fails(self, *words, status=1):
@@ -47,7 +55,7 @@ class Here:
         return done.stderr
 
     def hub(self, address, *words):
-        process = subprocess.Popen([self.pinhole, "hub", "--listen", address, "--one-port", *words], env=self.env, text=True,
+        process = subprocess.Popen(self.command("hub", "--listen", address, "--one-port", *words), env=self.env, text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.running.append(process)
         process.ready = process.stdout.readline()
@@ -99,7 +107,7 @@ def test_several_are_listed_and_what_a_killed_one_left_is_in_nobodys_way(here):
 def test_one_without_a_name_has_its_commands_and_its_processs(here, tmp_path):
     key = subprocess.run([here.pinhole, "key", "new", tmp_path / "hub.key"], capture_output=True, text=True, check=True)
     here.hub("127.0.0.1:39518", "--key", str(tmp_path / "hub.key"))
-    words = [here.pinhole, "pipe", "--hub", f"{key.stdout.strip()}@127.0.0.1:39518"]
+    words = here.command("pipe", "--hub", f"{key.stdout.strip()}@127.0.0.1:39518")
     pipe = subprocess.Popen(words, env=here.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     here.running.append(pipe)
     end = time.monotonic() + LIMIT_SECONDS

@@ -248,7 +248,7 @@ def test_a_stream_is_one_step(pinlab):
         pinlab.run("down", name).expect(0)
         said = pinlab.run("up", story, "--name", name, "--steps").expect(0).stderr
         assert said == ("pinlab: step 1: host alice connect bob\n"
-                        "pinlab: step 2: host alice stream bob 200 1ms what a long sentence\n")
+                        "pinlab: step 2: host alice stream bob 60 20ms what a long sentence\n")
     finally:
         pinlab.run("down", name)
 

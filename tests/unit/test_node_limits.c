@@ -137,9 +137,8 @@ static void test_at_once(void)
     g_assert_cmpuint(world_station(&world)->unknown_peer + world_station(&world)->refused_often, >=,
                      n);
     world_pass(&world, 30 * S);
-    g_assert_cmpuint(gone_by(&world, "mallory", "unknown-peer") +
-                         gone_by(&world, "mallory", "too-many"),
-                     ==, n);
+    g_assert_cmpuint(
+        gone_by(&world, "mallory", "unknown-peer") + gone_by(&world, "mallory", "too-many"), ==, n);
 }
 
 int main(int argc, char **argv)
