@@ -26,12 +26,12 @@ void ph_tape_put_plain(Writer *writer, const uint8_t *bytes, size_t length)
         size_t n = message.data.length;
 
         if (message.kind == PH_MESSAGE_RELAY || message.kind == PH_MESSAGE_RELAYED) {
-            hidden = message.relay.bytes;
-            n = message.relay.length;
-            if (n >= SEALED_BEGIN) {
-                hidden += SEALED_BEGIN;
-                n -= SEALED_BEGIN;
-            }
+            /* As ph_tape_put_sealed has it, however short it is. */
+            size_t shown =
+                message.relay.length < SEALED_BEGIN ? message.relay.length : SEALED_BEGIN;
+
+            hidden = message.relay.bytes + shown;
+            n = message.relay.length - shown;
         } else if (message.kind != PH_MESSAGE_DATA && message.kind != PH_MESSAGE_UNKNOWN) {
             continue;
         }

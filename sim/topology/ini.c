@@ -145,6 +145,7 @@ static gboolean check_characters(const PlIni *ini, unsigned number, const char *
 
 static gboolean scan(PlIni *ini, const char *text, gsize length, GError **error)
 {
+    static const char mark[] = "\xef\xbb\xbf";
     g_auto(GStrv) lines = NULL;
     g_autofree char *copy = NULL;
     const char *group = NULL, *bad;
@@ -152,7 +153,7 @@ static gboolean scan(PlIni *ini, const char *text, gsize length, GError **error)
     if (length > PL_FILE_MAX_BYTES)
         return pl_ini_fail(ini, NULL, NULL, error,
                            "the file is too large (expected at most 1 MiB)");
-    if (g_str_has_prefix(text, "\xef\xbb\xbf"))
+    if (length >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0)
         return fail_line(ini, 1, error,
                          "a byte order mark before the text (expected UTF-8 without one)");
     if (memchr(text, '\0', length))

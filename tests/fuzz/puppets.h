@@ -230,8 +230,12 @@ static inline void puppet_answer_probe(Cast *cast, guint p, guint32 socket, cons
     if (cast->puppets[p].mute || !ph_punch_packet_read(bytes, length, &packet) ||
         packet.kind != PH_PUNCH_PROBE)
         return;
-    packet.kind = PH_PUNCH_ANSWER;
     packet.side ^= 1;
+    /* Its own probe first, which looks like this one. */
+    ph_punch_packet_write(&packet, punch_token, answer);
+    come(cast, socket, &from, answer, sizeof(answer));
+    packet.kind =
+        packet.transaction[PH_PUNCH_TRANSACTION_BYTES - 1] % 2 ? PH_PUNCH_CHOSEN : PH_PUNCH_ANSWER;
     ph_punch_packet_write(&packet, punch_token, answer);
     come(cast, socket, &from, answer, sizeof(answer));
 }

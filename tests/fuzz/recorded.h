@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <pinhole/node.h>
 #include <pinhole/replay.h>
+#include <stdlib.h>
 
 #ifndef RECORDED_ONE_OF
 #define RECORDED_ONE_OF 1
@@ -35,6 +36,7 @@ static inline void take_recorded(PhNode *node, GByteArray *recording)
 static inline void replay_recorded(const GByteArray *recording)
 {
     PhReplay *replay = ph_replay_new();
+    const PhReplayResult *result;
     PhReplayStep step;
     gsize at = 0;
 
@@ -47,9 +49,12 @@ static inline void replay_recorded(const GByteArray *recording)
             ph_replay_end(replay);
         at += ph_replay_feed(replay, recording->data + at, recording->len - at);
     }
-    if (ph_replay_result(replay)->verdict != PH_REPLAY_SAME)
-        g_error("%s: %s, %s; %s", ph_replay_verdict_name(ph_replay_result(replay)->verdict),
-                ph_replay_result(replay)->expected, ph_replay_result(replay)->got,
-                ph_replay_result(replay)->problem);
+    result = ph_replay_result(replay);
+    if (result->verdict != PH_REPLAY_SAME) {
+        /* What libFuzzer notices, and keeps the input of, is abort. */
+        g_printerr("%s: %s, %s; %s\n", ph_replay_verdict_name(result->verdict), result->expected,
+                   result->got, result->problem);
+        abort();
+    }
     ph_replay_free(replay);
 }
