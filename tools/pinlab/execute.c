@@ -176,6 +176,7 @@ static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames
         .jobs_patient = names || options->jobs || !options->engine->sandboxed
                             ? 0
                             : PATIENT_JOBS_PER_PROCESSOR * processors,
+        .digests = options->json != NULL,
         .names = names,
         .timeout_ns = options->timeout_ns,
         .progress = progress ? show_progress : NULL,
