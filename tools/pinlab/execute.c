@@ -17,7 +17,7 @@
 
 /* A cell waits most of its time: for probes that must not arrive, and for programs. */
 #define JOBS_PER_PROCESSOR         4
-#define PATIENT_JOBS_PER_PROCESSOR 12
+#define PATIENT_JOBS_PER_PROCESSOR 24
 
 typedef struct Outputs {
     PlArtifact *json, *junit; /* NULL: not wanted, or standard output */
