@@ -30,11 +30,9 @@ typedef struct Pairing {
 guint pl_seen_mark_hash(gconstpointer data)
 {
     const PlPacket *packet = &((const PlSeen *)data)->packet;
-    guint hash = 2166136261u ^ packet->protocol ^ (guint)packet->ip_id << 8;
+    guint seed = packet->protocol ^ (guint)packet->ip_id << 8;
 
-    for (size_t i = 0; i < packet->mark_length; i++)
-        hash = (hash ^ packet->mark[i]) * 16777619u;
-    return hash;
+    return pl_ends_hash(packet->mark, packet->mark_length, seed);
 }
 
 gboolean pl_seen_mark_equal(gconstpointer left, gconstpointer right)
@@ -47,11 +45,7 @@ gboolean pl_seen_mark_equal(gconstpointer left, gconstpointer right)
 
 static guint address_hash(const PhAddress *address)
 {
-    guint hash = address->port;
-
-    for (size_t i = 0; i < sizeof(address->bytes); i++)
-        hash = (hash ^ address->bytes[i]) * 16777619u;
-    return hash;
+    return pl_ends_hash(address->bytes, sizeof(address->bytes), address->port);
 }
 
 static guint outbound_hash(gconstpointer data)

@@ -8,27 +8,36 @@ typedef struct Key {
     PhAddress address[3];
 } Key;
 
-static guint key_hash(gconstpointer data)
+static uint64_t mix(uint64_t hash, const uint8_t *bytes, size_t length)
+{
+    uint64_t word = 0;
+
+    memcpy(&word, bytes, length);
+    hash = (hash ^ word) * G_GUINT64_CONSTANT(0x100000001b3);
+    return hash ^ hash >> 29;
+}
+
+guint pl_ends_hash(gconstpointer data, size_t length, guint seed)
 {
     const uint8_t *bytes = data;
-    uint64_t hash = G_GUINT64_CONSTANT(0xcbf29ce484222325); /* FNV-1a, eight bytes at a time */
+    uint64_t hash = G_GUINT64_CONSTANT(0xcbf29ce484222325) ^ seed; /* FNV-1a, but by words */
 
-    for (size_t i = 0; i < sizeof(Key); i += sizeof(uint64_t)) {
-        uint64_t word;
-
-        memcpy(&word, bytes + i, sizeof(word));
-        hash = (hash ^ word) * G_GUINT64_CONSTANT(0x100000001b3);
-        hash ^= hash >> 29;
-    }
+    for (; length >= sizeof(uint64_t); bytes += sizeof(uint64_t), length -= sizeof(uint64_t))
+        hash = mix(hash, bytes, sizeof(uint64_t));
+    if (length > 0)
+        hash = mix(hash, bytes, length);
     return (guint)(hash ^ hash >> 32);
+}
+
+static guint key_hash(gconstpointer data)
+{
+    return pl_ends_hash(data, sizeof(Key), 0);
 }
 
 static gboolean key_equal(gconstpointer a, gconstpointer b)
 {
     return memcmp(a, b, sizeof(Key)) == 0;
 }
-
-G_STATIC_ASSERT(sizeof(Key) % sizeof(uint64_t) == 0);
 
 static Key make_key(const PhAddress *a, const PhAddress *b, const PhAddress *c)
 {

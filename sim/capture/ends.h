@@ -10,6 +10,9 @@
 
 typedef GHashTable PlEnds;
 
+/* Of any bytes. */
+guint pl_ends_hash(gconstpointer data, size_t length, guint seed);
+
 PlEnds *pl_ends_new(void);
 /* NULL when it is not there; `b` and `c` may be NULL. */
 gpointer pl_ends_find(PlEnds *ends, const PhAddress *a, const PhAddress *b, const PhAddress *c);

@@ -136,6 +136,7 @@ static int cell_main(gpointer data)
         .standing = cell->options->names ? say_names : NULL,
         .recorded = say_recorded,
         .node_recording = node_recording,
+        .digests = cell->options->digests,
         .data = main_data,
     };
     verdict = pl_scenario_run(cell->run->topology, cell->options->engine, cell->run->seed,

@@ -33,6 +33,7 @@ typedef struct PlRunnerOptions {
     unsigned jobs;         /* cells at a time, at least 1 */
     unsigned jobs_patient; /* so many that mostly wait, beside the others; 0: they are as all are */
     uint64_t timeout_ns;   /* for each cell; 0: the default */
+    gboolean digests;      /* are wanted in the verdicts */
     struct PlNames *names; /* namespaces get names here, one job only; NULL: none (borrowed) */
     void (*progress)(const PlRunProgress *progress, gpointer data); /* may be NULL */
     gpointer data;

@@ -73,8 +73,9 @@ typedef struct PlEngine {
      * secrets, from its next start on: that is whole when the lab is down. */
     void (*record_node)(PlLab *lab, const PlNode *host, int fd);
 
-    /* SHA-256 over every packet that has passed an interface so far, with its time, to be freed.
-     * NULL where nothing can be repeated to the byte. */
+    /* SHA-256 over every packet that has passed an interface so far, with its time, to be freed; it
+     * is begun before there are any. NULL where nothing can be repeated to the byte. */
+    void (*digest_begin)(PlLab *lab);
     char *(*digest)(PlLab *lab);
 
     /* Starts a host's program and returns when it is ready, as the topology says. */

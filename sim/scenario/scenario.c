@@ -195,7 +195,7 @@ static gboolean judge_evidence(const Scenario *scenario, GError **error)
 
     if (!capture)
         return FALSE;
-    if (scenario->engine->digest) {
+    if (scenario->watch->digests && scenario->engine->digest) {
         scenario->verdict->packets_sha256 = scenario->engine->digest(scenario->lab);
         scenario->verdict->capture_sha256 = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
     }
@@ -307,6 +307,8 @@ PlVerdict *pl_scenario_run(const PlTopology *topology, const PlEngine *engine, u
     begin(&scenario, "up");
     scenario.lab = engine->up(topology, seed, &error);
     verdict->bad_input = g_error_matches(error, PL_ERROR, PL_ERROR_INPUT);
+    if (scenario.lab && watch->digests && engine->digest_begin)
+        engine->digest_begin(scenario.lab);
     if (scenario.lab && watch->standing)
         watch->standing(topology, engine, scenario.lab, watch->data);
     if (!scenario.lab || !run_lab(&scenario, &error))

@@ -26,6 +26,7 @@ typedef struct PlScenarioWatch {
     /* Where a `node` is to be recorded: read-write and empty; -1: nowhere. */
     int (*node_recording)(const PlNode *host, gpointer data);
     gpointer data;
+    gboolean digests; /* whether the verdict is to have those of packets and recording */
 } PlScenarioWatch;
 
 /*

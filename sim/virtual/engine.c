@@ -43,12 +43,9 @@ static const char *name_of(const PlLab *lab, const uint8_t key[static PH_KEY_BYT
 {
     for (unsigned i = 0; i < lab->topology->nodes->len; i++) {
         const PlNode *host = g_ptr_array_index(lab->topology->nodes, i);
-        PhKey own;
 
-        if (host->program.word != PL_WORD_HUB && host->program.word != PL_WORD_NODE)
-            continue;
-        pl_host_key(host, lab->seed, &own);
-        if (memcmp(own.public_half, key, PH_KEY_BYTES) == 0)
+        if ((host->program.word == PL_WORD_HUB || host->program.word == PL_WORD_NODE) &&
+            memcmp(lab->nodes[i].key, key, PH_KEY_BYTES) == 0)
             return host->name;
     }
     return NULL;
@@ -249,6 +246,7 @@ const PlEngine pl_virtual_engine = {
     .record = pl_virtual_record,
     .record_stop = pl_virtual_record_stop,
     .record_node = record_node,
+    .digest_begin = pl_virtual_digest_begin,
     .digest = pl_virtual_digest,
     .start = start,
     .await = pl_virtual_await,

@@ -5,6 +5,9 @@
  */
 #include "virtual/lab.h"
 
+#include <string.h>
+
+#include "topology/identity.h"
 #include "topology/random.h"
 
 #define SECOND_NS G_GUINT64_CONSTANT(1000000000)
@@ -75,6 +78,17 @@ void pl_virtual_move(PlLab *lab, const PlStep *step)
         pl_seat_moved(host->program, host->moved);
 }
 
+static void find_key(PlLabHost *host, uint64_t seed)
+{
+    PhKey key;
+
+    if (host->node->program.word != PL_WORD_HUB && host->node->program.word != PL_WORD_NODE)
+        return;
+    pl_host_key(host->node, seed, &key);
+    memcpy(host->key, key.public_half, sizeof(host->key));
+    ph_key_wipe(&key);
+}
+
 PlLab *pl_virtual_new(const PlTopology *topology, uint64_t seed)
 {
     PlLab *lab = g_new0(PlLab, 1);
@@ -90,6 +104,7 @@ PlLab *pl_virtual_new(const PlTopology *topology, uint64_t seed)
         const PlNode *node = g_ptr_array_index(topology->nodes, i);
 
         lab->nodes[i] = (PlLabHost){.lab = lab, .node = node};
+        find_key(&lab->nodes[i], seed);
         if (node->kind == PL_NODE_HOST)
             make_host(lab, node);
     }

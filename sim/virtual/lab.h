@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <pinhole/key.h>
 #include <pinhole/record.h>
 
 #include "model/world.h"
@@ -38,6 +39,7 @@ typedef struct PlLabHost {
     const PhAddress *moved;   /* the address that it has where a step took it; NULL: it has not */
     gboolean recorded;        /* its node is, into: */
     int recording_fd;
+    uint8_t key[PH_KEY_BYTES]; /* the public one of a hub or node */
 } PlLabHost;
 
 struct PlLab {
@@ -96,6 +98,8 @@ PlWitness *pl_witness_new(PlLab *lab);
 PlWitness *pl_witness_free(PlWitness *witness, uint64_t now); /* NULL is fine; returns NULL */
 gboolean pl_virtual_record(PlLab *lab, int fd, GError **error);
 gboolean pl_virtual_record_stop(PlLab *lab, GError **error);
+/* To be called before there are packets. */
+void pl_virtual_digest_begin(PlLab *lab);
 /* Of everything so far, to be freed. */
 char *pl_virtual_digest(PlLab *lab);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What passes attachments: all of it goes into a digest, and what passes the capture points into a
- * recording while there is one. Two runs with one digest had the same packets at the same times.
+ * What passes attachments: all of it goes into a digest, if one is wanted, and what passes the
+ * capture points into a recording while there is one. Two runs with one digest had the same packets
+ * at the same times.
  */
 #include "virtual/lab.h"
 
@@ -13,8 +14,8 @@
 #define CHUNK (64 * 1024)
 
 struct PlWitness {
-    unsigned *first; /* of each node: the number of its first attachment */
-    GChecksum *digest;
+    unsigned *first;     /* of each node: the number of its first attachment */
+    GChecksum *digest;   /* NULL: nobody wants one */
     GByteArray *pending; /* not digested yet */
     PlTrace *trace;      /* NULL: nothing is recorded */
 };
@@ -36,10 +37,9 @@ static void digest_pending(PlWitness *witness)
 }
 
 /* Time, attachment, length, direction, bytes. */
-static void observe(const PlAttachment *attachment, gboolean outgoing, const PlDatagram *datagram,
-                    uint64_t time_ns, gpointer data)
+static void digest_packet(PlWitness *witness, const PlAttachment *attachment, gboolean outgoing,
+                          const PlDatagram *datagram, uint64_t time_ns)
 {
-    PlWitness *witness = data;
     uint8_t head[17];
 
     pl_put_u32(head, (uint32_t)(time_ns >> 32));
@@ -51,6 +51,15 @@ static void observe(const PlAttachment *attachment, gboolean outgoing, const PlD
     g_byte_array_append(witness->pending, datagram->bytes, datagram->length);
     if (witness->pending->len >= CHUNK)
         digest_pending(witness);
+}
+
+static void observe(const PlAttachment *attachment, gboolean outgoing, const PlDatagram *datagram,
+                    uint64_t time_ns, gpointer data)
+{
+    PlWitness *witness = data;
+
+    if (witness->digest)
+        digest_packet(witness, attachment, outgoing, datagram, time_ns);
     if (witness->trace)
         pl_trace_packet(witness->trace, attachment, outgoing, datagram->bytes, datagram->length,
                         time_ns);
@@ -62,8 +71,6 @@ PlWitness *pl_witness_new(PlLab *lab)
     const GPtrArray *nodes = lab->topology->nodes;
     unsigned n = 0;
 
-    witness->digest = g_checksum_new(G_CHECKSUM_SHA256);
-    witness->pending = g_byte_array_sized_new(2 * CHUNK);
     witness->first = g_new0(unsigned, nodes->len);
     for (unsigned i = 0; i < nodes->len; i++) {
         witness->first[i] = n;
@@ -78,8 +85,10 @@ PlWitness *pl_witness_free(PlWitness *witness, uint64_t now)
     if (!witness)
         return NULL;
     pl_trace_close(witness->trace, now, NULL);
-    g_checksum_free(witness->digest);
-    g_byte_array_unref(witness->pending);
+    if (witness->digest) {
+        g_checksum_free(witness->digest);
+        g_byte_array_unref(witness->pending);
+    }
     g_free(witness->first);
     g_free(witness);
     return NULL;
@@ -98,6 +107,12 @@ gboolean pl_virtual_record(PlLab *lab, int fd, GError **error)
 gboolean pl_virtual_record_stop(PlLab *lab, GError **error)
 {
     return pl_trace_close(g_steal_pointer(&lab->witness->trace), lab->now, error);
+}
+
+void pl_virtual_digest_begin(PlLab *lab)
+{
+    lab->witness->digest = g_checksum_new(G_CHECKSUM_SHA256);
+    lab->witness->pending = g_byte_array_sized_new(2 * CHUNK);
 }
 
 char *pl_virtual_digest(PlLab *lab)

@@ -56,7 +56,7 @@ static PlVerdict *run_watched(const PlTopology *topology, uint64_t seed,
 
 static PlVerdict *run(const PlTopology *topology, uint64_t seed)
 {
-    const PlScenarioWatch nobody = {0};
+    const PlScenarioWatch nobody = {.digests = TRUE};
 
     return run_watched(topology, seed, &nobody);
 }

@@ -17,7 +17,7 @@
 
 /* A cell waits most of its time: for probes that must not arrive, and for programs. */
 #define JOBS_PER_PROCESSOR         4
-#define PATIENT_JOBS_PER_PROCESSOR 12
+#define PATIENT_JOBS_PER_PROCESSOR 24
 
 typedef struct Outputs {
     PlArtifact *json, *junit; /* NULL: not wanted, or standard output */
@@ -176,6 +176,7 @@ static GPtrArray *run_cells(const Options *options, const GArray *cells, PlNames
         .jobs_patient = names || options->jobs || !options->engine->sandboxed
                             ? 0
                             : PATIENT_JOBS_PER_PROCESSOR * processors,
+        .digests = options->json != NULL,
         .names = names,
         .timeout_ns = options->timeout_ns,
         .progress = progress ? show_progress : NULL,

@@ -209,7 +209,7 @@ gboolean options_parse(Options *options, const Command *command, gboolean sharde
         {"repeat", 'r', 0, G_OPTION_ARG_STRING, &words.repeat,
          "Run N times, with the seeds S, S+1, ...; verdicts that differ fail", "N"},
         {"jobs", 'j', 0, G_OPTION_ARG_STRING, &words.jobs,
-         "Run N labs at a time (default: 4 for each processor, and 12 of those that mostly wait)",
+         "Run N labs at a time (default: 4 for each processor, and 24 of those that mostly wait)",
          "N"},
         {"timeout", 't', 0, G_OPTION_ARG_STRING, &words.timeout,
          "Kill a lab after so many seconds, and count it as failed (default: 60, and 1 for "
