@@ -9,9 +9,9 @@
  *
  * The hub is trusted, by configuration. A peer is not: it could name a victim's address, to have
  * our probes sent there. So of its introductions only candidates are used whose host the hub or
- * the other peer itself, end to end, has named to us; nothing that is underway is given up for one
- * that we did not ask for; only attempts that need few packets are made; and there are
- * limits for each mediator and each pair.
+ * the other peer itself, end to end, has named to us; attempts that need many packets are made to
+ * the host at which the hub has seen the other peer, and to no other; nothing that is underway is
+ * given up for one that we did not ask for; and there are limits for each mediator and each pair.
  */
 #include <string.h>
 
@@ -21,8 +21,11 @@
 
 /* What is believed of one mediator that we did not ask: 4 in 10 s, 8 at once, as it may tell. */
 #define BELIEVED ((PhMediation){.per_10s = 4, .at_once = 8})
-/* And of a pair, whoever tells: 6 at once, and then one in 20 s. */
-#define PAIR ((PhRate){.per_second = 1, .burst = 120})
+/* And of a pair, whoever tells: 6 at once, and then one in 20 s; of those that guess ports, of up
+ * to 1100 packets, 2 at once, and then one in a minute. */
+#define PAIR       ((PhRate){.per_second = 1, .burst = 120})
+#define PAIR_PLAIN 20
+#define PAIR_MANY  60
 
 static bool is_plain(PhStrategy strategy)
 {
@@ -36,7 +39,7 @@ uint32_t ph_node_next_mediator(const PhNode *node, const PhPeer *peer)
 {
     const PhAsking *asking = &peer->introduce;
     uint32_t hop = peer->relayed.there ? peer->relayed.route.via : 0, via;
-    bool peers = is_plain(peer->strategy);
+    bool peers = is_plain(peer->strategy) || peer->seen.family != PH_FAMILY_NONE;
 
     if (asking->n_asked == PH_NODE_ASKED_MAX)
         return 0;
@@ -99,6 +102,8 @@ static bool is_known_host(const PhNode *node, const PhPeer *peer, const PhAddres
 {
     if (ph_address_equal_host(&peer->seen, address))
         return true;
+    if (!is_plain(peer->strategy))
+        return false; /* the two of them could have a thousand packets sent there */
     for (unsigned i = 0; i < peer->record.n_candidates; i++) {
         const PhCandidate *own = &peer->record.candidates[i];
 
@@ -111,11 +116,12 @@ static bool is_known_host(const PhNode *node, const PhPeer *peer, const PhAddres
 
 static bool wants_introduction(PhNode *node, PhPeer *peer, uint32_t via, uint32_t request)
 {
+    const uint32_t amount = is_plain(peer->strategy) ? PAIR_PLAIN : PAIR_MANY;
     const PhRate rate = PAIR;
 
     if (request != 0)
         return peer->introduce.request == request && peer->introduce.via == via;
-    if (peer->punch || !ph_bucket_take(&peer->introduced_ns, &rate, 20, node->now)) {
+    if (peer->punch || !ph_bucket_take(&peer->introduced_ns, &rate, amount, node->now)) {
         node->counters.introductions_ignored++;
         return false;
     }
@@ -129,8 +135,7 @@ bool ph_node_vet(PhNode *node, PhPeer *peer, uint32_t via, const PhMessage *mess
 
     *ret_other = peer->record;
     ret_other->n_candidates = 0;
-    if (!wants_introduction(node, peer, via, message->introduced.request) ||
-        !is_plain(peer->strategy))
+    if (!wants_introduction(node, peer, via, message->introduced.request))
         return false;
     for (unsigned i = 0; i < told->n_candidates; i++)
         if (is_known_host(node, peer, &told->candidates[i].address))

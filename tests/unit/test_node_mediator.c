@@ -58,8 +58,8 @@ static void set_key(World *world, const char *host, guint8 *ret_key)
     memcpy(ret_key, ph_node_public_key(world_node(world, host)), PH_NODE_KEY_BYTES);
 }
 
-/* INTRODUCED: bob is told that alice is at the victim's, too. */
-static PhMessage lie(World *world)
+/* INTRODUCED: bob is told that alice is at the victim's, too, behind such a NAT. */
+static PhMessage lie(World *world, PhClass nat_class)
 {
     PhMessage message = {.kind = PH_MESSAGE_INTRODUCED};
 
@@ -67,7 +67,7 @@ static PhMessage lie(World *world)
     message.introduced.attempt = 1;
     message.introduced.record = peer_of(world, "bob", "alice")->record;
     message.introduced.record.sequence += 1000;
-    message.introduced.record.nat_class = PH_CLASS_PORT_RESTRICTED;
+    message.introduced.record.nat_class = (uint8_t)nat_class;
     message.introduced.record.n_candidates = PH_CANDIDATES_MAX;
     message.introduced.record.candidates[0] = (PhCandidate){
         PH_CANDIDATE_REFLEXIVE, peer_of(world, "bob", "alice")->direct.route.path.remote};
@@ -82,12 +82,12 @@ static PhMessage lie(World *world)
 }
 
 /* Alice says so herself. */
-static void confirm_lie(World *world)
+static void confirm_lie(World *world, PhClass nat_class)
 {
     PhMessage update = {.kind = PH_MESSAGE_UPDATE};
     const PhPeer *bob = peer_of(world, "alice", "bob");
 
-    update.record = lie(world).introduced.record;
+    update.record = lie(world, nat_class).introduced.record;
     g_assert_true(
         ph_node_tell(world_node(world, "alice"), bob->session, &bob->used->route, &update));
     pl_seat_pump(world_seat(world, "alice"));
@@ -104,7 +104,7 @@ static void test_N9_mediator_names_a_victim(void)
     world_befriend(&world, cone, "mallory", "node --relay");
     assert_path_to(&world, "bob", "alice", PH_PATH_PUNCHED);
     for (guint i = 0; i < 200; i++) {
-        PhMessage message = lie(&world);
+        PhMessage message = lie(&world, PH_CLASS_PORT_RESTRICTED);
 
         say(&world, "mallory", "bob", &message);
         world_pass(&world, 100 * MS);
@@ -125,15 +125,41 @@ static void test_N9_mediator_and_peer_name_a_victim(void)
     g_auto(World) world = {0};
 
     world_befriend(&world, cone, "mallory", "node --relay");
-    confirm_lie(&world);
+    confirm_lie(&world, PH_CLASS_PORT_RESTRICTED);
     for (guint i = 0; i < seconds * 10; i++) {
-        PhMessage message = lie(&world);
+        PhMessage message = lie(&world, PH_CLASS_PORT_RESTRICTED);
 
         say(&world, "mallory", "bob", &message);
         world_pass(&world, 100 * MS);
     }
     g_assert_cmpuint(world.n_watched, >=, AT_ONCE * CHECKS / 2);
     g_assert_cmpuint(world.n_watched, <=, AT_ONCE * CHECKS + A_SECOND * seconds);
+}
+
+/* Nor are the many packets that a symmetric NAT would need sent anywhere but to where the hub has
+ * seen alice, and there not often. */
+static void test_N9_mediator_and_peer_want_many_packets(void)
+{
+    const guint seconds = 100;
+    g_auto(World) world = {0};
+    guint64 attempted;
+
+    world_befriend(&world, cone, "mallory", "node --relay");
+    attempted = world_counters(&world, "bob")->punches_attempted;
+    for (guint i = 0; i < seconds; i++) {
+        confirm_lie(&world, PH_CLASS_SYMMETRIC);
+        for (guint k = 0; k < 10; k++) {
+            PhMessage message = lie(&world, PH_CLASS_SYMMETRIC);
+
+            if (i >= seconds / 2) /* the first one is where the packets would go */
+                message.introduced.record.candidates[0] = message.introduced.record.candidates[1];
+            say(&world, "mallory", "bob", &message);
+        }
+    }
+    g_assert_cmpuint(world.n_watched, ==, 0);
+    attempted = world_counters(&world, "bob")->punches_attempted - attempted;
+    g_assert_cmpuint(attempted, >=, 2);
+    g_assert_cmpuint(attempted, <=, 2 + seconds / 60);
 }
 
 /* A start that never comes keeps the two from nothing. */
@@ -144,7 +170,7 @@ static void test_N9_mediator_names_a_late_start(void)
     guint64 attempted;
 
     world_befriend(&world, cone, "mallory", "node --relay");
-    message = lie(&world);
+    message = lie(&world, PH_CLASS_PORT_RESTRICTED);
     message.introduced.start_us = UINT32_MAX;
     attempted = world_counters(&world, "bob")->punches_attempted;
     say(&world, "mallory", "bob", &message);
@@ -162,12 +188,12 @@ static void test_N9_peer_names_a_victim_to_a_mediator(void)
     PhMessage message = {.kind = PH_MESSAGE_INTRODUCE};
 
     world_befriend(&world, cone, "mary", "node");
-    confirm_lie(&world);
+    confirm_lie(&world, PH_CLASS_PORT_RESTRICTED);
     message.introduce.request = 1000;
     message.introduce.attempt = 1;
     set_key(&world, "bob", message.introduce.key);
     for (guint i = 0; i < 20; i++) {
-        message.introduce.record = lie(&world).introduced.record;
+        message.introduce.record = lie(&world, PH_CLASS_PORT_RESTRICTED).introduced.record;
         message.introduce.record.sequence += i;
         say(&world, "alice", "mary", &message);
         world_pass(&world, 5 * S);
@@ -463,6 +489,8 @@ int main(int argc, char **argv)
     g_test_add_func("/node/mediator/N9 a mediator names a victim", test_N9_mediator_names_a_victim);
     g_test_add_func("/node/mediator/N9 and the peer names it, too",
                     test_N9_mediator_and_peer_name_a_victim);
+    g_test_add_func("/node/mediator/N9 nor does it get many packets",
+                    test_N9_mediator_and_peer_want_many_packets);
     g_test_add_func("/node/mediator/N9 a mediator names a late start",
                     test_N9_mediator_names_a_late_start);
     g_test_add_func("/node/mediator/N9 a peer names a victim to a mediator",

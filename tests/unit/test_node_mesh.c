@@ -5,6 +5,8 @@
 
 static const char cone[] = "behaviour = port-restricted";
 static const char symmetric[] = "behaviour = symmetric";
+static const char block[] = "behaviour = symmetric\nport-allocation = block\nblock-size = 1008";
+static const char sequential[] = "behaviour = symmetric\nport-allocation = sequential";
 /* A router that is flushed gives other ports: the path that there was is gone. */
 static const char drawn[] = "behaviour = port-restricted\nport-allocation = random";
 
@@ -326,6 +328,34 @@ static void test_N8_dead_ones_are_passed_over(void)
     g_assert_cmpuint(world_counters(&world, "nora")->introductions, >=, 1);
 }
 
+/* N5 N7: what guesses ports is attempted with a peer for a mediator, too. For a while nothing comes
+ * through between the two. */
+static void test_N5_N7_hard_pairs(gconstpointer data)
+{
+    static const Friend friends[] = {{"mary", "node --relay"}};
+    const char *const *pair = data;
+    g_auto(World) world = {0};
+
+    world_befriend(&world, pair[0], pair[1], friends, 1);
+    world_connect(&world, "alice", "bob", NULL);
+    world_pass(&world, 5 * S);
+    assert_path_to(&world, "alice", "bob", PH_PATH_PUNCHED);
+    world_kill(&world, "hub");
+    world.apart = TRUE;
+    pl_world_nat_flush(world.lab->world, world_nat(&world, "alice"), world.lab->now);
+    world_pass(&world, 90 * S);
+    assert_relayed(&world, "alice", "bob", "mary");
+    assert_relayed(&world, "bob", "alice", "mary");
+    world.apart = FALSE;
+    world_pass(&world, 300 * S);
+    assert_path_to(&world, "alice", "bob", PH_PATH_PUNCHED);
+    assert_path_to(&world, "bob", "alice", PH_PATH_PUNCHED);
+    assert_talking(&world, "alice", "bob");
+    g_assert_cmpuint(world_counters(&world, "mary")->introductions, >, 1);
+    g_assert_cmpuint(world_count(&world, "alice", "gone", NULL), ==, 0);
+    g_assert_cmpuint(world_count(&world, "bob", "gone", NULL), ==, 0);
+}
+
 /* N8: nobody relays for the pair any more; of its common peers one that would is asked first. */
 static void test_N8_relay_capable_first(void)
 {
@@ -397,7 +427,19 @@ static void test_N8_no_mediator(void)
 
 int main(int argc, char **argv)
 {
+    static const char *const hard[][3] = {
+        {symmetric, cone, "random ports"},
+        {drawn, symmetric, "to random ports"},
+        {sequential, cone, "a sequence"},
+        {block, cone, "a block"},
+    };
+
     g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(hard); i++) {
+        g_autofree char *name = g_strdup_printf("/node/mesh/N5 N7 hard pairs/%s", hard[i][2]);
+
+        g_test_add_data_func(name, hard[i], test_N5_N7_hard_pairs);
+    }
     g_test_add_func("/node/mesh/N7 N23 a peer relays", test_N7_N23_relay_takes_over);
     g_test_add_func("/node/mesh/N23 one relay after the other", test_N23_relay_after_relay);
     g_test_add_func("/node/mesh/N23 a direct path is lost without a hub",
