@@ -45,7 +45,7 @@ typedef enum {
 
 /* How much is done for a datagram to arrive. */
 typedef enum {
-    PL_FLIGHT_ONCE,  /* sent once: whether it arrives is the question */
+    PL_FLIGHT_ONCE,  /* sent at one time: whether it arrives is the question */
     PL_FLIGHT_MUST,  /* sent again and again for two seconds */
     PL_FLIGHT_BRIEF, /* the same for 150 ms: many of them, of which some are expected to fail */
 } PlFlightCare;

@@ -43,6 +43,7 @@ typedef struct PlProbePlan {
     /* All other ports come from the seed out of this range; 0 and 0: 20000 to 59999. */
     uint16_t port_first, port_last;
     uint64_t seed;
+    gboolean lossy; /* the way may lose packets by itself: none is lost for good with one */
 } PlProbePlan;
 
 typedef enum {

@@ -20,6 +20,21 @@ typedef struct Survey {
 #define PORT_ABOVE  60000
 #define PORTS_ABOVE 5000
 
+static gboolean loses(const PlTopology *topology)
+{
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlNode *node = g_ptr_array_index(topology->nodes, i);
+
+        for (unsigned k = 0; k < node->attachments->len; k++) {
+            const PlLink *link = &((PlAttachment *)g_ptr_array_index(node->attachments, k))->link;
+
+            if (link->loss_ppm || link->loss_mask_bits)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* The seeds of the two surveys of a run have nothing in common. */
 static uint64_t draw(const Survey *survey, unsigned number)
 {
@@ -34,7 +49,7 @@ static uint64_t draw(const Survey *survey, unsigned number)
  * Every run has ports of its own, or one would find the mappings that another left. The second
  * outside port is the same for all, since only hosts that contact one endpoint compete for a port.
  */
-static void choose_ports(const Survey *survey, const PlNode *subject, PlProbePlan *plan)
+static void fill_plan(const Survey *survey, const PlNode *subject, PlProbePlan *plan)
 {
     unsigned n = survey->topology->nodes->len, slice = (PORT_LAST - PORT_FIRST + 1) / n;
 
@@ -42,6 +57,7 @@ static void choose_ports(const Survey *survey, const PlNode *subject, PlProbePla
     plan->port_first = (uint16_t)(PORT_FIRST + subject->index * slice);
     plan->port_last = (uint16_t)(plan->port_first + slice - 1);
     plan->outside_port = (uint16_t)(PORT_ABOVE + draw(survey, n) % PORTS_ABOVE);
+    plan->lossy = loses(survey->topology);
 }
 
 static void copy_findings(PlFindings *to, const PlFindings *from)
@@ -104,7 +120,7 @@ static gboolean probe_host(const Survey *survey, const PlNode *host, GError **er
         network = pl_nat_outside(nat)->network;
     }
     stand_outside(network, &plan, &outside);
-    choose_ports(survey, host, &plan);
+    fill_plan(survey, host, &plan);
     return probe(survey, host, &plan, &inside, &outside, certified(survey, host), error);
 }
 
@@ -157,7 +173,7 @@ static gboolean probe_forwards_to(const Survey *survey, const PlNode *nat, unsig
     plan.inside[0] = forward->inside;
     plan.inside[0].port = 0;
     stand_outside(pl_nat_outside(nat)->network, &plan, &outside);
-    choose_ports(survey, nat, &plan);
+    fill_plan(survey, nat, &plan);
     plan.seed += 1 + which; /* the NAT's own run has had this one */
     return probe(survey, nat, &plan, &inside, &outside, findings, error);
 }
@@ -196,7 +212,7 @@ static gboolean probe_nat(const Survey *survey, const PlNode *nat, GError **erro
     for (unsigned i = 0; i < G_N_ELEMENTS(plan.inside); i++)
         plan.inside[i] = host ? address_at(host, i) : network->reserved[2 + i];
     stand_outside(pl_nat_outside(nat)->network, &plan, &outside);
-    choose_ports(survey, nat, &plan);
+    fill_plan(survey, nat, &plan);
     return probe(survey, nat, &plan, &inside, &outside, certified(survey, nat), error);
 }
 
