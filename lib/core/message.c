@@ -134,6 +134,8 @@ static void put_body(Writer *writer, const PhMessage *message)
         put(writer, message->data.bytes, message->data.length);
         break;
     case PH_MESSAGE_PING:
+    case PH_MESSAGE_LOOK:
+    case PH_MESSAGE_LOOKED:
         put_number(writer, message->ping.id, 8);
         break;
     case PH_MESSAGE_PONG:
@@ -254,6 +256,8 @@ static void take_body(Reader *reader, PhMessage *message)
         take_rest(reader, &message->data.bytes, &message->data.length);
         break;
     case PH_MESSAGE_PING:
+    case PH_MESSAGE_LOOK:
+    case PH_MESSAGE_LOOKED:
         message->ping.id = take_number(reader, 8);
         break;
     case PH_MESSAGE_PONG:
@@ -340,6 +344,8 @@ static bool makes_sense(const PhMessage *message)
     case PH_MESSAGE_MOVED:
     case PH_MESSAGE_PREPARE:
     case PH_MESSAGE_PREPARED:
+    case PH_MESSAGE_LOOK:
+    case PH_MESSAGE_LOOKED:
     case PH_MESSAGE_DATA:
     case PH_MESSAGE_PING:
     case PH_MESSAGE_PONG:

@@ -25,6 +25,8 @@ typedef enum {
     PH_MESSAGE_MOVED = 6,       /* nothing; the sender's network is another one */
     PH_MESSAGE_PREPARE = 7,     /* nothing; node to node: to have a fresh socket ready */
     PH_MESSAGE_PREPARED = 8,    /* nothing; it is, or will not be */
+    PH_MESSAGE_LOOK = 9,        /* id; node to node: as PING, but the sender is not elsewhere */
+    PH_MESSAGE_LOOKED = 10,     /* id; along the way that LOOK came */
     PH_MESSAGE_REGISTER = 16,   /* node to hub, also as payload of a handshake's request */
     PH_MESSAGE_REGISTERED = 17, /* hub to node: lifetime, seen, also */
     PH_MESSAGE_REFUSED = 18,    /* hub to node: what was asked, reason */
@@ -100,7 +102,7 @@ typedef struct PhMessage {
         struct {
             uint64_t id;
             PhAddress seen;
-        } ping;              /* PING has no seen */
+        } ping;              /* only PONG has seen; also LOOK, LOOKED */
         uint8_t reason;      /* CLOSE */
         PhNodeRecord record; /* REGISTER, UPDATE */
         struct {

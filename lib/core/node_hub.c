@@ -177,6 +177,8 @@ static void hub_message(PhNode *node, const PhRoute *route, const PhMessage *mes
     case PH_MESSAGE_MOVED:
     case PH_MESSAGE_PREPARE:
     case PH_MESSAGE_PREPARED:
+    case PH_MESSAGE_LOOK:
+    case PH_MESSAGE_LOOKED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_CONNECT:
     case PH_MESSAGE_RELAY:

@@ -335,6 +335,7 @@ void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_
     peer->back_off_ns = PH_NODE_BACK_OFF_NS;
     peer->renewing = false;
     peer->mapped_ns = node->now;
+    ph_node_look_begin(node, peer);
     if (peer->direct.there)
         leave_later(node, peer);
     peer->direct = peer->fresh;
@@ -399,6 +400,7 @@ void ph_node_path_timeout(PhNode *node, PhPeer *peer)
         ph_node_punch_drop(node, peer);
     if (peer->leaving && node->now >= peer->before_until_ns)
         leave_before(node, peer, peer->proving ? &peer->fresh : NULL);
+    ph_node_look(node, peer);
     if (ph_node_binding_renew(node, peer))
         ph_node_renew(node, peer);
     if (ph_node_may_attempt(peer) && node->now >= peer->next_attempt_ns)
@@ -423,6 +425,8 @@ uint64_t ph_node_path_next(const PhNode *node, const PhPeer *peer)
 
     next = sooner(next, ph_node_fresh_next(peer));
     next = sooner(next, ph_node_binding_renew_ns(node, peer));
+    if (peer->used == &peer->direct)
+        next = sooner(next, peer->look_ns);
     if (peer->leaving)
         next = sooner(next, peer->before_until_ns);
     if (peer->punch)

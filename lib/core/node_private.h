@@ -16,6 +16,7 @@
  *   node_path.c    the ways to a peer, and which one is used
  *   node_relay.c   who carries what cannot go direct
  *   node_punch.c   attempts at a direct one
+ *   node_look.c    whether there is a better direct way
  *   node_fresh.c   a fresh socket for an attempt
  *   node_mediator.c  who introduces us, and what is believed of it
  *   node_station.c   what we do for our peers: mediate and relay
@@ -61,6 +62,14 @@ typedef struct PhWay {
     PhDetector detector;
     PhHealth health; /* as it was told last */
 } PhWay;
+
+#define PH_NODE_LOOKS 4
+
+/* Where a peer was looked for, and its answer is awaited. */
+typedef struct PhLook {
+    uint64_t id, sent_ns;
+    PhRoute route;
+} PhLook;
 
 /* A fresh socket, and where the hub sees it. */
 typedef enum {
@@ -159,6 +168,9 @@ typedef struct PhPeer {
     uint64_t mapped_ns;
     bool renewing;
     uint64_t renewed_ns;
+    PhLook looks[PH_NODE_LOOKS]; /* for a better direct way, and when the next ones are due */
+    unsigned n_looks;
+    uint64_t look_ns;
     uint64_t keep_until_ns;      /* a direct way that has failed is given up then */
     const char *reason;          /* why the path is what it is */
     uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
@@ -476,6 +488,13 @@ void ph_node_punch_drop(PhNode *node, PhPeer *peer);
 void ph_node_punch_proven(PhNode *node, PhPeer *peer);
 /* Our class is another one, or the peer's. */
 void ph_node_path_classes(PhNode *node, PhPeer *peer);
+
+/* node_look.c */
+/* Direct from now on; whether it is time; LOOK, and LOOKED. */
+void ph_node_look_begin(PhNode *node, PhPeer *peer);
+void ph_node_look(PhNode *node, PhPeer *peer);
+void ph_node_looked_at(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
+void ph_node_look_answered(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
 
 /* node_fresh.c */
 /* Before the mediator is asked. False: not yet; the attempt is due again when it is. */

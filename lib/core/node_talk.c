@@ -127,6 +127,12 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
     case PH_MESSAGE_PREPARED:
         ph_node_fresh_answered(node, peer);
         return true;
+    case PH_MESSAGE_LOOK:
+        ph_node_looked_at(node, peer, route, message->ping.id);
+        return true;
+    case PH_MESSAGE_LOOKED:
+        ph_node_look_answered(node, peer, route, message->ping.id);
+        return true;
     case PH_MESSAGE_UNKNOWN:
     case PH_MESSAGE_KEEPALIVE:
     case PH_MESSAGE_REGISTER:
@@ -148,18 +154,21 @@ static bool peer_message(PhNode *node, PhPeer *peer, const PhRoute *route, const
 void ph_node_peer_messages(PhNode *node, PhPeer *peer, const PhRoute *route, const uint8_t *bytes,
                            size_t length)
 {
-    uint8_t copy[PH_DATAGRAM_MAX];
+    uint8_t copy[PH_DATAGRAM_MAX], kind;
     PhMessage message;
     size_t used;
 
     if (length > sizeof(copy))
         return;
     memcpy(copy, bytes, length);
+    kind = length > 0 ? copy[0] : PH_MESSAGE_KEEPALIVE;
     if (peer->state != PH_PEER_TALKING)
         return;
-    ph_node_path_heard(node, peer, route,
-                       length > 0 && (copy[0] == PH_MESSAGE_DATA || copy[0] == PH_MESSAGE_RELAY ||
-                                      copy[0] == PH_MESSAGE_RELAYED));
+    /* Who only looks is where he was. */
+    if (kind != PH_MESSAGE_LOOK && kind != PH_MESSAGE_LOOKED)
+        ph_node_path_heard(node, peer, route,
+                           kind == PH_MESSAGE_DATA || kind == PH_MESSAGE_RELAY ||
+                               kind == PH_MESSAGE_RELAYED);
     for (size_t at = 0; at < length; at += used)
         if (!ph_message_read(copy + at, length - at, &message, &used) ||
             !peer_message(node, peer, route, &message))

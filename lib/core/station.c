@@ -180,6 +180,8 @@ static void handle(PhStation *station, PhEntry *from, const PhMessage *message)
     case PH_MESSAGE_MOVED:
     case PH_MESSAGE_PREPARE:
     case PH_MESSAGE_PREPARED:
+    case PH_MESSAGE_LOOK:
+    case PH_MESSAGE_LOOKED:
     case PH_MESSAGE_REGISTER:
     case PH_MESSAGE_REGISTERED:
     case PH_MESSAGE_REFUSED:

@@ -54,6 +54,8 @@ static GArray *all_messages(void)
     ADD_MESSAGE(.kind = PH_MESSAGE_MOVED);
     ADD_MESSAGE(.kind = PH_MESSAGE_PREPARE);
     ADD_MESSAGE(.kind = PH_MESSAGE_PREPARED);
+    ADD_MESSAGE(.kind = PH_MESSAGE_LOOK, .ping = {.id = 0x1122334455667788});
+    ADD_MESSAGE(.kind = PH_MESSAGE_LOOKED, .ping = {.id = 2});
     ADD_MESSAGE(.kind = PH_MESSAGE_DATA, .data = {some_bytes, sizeof(some_bytes)});
     ADD_MESSAGE(.kind = PH_MESSAGE_PING, .ping = {.id = 0x1122334455667788});
     ADD_MESSAGE(.kind = PH_MESSAGE_PONG, .ping = {.id = UINT64_MAX, .seen = seen});
@@ -108,7 +110,7 @@ static void test_every_kind_is_read_as_it_was_written(void)
         g_assert_true(memcmp(bytes, again, length) == 0);
         g_assert_cmpuint(read.kind, ==, message->kind);
     }
-    g_assert_cmpuint(n, ==, 19);
+    g_assert_cmpuint(n, ==, 21);
 }
 
 static void test_fields_are_where_they_were(void)
