@@ -118,7 +118,8 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
         if (strcmp(reason, ph_reason_name(PH_REASON_TIMEOUT)) == 0)
             event->sentence =
                 was_up ? "The hub does not answer any more; it is asked again."
-                       : "The hub does not answer, or has another key; it is asked again.";
+                       : "The hub does not answer, or has another key, or this host's clock was "
+                         "set back; it is asked again.";
     }
     ph_node_relay_lost(node, PH_NODE_VIA_HUB);
 }
