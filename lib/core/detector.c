@@ -191,11 +191,6 @@ bool ph_detector_ponged(PhDetector *detector, uint64_t id, uint64_t now)
     return false;
 }
 
-void ph_detector_closed(PhDetector *detector, uint64_t now)
-{
-    change(detector, PH_FAILED, "closed", now);
-}
-
 void ph_detector_set_binding(PhDetector *detector, uint64_t binding_ns, uint64_t now)
 {
     detector->config.binding_ns = binding_ns;

@@ -69,7 +69,6 @@ void ph_detector_heard(PhDetector *detector, bool data, uint64_t now);
 void ph_detector_sent(PhDetector *detector, bool data, uint64_t now);
 /* The answer to a ping of ours; false: not the one that is awaited. */
 bool ph_detector_ponged(PhDetector *detector, uint64_t id, uint64_t now);
-void ph_detector_closed(PhDetector *detector, uint64_t now);
 void ph_detector_set_binding(PhDetector *detector, uint64_t binding_ns, uint64_t now);
 /* The next ping is due at once. */
 void ph_detector_probe(PhDetector *detector, uint64_t now);

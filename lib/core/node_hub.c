@@ -53,6 +53,7 @@ void ph_node_hub_begin(PhNode *node)
     }
     if (node->hub.coming)
         ph_sessions_close(node->sessions, node->hub.coming, node->now);
+    node->hub.asked_ns = node->now;
     node->hub.coming =
         ph_sessions_open(node->sessions, node->config.hub_key, &route, payload, length, node->now);
     /* What there is stays in use until it is answered. */
@@ -120,7 +121,8 @@ void ph_node_hub_gone(PhNode *node, const char *reason)
         if (strcmp(reason, ph_reason_name(PH_REASON_TIMEOUT)) == 0)
             event->sentence =
                 was_up ? "The hub does not answer any more; it is asked again."
-                       : "The hub does not answer, or has another key; it is asked again.";
+                       : "The hub does not answer, or has another key, or this host's clock was "
+                         "set back; it is asked again.";
     }
     ph_node_relay_lost(node, PH_NODE_VIA_HUB);
 }
@@ -225,6 +227,7 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
         return;
     node->hub.session = node->hub.coming;
     node->hub.coming = 0;
+    node->hub.took_ns = node->now - node->hub.asked_ns;
     node->hub.state = PH_HUB_ASKING;
     ph_node_hub_messages(node, &route, input->bytes, input->length);
     if (node->hub.state == PH_HUB_ASKING) {
@@ -237,12 +240,17 @@ void ph_node_hub_up(PhNode *node, const PhSessionInput *input)
     (void)ph_node_tell_hub(node, &alive);
     for (unsigned i = 0; i < node->peers_n && node->hub.state == PH_HUB_UP; i++) {
         PhPeer *peer = &node->peers[i];
+        uint64_t answered_ns = node->hub.asked_ns + ph_node_patience(node, PH_NODE_VIA_HUB);
         bool talking =
             peer->state == PH_PEER_TALKING && (peer->relayed.detector.health != PH_HEALTHY ||
                                                peer->relayed.route.via != PH_NODE_VIA_HUB);
 
         if (peer->state == PH_PEER_TALKING)
             ph_node_flush_queue(node, peer);
+        /* Asked for with REGISTER, when nobody knew how far the hub is. */
+        if (peer->state == PH_PEER_LOOKING && peer->ask_ns > node->now &&
+            peer->ask_ns < answered_ns)
+            peer->ask_ns = answered_ns;
         if (peer->ours && peer->ask_ns <= node->now &&
             (peer->state == PH_PEER_LOOKING || peer->state == PH_PEER_MEETING || talking))
             ph_node_ask_for(node, peer);

@@ -225,6 +225,7 @@ void ph_node_found(PhNode *node, uint32_t via, const PhMessage *message)
     if (peer->state == PH_PEER_LOOKING) {
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
+        peer->ask_ns = node->now + ph_node_patience(node, via);
     } else if (peer->state == PH_PEER_TALKING && peer->relayed.route.via == via) {
         /* The relay has forgotten us in between; the peer is told, and begins anew. */
         peer->relayed.route = relayed;
@@ -239,24 +240,50 @@ static void show_route(PhNode *node, PhPeer *peer, const PhRoute *relayed)
     (void)ph_node_tell(node, peer->session, relayed, &ping);
 }
 
+/* Said in a request, end to end, so that who asks need not wait; he knows from the relay already
+ * that we are there. It is one packet, of which nothing is kept: he may ask again. */
+static void refuse(PhNode *node, const uint8_t *key, const PhRoute *relayed, PhReason reason)
+{
+    PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = (uint8_t)reason};
+    uint8_t payload[PH_SESSION_PAYLOAD_MAX];
+    size_t length = ph_message_write(&close, payload, sizeof(payload));
+    uint32_t session = ph_sessions_open(node->sessions, key, relayed, payload, length, node->now);
+
+    ph_node_flush_sessions(node);
+    if (session)
+        ph_sessions_close(node->sessions, session, node->now);
+}
+
+/* The handshake that he began us to has not had its time: another one would be as late. */
+static bool is_underway(const PhNode *node, const PhPeer *peer, const PhRoute *relayed)
+{
+    return peer->coming && peer->coming_by.via == relayed->via &&
+           peer->coming_by.relay == relayed->relay &&
+           node->now - peer->coming_ns < ph_node_patience(node, relayed->via);
+}
+
 void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
 {
     PhPeer *peer = ph_node_peer_by_key(node, message->peer.key);
     PhRoute relayed = {.via = via, .relay = message->peer.channel};
 
-    if (!peer && node->config.refuse_strangers)
-        return;
     if (memcmp(message->peer.key, node->public_key, PH_NODE_KEY_BYTES) == 0 ||
         !ph_node_believes(node, via))
         return;
+    if (!peer && node->config.refuse_strangers) {
+        refuse(node, message->peer.key, &relayed, PH_REASON_NOT_AUTHORISED);
+        return;
+    }
     if (peer && peer->state == PH_PEER_TALKING && (via != PH_NODE_VIA_HUB || message->peer.near)) {
         show_route(node, peer, &relayed);
         /* Its session is heard from, and on a peer's word nothing is given up that works. */
         if (ph_node_is_near(peer))
             return;
     }
-    if (!peer && !(peer = new_peer(node)))
+    if (!peer && !(peer = new_peer(node))) {
+        refuse(node, message->peer.key, &relayed, PH_REASON_FULL);
         return;
+    }
     set_key(node, peer, message->peer.key);
     peer->theirs = true;
     if (via == PH_NODE_VIA_HUB)
@@ -265,8 +292,12 @@ void ph_node_wanted(PhNode *node, uint32_t via, const PhMessage *message)
         peer->state = PH_PEER_MEETING;
         peer->give_up_ns = node->now + MEETING_NS;
     }
+    if (is_underway(node, peer, &relayed))
+        return;
     /* It has lost its session, or the way to us, or never had one: a new one in any case. What
      * there is stays in use until that is up. */
+    peer->coming_by = relayed;
+    peer->coming_ns = node->now;
     if (peer->coming)
         ph_sessions_close(node->sessions, peer->coming, node->now);
     peer->coming = ph_sessions_open(node->sessions, peer->key, &relayed, NULL, 0, node->now);
@@ -318,12 +349,30 @@ static unsigned count_strangers(const PhNode *node)
     return n;
 }
 
+/* A request that is none: whoever we look for does not want us. That it is fresh nobody knows, so
+ * nothing ends by it that is up. */
+static bool is_refusal(PhNode *node, PhPeer *peer, const PhSessionInput *input)
+{
+    PhMessage message;
+    size_t used;
+
+    if (input->length == 0 || !ph_message_read(input->bytes, input->length, &message, &used) ||
+        message.kind != PH_MESSAGE_CLOSE)
+        return false;
+    if (peer && peer->ours && peer->state != PH_PEER_TALKING)
+        ph_node_peer_gone(node, peer, ph_reason_name((PhReason)message.reason),
+                          ph_reason_sentence((PhReason)message.reason));
+    return true;
+}
+
 /* A request came, by the relay or straight. */
 void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInput *input)
 {
     PhPeer *peer = ph_node_peer_by_key(node, input->remote_key);
     uint32_t session;
 
+    if (is_refusal(node, peer, input))
+        return;
     if (!peer && (node->config.refuse_strangers || count_strangers(node) >= PH_NODE_STRANGERS_MAX))
         return;
     if (!peer && !(peer = new_peer(node)))

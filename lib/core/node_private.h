@@ -139,8 +139,10 @@ typedef struct PhPeer {
     bool known;        /* its key is */
     uint8_t key[PH_NODE_KEY_BYTES];
     char name[PH_NAME_MAX + 1];
-    uint32_t session; /* end to end */
-    uint32_t coming;  /* a newer session that is being made; 0: none */
+    uint32_t session;  /* end to end */
+    uint32_t coming;   /* a newer session that is being made; 0: none */
+    PhRoute coming_by; /* by which relay we began it, and when */
+    uint64_t coming_ns;
     PhNodeRecord record;
     PhWay relayed, direct;
     PhWay fresh; /* a direct one that is being proven, beside what is used */
@@ -186,8 +188,9 @@ typedef struct PhHubLink {
     uint32_t session, coming; /* coming: being made, beside the one in use or alone; 0: none */
     PhDetector detector;
     PhAddress seen;
-    uint64_t remapped_ns; /* when our mapping was seen to be another one; 0: never */
-    const char *reason;   /* why it is not registered; NULL: it is, or was never asked */
+    uint64_t asked_ns, took_ns; /* of the last request, and what its answer took at most */
+    uint64_t remapped_ns;       /* when our mapping was seen to be another one; 0: never */
+    const char *reason;         /* why it is not registered; NULL: it is, or was never asked */
     uint64_t again_ns, back_off_ns;
     uint64_t check_ns; /* UP: until then it has to be heard of; PH_NEVER: as usual */
 } PhHubLink;
@@ -445,6 +448,8 @@ PhMessage ph_node_connect_message(PhNode *node, PhPeer *peer, uint32_t via);
 void ph_node_learn_name(PhNode *node, const char *name, const uint8_t *key);
 const uint8_t *ph_node_key_of(const PhNode *node, const PhPeer *peer);
 const char *ph_node_name_of(const PhNode *node, const uint8_t *key); /* "": none */
+/* What is asked of a relay for a peer, and done then, has to have its time: so long. */
+uint64_t ph_node_patience(const PhNode *node, uint32_t via);
 bool ph_node_may_ask_for(const PhNode *node, const PhPeer *peer);
 void ph_node_ask_for(PhNode *node, PhPeer *peer);
 /* At once, as the one before has refused; false: that was the last one. */

@@ -40,7 +40,6 @@ static const Reason own[] = {
     {"mapping-dropped", "Our NAT does not keep its mappings: it has given us another port."},
     {"slow", "Answers take far longer than they did."},
     {"silent", "Nothing was heard for too long."},
-    {"closed", "The session was closed."},
     {"answers-again", "It answers again."},
     /* What came of an attempt. */
     {"proven", "Packets go both ways."},

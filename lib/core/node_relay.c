@@ -156,6 +156,19 @@ static uint32_t next_relay(const PhNode *node, const PhPeer *peer)
     return via == 0 && hub ? PH_NODE_VIA_HUB : via;
 }
 
+/* A session takes the round trips of both to the relay. Each waits three of his own, so that the
+ * longer one of them is waited for in any case. */
+uint64_t ph_node_patience(const PhNode *node, uint32_t via)
+{
+    const PhPeer *relay = ph_node_peer_via(node, via);
+    const PhDetector *detector = relay ? &relay->direct.detector : &node->hub.detector;
+    uint64_t rtt_ns = detector->rtt.smooth_ns;
+
+    if (!relay && rtt_ns == 0)
+        rtt_ns = node->hub.took_ns;
+    return 3 * rtt_ns > ASK_NS ? 3 * rtt_ns : ASK_NS;
+}
+
 bool ph_node_may_ask_for(const PhNode *node, const PhPeer *peer)
 {
     return peer->ours && (peer->connect.n_asked > 0 || next_relay(node, peer) != 0);
@@ -181,7 +194,7 @@ void ph_node_ask_for(PhNode *node, PhPeer *peer)
     uint32_t via = next_relay(node, peer);
     PhMessage message;
 
-    peer->ask_ns = node->now + ASK_NS;
+    peer->ask_ns = node->now + ph_node_patience(node, via);
     if (via == 0) {
         peer->connect.n_asked = 0;
         via = next_relay(node, peer);

@@ -118,6 +118,7 @@ void ph_sessions_close(PhSessions *sessions, uint32_t session, uint64_t now);
  */
 void ph_sessions_end_with(PhSessions *sessions, uint32_t session, const PhMessage *last,
                           uint64_t now);
+/* This one, and the key below, for tests alone: an owner is told both by what it receives. */
 bool ph_sessions_is_up(const PhSessions *sessions, uint32_t session);
 /* The newest session with a key that is confirmed; else one that is up; else one that is not yet;
  * 0: none. */

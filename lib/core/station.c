@@ -302,12 +302,12 @@ const PhStationCounters *ph_station_counters(const PhStation *station)
     return &station->counters;
 }
 
-bool ph_station_node(const PhStation *station, uint32_t index, PhStationNode *ret_node)
+bool ph_station_node(const PhStation *station, uint32_t *at, PhStationNode *ret_node)
 {
-    for (uint32_t i = 0; i < station->directory.n_slots; i++) {
-        const PhEntry *entry = ph_directory_at(&station->directory, i);
+    while (*at < station->directory.n_slots) {
+        const PhEntry *entry = ph_directory_at(&station->directory, (*at)++);
 
-        if (!entry || !entry->confirmed || index-- > 0)
+        if (!entry || !entry->confirmed)
             continue;
         *ret_node = (PhStationNode){
             .seen = entry->path.remote,

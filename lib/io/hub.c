@@ -336,9 +336,9 @@ const PhStationCounters *ph_hub_station_counters(const PhHub *hub)
     return hub->station ? ph_station_counters(hub->station) : NULL;
 }
 
-bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_node)
+bool ph_hub_station_node(const PhHub *hub, uint32_t *at, PhStationNode *ret_node)
 {
-    return hub->station && ph_station_node(hub->station, index, ret_node);
+    return hub->station && ph_station_node(hub->station, at, ret_node);
 }
 
 void ph_hub_station_classes(const PhHub *hub, uint64_t ret_nodes[static PH_CLASS_N])

@@ -333,7 +333,7 @@ static inline const PhStationNode *who_is(const Room *room, const char *name)
 {
     static PhStationNode node;
 
-    for (guint i = 0; ph_station_node(room->station, i, &node); i++)
+    for (guint32 at = 0; ph_station_node(room->station, &at, &node);)
         if (strcmp(node.name, name) == 0)
             return &node;
     return NULL;

@@ -382,17 +382,6 @@ static void test_a_very_slow_path_is_healthy(void)
     g_assert_cmpuint(path.ends[0].rtt.smooth_ns, ==, 4 * S);
 }
 
-static void test_N21_a_closed_session_has_failed(void)
-{
-    g_auto(Path) path;
-
-    path_init(&path, NULL, 1);
-    run(&path, 10 * S);
-    ph_detector_closed(&path.ends[0], path.now);
-    g_assert_cmpstr(ph_health_name(path.ends[0].health), ==, "failed");
-    g_assert_cmpstr(path.ends[0].reason, ==, "closed");
-}
-
 static void test_an_answer_has_its_ping_s_id(void)
 {
     PhDetectorConfig config = {0};
@@ -449,7 +438,6 @@ int main(int argc, char **argv)
     ADD(N21_runaway_latency_is_suspect);
     ADD(one_slow_answer_is_nothing);
     ADD(a_very_slow_path_is_healthy);
-    ADD(N21_a_closed_session_has_failed);
     ADD(an_answer_has_its_ping_s_id);
     ADD(whatever_is_heard_keeps_it_alive);
     return g_test_run();

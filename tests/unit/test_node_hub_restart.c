@@ -24,9 +24,10 @@ static guint registered(World *world)
 {
     PlSeat *hub = world_seat(world, "hub");
     PhStationNode node;
+    guint32 at = 0;
     guint n = 0;
 
-    while (ph_station_node(pl_hub_agent_station(pl_seat_agent(hub)), n, &node))
+    while (ph_station_node(pl_hub_agent_station(pl_seat_agent(hub)), &at, &node))
         n++;
     return n;
 }

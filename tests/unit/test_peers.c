@@ -127,9 +127,12 @@ static void await_listed(const World *world, PhStationNode *ret_node)
 {
     gboolean late = FALSE;
     guint timer = g_timeout_add_seconds(LIMIT_S, give_up, &late);
+    guint32 at = 0;
 
-    while (!ph_hub_station_node(world->hub, 0, ret_node) && !late)
+    while (!ph_hub_station_node(world->hub, &at, ret_node) && !late) {
         g_main_context_iteration(NULL, TRUE);
+        at = 0;
+    }
     g_source_remove(timer);
     g_assert_false(late);
 }

@@ -129,6 +129,7 @@ static void test_again_and_gone(void)
     Client *alice, *bob;
     PhMessage connect = connect_to("bob"), alive = {.kind = PH_MESSAGE_KEEPALIVE};
     PhStationNode node;
+    guint32 at = 0;
     guint32 channel;
 
     room_init(&room, &config);
@@ -151,12 +152,13 @@ static void test_again_and_gone(void)
         ph_station_handle_timeout(room.station, room.now);
     }
     say(&room, alice, &alive);
-    g_assert_true(ph_station_node(room.station, 1, &node));
+    g_assert_nonnull(who_is(&room, "alice"));
+    g_assert_nonnull(who_is(&room, "bob"));
     room.now += 2 * S;
     ph_station_handle_timeout(room.station, room.now);
-    g_assert_true(ph_station_node(room.station, 0, &node));
+    g_assert_true(ph_station_node(room.station, &at, &node));
     g_assert_cmpstr(node.name, ==, "alice");
-    g_assert_false(ph_station_node(room.station, 1, &node));
+    g_assert_false(ph_station_node(room.station, &at, &node));
     g_assert_cmpuint(room_counters(&room)->expired, ==, 1);
     say(&room, alice, &connect);
     g_assert_cmpuint(alice->last[PH_MESSAGE_REFUSED].refused.reason, ==, PH_REASON_UNKNOWN_PEER);

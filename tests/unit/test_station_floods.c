@@ -109,9 +109,10 @@ static void crowd(Room *room, guint n, gboolean ipv6)
 static guint registered(const Room *room)
 {
     PhStationNode node;
+    guint32 at = 0;
     guint n = 0;
 
-    while (ph_station_node(room->station, n, &node))
+    while (ph_station_node(room->station, &at, &node))
         n++;
     return n;
 }

@@ -104,7 +104,7 @@ static void show_registered(JsonBuilder *builder, const PhHub *hub)
 
     json_builder_set_member_name(builder, "nodes");
     json_builder_begin_array(builder);
-    for (uint32_t i = 0; ph_hub_station_node(hub, i, &node); i++) {
+    for (uint32_t at = 0; ph_hub_station_node(hub, &at, &node);) {
         json_builder_begin_object(builder);
         state_show_peer(builder, node.name, node.key);
         show_string(builder, "class", ph_class_name((PhClass)node.nat_class));

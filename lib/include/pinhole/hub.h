@@ -89,7 +89,7 @@ PH_EXPORT void ph_hub_set_event(PhHub *hub, PhHubEvent event, gpointer data);
 PH_EXPORT const PhStationCounters *ph_hub_station_counters(const PhHub *hub);
 /* As ph_station_classes; without a station it is nobody. */
 PH_EXPORT void ph_hub_station_classes(const PhHub *hub, uint64_t ret_nodes[PH_STATIC(PH_CLASS_N)]);
-/* Who is registered at the station: false beyond the last one. */
-PH_EXPORT bool ph_hub_station_node(const PhHub *hub, uint32_t index, PhStationNode *ret_node);
+/* As ph_station_node. */
+PH_EXPORT bool ph_hub_station_node(const PhHub *hub, uint32_t *at, PhStationNode *ret_node);
 
 PH_END_DECLS

@@ -92,7 +92,7 @@ typedef struct PhStationEvent {
 } PhStationEvent;
 PH_EXPORT bool ph_station_poll_event(PhStation *station, PhStationEvent *ret_event);
 
-/* Who is registered (and confirmed): calls until false. For `pinhole status` and tests. */
+/* Who is registered (and confirmed): calls until false, with one number that is 0 at first. */
 typedef struct PhStationNode {
     uint8_t key[PH_STATION_KEY_BYTES];
     char name[64];
@@ -101,6 +101,6 @@ typedef struct PhStationNode {
     uint8_t nat_class; /* PhClass */
     uint64_t relayed_bytes;
 } PhStationNode;
-PH_EXPORT bool ph_station_node(const PhStation *station, uint32_t index, PhStationNode *ret_node);
+PH_EXPORT bool ph_station_node(const PhStation *station, uint32_t *at, PhStationNode *ret_node);
 
 PH_END_DECLS
