@@ -175,6 +175,21 @@ static void a_hub_on_both_serves_its_first_family(void)
     assert_server(t, "b", "[2001:db8::2]:3478");
 }
 
+static void a_hub_that_listens_on_both_serves_both(void)
+{
+    g_autoptr(PlTopology) t =
+        parse(TITLE FOUR SIX "[host hub]\non = six, four\naddresses = 2001:db8::10, 203.0.113.10, "
+                             "203.0.113.11\nrun = hub --listen 2001:db8::10 --listen 203.0.113.10 "
+                             "--listen 203.0.113.11\n[host a]\non = four, six\nrun = node\n"
+                             "[host b]\non = six\nrun = classify --server hub\n"
+                             "[host c]\non = four\nrun = classify\n");
+
+    g_assert_cmpuint(pl_topology_node(t, "hub")->program.n_addresses, ==, 3);
+    assert_server(t, "a", "203.0.113.10:3478");
+    assert_server(t, "b", "[2001:db8::10]:3478");
+    assert_server(t, "c", "203.0.113.10:3478");
+}
+
 static void a_file_with_both_prints_to_itself(void)
 {
     g_autoptr(PlTopology) t = parse(DUAL), again = NULL;
@@ -203,6 +218,7 @@ int main(int argc, char **argv)
         a_firewall_shows_the_addresses_of_its_family);
     ADD("classify-asks-the-first-hub-of-its-family", classify_asks_the_first_hub_of_its_family);
     ADD("a-hub-on-both-serves-its-first-family", a_hub_on_both_serves_its_first_family);
+    ADD("a-hub-that-listens-on-both-serves-both", a_hub_that_listens_on_both_serves_both);
     ADD("a-file-with-both-prints-to-itself", a_file_with_both_prints_to_itself);
     return g_test_run();
 }
