@@ -147,8 +147,7 @@ typedef struct PhPeer {
     PhWay relayed, direct;
     PhWay fresh; /* a direct one that is being proven, beside what is used */
     PhWay *used; /* one of these, once it talks */
-    /* The direct way before this one: something may be underway on it until then. */
-    bool leaving;
+    /* While `leaving`, the direct way before this one: something may be underway on it. */
     PhRoute before;
     uint64_t before_until_ns;
     /* A punch that is under way, what it opened, and when the next one may be. */
@@ -163,16 +162,16 @@ typedef struct PhPeer {
     bool opened;  /* the punch has, and is kept a while: the other side may need answers still */
     bool judged;  /* what came of it has been counted */
     bool proving; /* `fresh` is */
+    bool leaving;
+    bool renewing; /* the direct way's mapping is about to end of age: another way is made ready */
+    unsigned n_looks;
+    PhLook looks[PH_NODE_LOOKS]; /* for a better direct way, and when the next ones are due */
+    uint64_t look_ns;
     uint64_t next_attempt_ns, back_off_ns, prove_until_ns, punch_until_ns;
     uint64_t prove_again_ns, prove_gap_ns;
-    /* The direct way's mapping, where it is not the hub's: since when it is there. That one is
-     * about to end of age, so that another way is made ready; for which one that was tried last. */
-    uint64_t mapped_ns;
-    bool renewing;
-    uint64_t renewed_ns;
-    PhLook looks[PH_NODE_LOOKS]; /* for a better direct way, and when the next ones are due */
-    unsigned n_looks;
-    uint64_t look_ns;
+    /* The direct way's mapping, where it is not the hub's: since when it is there; and for which
+     * one another way was made ready last. */
+    uint64_t mapped_ns, renewed_ns;
     uint64_t keep_until_ns;      /* a direct way that has failed is given up then */
     const char *reason;          /* why the path is what it is */
     uint64_t ask_ns, give_up_ns; /* of LOOKING and MEETING */
