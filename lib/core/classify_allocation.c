@@ -68,6 +68,13 @@ static int magnitude(int number)
     return number < 0 ? -number : number;
 }
 
+/* It goes back where a range has come to its end. Few ports are never far apart: in a block of
+ * these a step back is only that. */
+static bool is_turn(int step)
+{
+    return magnitude(step) > STEP_MAX;
+}
+
 /* All steps in one direction, small, and nearly alike; or the same but for one, where the range
  * came to its end. The mapping test's own mappings may lie between the first two or three. */
 static bool is_sequential(const int *ports, size_t n, int *ret_step)
@@ -83,11 +90,13 @@ static bool is_sequential(const int *ports, size_t n, int *ret_step)
 
         if (step == 0)
             return false;
-        if (magnitude(step) > STEP_MAX || (smallest != 0 && (step < 0) != (smallest < 0))) {
+        if (is_turn(step)) {
             wraps++;
             turn = step;
             continue;
         }
+        if (smallest != 0 && (step < 0) != (smallest < 0))
+            return false;
         alike = alike && (smallest == 0 || step == smallest);
         if (smallest == 0 || magnitude(step) < magnitude(smallest))
             smallest = step;
@@ -97,12 +106,33 @@ static bool is_sequential(const int *ports, size_t n, int *ret_step)
     if (smallest == 0 || magnitude(largest - smallest) > SPREAD_MAX)
         return false;
     for (size_t i = 1; i <= from; i++) { /* chance is seldom in order that long */
-        if ((ports[i] - ports[i - 1] < 0) != (smallest < 0) && (wraps > 0 || !alike))
+        int step = ports[i] - ports[i - 1];
+
+        if ((step < 0) != (smallest < 0) && (wraps > 0 || !alike || !is_turn(step)))
             return false;
     }
     *ret_step = smallest;
     /* At the end of the range it turns back. */
     return wraps == 0 || (wraps == 1 && alike && (turn < 0) != (smallest < 0));
+}
+
+static bool is_behind(const PhExchange *before, const PhExchange *after, int direction)
+{
+    int step = after->mapped.port - before->mapped.port;
+
+    return before->state != PH_EXCHANGE_ANSWERED || after->state != PH_EXCHANGE_ANSWERED ||
+           !ph_address_equal_host(&before->mapped, &after->mapped) || is_turn(step) ||
+           (step < 0) == (direction < 0);
+}
+
+/* The filter's socket is asked when the first answer has come, and has its own before the samples
+ * are. Of blocks whose ports came in order so far it fits in by chance in one of nine. */
+static bool filter_fits(const PhClassifier *c, int direction)
+{
+    const PhExchange *filter = &c->exchanges[PH_X_FILTER];
+
+    return is_behind(&c->exchanges[PH_X_MAPPING], filter, direction) &&
+           is_behind(filter, &c->exchanges[PH_X_SAMPLE], direction);
 }
 
 /* Appends to `mapped`, unless it is there. */
@@ -143,7 +173,7 @@ static void judge_ports(PhClassifier *c, const PhAddress *mapped, size_t n_mappe
     }
     if (n >= PRESERVED_MIN && kept * 4 >= n * 3) {
         result->port_allocation = PH_PORT_ALLOCATION_PRESERVE;
-    } else if (is_sequential(ports, n_ports, &step)) {
+    } else if (is_sequential(ports, n_ports, &step) && filter_fits(c, step)) {
         result->port_allocation = PH_PORT_ALLOCATION_SEQUENTIAL;
         result->step = (int16_t)step;
         result->predicted_port = (uint16_t)(ports[n_ports - 1] + step);

@@ -89,7 +89,7 @@ typedef struct PlReachTest {
     uint64_t way_ns; /* when first anything got out; UINT64_MAX: not yet */
     PlAnswer udp, tcp, icmp;
     PhAddress tcp_from;
-    unsigned echoes, echoes_failed;
+    unsigned echoes, echoes_failed, tcp_failed;
     uint64_t echo_ns;        /* the last one */
     uint64_t echo_known_ns;  /* the first one on a way known to be there; UINT64_MAX: none yet */
     unsigned socket, flight; /* the mapping test goes on with it */

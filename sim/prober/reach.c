@@ -24,6 +24,8 @@ static const unsigned echo_gap_ms[PL_PROBE_ECHOES] = {100, 200, 400, 400, 400, 4
 
 /* After this there is no way. */
 #define SILENCE_NS (2000 * PL_MS)
+/* Of everything, where links lose packets. */
+#define ATTEMPTS_LOSSY 4
 /* The driver is to report within two seconds; one that does not is not waited for forever. */
 #define REPORT_NS (3000 * PL_MS)
 
@@ -60,10 +62,25 @@ static void open_outside(PlProber *prober)
     }
 }
 
+/* Everything is tried so often, and waited for as much longer. */
+static unsigned attempts(const PlProber *prober)
+{
+    return prober->plan.lossy ? ATTEMPTS_LOSSY : 1;
+}
+
+static void connect_tcp(PlProber *prober)
+{
+    PlProbeAction *action = pl_probe_act(prober, PL_PROBE_TCP, PL_PROBE_ID_TCP);
+
+    action->local = prober->plan.inside[0];
+    action->remote = prober->plan.outside[0];
+    action->remote.port = pl_probe_port(prober, /* spread= */ FALSE);
+    action->listener = action->remote;
+}
+
 static void start(PlProber *prober)
 {
     PlReachTest *test = &prober->reach;
-    PlProbeAction *action;
 
     test->start_ns = prober->now;
     test->way_ns = test->echo_known_ns = UINT64_MAX;
@@ -71,12 +88,7 @@ static void start(PlProber *prober)
     test->socket = pl_probe_open(prober, PL_PROBE_PLACE_INSIDE, &prober->plan.inside[0],
                                  prober->plan.inside_port);
     test->flight = pl_probe_contact(prober, test->socket, prober->outside[0][0]);
-
-    action = pl_probe_act(prober, PL_PROBE_TCP, PL_PROBE_ID_TCP);
-    action->local = prober->plan.inside[0];
-    action->remote = prober->plan.outside[0];
-    action->remote.port = pl_probe_port(prober, /* spread= */ FALSE);
-    action->listener = action->remote;
+    connect_tcp(prober);
     send_echo(prober);
 }
 
@@ -91,6 +103,10 @@ void pl_reach_tcp(PlProber *prober, const PhAddress *from)
 
     if (test->tcp != PL_ANSWER_PENDING)
         return;
+    if (!from && ++test->tcp_failed < attempts(prober)) {
+        connect_tcp(prober);
+        return;
+    }
     test->tcp = from ? PL_ANSWER_YES : PL_ANSWER_NO;
     if (!from)
         return;
@@ -128,7 +144,7 @@ static void step_icmp(PlProber *prober)
     if (test->icmp != PL_ANSWER_PENDING)
         return;
     if (test->echo_known_ns != UINT64_MAX &&
-        is_past(prober, test->echo_known_ns + ICMP_PATIENCE_NS))
+        is_past(prober, test->echo_known_ns + ICMP_PATIENCE_NS * attempts(prober)))
         test->icmp = PL_ANSWER_NO;
     else if (test->echoes < PL_PROBE_ECHOES &&
              is_past(prober, test->echo_ns + echo_gap_ms[test->echoes - 1] * PL_MS)) {
@@ -141,7 +157,7 @@ static void give_up_on_reports(PlProber *prober)
 {
     PlReachTest *test = &prober->reach;
 
-    if (!is_past(prober, test->start_ns + REPORT_NS))
+    if (!is_past(prober, test->start_ns + REPORT_NS * attempts(prober)))
         return;
     if (test->tcp == PL_ANSWER_PENDING)
         test->tcp = PL_ANSWER_NO;
@@ -161,7 +177,8 @@ static gboolean is_udp_silent(PlProber *prober)
         return FALSE;
     }
     return flight->state == PL_FLIGHT_LOST ||
-           is_past(prober, MAX(test->way_ns + UDP_PATIENCE_NS, flight->last_ns + UDP_LAST_NS));
+           is_past(prober, MAX(test->way_ns + UDP_PATIENCE_NS * attempts(prober),
+                               flight->last_ns + UDP_LAST_NS));
 }
 
 gboolean pl_reach_step(PlProber *prober)

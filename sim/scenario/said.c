@@ -146,17 +146,48 @@ static void read_event(const Reading *reading, JsonObject *object)
         add(reading, PL_SAID_HEARD, time_ns, peer, g_strdup(text));
 }
 
-GPtrArray *pl_said_read(const char *output, const PlTopology *topology, uint64_t seed)
+static void read_lines(const Reading *reading, const char *output)
 {
     g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
-    const Reading reading = {topology, seed, g_ptr_array_new_with_free_func(said_free)};
 
     for (char **line = lines; *line; line++) {
         JsonObject *event = pl_said_event(parser, *line);
 
         if (event)
-            read_event(&reading, event);
+            read_event(reading, event);
     }
+}
+
+GPtrArray *pl_said_read(const char *output, const PlTopology *topology, uint64_t seed)
+{
+    const Reading reading = {topology, seed, g_ptr_array_new_with_free_func(said_free)};
+
+    read_lines(&reading, output);
     return reading.all;
+}
+
+static gboolean goes_on(const PlSaidMark *mark, const char *output, gsize length)
+{
+    gsize known = MIN(mark->bytes, sizeof(mark->before));
+
+    return length >= mark->bytes && memcmp(output + mark->bytes - known, mark->before, known) == 0;
+}
+
+void pl_said_read_on(GPtrArray *all, PlSaidMark *mark, const char *output,
+                     const PlTopology *topology, uint64_t seed)
+{
+    const char *end = strrchr(output, '\n');
+    gsize length = end ? (gsize)(end + 1 - output) : 0, known = MIN(length, sizeof(mark->before));
+    const Reading reading = {topology, seed, all};
+    g_autofree char *fresh = NULL;
+
+    if (!goes_on(mark, output, length)) {
+        g_ptr_array_set_size(all, 0);
+        *mark = (PlSaidMark){0};
+    }
+    fresh = g_strndup(output + mark->bytes, length - mark->bytes);
+    read_lines(&reading, fresh);
+    mark->bytes = length;
+    memcpy(mark->before, output + length - known, known);
 }

@@ -27,6 +27,17 @@ typedef struct PlSaid {
  * them in the run of this seed. */
 GPtrArray *pl_said_read(const char *output, const PlTopology *topology, uint64_t seed);
 
+/* How far an output that grows has been read, and what stood just before that. */
+typedef struct PlSaidMark {
+    gsize bytes;
+    char before[64];
+} PlSaidMark;
+
+/* Adds what the whole lines behind the mark say, and moves it. An output that has lost its
+ * beginning is read anew. */
+void pl_said_read_on(GPtrArray *all, PlSaidMark *mark, const char *output,
+                     const PlTopology *topology, uint64_t seed);
+
 /* An event; NULL: the line is none. The object is the parser's. */
 JsonObject *pl_said_event(JsonParser *parser, const char *line);
 /* NULL: there is no such member, or it is no string. */

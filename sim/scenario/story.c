@@ -16,6 +16,7 @@ PlStory *pl_story_new(const PlTopology *topology, uint64_t seed)
     story->seed = seed;
     story->done_ns = g_new0(uint64_t, topology->steps->len + 1);
     story->said = g_new0(GPtrArray *, topology->nodes->len);
+    story->marks = g_new0(PlSaidMark, topology->nodes->len);
     return story;
 }
 
@@ -26,6 +27,7 @@ void pl_story_free(PlStory *story)
     for (unsigned i = 0; i < story->topology->nodes->len; i++)
         g_clear_pointer(&story->said[i], g_ptr_array_unref);
     g_free(story->said);
+    g_free(story->marks);
     g_free(story->done_ns);
     g_free(story);
 }
@@ -118,7 +120,7 @@ static gboolean read_all(PlStory *story, const PlEngine *engine, PlLab *lab, GEr
             continue;
         if (!engine->result(lab, host, &result, error))
             return FALSE;
-        pl_story_read(story, host, result.output);
+        pl_story_read_on(story, host, result.output);
         pl_program_result_clear(&result);
     }
     return TRUE;

@@ -18,6 +18,7 @@ struct PlStory {
     uint64_t start_ns; /* when the last program was ready */
     uint64_t *done_ns; /* of each step; 0: it was not */
     GPtrArray **said;  /* of each node: PlSaid, NULL before it has been read */
+    PlSaidMark *marks; /* how far */
 };
 
 /* UINT64_MAX: it has not come. */
@@ -27,6 +28,8 @@ uint64_t pl_story_due(const PlStory *story, const PlExpect *expect);
 
 /* story_said.c */
 void pl_story_read(PlStory *story, const PlNode *host, const char *output);
+/* The same of what is new in an output that grows. */
+void pl_story_read_on(PlStory *story, const PlNode *host, const char *output);
 /* What it said of a peer last, by then; NULL: nothing yet, or since it was killed. */
 const char *pl_story_at(const PlStory *story, const PlNode *host, const PlNode *peer,
                         PlSaidKind kind, uint64_t time_ns);

@@ -8,6 +8,16 @@ void pl_story_read(PlStory *story, const PlNode *host, const char *output)
 {
     g_clear_pointer(&story->said[host->index], g_ptr_array_unref);
     story->said[host->index] = pl_said_read(output, story->topology, story->seed);
+    story->marks[host->index] = (PlSaidMark){0};
+}
+
+void pl_story_read_on(PlStory *story, const PlNode *host, const char *output)
+{
+    GPtrArray **all = &story->said[host->index];
+
+    if (!*all)
+        pl_story_read(story, host, "");
+    pl_said_read_on(*all, &story->marks[host->index], output, story->topology, story->seed);
 }
 
 static gboolean is_about(const PlSaid *said, PlSaidKind kind, const PlNode *peer)

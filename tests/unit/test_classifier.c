@@ -229,6 +229,24 @@ static void a_block_is_remembered(void)
     }
 }
 
+/* So few that any five of them are near each other, and often in order. */
+static void sixteen_ports_are_no_sequence(void)
+{
+    for (guint64 seed = 1; seed <= 20000; seed++) {
+        NatBehaviour nat = symmetric;
+        g_auto(Run) run;
+
+        nat.mapping = PH_MAPPING_ENDPOINT_INDEPENDENT;
+        nat.port_first = 20480;
+        nat.port_last = 20495;
+        run_init(&run, &nat);
+        run.seed = seed;
+        run.world.random = seed * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15);
+        classify(&run);
+        g_assert_cmpint(run.result.port_allocation, !=, PH_PORT_ALLOCATION_SEQUENTIAL);
+    }
+}
+
 /* Their order does not matter then, and so the samples take a round trip and not five. */
 static void pooling_shows_where_ports_are_preserved_too(void)
 {
@@ -422,6 +440,7 @@ int main(int argc, char **argv)
     ADD(sequential_ports_are_predicted);
     ADD(a_range_that_comes_to_its_end_is_sequential_still);
     ADD(a_block_is_remembered);
+    ADD(sixteen_ports_are_no_sequence);
     ADD(pooling_shows_where_ports_are_preserved_too);
     ADD(random_ports_are_nothing_else);
     ADD(several_external_addresses_are_noticed);

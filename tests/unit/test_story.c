@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "scenario/said.h"
 #include "scenario/scenario.h"
 #include "topology/units.h"
 #include "virtual/virtual.h"
@@ -287,6 +288,42 @@ static void each_lesson_fails_without_what_it_shows(void)
             g_error("no topology shows %s", shown[i]);
 }
 
+#define HEARD(n)                                                                                   \
+    "{\"event\":\"data\",\"time\":\"2026-01-01T00:00:0" #n "Z\",\"peer\":\"bob\",\"text\":\"" #n   \
+    "\"}\n"
+
+static void assert_said(const GPtrArray *all, const char *expected)
+{
+    g_autoptr(GString) words = g_string_new(NULL);
+
+    for (guint i = 0; i < all->len; i++)
+        g_string_append(words, ((const PlSaid *)g_ptr_array_index(all, i))->word);
+    g_assert_cmpstr(words->str, ==, expected);
+}
+
+/* What is behind the mark would be taken for news if anybody looked there again. */
+static void what_has_been_read_is_not_read_again(void)
+{
+    g_autoptr(PlTopology) topology = parse(LAB);
+    g_autoptr(GPtrArray) all = pl_said_read("", topology, 1);
+    g_autofree char *changed = g_strdup(HEARD(1) HEARD(2) HEARD(3) "{\"event\":\"da");
+    PlSaidMark mark = {0};
+
+    pl_said_read_on(all, &mark, "", topology, 1);
+    pl_said_read_on(all, &mark, HEARD(1) HEARD(2) "{\"event\":", topology, 1);
+    assert_said(all, "12");
+    memcpy(changed, HEARD(7), strlen(HEARD(7)));
+    pl_said_read_on(all, &mark, changed, topology, 1);
+    assert_said(all, "123");
+    pl_said_read_on(all, &mark, HEARD(1) HEARD(2) HEARD(3) HEARD(4), topology, 1);
+    assert_said(all, "1234");
+    /* Only the end of a long output is kept. */
+    pl_said_read_on(all, &mark, HEARD(3) HEARD(4) HEARD(5) HEARD(6) HEARD(7), topology, 1);
+    assert_said(all, "34567");
+    pl_said_read_on(all, &mark, HEARD(7), topology, 1);
+    assert_said(all, "7");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -303,6 +340,8 @@ int main(int argc, char **argv)
                     a_closed_port_does_not_end_listening);
     g_test_add_func("/story/a-step-that-cannot-send-fails-by-name",
                     a_step_that_cannot_send_fails_by_name);
+    g_test_add_func("/story/what-has-been-read-is-not-read-again",
+                    what_has_been_read_is_not_read_again);
     g_test_add_func("/story/listening-ends-when-it-is-killed", listening_ends_when_it_is_killed);
     g_test_add_func("/story/each-lesson-fails-without-what-it-shows",
                     each_lesson_fails_without_what_it_shows);
