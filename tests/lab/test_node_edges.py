@@ -9,6 +9,7 @@ import pytest
 from conftest import ENGINES, select_for
 from test_kill import Hub, Mortal, understood
 from test_node import CONES, Mesh, Node, talk
+from test_pipes import await_name
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
 
@@ -186,7 +187,7 @@ def test_one_key_in_two_places_is_in_the_newest_and_nobody_is_flooded(lab, mesh)
     times = sum(text.count('"registered"') for text in (first.program.output, second.output))
     assert times <= 3 + took, (first.program.output, second.output)
     assert first.program.returncode is None and second.returncode is None
-    assert mesh.run("hub", "ping", "--count", "1", "alice").returncode == 0
+    await_name(mesh, "alice")  # one ping may meet a change of places
     packets = len(lab.captures.packets('frame.interface_name == "hub" && udp.payload[0] == c1'))
     print(f"registered {times} times with {packets} requests in {took:.1f} s")
     assert packets < 20 * took

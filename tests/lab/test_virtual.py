@@ -18,9 +18,10 @@ DIGESTS = ("packets_sha256", "capture_sha256")
 # Any value will do that the file allows, which is the verdict's to say.
 FREE = ("external", "port-range")
 
-# Where the kernel's own block of ports is not quite one: conntrack gives a port again for another destination, so that
-# something is left to be seen there when all ports are used up.
-LENIENT = {("cgn-exhausted", "unsolicited", "observed")}
+# What strays there are, and whether something would have shown that one was taken in, depends on times (a request that is
+# sent again on a busy machine, a late answer), and on ports that conntrack gives again for another destination: here a judge
+# may see what the other one has not.
+BY_CHANCE = ("unsolicited", "observed")
 
 ROUGH = """[topology]
 title = Everything that links can do
@@ -87,10 +88,10 @@ def test_the_model_is_judged_as_the_kernel_is(virtual, kernel, name):
     found, wanted = dict(judgements(model)), dict(judgements(real))
     different = {
         key for key in found.keys() | wanted.keys()
-        if (found.get(key) is None) != (wanted.get(key) is None)
-        or (found[key] != wanted[key] and key[1] not in FREE)
+        if ((found.get(key) is None) != (wanted.get(key) is None) and key[1:] != BY_CHANCE)
+        or (key in found and key in wanted and found[key] != wanted[key] and key[1] not in FREE)
     }
-    assert {key for key in different if (name, *key[1:]) not in LENIENT} == set()
+    assert different == set()
 
 
 def test_every_topology_runs_in_virtual_time(virtual):
