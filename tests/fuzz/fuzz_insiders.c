@@ -242,7 +242,7 @@ static PhNodeRecord any_record(Feed *feed)
     record.sequence += (guint64)(gint64)(gint8)any(feed);
     record.nat_class = (guint8)(any(feed) % PH_CLASS_N);
     record.port_allocation = (guint8)(any(feed) % (PH_PORT_ALLOCATION_BLOCK + 1));
-    record.step = (gint8)any(feed);
+    record.step = (gint16)(any(feed) - 0x80);
     record.block_first = (guint16)(any(feed) << 8);
     record.block_last = (guint16)(any(feed) << 8);
     record.relays = any(feed) & 1;
