@@ -70,6 +70,8 @@ PhNode *pl_node_agent_core(gpointer agent);
 /* Why a node's peer of this name was lost, or not found, last: a static word; NULL: it is there, or
  * was never looked for. */
 const char *pl_node_agent_gone(gpointer agent, const char *name);
+/* Whether it has found that nothing gets out. */
+gboolean pl_node_agent_is_blocked(gpointer agent);
 PhStation *pl_hub_agent_station(gpointer agent);
 /* All that a node has recorded so far, the agent's; empty when it does not. */
 const GByteArray *pl_node_agent_recording(gpointer agent);

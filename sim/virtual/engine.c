@@ -83,6 +83,8 @@ static char *path(PlLab *lab, const PlNode *host, const char *name, gboolean *re
         *ret_final = pl_path_is_final(ph_path_kind_name(peer.path), peer.reason);
         return path_word(lab, &peer, gone);
     }
+    if (!gone && agent && pl_node_agent_is_blocked(agent))
+        gone = ph_class_name(PH_CLASS_UDP_BLOCKED);
     return gone ? pl_path_word(ph_path_kind_name(PH_PATH_NONE), gone) : NULL;
 }
 

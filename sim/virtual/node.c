@@ -23,6 +23,7 @@ typedef struct Node {
     uint64_t start_ns, now, retry_ns; /* retry_ns: when the peer is looked for again */
     uint32_t peer;                    /* the one that we connect to */
     gboolean asked;                   /* for its status */
+    gboolean blocked;                 /* its own class */
     GHashTable *gone; /* name -> why it was lost, or not found, last: a static word */
     GString *text;
     GByteArray *recording;
@@ -251,6 +252,8 @@ static void node_line(gpointer data, const char *line, uint64_t now)
 static void take_event(Node *node, const PhNodeEvent *event)
 {
     describe(node, event);
+    if (event->kind == PH_NODE_CLASSIFIED)
+        node->blocked = event->nat_class == PH_CLASS_UDP_BLOCKED;
     if (event->kind == PH_NODE_PEER_UP)
         (void)g_hash_table_remove(node->gone, event->name);
     if (event->kind != PH_NODE_PEER_GONE)
@@ -387,6 +390,11 @@ const GByteArray *pl_node_agent_recording(gpointer agent)
 const char *pl_node_agent_gone(gpointer agent, const char *name)
 {
     return g_hash_table_lookup(((Node *)agent)->gone, name);
+}
+
+gboolean pl_node_agent_is_blocked(gpointer agent)
+{
+    return ((Node *)agent)->blocked;
 }
 
 const PlAgentClass pl_node_agent = {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Paths between two hosts: every kind of NAT against every kind, and what any packets show on any engine."""
 
+import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -50,6 +51,16 @@ def path_of(cell):
     path, = cell["paths"]
     assert (path["from"], path["to"]) == ("alice", "bob")
     return path
+
+
+@pytest.mark.parametrize("engine", ["virtual", "kernel"])
+def test_who_gets_nothing_out_is_waited_for_until_he_says_so(pinlab, engine):
+    """His own class takes him 3 s, in which the other one has long ended to look for him."""
+    cell = pinlab.run("run", "--pair", "open,udp-blocked", "--engine", engine, "--json", "-").json()
+    said = [json.loads(line) for line in cell["hosts"]["bob"]["program"]["output"].splitlines()]
+    assert ("classified", "udp-blocked") in [(line["event"], line.get("class")) for line in said]
+    if engine == "virtual":
+        assert len(said) == 1  # and no longer: after 5 s the hub is lost
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
