@@ -68,6 +68,11 @@ static PhMessage lie(World *world, PhClass nat_class)
     message.introduced.record = peer_of(world, "bob", "alice")->record;
     message.introduced.record.sequence += 1000;
     message.introduced.record.nat_class = (uint8_t)nat_class;
+    if (nat_class == PH_CLASS_SYMMETRIC) {
+        message.introduced.record.mapping = PH_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+        message.introduced.record.filtering = PH_FILTERING_ADDRESS_AND_PORT_DEPENDENT;
+        message.introduced.record.port_allocation = PH_PORT_ALLOCATION_RANDOM;
+    }
     message.introduced.record.n_candidates = PH_CANDIDATES_MAX;
     message.introduced.record.candidates[0] = (PhCandidate){
         PH_CANDIDATE_REFLEXIVE, peer_of(world, "bob", "alice")->direct.route.path.remote};
