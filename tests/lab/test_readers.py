@@ -25,10 +25,13 @@ def unread(here, tmp_path):  # noqa: F811
     address = f"127.0.77.9:{next(PORTS)}"
     subprocess.run([here.pinhole, "key", "new", tmp_path / "hub.key"], check=True, capture_output=True)
     key = here.hub(address, "--key", tmp_path / "hub.key").ready.split(" key ")[1].strip()
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     node = subprocess.Popen([here.pinhole, "node", "--hub", f"{key}@{address}", "--name", "alice", "--metrics", "1ms"],
-                            env=here.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                            env=here.env, stdin=subprocess.DEVNULL, stdout=writing)
+    os.close(writing)
+    node.stdout = open(reading, "rb")
     here.running.append(node)
-    fcntl.fcntl(node.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     node.hub_words = f"{key}@{address}"
     while json.loads(node.stdout.readline())["event"] != "registered":
         pass
