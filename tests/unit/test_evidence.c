@@ -62,8 +62,8 @@ static void test_contended_ports_are_left_out_but_not_for_their_host(void)
     assert_found(&loser, PL_AXIS_CLASS, "symmetric");
 }
 
-/* What bob gets in the place of a port that he cannot keep is any: it may be the one that alice uses
- * next. */
+/* What bob gets in the place of a port that he cannot keep is any: it may be the one that alice
+ * uses next. */
 static void test_a_port_that_is_taken_by_chance_says_nothing(void)
 {
     g_auto(Wire) wire;
