@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from conftest import LIMIT_SECONDS
-from test_status import here  # noqa: F401  a fixture
+from test_status import Here
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
 
@@ -20,7 +20,13 @@ PORTS = itertools.count(20000 + os.getpid() % 1000 * 10)  # others run at the sa
 
 
 @pytest.fixture
-def unread(here, tmp_path):  # noqa: F811
+def here(pinhole, tmp_path):
+    with Here(pinhole, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def unread(here, tmp_path):
     """A hub, and a node that writes more than its pipe and its own queue take."""
     address = f"127.0.77.9:{next(PORTS)}"
     subprocess.run([here.pinhole, "key", "new", tmp_path / "hub.key"], check=True, capture_output=True)
@@ -38,12 +44,12 @@ def unread(here, tmp_path):  # noqa: F811
     return node
 
 
-def ping(here, node):  # noqa: F811
+def ping(here, node):
     words = ["--hub", node.hub_words, "--count", "3", "--interval", "50ms", "alice"]
     return subprocess.run([here.pinhole, "ping", *words], env=here.env, check=False, timeout=LIMIT_SECONDS, capture_output=True)
 
 
-def test_a_node_that_nobody_reads_goes_on_and_says_what_was_lost(here, unread):  # noqa: F811
+def test_a_node_that_nobody_reads_goes_on_and_says_what_was_lost(here, unread):
     for _ in range(2):
         done = ping(here, unread)
         assert done.returncode == 0 and done.stdout.count(b"\n") == 3, done
@@ -57,13 +63,13 @@ def test_a_node_that_nobody_reads_goes_on_and_says_what_was_lost(here, unread): 
     assert events[-1]["counters"]["messages-received"] >= 6
 
 
-def test_a_node_that_nobody_reads_ends_when_it_is_asked_to(here, unread):  # noqa: F811
+def test_a_node_that_nobody_reads_ends_when_it_is_asked_to(here, unread):
     assert ping(here, unread).returncode == 0
     unread.send_signal(signal.SIGTERM)
     assert unread.wait(LIMIT_SECONDS) == 0
 
 
-def test_a_ping_that_nobody_reads_goes_on(here, unread):  # noqa: F811
+def test_a_ping_that_nobody_reads_goes_on(here, unread):
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     with subprocess.Popen([here.pinhole, "ping", "--hub", unread.hub_words, "--interval", "1ms", "--count", "2000", "alice"],

@@ -42,6 +42,14 @@ class Here:
         self.env = {**os.environ, "XDG_RUNTIME_DIR": str(place)}
         self.running = []
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.running:
+            process.kill()
+            process.communicate()
+
     def command(self, *words):
         return [*(ALONE if os.geteuid() == 0 else []), self.pinhole, *words]
 
@@ -64,11 +72,8 @@ class Here:
 
 @pytest.fixture
 def here(pinhole, tmp_path):
-    made = Here(pinhole, tmp_path)
-    yield made
-    for process in made.running:
-        process.kill()
-        process.communicate()
+    with Here(pinhole, tmp_path) as made:
+        yield made
 
 
 def test_where_nothing_runs_it_says_so_and_where_it_looked(here):
