@@ -66,23 +66,29 @@ static gboolean decode_udp(const PlFrame *frame, PlPacket *ret_packet)
 gboolean pl_path_collect(const PlCapture *capture, const PlPathQuery *query, GArray *passed,
                          GError **error)
 {
-    guint interfaces[2];
+    guint interfaces[2], beside[2];
 
-    for (guint end = 0; end < 2; end++)
-        if (!find_interface(capture, query->ends[end].interface, &interfaces[end], error))
+    for (guint end = 0; end < 2; end++) {
+        const PlPathEnd *at = &query->ends[end];
+
+        if (!find_interface(capture, at->interface, &interfaces[end], error) ||
+            !find_interface(capture, at->beside ? at->beside : at->interface, &beside[end], error))
             return FALSE;
+    }
     for (guint i = 0; i < capture->frames->len; i++) {
         const PlFrame *frame = &g_array_index(capture->frames, PlFrame, i);
         PlPassed entry = {.time_ns = frame->time_ns};
 
-        if ((frame->interface != interfaces[0] && frame->interface != interfaces[1]) ||
+        if ((frame->interface != interfaces[0] && frame->interface != interfaces[1] &&
+             frame->interface != beside[0] && frame->interface != beside[1]) ||
             !decode_udp(frame, &entry.packet))
             continue;
         for (entry.end = 0; entry.end < 2; entry.end++) {
             const GArray *addresses = query->ends[entry.end].addresses;
 
             entry.outgoing = pl_path_has_address(addresses, &entry.packet.source);
-            if (frame->interface == interfaces[entry.end] &&
+            if ((frame->interface == interfaces[entry.end] ||
+                 frame->interface == beside[entry.end]) &&
                 (entry.outgoing || pl_path_has_address(addresses, &entry.packet.destination)))
                 g_array_append_val(passed, entry);
         }

@@ -12,6 +12,7 @@
 typedef struct PlPathEnd {
     const char *interface;   /* its name in the capture */
     const GArray *addresses; /* PhAddress */
+    const char *beside;      /* where those of the other family are seen; NULL: it has none */
 } PlPathEnd;
 
 /* Who could carry packets between them. */

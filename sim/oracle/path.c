@@ -176,6 +176,25 @@ static gboolean is_blocked(const GPtrArray *chain)
     return FALSE;
 }
 
+/* Whether two nodes may meet in either family: nothing says in which. */
+static gboolean has_choice(const PlTopology *topology, const PlNode *from, const PlNode *to)
+{
+    gboolean hub = FALSE;
+
+    for (unsigned i = 0; i < topology->nodes->len; i++) {
+        const PlProgram *program =
+            &((const PlNode *)g_ptr_array_index(topology->nodes, i))->program;
+
+        for (unsigned k = 1; program->word == PL_WORD_HUB && k < program->n_addresses; k++)
+            hub |= program->addresses[k].family != program->addresses[0].family;
+    }
+    return hub && from->program.word == PL_WORD_NODE && to->program.word == PL_WORD_NODE &&
+           pl_topology_way_out_of(topology, from, PH_FAMILY_IPV4) &&
+           pl_topology_way_out_of(topology, from, PH_FAMILY_IPV6) &&
+           pl_topology_way_out_of(topology, to, PH_FAMILY_IPV4) &&
+           pl_topology_way_out_of(topology, to, PH_FAMILY_IPV6);
+}
+
 const char *pl_oracle_path(const PlTopology *topology, const PlNode *from, const PlNode *to,
                            char **ret_why)
 {
@@ -185,6 +204,10 @@ const char *pl_oracle_path(const PlTopology *topology, const PlNode *from, const
     *ret_why = NULL;
     if (from->moves || to->moves) {
         *ret_why = g_strdup_printf("host %s moves", from->moves ? from->name : to->name);
+        return NULL;
+    }
+    if (has_choice(topology, from, to)) {
+        *ret_why = g_strdup("both have IPv4 and IPv6, and their hub listens in both");
         return NULL;
     }
     if (!pl_topology_way_out_of(topology, to, pl_node_family(from))) {

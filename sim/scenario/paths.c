@@ -116,14 +116,25 @@ gboolean pl_paths_settle(const PlTopology *topology, const PlEngine *engine, PlL
 
 /* ---- observed ---- */
 
-/* Where it is seen with its own addresses. */
-static const char *interface_of(const PlTopology *topology, const PlNode *host)
+/* Where it is seen with its own addresses of a family; NULL: it has none. */
+static const char *interface_of(const PlTopology *topology, const PlNode *host, uint8_t family)
 {
-    g_autoptr(GPtrArray) chain = pl_topology_chain(topology, host);
-    const PlAttachment *own = pl_topology_way_out(topology, host);
+    g_autoptr(GPtrArray) chain = pl_topology_chain_of(topology, host, family);
+    const PlAttachment *own = pl_topology_way_out_of(topology, host, family);
 
+    if (!own)
+        return NULL;
     return pl_capture_is_point(own) ? own->label
                                     : pl_nat_inside(g_ptr_array_index(chain, 0))->label;
+}
+
+static PlPathEnd end_of(const PlTopology *topology, const PlNode *host, const GArray *addresses)
+{
+    uint8_t family = pl_node_family(host);
+
+    return (PlPathEnd){
+        interface_of(topology, host, family), addresses,
+        interface_of(topology, host, family == PH_FAMILY_IPV4 ? PH_FAMILY_IPV6 : PH_FAMILY_IPV4)};
 }
 
 static gboolean share_nat(const GPtrArray *chain, const GPtrArray *other)
@@ -186,8 +197,7 @@ void pl_paths_query_init(PlPathsQuery *query, const PlTopology *topology, const 
     query->ends[1] = pl_host_addresses(topology, to);
     query->relays = relays_of(topology, from, to);
     query->query = (PlPathQuery){
-        .ends = {{interface_of(topology, from), query->ends[0]},
-                 {interface_of(topology, to), query->ends[1]}},
+        .ends = {end_of(topology, from, query->ends[0]), end_of(topology, to, query->ends[1])},
         .relays = (const PlPathRelay *)(const void *)query->relays->data,
         .n_relays = query->relays->len,
         /* docs/protocol.md, "A relay": else what two nodes and their hub say to each other at about
@@ -281,7 +291,8 @@ static gboolean check_third_parties(const PlTopology *topology, const PlCapture 
     for (guint i = 0; i < query->n_relays; i++) {
         const PlPathRelay *other = &query->relays[i];
         const PlNode *host = pl_topology_node(topology, other->name);
-        const PlPathEnd third = {pl_topology_way_out(topology, host)->label, other->addresses};
+        const PlPathEnd third = {.interface = pl_topology_way_out(topology, host)->label,
+                                 .addresses = other->addresses};
         guint packets;
 
         if (host->program.word == PL_WORD_HUB || host->program.word == PL_WORD_NODE)

@@ -58,7 +58,6 @@ def mesh(lab, pinhole, place):
     return DualMesh(lab, pinhole, place)
 
 
-
 def by_ipv6(node, peer):
     event = node.await_event("peer-path", peer=peer, reason="other-family")
     assert event["path"] == "punched" and event["address"].startswith("[2001:db8:"), event
@@ -102,3 +101,23 @@ def test_who_loses_his_ipv6_goes_on_by_ipv4_and_comes_back(lab, mesh):
     while not alice.status()["hub"]["beside"]:
         select_for(0.1)
     assert not alice.events("hub-lost")
+
+
+# By IPv4 there is only the relay: who sees the two meet has looked at IPv6.
+STORY = (DUAL.replace("port-restricted", "symmetric").replace(", west6.inside", ", west6.inside\nrun = node --connect bob")
+         .replace(", east6.inside", ", east6.inside\nrun = node") +
+         "run = hub --listen 203.0.113.10 --listen 203.0.113.11 --listen 2001:db8::10 --listen 2001:db8::11\n")
+IPV4_HUB = STORY.replace(" --listen 2001:db8::10 --listen 2001:db8::11", "")
+
+
+@pytest.mark.parametrize("engine", ["virtual", *ENGINES])
+@pytest.mark.parametrize("topology, expected, observed", [
+    (STORY, "alice -> bob = punched", "punched"), (STORY, "", "punched"), (IPV4_HUB, "", "relayed(hub)"),
+    (STORY, "alice -> bob = relayed", None),
+], ids=["said", "unsaid", "no hub in IPv6", "wrong"])
+def test_the_wire_shows_a_path_in_either_family(pinlab, tmp_path, engine, topology, expected, observed):
+    path = tmp_path / "dual.ini"
+    path.write_text(f"{topology}[expect]\n{expected}\n", encoding="utf-8")
+    result = pinlab.run("run", path, "--engine", engine, "--seed", "1", "--json", "-").expect(0 if observed else 1)
+    (found,) = result.json()["paths"]
+    assert found["observed"] == found["claimed"] == (observed or "punched"), found

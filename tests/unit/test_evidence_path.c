@@ -272,7 +272,7 @@ static void a_third_party_is_found_out_by_what_it_gets(void)
 {
     g_auto(Scene) scene = {0};
     g_autoptr(GArray) victim = only(at("198.51.100.99:1"));
-    const PlPathEnd third = {"home.outside", victim};
+    const PlPathEnd third = {.interface = "home.outside", .addresses = victim};
     g_autoptr(GError) error = NULL;
     PlCapture *capture;
     guint packets;
