@@ -12,6 +12,13 @@
 /* By less nothing is gained. */
 #define GAIN_NS (5 * PH_MS)
 
+/* Both are seen at one host: what the peer says of itself would have us look wherever it likes. */
+static bool is_inside(const PhNode *node, const PhPeer *peer)
+{
+    return node->hub.seen.family != PH_FAMILY_NONE &&
+           ph_address_equal_host(&peer->seen, &node->hub.seen);
+}
+
 /* Where its packets would take another way: not to the host that they go to already. Addresses
  * inside mean something only to who is inside, and of others those are tried that the hub sees. */
 static bool may_be_better(const PhNode *node, const PhPeer *peer, const PhCandidate *candidate)
@@ -20,7 +27,7 @@ static bool may_be_better(const PhNode *node, const PhPeer *peer, const PhCandid
         ph_address_equal_host(&candidate->address, &peer->direct.route.path.remote))
         return false;
     return candidate->kind == PH_CANDIDATE_LOCAL
-               ? ph_strategy_together(&node->record, &peer->record)
+               ? is_inside(node, peer)
                : candidate->kind != PH_CANDIDATE_RELAYED &&
                      ph_address_equal_host(&candidate->address, &peer->seen);
 }
