@@ -86,6 +86,7 @@ PhNode *ph_node_make(const PhNodeConfig *config, const PhTape *tape, const uint8
     node->hub.again_ns = now;
     node->hub.check_ns = PH_NEVER;
     node->binding.given = config->binding_ns != 0;
+    node->binding.known_ns = config->binding_ns;
     node->binding.measure_ns = PH_NEVER;
     return node;
 }

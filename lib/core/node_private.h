@@ -227,7 +227,7 @@ typedef struct PhBinding {
     PhLifetime *measuring; /* NULL: nothing is being measured */
     bool elsewhere;        /* in another network since it began */
     uint64_t measure_ns;   /* when it begins */
-    uint64_t known_ns;     /* what was measured; 0: nothing */
+    uint64_t known_ns;     /* what was measured, or given; 0: nothing */
     /* Of the mapping towards the hub: since when it is there, how old the one before got, and how
      * many in a row have got as old as the one before. */
     uint64_t since_ns, last_age_ns;
