@@ -202,6 +202,7 @@ void ph_node_do_hub_at(PhNode *node, const PhAddress *hub, uint64_t now)
         if (other.socket == 0)
             node->data.socket = ph_node_socket_numbers(node, 1);
         ph_node_family_begin(node, &(PhAddress){0});
+        node->beside.classifying = node->classifier && !node->beside.classifying;
     }
     node->config.hub = *hub;
     /* One that is lost is asked there when it is its turn. */

@@ -376,6 +376,8 @@ void ph_node_start_classifier(PhNode *node, const PhAddress *server, const PhDat
 /* The classifier may know something by now. */
 void ph_node_classify_progress(PhNode *node);
 void ph_node_classified(PhNode *node, const PhClassification *classification);
+/* What is of another family than the hub sees us in. False: it is not. */
+bool ph_node_forget_class(PhNode *node);
 
 /* node_binding.c */
 /* The hub sees us by another mapping of the same NAT; we are in another network; our class is
