@@ -10,8 +10,9 @@ static const Command command = {
     .summary = "Run many topologies and show a table.\n"
                "\n"
                "TOPOLOGY is a file, a directory of them, or a topology's bare name (see pinlab\n"
-               "--help). Without any, all topologies that pinlab knows are run. Every failure is\n"
-               "shown with its reasons and the command that repeats it.\n"
+               "--help). Without any, all topologies that pinlab knows are run, but no stories\n"
+               "(which are those of a directory `stories`). Every failure is shown with its\n"
+               "reasons and the command that repeats it.\n"
                "\n"
                "With --pairs, two nodes of libpinhole look for each other behind every kind of\n"
                "NAT and every other; then the names are kinds.",
