@@ -8,7 +8,7 @@ import pytest
 
 from conftest import ENGINES, select_for, type_in
 from test_kill import Hub, Mortal, understood
-from test_node import CONES, Mesh, Node, talk
+from test_node import CONES, PUNCHED, Mesh, Node, talk
 from test_pipes import await_name
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
@@ -150,6 +150,23 @@ def test_a_name_is_its_first_owners_until_that_one_goes(lab, mesh):
     first.program.stop()  # with a goodbye: the name is free at once
     third = lab.host("bob").popen([mesh.pinhole, "node", "--hub", mesh.hub_words, "--name", "alice"], ready='"registered"')
     assert '"name-taken"' not in third.output
+
+
+@pytest.mark.topology(PUNCHED.replace("[host alice]", "udp = blocked\n[host alice]"))
+@pytest.mark.parametrize("command", ["ping", "pipe"])
+def test_N16_who_cannot_send_is_told_that_it_is_udp(lab, mesh, command):
+    blocked = lab.host("alice").popen([mesh.pinhole, command, "--hub", mesh.hub_words, "bob"],
+                                      ready="the hub: ")
+    assert blocked.output.startswith("pinhole: the hub: udp-blocked: No answer comes by UDP: ")
+    blocked.stop()
+
+
+@CONES
+@pytest.mark.parametrize("words", [("node", "--connect", "b/o/b"), ("node", "--connect", "bob", "-c", ""), ("ping", "b/o/b"),
+                                   ("pipe", "b/o/b")])
+def test_what_is_no_peer_is_a_wrong_argument(mesh, words):
+    done = mesh.run("alice", *words, check=False, input="")
+    assert (done.returncode, done.stdout) == (2, "") and "expected a peer's name or its key" in done.stderr
 
 
 @CONES
