@@ -95,7 +95,7 @@ PhNode *ph_node_free(PhNode *node)
 {
     if (!node)
         return NULL;
-    for (unsigned i = 0; i < node->peers_n; i++) {
+    for (unsigned i = 0; node->peers && i < node->peers_n; i++) {
         ph_punch_free(node->peers[i].punch);
         free(node->peers[i].queue);
     }
