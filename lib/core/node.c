@@ -173,6 +173,7 @@ void ph_node_do_network_changed(PhNode *node, const PhAddress *locals, uint32_t 
         ph_node_tell_moved(node, /* beside= */ true);
         return;
     }
+    node->elsewhere = node->classifier && !node->beside.classifying;
     node->hub.back_off_ns = PH_SECOND;
     if (node->data.state == PH_SOCKET_FAILED)
         node->data.state = PH_SOCKET_WANTED;

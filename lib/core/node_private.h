@@ -258,6 +258,7 @@ struct PhNode {
     uint32_t next_socket;
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
+    bool elsewhere;           /* it was begun in another network, and means nothing */
     PhClassification classification;
     PhBinding binding;
     PhClass assumed;  /* while there is no class: the worst that the mapping leaves */

@@ -162,6 +162,11 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
         ph_node_family_classified(node, classification);
         return;
     }
+    if (node->elsewhere) {
+        node->elsewhere = false;
+        ph_node_classify(node);
+        return;
+    }
     /* What is unknown this time says nothing against what was known. */
     if (classification->nat_class == PH_CLASS_UNKNOWN &&
         node->classification.nat_class != PH_CLASS_UNKNOWN)
