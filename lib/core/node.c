@@ -95,7 +95,7 @@ PhNode *ph_node_free(PhNode *node)
 {
     if (!node)
         return NULL;
-    for (unsigned i = 0; i < node->peers_n; i++) {
+    for (unsigned i = 0; node->peers && i < node->peers_n; i++) {
         ph_punch_free(node->peers[i].punch);
         free(node->peers[i].queue);
     }
@@ -247,11 +247,12 @@ static void take_input(PhNode *node, const PhRoute *route, const PhSessionInput 
     case PH_SESSION_UP:
         if (hub)
             ph_node_hub_up(node, input);
-        else if (peer)
+        else if (peer && ph_node_may_be_way(node, peer, route))
             ph_node_peer_session(node, peer, input->session, route);
         return;
     case PH_SESSION_MESSAGE:
-        if (peer && input->confirmed_now && input->session != peer->session)
+        if (peer && input->confirmed_now && input->session != peer->session &&
+            ph_node_may_be_way(node, peer, route))
             ph_node_peer_session(node, peer, input->session, route);
         if (hub)
             ph_node_hub_messages(node, route, input->bytes, input->length);

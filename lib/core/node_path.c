@@ -208,6 +208,19 @@ static PhWay *way_of(PhPeer *peer, const PhRoute *route)
     return peer->proving && same_route(&peer->fresh.route, route) ? &peer->fresh : NULL;
 }
 
+/* All other sockets are somebody's who closes them when he is done: the classifier's, another
+ * peer's. */
+bool ph_node_may_be_way(const PhNode *node, const PhPeer *peer, const PhRoute *route)
+{
+    const uint32_t socket = route->path.socket;
+
+    if (route->via != 0 || socket == node->data.socket || ph_node_is_beside(node, &route->path))
+        return true;
+    return peer && ((peer->direct.there && socket == peer->direct.route.path.socket) ||
+                    (peer->proving && socket == peer->fresh.route.path.socket) ||
+                    (peer->leaving && socket == peer->before.path.socket));
+}
+
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data)
 {
     PhWay *way;
@@ -217,8 +230,8 @@ void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool d
     way = way_of(peer, route);
     if (way)
         ph_detector_heard(&way->detector, data, node->now);
-    else if (!route->via && !peer->proving && (!peer->punch || peer->opened) &&
-             !(peer->leaving && same_route(&peer->before, route)))
+    else if (!route->via && ph_node_may_be_way(node, peer, route) && !peer->proving &&
+             (!peer->punch || peer->opened) && !(peer->leaving && same_route(&peer->before, route)))
         /* An authentic packet from elsewhere: the peer has moved, or got through first. Our own
          * ping decides whether it can be used. */
         ph_node_prove(node, peer, route);

@@ -370,7 +370,7 @@ void ph_node_peer_request(PhNode *node, const PhRoute *route, const PhSessionInp
     PhPeer *peer = ph_node_peer_by_key(node, input->remote_key);
     uint32_t session;
 
-    if (is_refusal(node, peer, input))
+    if (is_refusal(node, peer, input) || !ph_node_may_be_way(node, peer, route))
         return;
     if (!peer && (node->config.refuse_strangers || count_strangers(node) >= PH_NODE_STRANGERS_MAX))
         return;

@@ -432,6 +432,9 @@ void ph_node_path_again(PhNode *node, PhPeer *peer, const PhRoute *route);
 void ph_node_path_moved(PhNode *node, PhPeer *peer);
 void ph_node_path_begin(PhNode *node, PhPeer *peer, const PhRoute *relayed);
 void ph_node_path_heard(PhNode *node, PhPeer *peer, const PhRoute *route, bool data);
+/* Whether what comes along a route may go back along it from now on: not by whatever socket of ours
+ * somebody happens to find. `peer` is NULL: a stranger. */
+bool ph_node_may_be_way(const PhNode *node, const PhPeer *peer, const PhRoute *route);
 void ph_node_path_pong(PhNode *node, PhPeer *peer, const PhRoute *route, uint64_t id);
 /* Forgets the direct ways, and their sockets. */
 void ph_node_path_leave(PhNode *node, PhPeer *peer);

@@ -249,15 +249,6 @@ static uint32_t list_locals(const PhAddress *hub, PhAddress ret_locals[static PH
     return n;
 }
 
-static gboolean are_same(const PhPeers *peers, const PhAddress *locals, uint32_t n)
-{
-    uint32_t i = 0;
-
-    while (i < n && i < peers->n_locals && ph_address_equal_host(&peers->locals[i], &locals[i]))
-        i++;
-    return i == n && i == peers->n_locals;
-}
-
 /* Much is told that changes nothing for us: what counts is the addresses. */
 static void take_network(GNetworkMonitor *monitor G_GNUC_UNUSED, gboolean available G_GNUC_UNUSED,
                          gpointer data)
@@ -266,10 +257,12 @@ static void take_network(GNetworkMonitor *monitor G_GNUC_UNUSED, gboolean availa
     PhAddress locals[PH_NODE_LOCALS];
     uint32_t n = list_locals(&peers->hub, locals);
 
-    if (are_same(peers, locals, n))
-        return;
+    gboolean same = ph_local_addresses_same(peers->locals, peers->n_locals, locals, n);
+
     peers->n_locals = n;
     memcpy(peers->locals, locals, n * sizeof(*locals));
+    if (same)
+        return;
     ph_node_network_changed(peers->node, locals, n, ph_clock_now());
     serve_soon(peers);
 }

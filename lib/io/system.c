@@ -104,3 +104,23 @@ size_t ph_local_addresses(PhFamily family, gboolean with_loopback, PhAddress *re
     freeifaddrs(list);
     return n;
 }
+
+static gboolean is_in(const PhAddress *address, const PhAddress *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ph_address_equal_host(address, &all[i]))
+            return TRUE;
+    return FALSE;
+}
+
+gboolean ph_local_addresses_same(const PhAddress *a, size_t n_a, const PhAddress *b, size_t n_b)
+{
+    gboolean ordered = n_a > 0 && n_b > 0 && a[0].family == b[0].family;
+
+    if (n_a != n_b)
+        return FALSE;
+    for (size_t i = 0; i < n_a; i++)
+        if (ordered ? !ph_address_equal_host(&a[i], &b[i]) : !is_in(&a[i], b, n_b))
+            return FALSE;
+    return TRUE;
+}

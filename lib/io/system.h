@@ -26,3 +26,8 @@ gboolean ph_source_address(const PhAddress *remote, PhAddress *ret_address);
  * how many; on failure 0 and an error. They have no port. */
 size_t ph_local_addresses(PhFamily family, gboolean with_loopback, PhAddress *ret_addresses,
                           size_t size, GError **error);
+
+/* Whether two lists of a host's addresses, none of which is there twice, say that it is where it
+ * was. The first one is what it sends from to somebody; when that is of another family now, the
+ * order says nothing. */
+gboolean ph_local_addresses_same(const PhAddress *a, size_t n_a, const PhAddress *b, size_t n_b);

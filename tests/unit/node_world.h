@@ -415,6 +415,17 @@ static inline void assert_all_once(World *world, const char *host, guint n)
             g_error("%s: message %u came %u times", host, i, times[i]);
 }
 
+/* bob and alice are registered, each behind such a NAT, and nobody looks for anybody yet. */
+static inline void world_register(World *world, const char *nat)
+{
+    const char *const hosts[] = {"bob", nat, "node", "alice", nat, "node", NULL};
+
+    world_init(world, hosts, "");
+    world_start(world, "bob");
+    world_start(world, "alice");
+    world_pass(world, 5 * S);
+}
+
 /* bob waits, and alice connects to him 10 s later; 5 s later they have what they will have. */
 static inline void world_meet(World *world, const char *alice, const char *bob)
 {

@@ -323,6 +323,29 @@ static void test_what_is_given_holds(void)
     ph_node_free(node);
 }
 
+/* An authentic packet at a socket that is the classifier's, or another peer's: they close it when
+ * they are done, and so would whoever took it for a way. */
+static void test_sockets_of_others_are_no_ways(void)
+{
+    PhNode *node = new_node(1, NULL);
+    PhPeer *peer = &node->peers[0];
+    PhRoute route = {.path = {PH_TRANSPORT_UDP, WAYS + 1, there}};
+
+    g_assert_cmpint(serve_sockets(node), >, 0);
+    add_peer(node, 0);
+    add_peer(node, 1);
+    peer->punch = ph_punch_free(peer->punch);
+    ph_node_path_heard(node, peer, &route, false);
+    g_assert_false(peer->proving);
+    route.path.socket = node->data.socket + 1; /* the classifier's first one */
+    ph_node_path_heard(node, peer, &route, false);
+    g_assert_false(peer->proving);
+    route.path.socket = node->data.socket;
+    ph_node_path_heard(node, peer, &route, false);
+    g_assert_true(peer->proving);
+    ph_node_free(node);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -336,5 +359,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/alone/strangers leave room", test_strangers_leave_room);
     g_test_add_func("/node/alone/what is not needed goes", test_what_is_not_needed_goes);
     g_test_add_func("/node/alone/what is given holds", test_what_is_given_holds);
+    g_test_add_func("/node/alone/sockets of others are no ways",
+                    test_sockets_of_others_are_no_ways);
     return g_test_run();
 }

@@ -4,16 +4,6 @@
 
 static const char cone[] = "behaviour = port-restricted";
 
-static void begin(World *world)
-{
-    const char *const hosts[] = {"bob", cone, "node", "alice", cone, "node", NULL};
-
-    world_init(world, hosts, "");
-    world_start(world, "bob");
-    world_start(world, "alice");
-    world_pass(world, 5 * S);
-}
-
 /* That alice's only peer is bob, that it has this number, and that he gets what is sent to it. */
 static void assert_only(World *world, guint32 number, const char *text)
 {
@@ -32,7 +22,7 @@ static void test_by_key_then_by_name(gconstpointer between_ns)
     g_auto(World) world = {0};
     guint32 by_key, by_name;
 
-    begin(&world);
+    world_register(&world, cone);
     by_key = world_connect(&world, "alice", NULL, "bob");
     world_pass(&world, GPOINTER_TO_SIZE(between_ns));
     by_name = world_connect(&world, "alice", "bob", NULL);
@@ -54,7 +44,7 @@ static void test_by_name_then_by_key(void)
     g_auto(World) world = {0};
     guint32 by_name;
 
-    begin(&world);
+    world_register(&world, cone);
     by_name = world_connect(&world, "alice", "bob", NULL);
     world_pass(&world, 5 * S);
     g_assert_cmpuint(world_connect(&world, "alice", NULL, "bob"), ==, by_name);
@@ -69,7 +59,7 @@ static void test_by_name_twice(void)
     g_auto(World) world = {0};
     guint32 first;
 
-    begin(&world);
+    world_register(&world, cone);
     first = world_connect(&world, "alice", "bob", NULL);
     g_assert_cmpuint(world_connect(&world, "alice", "bob", NULL), ==, first);
     world_pass(&world, 5 * S);
@@ -83,7 +73,7 @@ static void test_who_came_by_himself(void)
     g_auto(World) world = {0};
     guint32 came, by_name;
 
-    begin(&world);
+    world_register(&world, cone);
     (void)world_connect(&world, "bob", "alice", NULL);
     world_pass(&world, 5 * S);
     came = world_peer(&world, "alice").peer;

@@ -5,16 +5,6 @@
 
 static const char cone[] = "behaviour = port-restricted";
 
-static void begin(World *world)
-{
-    const char *const hosts[] = {"bob", cone, "node", "alice", cone, "node", NULL};
-
-    world_init(world, hosts, "");
-    world_start(world, "bob");
-    world_start(world, "alice");
-    world_pass(world, 5 * S);
-}
-
 /* All of bob's places are taken, by such that want nothing; or none is. */
 static void fill(World *world, gboolean taken)
 {
@@ -54,7 +44,7 @@ static void test_by_one_that_is_full(void)
 {
     g_auto(World) world = {0};
 
-    begin(&world);
+    world_register(&world, cone);
     fill(&world, TRUE);
     assert_refused(&world, "full");
     fill(&world, FALSE);
@@ -65,7 +55,7 @@ static void test_by_one_that_wants_nobody(void)
 {
     g_auto(World) world = {0};
 
-    begin(&world);
+    world_register(&world, cone);
     world_node(&world, "bob")->config.refuse_strangers = true;
     assert_refused(&world, "not-authorised");
     world_node(&world, "bob")->config.refuse_strangers = false;
@@ -81,7 +71,7 @@ static void test_a_refusal_ends_nothing(void)
     uint8_t payload[8];
     PhRoute route = {.via = PH_NODE_VIA_HUB};
 
-    begin(&world);
+    world_register(&world, cone);
     assert_let_in(&world);
     memcpy(input.remote_key, ph_node_public_key(world_node(&world, "bob")), PH_NODE_KEY_BYTES);
     input.length = ph_message_write(&close, payload, sizeof(payload));

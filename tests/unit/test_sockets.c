@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../../lib/io/sockets.h"
+#include "../../lib/io/system.h"
 
 static void nothing(gpointer data G_GNUC_UNUSED)
 {
@@ -340,6 +341,26 @@ static void test_what_is_not_taken_does_not_stop_the_rest(void)
     close(fd);
 }
 
+/* When the hub is asked by the other family, what the host sends from is listed first, and that is
+ * no other network; by the same family it is. */
+static void test_where_a_host_is(void)
+{
+    const PhAddress four = ph_address_ipv4(0xc0a80102, 0), other = ph_address_ipv4(0xc0a80202, 0),
+                    gone = ph_address_ipv4(0xc0a80302, 0),
+                    six = {.bytes = {0x20, 0x01}, .family = PH_FAMILY_IPV6},
+                    next = {.bytes = {0x20, 0x02}, .family = PH_FAMILY_IPV6};
+    const PhAddress before[] = {four, other, six, next}, flipped[] = {next, six, four, other},
+                    rerouted[] = {other, four, six, next}, moved[] = {next, six, four, gone};
+
+    g_assert_true(ph_local_addresses_same(before, 4, before, 4));
+    g_assert_true(ph_local_addresses_same(before, 4, flipped, 4));
+    g_assert_false(ph_local_addresses_same(before, 4, rerouted, 4));
+    g_assert_false(ph_local_addresses_same(before, 4, before, 3));
+    g_assert_false(ph_local_addresses_same(moved, 4, before, 4));
+    g_assert_true(ph_local_addresses_same(before, 0, before, 0));
+    g_assert_false(ph_local_addresses_same(before, 0, before, 1));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -363,5 +384,6 @@ int main(int argc, char **argv)
                     test_what_is_too_long_is_dropped_piece_by_piece);
     g_test_add_func("/sockets/what_is_not_taken_does_not_stop_the_rest",
                     test_what_is_not_taken_does_not_stop_the_rest);
+    g_test_add_func("/sockets/where_a_host_is", test_where_a_host_is);
     return g_test_run();
 }

@@ -49,7 +49,7 @@ typedef struct PhNodeConfig {
     bool no_hard_punching;      /* pairs that need many sockets or ports are relayed */
     bool relay_only;            /* never attempts a direct path, has nobody told where it is, and
                                    sends to its hub alone, whoever asks it straight */
-    uint64_t binding_ns;        /* how long the NAT keeps an idle mapping; 0: unknown */
+    uint64_t binding_ns;        /* how long the NAT keeps an idle mapping; 0: it is measured */
     uint32_t first_socket;      /* ids for its sockets, from here on; 2^31 - 1 at most */
     PhRecordKind record;        /* poll it with ph_node_poll_record */
     bool relays;                /* carries, for peers that it talks to directly, what they cannot */
