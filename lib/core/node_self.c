@@ -184,6 +184,17 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
     }
 }
 
+/* A class is about the family that we are registered by. */
+bool ph_node_forget_class(PhNode *node)
+{
+    if (node->classification.nat_class == PH_CLASS_UNKNOWN ||
+        node->classification.mapped.family == node->hub.seen.family)
+        return false;
+    node->classification = (PhClassification){0};
+    node->assumed = PH_CLASS_UNKNOWN;
+    return true;
+}
+
 /* N4: a changed reflexive address is a reason to classify again. Another port at the same host is a
  * mapping that was not kept: from now on pings come as often as the worst NATs need. */
 void ph_node_seen_elsewhere(PhNode *node, const PhAddress *seen)

@@ -2,7 +2,8 @@
 /*
  * Hairpin (RFC 4787 §6): packets that go up on the inside towards one of the outside's own
  * endpoints, and come down again. Unsolicited: packets that come to an outside address without
- * belonging to any mapping.
+ * belonging to any mapping; whoever shares that address, and is not on the inside, has mappings
+ * that are not seen there.
  */
 #include "capture/judge.h"
 
@@ -82,15 +83,6 @@ static void judge_hairpin(PlJudge *judge, PlFindings *findings)
     g_hash_table_unref(hairpin.going);
 }
 
-/* An ICMP error that the NAT itself sent, for a packet from `kept_out`. */
-static gboolean rejects(const PlSeen *seen, PlEnds *kept_out)
-{
-    return seen->packet.refused && seen->packet.inner_protocol == PL_PACKET_UDP &&
-           seen->partner == PL_NO_PARTNER &&
-           pl_ends_find(kept_out, &seen->packet.inner_source, &seen->packet.inner_destination,
-                        NULL);
-}
-
 /* What came to an outside endpoint and went no further. */
 typedef struct Stray {
     uint64_t time_ns;
@@ -99,12 +91,44 @@ typedef struct Stray {
 
 typedef struct Unsolicited {
     PlJudge *judge;
+    PlEnds *others;   /* gboolean, by external endpoint: that is somebody else's, sooner or later */
     PlEnds *used;     /* gboolean, by external endpoint */
     PlEnds *kept_out; /* Stray, by (remote, external) */
     gboolean dropped; /* a packet came to an endpoint without a mapping, and nothing came of it */
     gboolean rejected;
     gboolean harmless; /* a mapping has used the very endpoints that one came to */
 } Unsolicited;
+
+/* What goes out and has not come from the inside is somebody else's. */
+static void find_others(const Unsolicited *unsolicited)
+{
+    const PlJudge *judge = unsolicited->judge;
+
+    for (guint i = 0; i < judge->seen->len; i++) {
+        const PlSeen *seen = pl_seen(judge->seen, i);
+
+        if (seen->outside && seen->packet.protocol == PL_PACKET_UDP &&
+            seen->partner == PL_NO_PARTNER && pl_judge_is_ours(judge, &seen->packet.source))
+            pl_ends_need(unsolicited->others, sizeof(gboolean), &seen->packet.source, NULL, NULL,
+                         NULL);
+    }
+}
+
+/* Whether an external endpoint may be the inside's, as far as is known. */
+static gboolean may_be_ours(const Unsolicited *unsolicited, const PhAddress *external)
+{
+    return pl_judge_is_ours(unsolicited->judge, external) &&
+           !pl_ends_find(unsolicited->others, external, NULL, NULL);
+}
+
+/* An ICMP error that the NAT itself sent, for a packet that was kept out. */
+static gboolean rejects(const Unsolicited *unsolicited, const PlSeen *seen)
+{
+    return seen->packet.refused && seen->packet.inner_protocol == PL_PACKET_UDP &&
+           seen->partner == PL_NO_PARTNER &&
+           pl_ends_find(unsolicited->kept_out, &seen->packet.inner_source,
+                        &seen->packet.inner_destination, NULL);
+}
 
 /* A packet to `remote`: had one from there been taken in, it would have spoilt this endpoint. */
 static gboolean is_harmless(const Unsolicited *unsolicited, const PlSeen *outer)
@@ -134,15 +158,15 @@ static void on_outside(Unsolicited *unsolicited, const PlSeen *seen)
 {
     const PlPacket *packet = &seen->packet;
 
-    unsolicited->rejected |= rejects(seen, unsolicited->kept_out);
+    unsolicited->rejected |= rejects(unsolicited, seen);
     if (packet->protocol != PL_PACKET_UDP)
         return;
-    if (pl_judge_is_ours(unsolicited->judge, &packet->source)) {
+    if (may_be_ours(unsolicited, &packet->source)) {
         unsolicited->harmless |= is_harmless(unsolicited, seen);
         pl_ends_need(unsolicited->used, sizeof(gboolean), &packet->source, NULL, NULL, NULL);
     }
-    if (pl_judge_is_ours(unsolicited->judge, &packet->destination) &&
-        seen->partner == PL_NO_PARTNER && !seen->unsure)
+    if (may_be_ours(unsolicited, &packet->destination) && seen->partner == PL_NO_PARTNER &&
+        !seen->unsure)
         on_stray(unsolicited, seen);
 }
 
@@ -150,9 +174,11 @@ static void on_outside(Unsolicited *unsolicited, const PlSeen *seen)
  * none in. */
 static void judge_unsolicited(PlJudge *judge, PlFindings *findings)
 {
-    Unsolicited unsolicited = {.judge = judge, .used = pl_ends_new(), .kept_out = pl_ends_new()};
+    Unsolicited unsolicited = {
+        .judge = judge, .others = pl_ends_new(), .used = pl_ends_new(), .kept_out = pl_ends_new()};
     const char *word = NULL;
 
+    find_others(&unsolicited);
     for (guint i = 0; i < judge->seen->len; i++) {
         if (pl_seen(judge->seen, i)->outside)
             on_outside(&unsolicited, pl_seen(judge->seen, i));
@@ -169,6 +195,7 @@ static void judge_unsolicited(PlJudge *judge, PlFindings *findings)
                     : unsolicited.dropped
                         ? "nothing would have shown that the NAT takes such packets in"
                         : "no packet came to an endpoint without a mapping");
+    g_hash_table_unref(unsolicited.others);
     g_hash_table_unref(unsolicited.used);
     g_hash_table_unref(unsolicited.kept_out);
 }

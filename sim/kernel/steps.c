@@ -98,29 +98,35 @@ static gboolean change_address(PlLab *lab, const PlNode *nat, const PhAddress *a
            restore_routes(lab, place->space, error) && pl_lab_reset_nat(lab, nat, error);
 }
 
-/* Whether steps before this one have pulled the far end. */
-static gboolean is_pulled(const PlLab *lab, const PlAttachment *attachment, const PlStep *when)
+/* Whether its link is down when it comes to this step. */
+static gboolean is_down(const PlTopology *topology, const PlAttachment *attachment,
+                        const PlStep *when)
 {
-    gboolean pulled = FALSE;
+    gboolean down = FALSE;
 
-    for (guint i = 0; i < lab->topology->steps->len; i++) {
-        const PlStep *step = g_ptr_array_index(lab->topology->steps, i);
+    for (unsigned i = 0; g_ptr_array_index(topology->steps, i) != when; i++) {
+        const PlStep *step = g_ptr_array_index(topology->steps, i);
 
-        if (step == when)
-            break;
-        if (step->attachment == attachment &&
-            (step->kind == PL_STEP_LINK_DOWN || step->kind == PL_STEP_LINK_UP))
-            pulled = step->kind == PL_STEP_LINK_DOWN;
+        if (step->attachment == attachment)
+            down = step->kind == PL_STEP_LINK_DOWN;
     }
-    return pulled;
+    return down;
+}
+
+static gboolean await_plugged(PlLab *lab, const PlPlace *place, const PhAddress *address,
+                              GError **error)
+{
+    g_autoptr(PlCarrier) carrier = pl_carrier_new(lab->spaces);
+
+    return pl_carrier_await(carrier, PL_SPACE_SWITCH, place->far_interface, error) &&
+           pl_carrier_await(carrier, place->space, place->interface, error) &&
+           pl_carrier_await_address(carrier, place->space, address, error);
 }
 
 /* The other end of its cable is plugged into another bridge. */
 static gboolean move_host(PlLab *lab, const PlStep *step, GError **error)
 {
-    const PlAttachment *own = g_ptr_array_index(step->node->attachments, 0);
-    const PlPlace *place = pl_plan_place(lab->plan, own);
-    g_autoptr(PlCarrier) carrier = pl_carrier_new(lab->spaces);
+    const PlPlace *place = pl_plan_place(lab->plan, g_ptr_array_index(step->node->attachments, 0));
     g_autoptr(GArray) ops = pl_ops_new();
     PlOp plug = pl_op(PL_OP_MASTER, PL_SPACE_SWITCH, place->far_interface);
 
@@ -129,12 +135,9 @@ static gboolean move_host(PlLab *lab, const PlStep *step, GError **error)
     pl_ops_depart(ops, lab->topology, step);
     g_array_append_val(ops, plug);
     pl_ops_arrive(ops, lab->topology, step);
-    if (!pl_spaces_do_all(lab->spaces, ops, error))
-        return FALSE;
-    return is_pulled(lab, own, step) ||
-           (pl_carrier_await(carrier, PL_SPACE_SWITCH, place->far_interface, error) &&
-            pl_carrier_await(carrier, place->space, place->interface, error) &&
-            pl_carrier_await_address(carrier, place->space, &step->address, error));
+    return pl_spaces_do_all(lab->spaces, ops, error) &&
+           (is_down(lab->topology, place->attachment, step) ||
+            await_plugged(lab, place, &step->address, error));
 }
 
 static gboolean run_command(PlLab *lab, const PlStep *step, GError **error)

@@ -69,12 +69,12 @@ char *pl_build_when(const PlTopology *topology, const PlIni *ini, const char *ke
 /* What is expected of a pair (`what` stands behind the dot), and of a counter. */
 gboolean pl_build_expect_pair(const PlIni *ini, const char *key, PlExpect *expect, const char *what,
                               GError **error);
-/* Fails unless a node can give this reason. */
-gboolean pl_build_reason(const PlIni *ini, const char *key, const char *reason, GError **error);
 gboolean pl_build_expect_unasked(const PlIni *ini, const char *key, PlExpect *expect,
                                  GError **error);
 gboolean pl_build_expect_counter(const PlIni *ini, const char *key, PlExpect *expect,
                                  GError **error);
+/* Fails unless a node can give this reason. */
+gboolean pl_build_reason(const PlIni *ini, const char *key, const char *reason, GError **error);
 /* The counters that nodes have, one by one; NULL beyond the last one. */
 const char *pl_build_counter(uint32_t index);
 /* What libpinhole's own programs are to do, which depends on addresses. */
@@ -87,9 +87,9 @@ gboolean pl_build_node(PlTopology *topology, PlNode *host, const PlIni *ini, con
 /* The value of the option that *argument is, "--name VALUE" or "--name=VALUE", and *argument moved
  * on behind it; NULL when it is not that option. */
 const char *pl_build_option(char ***argument, const char *name);
-/* The first host that is a hub and has addresses of that family; NULL: none. */
 /* The first one that a hub has of that family; NULL: none. */
 const PhAddress *pl_build_address_of(const PlProgram *program, uint8_t family);
+/* The first host that is a hub and has addresses of that family; NULL: none. */
 const PlNode *pl_build_first_hub(const PlTopology *topology, uint8_t family);
 /* The axes of one NAT. */
 gboolean pl_build_behaviour(PlNode *nat, const PlIni *ini, GError **error);

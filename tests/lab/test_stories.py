@@ -34,9 +34,9 @@ HELLO = "host alice send 5000 -> peer:7000 hello"
 @pytest.fixture(params=ENGINES)
 def tell(request, pinlab, write, tmp_path):
     """Runs a story and returns its cell, with what hosts put out by name."""
-    def run(*steps, expect, status=0):
+    def run(*steps, expect, status=0, more=""):
         groups = "\n".join(f"[step {n}]\nat = 0s\ndo = {step}" for n, step in enumerate(steps, 1))
-        path = write(LAB.format(steps=groups, expect=expect))
+        path = write(LAB.format(steps=more + groups, expect=expect))
         cell, _ = pinlab.cell(path, "--engine", request.param, "--pcap", tmp_path / "captures")
         if cell["verdict"] == "skip":
             pytest.skip("; ".join(cell["reasons"]))
@@ -102,6 +102,23 @@ def test_listening_ends_when_it_is_killed(tell):
 def test_a_step_without_a_route_fails_by_name(tell):
     cell, _ = tell("host peer send 7000 -> 198.51.100.1:53 far", expect="alice.hears = nothing", status=1)
     assert cell["reasons"] == ["[step 1]: host peer cannot send to 198.51.100.1:53: Network is unreachable"]
+
+
+CAFE = """[nat cafe]
+outside = internet
+inside = 192.168.1.0/24
+behaviour = full-cone
+address = 203.0.113.9
+[host guest]
+behind = cafe
+"""
+
+
+def test_who_moves_while_his_link_is_down_is_there_when_it_is_up(tell):
+    _, programs = tell("link alice down", "host alice move cafe", "link alice up", "host alice move home",
+                       "host alice send 5000 -> peer:7000 home", "host alice move cafe", "host alice send 5000 -> peer:7000 away",
+                       expect="peer.output = : away", more=CAFE)
+    assert lines(programs["peer"]) == ["ready", "7000 from 203.0.113.2:5000: home", "7000 from 203.0.113.9:5000: away"]
 
 
 @pytest.mark.parametrize("topology", [ROOT / f"topologies/{name}.ini"

@@ -105,6 +105,32 @@ static void test_hairpin_is_unknown_without_a_mapped_target(void)
     assert_found(&findings, PL_AXIS_HAIRPIN, NULL);
 }
 
+/* Behind a carrier's NAT, seen from one home: what others there get, and refuse themselves, is not
+ * the NAT's doing. */
+static void test_what_becomes_of_others_packets_is_no_evidence(void)
+{
+    for (int refused = 0; refused < 2; refused++) {
+        g_auto(Wire) wire;
+        g_auto(PlFindings) findings = {0};
+        PhAddress carols = at("203.0.113.1:6000");
+
+        wire_init(&wire);
+        out(&wire, at("192.168.1.2:5000"), at("203.0.113.1:5000"), A1);
+        out(&wire, at("192.168.1.2:5000"), at("203.0.113.1:5000"), B1);
+        udp(&wire, OUTSIDE, carols, A1, 1001);
+        udp(&wire, OUTSIDE, A2, carols, 1002);
+        if (refused)
+            unreachable(&wire, at("203.0.113.1"), A2, carols, 3);
+        else
+            udp(&wire, OUTSIDE, carols, A2, 1003);
+        judge(&wire, "192.168.1.2", &findings);
+        assert_found(&findings, PL_AXIS_MAPPING, "endpoint-independent");
+        assert_found(&findings, PL_AXIS_UNSOLICITED, NULL);
+        g_assert_cmpstr(findings.why[PL_AXIS_UNSOLICITED], ==,
+                        "no packet came to an endpoint without a mapping");
+    }
+}
+
 static void test_udp_is_blocked_only_where_tcp_crosses(void)
 {
     for (int tcp = 0; tcp < 2; tcp++) {
@@ -255,6 +281,7 @@ int main(int argc, char **argv)
     TEST(pooling_is_paired_or_arbitrary);
     TEST(hairpin_has_three_forms);
     TEST(hairpin_is_unknown_without_a_mapped_target);
+    TEST(what_becomes_of_others_packets_is_no_evidence);
     TEST(udp_is_blocked_only_where_tcp_crosses);
     TEST(a_host_with_nothing_before_it_is_direct);
     TEST(a_missing_interface_is_an_error);
