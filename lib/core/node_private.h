@@ -258,7 +258,6 @@ struct PhNode {
     uint32_t next_socket;
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
-    bool elsewhere;           /* it was begun in another network, and means nothing */
     PhClassification classification;
     PhBinding binding;
     PhClass assumed;  /* while there is no class: the worst that the mapping leaves */
@@ -277,6 +276,7 @@ struct PhNode {
     unsigned buried_n;
     unsigned n_prepared;                /* peers that have a fresh socket, or will */
     uint8_t request[PH_EXCHANGE_BYTES]; /* to the reflector, until the next call */
+    bool elsewhere; /* the classifier was begun in another network, and means nothing */
     bool closing;
 };
 

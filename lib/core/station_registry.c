@@ -37,7 +37,8 @@ static void drop_entry(PhStation *station, PhEntry *entry)
 void ph_station_forget(PhStation *station, PhEntry *entry)
 {
     /* Nobody says goodbye to where it has not shown that it is. */
-    if (entry->trial.path.remote.family != PH_FAMILY_NONE)
+    if (entry->trial.path.remote.family != PH_FAMILY_NONE ||
+        entry->beside.trial.path.remote.family != PH_FAMILY_NONE)
         ph_sessions_end_with(station->sessions, entry->session, NULL, station->now);
     else
         ph_sessions_close(station->sessions, entry->session, station->now);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../tools/pinhole/lines.h"
@@ -15,6 +16,7 @@
 #define LINE_BYTES 100
 #define FIT        (PIPE_BYTES / LINE_BYTES + ROOM / LINE_BYTES) /* lines that nobody reads */
 #define LIMIT_S    60
+#define TRIES      50000
 
 /* Standard output, and who reads it. */
 typedef struct Reader {
@@ -207,6 +209,30 @@ static void test_a_reader_that_is_gone_is_a_failure_and_told(void)
     g_assert_cmpint(lines.error, ==, EPIPE);
 }
 
+/* Two of them with one pipe: what the one does to it for a moment the other must not take for good.
+ */
+static void test_what_others_write_to_always_blocks(void)
+{
+    g_auto(Reader) reader = {0};
+    char page[PIPE_BYTES] = {0};
+    int status;
+    pid_t child;
+
+    reader_init(&reader);
+    g_assert_cmpint(lines_write_now(page, sizeof(page)), ==, sizeof(page));
+    child = fork();
+    g_assert_cmpint(child, >=, 0);
+    if (child == 0) {
+        for (unsigned i = 0; i < TRIES; i++)
+            if (lines_write_now(page, sizeof(page)) >= 0 || errno != EAGAIN)
+                _exit(1);
+        _exit(0);
+    }
+    while (waitpid(child, &status, WNOHANG) == 0)
+        g_assert_cmpint(fcntl(STDOUT_FILENO, F_GETFL) & O_NONBLOCK, ==, 0);
+    g_assert_cmpint(status, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -218,5 +244,6 @@ int main(int argc, char **argv)
     ADD(without_room_only_the_rest_of_a_line_waits);
     ADD(a_last_line_waits_for_a_slow_reader);
     ADD(a_reader_that_is_gone_is_a_failure_and_told);
+    ADD(what_others_write_to_always_blocks);
     return g_test_run();
 }

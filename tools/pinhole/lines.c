@@ -7,6 +7,7 @@
 #include <glib-unix.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MS_PER_S    1000
@@ -14,22 +15,55 @@
 #define PATIENCE_MS (2 * MS_PER_S) /* of lines_end, for a part of it */
 #define WAIT_MS     (10 * MS_PER_S)
 
-/* Others may have the same terminal or pipe, and expect it to block: it does not for this call
- * alone. */
-gssize lines_write_now(const void *bytes, size_t length)
+/* Others may have the same terminal or pipe, and expect it to block: this is one of our own, which
+ * does not. A file always takes what is written, and has a position that belongs to all. -1: there
+ * can be none. */
+static int open_again(void)
+{
+    struct stat about;
+
+    if (fstat(STDOUT_FILENO, &about) < 0 || !(S_ISFIFO(about.st_mode) || S_ISCHR(about.st_mode)))
+        return -1;
+    return open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+static gssize write_once(int fd, const void *bytes, size_t length)
+{
+    ssize_t written;
+
+    do
+        written = write(fd, bytes, length);
+    while (written < 0 && errno == EINTR);
+    return written;
+}
+
+/* For this call alone; one of the others who does the same just now may make it block. */
+static gssize write_shared(const void *bytes, size_t length)
 {
     int flags = fcntl(STDOUT_FILENO, F_GETFL), number;
     gboolean blocks = flags >= 0 && !(flags & O_NONBLOCK);
-    ssize_t written;
+    gssize written;
 
     if (blocks && fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK) < 0)
         return -1;
-    do
-        written = write(STDOUT_FILENO, bytes, length);
-    while (written < 0 && errno == EINTR);
+    written = write_once(STDOUT_FILENO, bytes, length);
     number = errno;
     if (blocks)
         (void)fcntl(STDOUT_FILENO, F_SETFL, flags);
+    errno = number;
+    return written;
+}
+
+gssize lines_write_now(const void *bytes, size_t length)
+{
+    int own = open_again(), number;
+    gssize written;
+
+    if (own < 0)
+        return write_shared(bytes, length);
+    written = write_once(own, bytes, length);
+    number = errno;
+    close(own);
     errno = number;
     return written;
 }
