@@ -9,8 +9,7 @@
  * Suspect: never below 6.5 s; failed: never below 15 s, 30 s on a relayed path. Those are
  * conservative (20 % loss for a minute never reads failed); the fast profile divides them by five.
  * Latency that runs away (8 times the smoothed round trip, and 1 s at least, three times in a row)
- * is a reason to suspect; after ten times it is the path's round trip. A closed session is a reason
- * to fail.
+ * is a reason to suspect; after ten times it is the path's round trip.
  *
  * It also says when to send: active 3 s, with 20 % of jitter, idle (45 s without data) 20 to 25 s,
  * and never less often than half the binding's lifetime (5 s where a NAT is known to keep one for

@@ -43,6 +43,7 @@ static void use_binding(PhNode *node, uint64_t binding_ns)
             continue;
         ph_detector_set_binding(&peer->relayed.detector, binding_ns, node->now);
         ph_detector_set_binding(&peer->direct.detector, binding_ns, node->now);
+        ph_detector_set_binding(&peer->fresh.detector, binding_ns, node->now);
     }
 }
 
@@ -94,12 +95,12 @@ void ph_node_binding_moved(PhNode *node)
     binding->since_ns = node->now;
     binding->alike = 0;
     binding->age_ns = 0;
-    if (binding->given)
-        return;
-    binding->measure_ns = PH_NEVER;
-    binding->elsewhere = binding->measuring != NULL;
-    binding->known_ns = 0;
-    use_binding(node, 0);
+    if (!binding->given) {
+        binding->measure_ns = PH_NEVER;
+        binding->elsewhere = binding->measuring != NULL;
+        binding->known_ns = 0;
+    }
+    use_binding(node, binding->known_ns);
 }
 
 /* Since when the direct way has its mapping: the hub's, if it is the same for all. */

@@ -20,7 +20,7 @@
 #include "bucket.h"
 #include "node_private.h"
 
-/* How long the asker waits for the two of them, and the other one for the introduction. */
+/* How long the asker waits for the two of them, and each for the introduction. */
 #define PREPARE_NS (3 * PH_SECOND / 2)
 #define KEEP_NS    (10 * PH_SECOND)
 /* Of the question to the reflector. */
@@ -241,6 +241,10 @@ void ph_node_fresh_timeout(PhNode *node, PhPeer *peer)
     /* The other one did not come back to it. */
     if (prepared->state != PH_PREPARED_NONE && !prepared->asks && !peer->punch &&
         node->now >= prepared->until_ns)
+        ph_node_fresh_drop(node, peer);
+    /* What is there works again before the mediator was asked, or has answered. */
+    if (prepared->asks && !peer->punch && !ph_node_may_attempt(peer) &&
+        (peer->introduce.request == 0 || node->now >= prepared->until_ns + KEEP_NS))
         ph_node_fresh_drop(node, peer);
 }
 

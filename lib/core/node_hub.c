@@ -68,6 +68,7 @@ static void hub_is_up(PhNode *node, const PhMessage *message)
 {
     PhDetectorConfig detector = {.fast = node->config.fast_detector,
                                  .binding_ns = node->config.binding_ns};
+    bool beside = node->beside.seen.family != PH_FAMILY_NONE, stale;
     PhNodeEvent *event;
 
     if (node->hub.state == PH_HUB_UP)
@@ -84,7 +85,11 @@ static void hub_is_up(PhNode *node, const PhMessage *message)
     event = ph_node_event(node, PH_NODE_REGISTERED, NULL);
     if (event)
         event->address = node->hub.seen;
-    if (!node->classifier && node->classification.nat_class == PH_CLASS_UNKNOWN)
+    /* What it and the peers have of us may have been so by where the hub was before. */
+    stale = ph_node_forget_class(node) || (beside && node->beside.seen.family == PH_FAMILY_NONE);
+    if (stale)
+        ph_node_tell_record(node);
+    if (node->classification.nat_class == PH_CLASS_UNKNOWN)
         ph_node_classify(node);
 }
 

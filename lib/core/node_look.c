@@ -12,6 +12,13 @@
 /* By less nothing is gained. */
 #define GAIN_NS (5 * PH_MS)
 
+/* Both are seen at one host: what the peer says of itself would have us look wherever it likes. */
+static bool is_inside(const PhNode *node, const PhPeer *peer)
+{
+    return node->hub.seen.family != PH_FAMILY_NONE &&
+           ph_address_equal_host(&peer->seen, &node->hub.seen);
+}
+
 /* Where its packets would take another way: not to the host that they go to already. Addresses
  * inside mean something only to who is inside, and of others those are tried that the hub sees. */
 static bool may_be_better(const PhNode *node, const PhPeer *peer, const PhCandidate *candidate)
@@ -20,16 +27,17 @@ static bool may_be_better(const PhNode *node, const PhPeer *peer, const PhCandid
         ph_address_equal_host(&candidate->address, &peer->direct.route.path.remote))
         return false;
     return candidate->kind == PH_CANDIDATE_LOCAL
-               ? ph_strategy_together(&node->record, &peer->record)
+               ? is_inside(node, peer)
                : candidate->kind != PH_CANDIDATE_RELAYED &&
                      ph_address_equal_host(&candidate->address, &peer->seen);
 }
 
 /* A way that takes no longer than what would be gained is as good as any. */
-static bool may_look(const PhPeer *peer)
+static bool may_look(const PhNode *node, const PhPeer *peer)
 {
-    return peer->used == &peer->direct && ph_node_way_is_well(&peer->direct) && !peer->proving &&
-           !peer->punch && peer->direct.detector.rtt.smooth_ns > GAIN_NS;
+    return node->data.state == PH_SOCKET_THERE && peer->used == &peer->direct &&
+           ph_node_way_is_well(&peer->direct) && !peer->proving && !peer->punch &&
+           peer->direct.detector.rtt.smooth_ns > GAIN_NS;
 }
 
 static void look_at(PhNode *node, PhPeer *peer, const PhAddress *address)
@@ -58,7 +66,7 @@ void ph_node_look(PhNode *node, PhPeer *peer)
     if (peer->used != &peer->direct || node->now < peer->look_ns)
         return;
     ph_node_look_begin(node, peer);
-    for (unsigned i = 0; may_look(peer) && i < peer->record.n_candidates; i++)
+    for (unsigned i = 0; may_look(node, peer) && i < peer->record.n_candidates; i++)
         if (peer->n_looks < PH_NODE_LOOKS && may_be_better(node, peer, &peer->record.candidates[i]))
             look_at(node, peer, &peer->record.candidates[i].address);
 }
@@ -79,7 +87,7 @@ void ph_node_look_answered(PhNode *node, PhPeer *peer, const PhRoute *route, uin
         if (look->id != id || !ph_address_equal(&look->route.path.remote, &route->path.remote) ||
             look->route.path.socket != route->path.socket)
             continue;
-        if (may_look(peer) &&
+        if (may_look(node, peer) &&
             node->now - look->sent_ns + GAIN_NS <= peer->direct.detector.rtt.smooth_ns)
             ph_node_prove(node, peer, route);
         return;

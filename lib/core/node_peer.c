@@ -128,8 +128,7 @@ uint32_t ph_node_do_connect(PhNode *node, const char *name, const uint8_t *key, 
 {
     PhPeer *peer = key ? ph_node_peer_by_key(node, key) : name ? looked_for(node, name) : NULL;
 
-    if (now > node->now)
-        node->now = now;
+    ph_node_set_now(node, now);
     if (peer) {
         peer->ours = true;
         return peer->number;

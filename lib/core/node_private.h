@@ -3,7 +3,8 @@
  * The node's parts:
  *
  *   node_api.c     its surface: what a recording has of it
- *   node.c         behind that: sockets, datagrams, time
+ *   node.c         behind that: networks, datagrams, time
+ *   node_socket.c  its sockets, whoever wants them
  *   node_event.c   what it tells
  *   node_reason.c  why, in words
  *   node_status.c  what it knows: itself, its peers, its counters
@@ -227,7 +228,7 @@ typedef struct PhBinding {
     PhLifetime *measuring; /* NULL: nothing is being measured */
     bool elsewhere;        /* in another network since it began */
     uint64_t measure_ns;   /* when it begins */
-    uint64_t known_ns;     /* what was measured; 0: nothing */
+    uint64_t known_ns;     /* what was measured, or given; 0: nothing */
     /* Of the mapping towards the hub: since when it is there, how old the one before got, and how
      * many in a row have got as old as the one before. */
     uint64_t since_ns, last_age_ns;
@@ -257,6 +258,7 @@ struct PhNode {
     uint32_t next_socket;
     PhClassifier *classifier; /* NULL: none is running */
     uint64_t classify_ns;     /* the next one */
+    bool elsewhere;           /* it was begun in another network, and means nothing */
     PhClassification classification;
     PhBinding binding;
     PhClass assumed;  /* while there is no class: the worst that the mapping leaves */
@@ -304,13 +306,22 @@ void ph_node_say_reason(PhNodeEvent *event, PhReason reason);
 void ph_node_tell_attempt(PhNode *node, const PhPeer *peer, PhOutcome outcome, unsigned attempt,
                           const char *reason);
 
+/* Time never goes backwards. */
+static inline void ph_node_set_now(PhNode *node, uint64_t now)
+{
+    if (now > node->now)
+        node->now = now;
+}
+
 /* node.c */
+void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES]);
+
+/* node_socket.c */
 /* A socket that nobody uses any more; a punch that may have some left to close. */
 void ph_node_close_socket(PhNode *node, uint32_t socket);
 void ph_node_bury(PhNode *node, PhPunch *punch);
 /* The first of so many numbers in a row that no socket has: they come round again. */
 uint32_t ph_node_socket_numbers(PhNode *node, uint32_t n);
-void ph_node_seed(PhNode *node, uint8_t ret_seed[static PH_SEED_BYTES]);
 
 /* node_send.c: false when it cannot be sent (no session, too long, the ring is full). */
 bool ph_node_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, size_t length,
@@ -376,6 +387,8 @@ void ph_node_start_classifier(PhNode *node, const PhAddress *server, const PhDat
 /* The classifier may know something by now. */
 void ph_node_classify_progress(PhNode *node);
 void ph_node_classified(PhNode *node, const PhClassification *classification);
+/* What is of another family than the hub sees us in. False: it is not. */
+bool ph_node_forget_class(PhNode *node);
 
 /* node_binding.c */
 /* The hub sees us by another mapping of the same NAT; we are in another network; our class is

@@ -162,6 +162,11 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
         ph_node_family_classified(node, classification);
         return;
     }
+    if (node->elsewhere) {
+        node->elsewhere = false;
+        ph_node_classify(node);
+        return;
+    }
     /* What is unknown this time says nothing against what was known. */
     if (classification->nat_class == PH_CLASS_UNKNOWN &&
         node->classification.nat_class != PH_CLASS_UNKNOWN)
@@ -177,6 +182,17 @@ void ph_node_classified(PhNode *node, const PhClassification *classification)
         event->nat_class = classification->nat_class;
         event->address = classification->mapped;
     }
+}
+
+/* A class is about the family that we are registered by. */
+bool ph_node_forget_class(PhNode *node)
+{
+    if (node->classification.nat_class == PH_CLASS_UNKNOWN ||
+        node->classification.mapped.family == node->hub.seen.family)
+        return false;
+    node->classification = (PhClassification){0};
+    node->assumed = PH_CLASS_UNKNOWN;
+    return true;
 }
 
 /* N4: a changed reflexive address is a reason to classify again. Another port at the same host is a

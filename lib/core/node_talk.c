@@ -181,8 +181,7 @@ bool ph_node_do_send(PhNode *node, uint32_t number, const uint8_t *bytes, size_t
     PhPeer *peer = ph_node_peer_at(node, number);
     PhQueued *queued;
 
-    if (now > node->now)
-        node->now = now;
+    ph_node_set_now(node, now);
     if (!peer || length > PH_NODE_MESSAGE_MAX)
         return false;
     if (!peer->queue)
@@ -208,8 +207,7 @@ void ph_node_do_disconnect(PhNode *node, uint32_t number, uint64_t now)
     PhPeer *peer = ph_node_peer_at(node, number);
     PhMessage close = {.kind = PH_MESSAGE_CLOSE, .reason = PH_REASON_GOODBYE};
 
-    if (now > node->now)
-        node->now = now;
+    ph_node_set_now(node, now);
     if (!peer)
         return;
     if (peer->state == PH_PEER_TALKING)

@@ -432,7 +432,8 @@ void ph_punch_handle_timeout(PhPunch *punch, uint64_t now)
     for (unsigned i = 0; i < punch->n_seen; i++)
         if (punch->seen[i].tries < SEEN_TRIES && now >= punch->seen[i].next_ns)
             try_seen(punch, &punch->seen[i], now);
-    if (punch->held.remote.family != PH_FAMILY_NONE && now >= punch->held_ns)
+    if (punch->held.remote.family != PH_FAMILY_NONE &&
+        (now >= punch->held_ns || now >= punch->end_ns))
         become_open(punch, &punch->held, now);
     else if (now >= punch->end_ns)
         punch->state = PH_PUNCH_FAILED;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes of punch packets; docs/punching.md has them in words. */
+/* The bytes of punch packets; docs/protocol.md has them in words. */
 #pragma once
 
 #include <pinhole/path.h>

@@ -202,23 +202,23 @@ static gboolean is_offload(const char *feature)
 static int find_offloads(struct nl_sock *sock, const char *interface,
                          struct ethtool_sfeatures **offloads)
 {
-    struct {
-        struct ethtool_sset_info info;
-        uint32_t count;
-    } sets = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1U << ETH_SS_FEATURES}};
+    g_autofree struct ethtool_sset_info *sets = g_malloc0(sizeof(*sets) + sizeof(sets->data[0]));
     g_autofree struct ethtool_gstrings *names = NULL;
     uint32_t blocks;
-    int result = ethtool(sock, interface, &sets);
+    int result;
 
+    sets->cmd = ETHTOOL_GSSET_INFO;
+    sets->sset_mask = 1U << ETH_SS_FEATURES;
+    result = ethtool(sock, interface, sets);
     if (result != 0)
         return result;
-    names = g_malloc0(sizeof(*names) + (gsize)sets.count * ETH_GSTRING_LEN);
+    names = g_malloc0(sizeof(*names) + (gsize)sets->data[0] * ETH_GSTRING_LEN);
     *names = (struct ethtool_gstrings){
-        .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES, .len = sets.count};
+        .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES, .len = sets->data[0]};
     result = ethtool(sock, interface, names);
     if (result != 0)
         return result;
-    blocks = (sets.count + 31) / 32;
+    blocks = (names->len + 31) / 32;
     *offloads = g_malloc0(sizeof(**offloads) + blocks * sizeof((*offloads)->features[0]));
     **offloads = (struct ethtool_sfeatures){.cmd = ETHTOOL_SFEATURES, .size = blocks};
     for (uint32_t i = 0; i < names->len; i++)

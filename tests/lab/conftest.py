@@ -3,6 +3,7 @@
 may not leave behind. PINLAB names the program; else the newest in build/*/ is taken."""
 
 import copy
+import errno
 import json
 import os
 import re
@@ -222,6 +223,22 @@ def select_for(seconds):
     import select
 
     select.select([], [], [], seconds)
+
+
+def type_in(fifo, data, program, seconds=20):
+    """Writes to a program's FIFO, which nobody reads while the program begins, or when it has ended."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            assert error.errno == errno.ENXIO and time.monotonic() < end and program.returncode is None, \
+                f"{error}\n{program.output}"
+        select_for(0.01)
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "wb") as pipe:
+        pipe.write(data)
 
 
 def axes(subject, judge):

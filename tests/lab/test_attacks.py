@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from conftest import select_for
+from conftest import select_for, type_in
 
 # mallory -- internet -- hub, alice, victim
 WORLD = """[topology]
@@ -184,11 +184,9 @@ def test_who_is_registered_does_not_aim_the_relay(scene):
     scene.forge.touch()
     end = time.monotonic() + 6
     before = scene.station()["relayed"]
-    with open(fifo, "w", encoding="utf-8") as lines:
-        while time.monotonic() < end:
-            lines.write(f"send m {'x' * 500}\n" * 20)
-            lines.flush()
-            select_for(0.1)
+    while time.monotonic() < end:
+        type_in(fifo, f"send m {'x' * 500}\n".encode() * 20, accomplice)
+        select_for(0.1)
     assert accomplice.returncode is None
     assert scene.station()["relayed"] >= before
     forged, got = scene.lengths(FORGED), scene.lengths(TO_VICTIM)

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from conftest import ENGINES, select_for
+from conftest import ENGINES, select_for, type_in
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
 
@@ -57,8 +57,7 @@ class Node:
              *options], ready='"registered"')
 
     def say(self, line):
-        with open(self.fifo, "w", encoding="utf-8") as fifo:
-            fifo.write(line + "\n")
+        type_in(self.fifo, f"{line}\n".encode(), self.program)
 
     def events(self, kind):
         lines = self.program.output.splitlines(keepends=True)

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from conftest import ENGINES, select_for
+from conftest import ENGINES, select_for, type_in
 from test_kill import Hub, Mortal, understood
-from test_node import CONES, Mesh, Node, talk
+from test_node import CONES, PUNCHED, Mesh, Node, talk
 from test_pipes import await_name
 
 pytestmark = pytest.mark.usefixtures("our_pinlab")
@@ -19,11 +19,6 @@ WAIT_S = 60  # far more than anybody needs, for a machine that does much else
 @pytest.fixture
 def mesh(lab, pinhole, place):
     return Mesh(lab, pinhole, place)
-
-
-def type_in(node, bytes_):
-    with open(node.fifo, "wb") as fifo:
-        fifo.write(bytes_)
 
 
 # What is typed, and the reason that is given; None: nothing is wrong with it.
@@ -53,7 +48,7 @@ def test_whatever_is_typed_is_answered_by_name_and_does_no_harm(mesh):
     talk(bob, alice, "alice", "before")
     for number, (bytes_, reason) in enumerate(ODD):
         before = len(bob.events("error")) + len(bob.events("peer-gone"))
-        type_in(bob, bytes_)
+        type_in(bob.fifo, bytes_, bob.program)
         talk(bob, alice, "alice", f"after-{number}")
         if not reason:
             assert len(bob.events("error")) + len(bob.events("peer-gone")) == before
@@ -67,7 +62,7 @@ def test_whatever_is_typed_is_answered_by_name_and_does_no_harm(mesh):
     # An empty text, the longest one, and what is no ASCII.
     for text in ("", "x" * 1151, "Grüße \U0001f600 \\ \" \t"):
         talk(bob, alice, "alice", text)
-    type_in(bob, b"send alice \xff\xfe\n")
+    type_in(bob.fifo, b"send alice \xff\xfe\n", bob.program)
     alice.await_event("data", text="\ufffd\ufffd")
     assert alice.events("peer-gone") == []
 
@@ -77,7 +72,7 @@ def test_the_end_of_a_line_that_is_too_long_is_no_line(mesh):
     """It may be what somebody else has said."""
     alice, bob = mesh.pair()
     talk(bob, alice, "alice", "before")
-    type_in(bob, b"send alice ".ljust(8192, b"x") + b"status\n")
+    type_in(bob.fifo, b"send alice ".ljust(8192, b"x") + b"status\n", bob.program)
     bob.await_event("error", reason="too-long")
     talk(bob, alice, "alice", "after")
     assert bob.events("status") == [] and len(bob.events("error")) == 1
@@ -157,6 +152,23 @@ def test_a_name_is_its_first_owners_until_that_one_goes(lab, mesh):
     assert '"name-taken"' not in third.output
 
 
+@pytest.mark.topology(PUNCHED.replace("[host alice]", "udp = blocked\n[host alice]"))
+@pytest.mark.parametrize("command", ["ping", "pipe"])
+def test_N16_who_cannot_send_is_told_that_it_is_udp(lab, mesh, command):
+    blocked = lab.host("alice").popen([mesh.pinhole, command, "--hub", mesh.hub_words, "bob"],
+                                      ready="the hub: ")
+    assert blocked.output.startswith("pinhole: the hub: udp-blocked: No answer comes by UDP: ")
+    blocked.stop()
+
+
+@CONES
+@pytest.mark.parametrize("words", [("node", "--connect", "b/o/b"), ("node", "--connect", "bob", "-c", ""), ("ping", "b/o/b"),
+                                   ("pipe", "b/o/b")])
+def test_what_is_no_peer_is_a_wrong_argument(mesh, words):
+    done = mesh.run("alice", *words, check=False, input="")
+    assert (done.returncode, done.stdout) == (2, "") and "expected a peer's name or its key" in done.stderr
+
+
 @CONES
 def test_a_key_has_the_name_that_it_had_last(mesh):
     alice, bob = Mortal(mesh, "alice"), Node(mesh, "bob")
@@ -199,7 +211,7 @@ def test_more_peers_than_there_is_room_for_are_refused_by_name(mesh):
     alice, bob = Node(mesh, "alice"), Node(mesh, "bob")
     alice.say("connect bob")
     alice.await_event("peer-up", peer="bob")
-    type_in(alice, b"".join(b"connect nobody-%d\n" % number for number in range(600)))
+    type_in(alice.fifo, b"".join(b"connect nobody-%d\n" % number for number in range(600)), alice.program)
     refused = alice.await_event("error")
     assert "room" in refused["sentence"], refused
     talk(alice, bob, "bob", "he-is-there-all-the-same")

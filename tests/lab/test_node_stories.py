@@ -241,3 +241,40 @@ at = 0s
 do = host alice start
 """), status=1)
     assert cell["reasons"] == ["[step 1]: host alice: its program still runs"]
+
+
+def test_who_moves_while_his_cable_is_unplugged_is_there_when_it_is_plugged_in(tell, write):
+    tell(write("""[topology]
+title = Unplugged on the way
+[network internet]
+subnet = 203.0.113.0/24
+[nat home]
+outside = internet
+inside = 192.168.1.0/24
+behaviour = full-cone
+[nat cafe]
+outside = internet
+inside = 192.168.2.0/24
+behaviour = full-cone
+[host alice]
+behind = home
+[host guest]
+behind = cafe
+[host peer]
+on = internet
+run = listen 7000
+[step 1]
+at = 0s
+do = link alice down
+[step 2]
+at = 0s
+do = host alice move cafe
+[step 3]
+at = 100ms
+do = link alice up
+[step 4]
+at = 1s
+do = host alice send 5000 -> peer:7000 here I am
+[expect]
+peer.hears = 203.0.113.3:5000: here I am
+"""))

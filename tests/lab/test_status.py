@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -85,15 +86,15 @@ def test_where_nothing_runs_it_says_so_and_where_it_looked(here):
 
 def test_one_that_runs_is_found_and_its_socket_goes_with_it(here):
     hub = here.hub("127.0.0.1:39478")
-    socket = here.place / "pinhole" / "hub.sock"
-    assert stat.S_IMODE(socket.stat().st_mode) == 0o600 and stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    path = here.place / "pinhole" / "hub.sock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert here.status().stdout.startswith("hub  hub, process ")
     answer = json.loads(here.status("hub", "--json").stdout)
     assert (answer["kind"], answer["pid"], answer["addresses"]) == ("hub", hub.pid, ["127.0.0.1:39478"])
     assert here.fails("alice") == "pinhole: alice: nobody of that name runs here (there are: hub)\n"
     hub.send_signal(signal.SIGTERM)
     assert hub.wait(LIMIT_SECONDS) == 0
-    assert not socket.exists()
+    assert not path.exists()
 
 
 def test_several_are_listed_and_what_a_killed_one_left_is_in_nobodys_way(here):
@@ -144,6 +145,36 @@ def test_colours_are_for_terminals(here):
     plain = subprocess.run(["script", "-qec", words, "/dev/null"], env={**here.env, "TERM": "xterm", "NO_COLOR": "1"},
                            capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL)
     assert "\033" not in plain.stdout
+
+
+HUB = {"key": "k", "address": "203.0.113.10:3478", "state": "registered", "reason": None, "sentence": None,
+       "seen": "203.0.113.2:40000", "beside": None, "health": "healthy", "rtt_s": 0.02}
+
+
+@pytest.mark.parametrize("binding, hub, lines", [
+    (60.0, {}, ["idle mapping  kept for 60 s, as far as is known",
+                "at the hub    registered, healthy, 20.0 ms; it sees us at 203.0.113.2:40000"]),
+    (None, {"beside": "[2001:db8::2]:40000"},
+     ["at the hub  registered, healthy, 20.0 ms; it sees us at 203.0.113.2:40000 and [2001:db8::2]:40000"]),
+    (None, {"seen": None}, ["at the hub  registered, healthy, 20.0 ms"]),
+    (None, {"seen": None, "health": None, "state": "asking", "rtt_s": None, "sentence": "It is silent."},
+     ["at the hub  asking: It is silent."]),
+], ids=["measured", "both families", "moved", "lost"])
+def test_what_is_known_of_oneself_is_there_for_people_too(here, binding, hub, lines):
+    answer = {"schema": 1, "kind": "node", "version": "0", "pid": 1, "uptime_s": 1, "name": "alice", "key": "k",
+              "class": "restricted", "external": None, "binding_s": binding, "hub": {**HUB, **hub}, "counters": {}, "peers": []}
+    path = str(here.place / "n")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        words = here.command("status", "--control", path)
+        asking = subprocess.Popen(words, env=here.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        here.running.append(asking)
+        listening.settimeout(LIMIT_SECONDS)
+        with listening.accept()[0] as connection:
+            connection.sendall(json.dumps(answer).encode() + b"\n")
+        text, _ = asking.communicate(timeout=LIMIT_SECONDS)
+    assert [line for line in text.splitlines() if line.startswith(("idle", "at the hub"))] == lines, text
 
 
 # ---- in a lab ----

@@ -293,6 +293,36 @@ static void test_strangers_leave_room(void)
     ph_node_free(node);
 }
 
+/* It is given with the configuration, and mappings that end of age all the same say nothing against
+ * it. A way that is being proven meanwhile has what holds, too. */
+static void test_what_is_given_holds(void)
+{
+    PhNodeConfig config = {
+        .secret = {1}, .wall_ns = 1, .hub = there, .first_socket = 1, .binding_ns = 15 * PH_SECOND};
+    PhNode *node = ph_node_new(&config, 0);
+    PhPeer *peer = &node->peers[0];
+
+    add_peer(node, 0);
+    peer->proving = true;
+    peer->fresh.detector.config.binding_ns = config.binding_ns;
+    for (unsigned i = 1; i <= 2; i++) {
+        node->now = i * 60 * PH_SECOND;
+        ph_node_binding_lost(node);
+    }
+    g_assert_cmpuint(peer->fresh.detector.config.binding_ns, ==, config.binding_ns / 2);
+    node->now = 180 * PH_SECOND;
+    ph_node_binding_lost(node);
+    g_assert_cmpuint(node->config.binding_ns, ==, config.binding_ns);
+    g_assert_cmpuint(peer->fresh.detector.config.binding_ns, ==, config.binding_ns);
+    /* What was seen in another network is of no use in this one. */
+    node->now = 185 * PH_SECOND;
+    ph_node_binding_lost(node);
+    g_assert_cmpuint(node->config.binding_ns, ==, config.binding_ns / 2);
+    ph_node_binding_moved(node);
+    g_assert_cmpuint(node->config.binding_ns, ==, config.binding_ns);
+    ph_node_free(node);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -305,5 +335,6 @@ int main(int argc, char **argv)
     g_test_add_func("/node/alone/who is no hub is named", test_not_a_hub);
     g_test_add_func("/node/alone/strangers leave room", test_strangers_leave_room);
     g_test_add_func("/node/alone/what is not needed goes", test_what_is_not_needed_goes);
+    g_test_add_func("/node/alone/what is given holds", test_what_is_given_holds);
     return g_test_run();
 }

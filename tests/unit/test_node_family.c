@@ -7,6 +7,8 @@
  *         \                  hub               |               /
  *          +--- six-alice ---+--- internet6 ---+--- six-bob --+
  */
+#include "../../lib/core/node_private.h"
+#include "../../lib/core/station_private.h"
 #include "node_world.h"
 
 #define ROUND_MS 40
@@ -228,6 +230,68 @@ static void test_a_family_that_falls_silent_is_not_told(void)
     g_assert_cmpuint(self.beside.family, ==, PH_FAMILY_IPV6);
 }
 
+static void move_hub(World *world, const char *host, const char *address)
+{
+    PhAddress hub;
+
+    g_assert_true(ph_address_parse(address, &hub));
+    hub.port = 3478;
+    ph_node_hub_at(world_node(world, host), &hub, world->lab->now);
+    pl_seat_pump(world_seat(world, host));
+}
+
+/* A hub's name may lead to both families, and which of them is asked changes. The class is about
+ * the one that it is reached by, also of who was just finding out the other one's. */
+static void test_a_class_is_of_the_family_of_the_hub(void)
+{
+    g_auto(World) world = {0};
+    Holes holes = {0};
+    PhNodeSelf self;
+
+    world_homes(&world, &holes, symmetric, firewall, FALSE);
+    for (guint i = 0; i < 4; i++) {
+        move_hub(&world, "alice", i % 2 ? "203.0.113.10" : "2001:db8::10");
+        world_pass(&world, i < 2 ? 20 * S : 200 * MS);
+        ph_node_self(world_node(&world, "alice"), &self);
+        g_assert_cmpuint(self.seen.family, ==, i % 2 ? PH_FAMILY_IPV4 : PH_FAMILY_IPV6);
+        if (i < 2)
+            g_assert_cmpstr(ph_class_name(self.nat_class), ==, i % 2 ? "symmetric" : "firewall");
+    }
+    world_pass(&world, 20 * S);
+    ph_node_self(world_node(&world, "alice"), &self);
+    g_assert_cmpstr(ph_class_name(self.nat_class), ==, "symmetric");
+    g_assert_cmpuint(self.external.family, ==, PH_FAMILY_IPV4);
+}
+
+static gboolean is_told(const PhNodeRecord *record, uint8_t family)
+{
+    for (guint i = 0; i < record->n_candidates; i++)
+        if (record->candidates[i].address.family == family)
+            return TRUE;
+    return FALSE;
+}
+
+/* The hub has begun anew, and has no such address any more: nobody is told of one that we had. */
+static void test_a_hub_that_has_left_a_family(void)
+{
+    g_auto(World) world = {0};
+    Holes holes = {.between = PH_FAMILY_IPV6};
+    PhStation *station;
+    const PhPeer *alice;
+
+    world_homes(&world, &holes, cone, firewall, FALSE);
+    station = pl_hub_agent_station(pl_seat_agent(world_seat(&world, "hub")));
+    alice = ph_node_peer_by_key(world_node(&world, "bob"),
+                                ph_node_public_key(world_node(&world, "alice")));
+    g_assert_true(is_told(&alice->record, PH_FAMILY_IPV6));
+    memset(station->config.addresses, 0, sizeof(station->config.addresses));
+    ph_node_hub_begin(world_node(&world, "alice"));
+    pl_seat_pump(world_seat(&world, "alice"));
+    world_pass(&world, 5 * S);
+    g_assert_false(is_told(&world_node(&world, "alice")->record, PH_FAMILY_IPV6));
+    g_assert_false(is_told(&alice->record, PH_FAMILY_IPV6));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -244,5 +308,8 @@ int main(int argc, char **argv)
                     test_an_address_that_is_lost_is_not_told);
     g_test_add_func("/node/family/a family that falls silent is not told",
                     test_a_family_that_falls_silent_is_not_told);
+    g_test_add_func("/node/family/a class is of the family of the hub",
+                    test_a_class_is_of_the_family_of_the_hub);
+    g_test_add_func("/node/family/a hub that has left a family", test_a_hub_that_has_left_a_family);
     return g_test_run();
 }

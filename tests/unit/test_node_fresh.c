@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Sockets that are fresh, and places that are looked up again, where an old one is of no use. */
+#include "../../lib/core/node_private.h"
 #include "node_world.h"
 
 static const char cone[] = "behaviour = port-restricted";
@@ -124,6 +125,32 @@ static void test_neighbours(void)
     }
 }
 
+/* The path was suspect for as long as it takes to get ready: the socket goes, and nobody is told of
+ * where it is seen any more. */
+static void test_what_is_not_needed_after_all_goes(void)
+{
+    g_auto(World) world = {0};
+    PhNode *alice;
+    PhPeer *peer;
+
+    world_meet(&world, sequential, sequential);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    alice = world_node(&world, "alice");
+    peer = ph_node_peer_by_key(alice, ph_node_public_key(world_node(&world, "bob")));
+    peer->direct.detector.health = PH_SUSPECT;
+    peer->next_attempt_ns = world.lab->now;
+    ph_node_handle_timeout(alice, world.lab->now);
+    pl_seat_pump(world_seat(&world, "alice"));
+    g_assert_cmpuint(alice->n_prepared, ==, 1);
+    peer->direct.detector.health = PH_HEALTHY;
+    world_pass(&world, 30 * S);
+    g_assert_cmpuint(world_counters(&world, "alice")->punches_attempted, ==, 1);
+    g_assert_cmpuint(alice->n_prepared, ==, 0);
+    g_assert_false(peer->prepared.asks);
+    for (guint i = 1; i < alice->record.n_candidates; i++)
+        g_assert_cmpuint(alice->record.candidates[i].kind, !=, PH_CANDIDATE_REFLEXIVE);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -135,5 +162,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/fresh/a sequence is looked up again",
                     test_a_sequence_is_looked_up_again);
     g_test_add_func("/node/fresh/neighbours", test_neighbours);
+    g_test_add_func("/node/fresh/what is not needed after all goes",
+                    test_what_is_not_needed_after_all_goes);
     return g_test_run();
 }

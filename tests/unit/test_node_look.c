@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A better direct path is looked for beside the one in use, and taken where it is worth it (N30).
  */
+#include "../../lib/core/node_private.h"
 #include "node_world.h"
 
 /* What the two say to each other without their router. */
@@ -128,6 +129,40 @@ static void test_N9_nobody_looks_into_his_own_home(void)
     g_assert_cmpuint(near.n, ==, 0);
 }
 
+/* bob says that he is seen where alice is, and that his own address is one of her home's. */
+static void lie(World *world)
+{
+    PhNode *bob = world_node(world, "bob"), *alice = world_node(world, "alice");
+    const PhPeer *peer = ph_node_peer_by_key(bob, ph_node_public_key(alice));
+    PhMessage update = {.kind = PH_MESSAGE_UPDATE, .record = bob->record};
+    PhNodeRecord *record = &update.record;
+
+    record->sequence++;
+    record->n_candidates = 2;
+    record->candidates[0] = (PhCandidate){PH_CANDIDATE_REFLEXIVE, alice->hub.seen};
+    record->candidates[1] =
+        (PhCandidate){PH_CANDIDATE_LOCAL, ph_address_ipv4(0xc0a80263 /* 192.168.2.99 */, 9)};
+    bob->now = world->lab->now;
+    g_assert_true(ph_node_tell(bob, peer->session, &peer->used->route, &update));
+    pl_seat_pump(world_seat(world, "bob"));
+}
+
+/* Who lies about where he is has nobody look into her own home, either: only the hub knows who is
+ * there. */
+static void test_N9_nobody_looks_where_a_peer_likes(void)
+{
+    g_auto(World) world = {0};
+    Near near = {0};
+
+    world_meet(&world, "behaviour = port-restricted", "behaviour = port-restricted");
+    world.lab->loses = cuts;
+    world.lab->loses_data = &near;
+    lie(&world);
+    world_pass(&world, 300 * S);
+    assert_path(&world, "alice", PH_PATH_PUNCHED);
+    g_assert_cmpuint(near.n, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -135,5 +170,6 @@ int main(int argc, char **argv)
     g_test_add_func("/node/look/N30 as good", test_N30_as_good_is_not_better);
     g_test_add_func("/node/look/N30 silence", test_N30_silence_changes_nothing);
     g_test_add_func("/node/look/N9 another home", test_N9_nobody_looks_into_his_own_home);
+    g_test_add_func("/node/look/N9 a liar", test_N9_nobody_looks_where_a_peer_likes);
     return g_test_run();
 }

@@ -170,6 +170,31 @@ static void test_the_hub_is_at_another_address(void)
     assert_all_once(&world, "bob", 1000);
 }
 
+/* N4: where she is in between, nobody answers; what was begun there says nothing of where she
+ * comes. */
+static void test_N4_a_class_is_that_of_the_last_network(void)
+{
+    g_auto(World) world = {0};
+    PlStep step = {.kind = PL_STEP_HOST_MOVE, .address = ph_address_ipv4(0xcb007163, 0)};
+    const PlAttachment *own;
+    PhNodeSelf self;
+
+    world_meet(&world, cone, cone);
+    step.node = (PlNode *)pl_topology_node(world.topology, "alice");
+    step.network = (PlNetwork *)pl_topology_network(world.topology, "internet");
+    own = g_ptr_array_index(step.node->attachments, 0);
+    pl_world_link(world.lab->world, own, FALSE, world.lab->now);
+    ph_node_network_changed(world_node(&world, "alice"), NULL, 0, world.lab->now);
+    pl_seat_pump(world_seat(&world, "alice"));
+    world_pass(&world, 100 * MS);
+    pl_world_link(world.lab->world, own, TRUE, world.lab->now);
+    pl_virtual_move(world.lab, &step);
+    world_pass(&world, 7 * S);
+    ph_node_self(world_node(&world, "alice"), &self);
+    g_assert_cmpstr(ph_class_name(self.nat_class), ==, "direct");
+    assert_path(&world, "alice", PH_PATH_DIRECT);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -180,5 +205,7 @@ int main(int argc, char **argv)
     g_test_add_func("/node/moves/what stays failed is left", test_what_stays_failed_is_left);
     g_test_add_func("/node/moves/the hub is at another address",
                     test_the_hub_is_at_another_address);
+    g_test_add_func("/node/moves/N4 a class is that of the last network",
+                    test_N4_a_class_is_that_of_the_last_network);
     return g_test_run();
 }

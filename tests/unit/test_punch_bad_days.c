@@ -321,6 +321,72 @@ static void test_many_candidates(void)
     }
 }
 
+static const PhAddress six = {
+    .bytes = {0x20, 0x01, 0x0d, 0xb8}, .family = PH_FAMILY_IPV6, .port = 9};
+
+/* One that decides, and whose peer is by either family. */
+static PhPunch *new_of_both(PhPunchConfig *ret_config)
+{
+    *ret_config = (PhPunchConfig){
+        .strategy = PH_STRATEGY_PUNCH,
+        .attempt = 1,
+        .lower = true,
+        .socket = DATA_SOCKET,
+        .other_socket = DATA_SOCKET + 1,
+        .family = PH_FAMILY_IPV4,
+        .other = {.n_candidates = 2,
+                  .candidates = {{PH_CANDIDATE_REFLEXIVE, ph_address_ipv4(0xcb007107, 9)},
+                                 {PH_CANDIDATE_REFLEXIVE, six}}},
+    };
+    return ph_punch_new(ret_config, 0);
+}
+
+/* When its patience is over, if nothing is heard; what it sends last by IPv4. Until `end` only. */
+static guint64 run_until(PhPunch *punch, guint64 end, PhTransmit *ret_last, guint8 *ret_bytes)
+{
+    PhTransmit transmit;
+    guint64 now = 0, next;
+
+    for (; (next = ph_punch_next_timeout(punch)) < end; now = next) {
+        ph_punch_handle_timeout(punch, next);
+        while (ph_punch_poll_transmit(punch, &transmit)) {
+            if (transmit.path.remote.family != PH_FAMILY_IPV4)
+                continue;
+            *ret_last = transmit;
+            memcpy(ret_bytes, transmit.bytes, PH_PUNCH_PACKET_BYTES);
+        }
+    }
+    return now;
+}
+
+/* The first answer comes when patience is almost over, by IPv4: IPv6 is waited for no longer than
+ * that, and what works is taken. */
+static void test_an_answer_in_the_last_moment(void)
+{
+    guint8 bytes[PH_PUNCH_PACKET_BYTES] = {0};
+    PhPunchConfig config;
+    PhPunch *punch = new_of_both(&config);
+    PhPunchPacket answer;
+    PhTransmit last = {0};
+    PhPath path;
+    guint64 end = run_until(punch, G_MAXUINT64, &last, bytes);
+
+    ph_punch_free(punch);
+    punch = new_of_both(&config);
+    g_assert_cmpuint(run_until(punch, end, &last, bytes), <, end - 50 * MS);
+    g_assert_true(ph_punch_packet_read(bytes, sizeof(bytes), &answer));
+    answer.kind = PH_PUNCH_ANSWER;
+    answer.side = 1;
+    ph_punch_packet_write(&answer, config.token, bytes);
+    g_assert_true(ph_punch_handle_datagram(punch, &last.path, bytes, sizeof(bytes), end - 50 * MS));
+    g_assert_cmpint(ph_punch_state(punch, &path), ==, PH_PUNCH_RUNNING);
+    g_assert_cmpuint(ph_punch_next_timeout(punch), ==, end);
+    ph_punch_handle_timeout(punch, end);
+    g_assert_cmpint(ph_punch_state(punch, &path), ==, PH_PUNCH_OPEN);
+    g_assert_true(ph_address_equal(&path.remote, &last.path.remote));
+    ph_punch_free(punch);
+}
+
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -342,5 +408,6 @@ int main(int argc, char *argv[])
                     test_third_attempt_has_a_fresh_socket);
     g_test_add_func("/punch-bad-days/every-attempt-opens", test_every_attempt_opens);
     g_test_add_func("/punch-bad-days/many-candidates", test_many_candidates);
+    g_test_add_func("/punch-bad-days/answer-in-the-last-moment", test_an_answer_in_the_last_moment);
     return g_test_run();
 }

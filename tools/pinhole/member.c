@@ -164,9 +164,18 @@ char *member_path(const PhNodePeer *peer)
                            ph_address_format(&peer->address, text));
 }
 
-int member_fail(const char *who, const PhNodeEvent *event)
+int member_fail(PhPeers *peers, const char *who, const PhNodeEvent *event)
 {
-    return command_fail(EXIT_FAILURE, "%s: %s: %s", who,
-                        event->reason ? event->reason : "unknown-reason",
-                        event->sentence ? event->sentence : "Nobody says why.");
+    const char *reason = event->reason ? event->reason : "unknown-reason";
+    const char *sentence = event->sentence;
+    PhNodeSelf self;
+
+    ph_node_self(ph_peers_node(peers), &self);
+    /* Then it is known by now why nobody answers. */
+    if (strcmp(reason, "timeout") == 0 && self.nat_class == PH_CLASS_UDP_BLOCKED) {
+        reason = ph_class_name(PH_CLASS_UDP_BLOCKED);
+        sentence = ph_node_sentence(reason);
+    }
+    return command_fail(EXIT_FAILURE, "%s: %s: %s", who, reason,
+                        sentence ? sentence : "Nobody says why.");
 }

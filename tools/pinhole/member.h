@@ -57,4 +57,4 @@ const char *member_who(const char *name, const uint8_t *key, char buffer[static 
 /* "punched 192.0.2.1:5", "relayed". Free it. */
 char *member_path(const PhNodePeer *peer);
 /* That `who` cannot be reached, or the hub, and why; returns EXIT_FAILURE. */
-int member_fail(const char *who, const PhNodeEvent *event);
+int member_fail(PhPeers *peers, const char *who, const PhNodeEvent *event);

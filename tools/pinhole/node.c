@@ -338,6 +338,7 @@ int command_node(int argc, char **argv)
     g_autofree char *metrics = NULL, *greeting = NULL;
     g_autoptr(GError) error = NULL;
     uint64_t metrics_ns = 0;
+    uint8_t key[PH_KEY_BYTES];
     g_auto(MemberOptions) options = {.record_failed = fail_to_record};
     GOptionEntry entries[MEMBER_ENTRIES + 7] = {
         [MEMBER_ENTRIES] = {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &wanted,
@@ -368,6 +369,11 @@ int command_node(int argc, char **argv)
     if (greeting && (!wanted || strlen(greeting) > PH_NODE_MESSAGE_MAX - 1))
         return command_fail(EXIT_ARGUMENTS, "--greet TEXT is for --connect PEER, and has at most "
                                             "1151 bytes (see pinhole node --help)");
+    for (char **who = wanted; who && *who; who++) {
+        if (!ph_node_name_is_valid(*who) && !ph_key_parse_public(*who, key))
+            return command_fail(EXIT_ARGUMENTS, "--connect %s: expected a peer's name or its key",
+                                *who);
+    }
     if (metrics && !command_duration("--metrics", metrics, &metrics_ns, &error))
         return command_fail_error(error);
     return run(&options, wanted, greeting, metrics_ns);

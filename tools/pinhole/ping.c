@@ -83,7 +83,7 @@ static void take_echo(Pinging *pinging, const PhNodeEvent *event)
 
 static void fail(Pinging *pinging, const char *who, const PhNodeEvent *event)
 {
-    pinging->status = member_fail(who, event);
+    pinging->status = member_fail(pinging->peers, who, event);
     pinging->failed = TRUE;
     g_main_loop_quit(pinging->loop);
 }
@@ -98,7 +98,7 @@ static void take_event(PhPeers *peers, const PhNodeEvent *event, gpointer data)
     if (event->kind == PH_NODE_REFUSED) {
         fail(pinging, "the hub", event);
     } else if (event->kind == PH_NODE_HUB_LOST && pinging->timer == 0) {
-        (void)member_fail("the hub", event);
+        (void)member_fail(peers, "the hub", event);
     } else if (event->kind == PH_NODE_PEER_UP && theirs && pinging->timer == 0) {
         pinging->timer = g_timeout_add((guint)(pinging->interval_ns / NS_PER_MS), ask, pinging);
         (void)ask(pinging);

@@ -212,7 +212,7 @@ static void take_gone(Piping *piping, const PhNodeEvent *event)
     if (piping->stream && stream_is_done(piping->stream))
         finish(piping, EXIT_SUCCESS);
     else
-        finish(piping, member_fail(piping->name, event));
+        finish(piping, member_fail(piping->peers, piping->name, event));
 }
 
 static void take_event(PhPeers *peers G_GNUC_UNUSED, const PhNodeEvent *event, gpointer data)
@@ -223,11 +223,11 @@ static void take_event(PhPeers *peers G_GNUC_UNUSED, const PhNodeEvent *event, g
         return;
     switch (event->kind) {
     case PH_NODE_REFUSED:
-        finish(piping, member_fail("the hub", event));
+        finish(piping, member_fail(piping->peers, "the hub", event));
         break;
     case PH_NODE_HUB_LOST:
         if (!piping->stream)
-            (void)member_fail("the hub", event);
+            (void)member_fail(piping->peers, "the hub", event);
         break;
     case PH_NODE_PEER_UP:
         if (piping->who && event->peer == piping->peer && !piping->stream) {

@@ -201,31 +201,51 @@ static void print_counters(JsonObject *counters, gboolean colours)
     table_print(table, 0, colours);
 }
 
-static void print_node(JsonObject *answer, gboolean colours)
+/* "registered, healthy, 20.1 ms; it sees us at 192.0.2.1:4000"; or why it is not. A node that has
+ * just moved does not know yet where it is seen. */
+static char *link_of(JsonObject *hub)
 {
-    JsonObject *hub = object_of(answer, "hub"), *counters = object_of(answer, "counters");
+    const char *state = status_string(hub, "state"), *health = status_string(hub, "health");
+    const char *seen = status_string(hub, "seen"), *beside = status_string(hub, "beside");
+    const char *why = status_string(hub, "sentence");
+    g_autofree char *time = time_of(hub, "rtt_s");
+
+    if (!health)
+        return why ? g_strdup_printf("%s: %s", state, why) : g_strdup(state);
+    return g_strdup_printf("%s, %s, %s%s%s%s%s", state, health, time ? time : "-",
+                           seen ? "; it sees us at " : "", seen ? seen : "",
+                           seen && beside ? " and " : "", seen && beside ? beside : "");
+}
+
+static void print_self(JsonObject *answer, gboolean colours)
+{
+    JsonObject *hub = object_of(answer, "hub");
+    const char *health = hub ? status_string(hub, "health") : NULL;
+    double binding = number_of(answer, "binding_s");
+    g_autofree char *kept = g_strdup_printf("kept for %g s, as far as is known", binding);
+    g_autofree char *link = hub ? link_of(hub) : NULL;
     g_autoptr(Table) table = table_new(2);
-    g_autofree char *time = hub ? time_of(hub, "rtt_s") : NULL, *link = NULL;
-    const char *seen = hub ? status_string(hub, "seen") : NULL;
-    const char *beside = hub ? status_string(hub, "beside") : NULL;
-    const char *why = hub ? status_string(hub, "sentence") : NULL;
-    const char *state = hub ? status_string(hub, "state") : NULL;
 
     table_add(table, TABLE_BOLD, "class");
     table_add(table, TABLE_PLAIN, status_string(answer, "class"));
     table_add(table, TABLE_BOLD, "external");
     table_add(table, TABLE_PLAIN, status_string(answer, "external"));
+    if (binding > 0) {
+        table_add(table, TABLE_BOLD, "idle mapping");
+        table_add(table, TABLE_PLAIN, kept);
+    }
     table_add(table, TABLE_BOLD, "hub");
     table_add(table, TABLE_PLAIN, hub ? status_string(hub, "address") : NULL);
     table_add(table, TABLE_BOLD, "at the hub");
-    if (seen)
-        link =
-            g_strdup_printf("%s, %s, %s; it sees us at %s%s%s", state, status_string(hub, "health"),
-                            time ? time : "-", seen, beside ? " and " : "", beside ? beside : "");
-    else
-        link = why ? g_strdup_printf("%s: %s", state, why) : g_strdup(state);
-    table_add(table, seen ? health_style(status_string(hub, "health")) : TABLE_BAD, link);
+    table_add(table, health_style(health), link);
     table_print(table, 0, colours);
+}
+
+static void print_node(JsonObject *answer, gboolean colours)
+{
+    JsonObject *counters = object_of(answer, "counters");
+
+    print_self(answer, colours);
     printf("\n");
     print_peers(answer, colours);
     printf("\n");

@@ -13,7 +13,8 @@ static const Command command = {
     .summary = "Show topologies: name, hosts, NATs, title.\n"
                "\n"
                "TOPOLOGY is a file, a directory of them, or a topology's bare name (see pinlab\n"
-               "--help). Without any, all topologies that pinlab knows are shown.",
+               "--help). Without any, those of the first of the directories that has some are\n"
+               "shown, with its stories.",
     .description = "Examples:\n"
                    "  pinlab list\n"
                    "  pinlab list my-topologies/\n"

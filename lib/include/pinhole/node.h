@@ -163,9 +163,10 @@ PH_EXPORT PhNode *ph_node_free(PhNode *node); /* NULL is fine; returns NULL */
 /* Says goodbye; poll what is to be sent afterwards. */
 PH_EXPORT void ph_node_close(PhNode *node, uint64_t now);
 
-/* Looks for a peer by name, or by key (name is NULL), for 20 s; the peer's number, which is the
- * same as before for the same key, and for the same name. 0: there are too many, it is no name, or
- * our own key. */
+/* Looks for a peer by name, or by key (name is NULL), for 20 s at most; the peer's number, which is
+ * the same as before for the same key, and for the same name, until the peer is gone. A hub that
+ * does not know it says so at once (PEER_GONE, "unknown-peer"): who wants to wait for it looks
+ * again, every few seconds. 0: there are too many, it is no name, or our own key. */
 PH_EXPORT uint32_t ph_node_connect(PhNode *node, const char *name, const uint8_t *key,
                                    uint64_t now);
 PH_EXPORT void ph_node_disconnect(PhNode *node, uint32_t peer, uint64_t now);

@@ -49,7 +49,7 @@ PH_EXPORT PhPeers *ph_peers_open_finish(GAsyncResult *result, PhPeersEvent event
 PH_EXPORT PhPeers *ph_peers_free(PhPeers *peers);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PhPeers, ph_peers_free)
 
-/* Looks for a peer by its name or, in base64, its public key (no name looks like one). Its number;
+/* As ph_node_connect, by a name or, in base64, a public key (no name looks like one). Its number;
  * 0 and an error: it is neither (G_IO_ERROR_INVALID_ARGUMENT), or there are too many peers. */
 PH_EXPORT uint32_t ph_peers_connect(PhPeers *peers, const char *who, GError **error);
 PH_EXPORT void ph_peers_disconnect(PhPeers *peers, uint32_t peer);
