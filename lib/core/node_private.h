@@ -322,6 +322,8 @@ void ph_node_close_socket(PhNode *node, uint32_t socket);
 void ph_node_bury(PhNode *node, PhPunch *punch);
 /* The first of so many numbers in a row that no socket has: they come round again. */
 uint32_t ph_node_socket_numbers(PhNode *node, uint32_t n);
+/* Of those that last: the node's own two, and those of ways to peers. */
+bool ph_node_has_socket(const PhNode *node, uint32_t socket);
 
 /* node_send.c: false when it cannot be sent (no session, too long, the ring is full). */
 bool ph_node_datagram(PhNode *node, const PhPath *path, const uint8_t *bytes, size_t length,

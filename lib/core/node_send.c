@@ -68,6 +68,8 @@ void ph_node_flush_sessions(PhNode *node)
     PhRoute route;
     size_t length;
 
+    /* A session goes by the route that it was heard of last, which may have been left since. */
     while (ph_sessions_poll_transmit(node->sessions, &route, &bytes, &length))
-        (void)ph_node_along(node, &route, bytes, length);
+        if (route.via != 0 || ph_node_has_socket(node, route.path.socket))
+            (void)ph_node_along(node, &route, bytes, length);
 }

@@ -20,10 +20,16 @@ static bool is_taken(const PhNode *node, uint32_t first, uint32_t n)
 
         if (is_among(&peer->direct, peer->direct.there, first, n) ||
             is_among(&peer->fresh, peer->proving, first, n) ||
+            (peer->leaving && peer->before.path.socket - first < n) ||
             (peer->prepared.state != PH_PREPARED_NONE && peer->prepared.socket - first < n))
             return true;
     }
     return false;
+}
+
+bool ph_node_has_socket(const PhNode *node, uint32_t socket)
+{
+    return is_taken(node, socket, 1);
 }
 
 uint32_t ph_node_socket_numbers(PhNode *node, uint32_t n)

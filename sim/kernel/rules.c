@@ -27,7 +27,7 @@
 #include "topology/random.h"
 
 /* conntrack's own table is no larger on a small router. */
-#define TABLE_SIZE 4096
+#define TABLE_SIZE 16384
 
 void pl_rules_line(Rules *rules, const char *format, ...)
 {
