@@ -31,7 +31,7 @@ static void scene_init(Scene *scene)
     wire_init(&scene->wire);
     scene->relay = (PlPathRelay){"hub", scene->hub};
     scene->query = (PlPathQuery){
-        .ends = {{"home.inside", scene->alice}, {"hub", scene->bob}},
+        .ends = {{"home.inside", scene->alice, NULL}, {"hub", scene->bob, NULL}},
         .relays = &scene->relay,
         .n_relays = 1,
     };

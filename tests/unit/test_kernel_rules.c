@@ -84,7 +84,7 @@ static void test_tables_expire_and_are_bounded(void)
         if (!strstr(lines[i], "flags dynamic"))
             continue;
         g_assert_nonnull(strstr(lines[i], "timeout 9s;"));
-        g_assert_nonnull(strstr(lines[i], "size 4096;"));
+        g_assert_nonnull(strstr(lines[i], "size 16384;"));
         n++;
     }
     g_assert_cmpuint(n, ==, 6); /* rev, forward, contacted, slot, mine, taken */
