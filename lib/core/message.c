@@ -112,6 +112,27 @@ static void take_record(Reader *reader, PhNodeRecord *ret_record)
 
 /* ---- messages ---- */
 
+static void put_connect(Writer *writer, const PhMessage *message)
+{
+    put_number(writer, message->connect.request, 4);
+    put_number(writer, message->connect.near, 1);
+    put_number(writer, message->connect.by_name, 1);
+    if (message->connect.by_name)
+        put_name(writer, message->connect.name);
+    else
+        put(writer, message->connect.key, PH_NODE_KEY_BYTES);
+}
+
+static void put_peer(Writer *writer, const PhMessage *message)
+{
+    put_number(writer, message->peer.request, 4);
+    put_number(writer, message->peer.channel, 4);
+    put_number(writer, message->peer.near, 1);
+    put(writer, message->peer.key, PH_NODE_KEY_BYTES);
+    put_record(writer, &message->peer.record);
+    put_address(writer, &message->peer.seen);
+}
+
 static void put_introduced(Writer *writer, const PhMessage *message)
 {
     put_number(writer, message->introduced.request, 4);
@@ -160,22 +181,11 @@ static void put_body(Writer *writer, const PhMessage *message)
         put_number(writer, message->refused.request, 4);
         break;
     case PH_MESSAGE_CONNECT:
-        put_number(writer, message->connect.request, 4);
-        put_number(writer, message->connect.near, 1);
-        put_number(writer, message->connect.by_name, 1);
-        if (message->connect.by_name)
-            put_name(writer, message->connect.name);
-        else
-            put(writer, message->connect.key, PH_NODE_KEY_BYTES);
+        put_connect(writer, message);
         break;
     case PH_MESSAGE_FOUND:
     case PH_MESSAGE_WANTED:
-        put_number(writer, message->peer.request, 4);
-        put_number(writer, message->peer.channel, 4);
-        put_number(writer, message->peer.near, 1);
-        put(writer, message->peer.key, PH_NODE_KEY_BYTES);
-        put_record(writer, &message->peer.record);
-        put_address(writer, &message->peer.seen);
+        put_peer(writer, message);
         break;
     case PH_MESSAGE_RELAY:
     case PH_MESSAGE_RELAYED:

@@ -168,7 +168,7 @@ static PhReason introduce(PhNode *node, PhPeer *from, const PhMessage *message,
         ph_mediator_introduce(&mediation, &asker, to ? &other : NULL, message->introduce.request,
                               message->introduce.attempt, &node->random, node->now, ret_told);
     /* An address that leads elsewhere for the other one is not passed on. */
-    if (reason == PH_REASON_NONE &&
+    if (to && reason == PH_REASON_NONE &&
         (scope_of(from) != scope_of(to) || asker.seen->family != other.seen->family))
         return PH_REASON_UNREACHABLE;
     /* Who asks too often itself takes nothing from the others at its address. */

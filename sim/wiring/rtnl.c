@@ -237,7 +237,7 @@ int pl_rtnl_set_up(struct nl_sock *sock, const char *interface, gboolean up)
 int pl_rtnl_set_master(struct nl_sock *sock, const PlOp *op)
 {
     struct nl_msg *message;
-    unsigned master;
+    unsigned master = 0;
     int result = index_of(sock, op->master, &master), bad;
 
     if (result != 0)

@@ -92,4 +92,5 @@ def test_a_ping_that_nobody_reads_goes_on(here, unread):
         finally:
             process.kill()
     lost = sum(int(line.split()[0]) for line in said if line.endswith("that nobody read"))
-    assert lost > 0 and lost + sum(" ms " in line for line in said) == 2000, said
+    # The last ones have no longer to come than the interval.
+    assert lost > 0 and 1950 <= lost + sum(" ms " in line for line in said) <= 2000, said

@@ -68,8 +68,8 @@ static gboolean carry(World *world, guint32 session)
     guint8 bytes[48] = {TYPE_DATA};
     PhMessage message = {.kind = PH_MESSAGE_RELAY, .relay = {7, bytes, sizeof(bytes)}};
 
-    for (guint8 i = 4; i < sizeof(bytes); i++)
-        bytes[i] = i;
+    for (guint i = 4; i < sizeof(bytes); i++)
+        bytes[i] = (guint8)i;
     return world_tell(world, 0, session, 1, &message);
 }
 

@@ -111,8 +111,8 @@ static void test_N9_who_only_says_so_is_not_believed(void)
     PhCandidate candidates[PH_CANDIDATE_N];
 
     scene_init(&scene);
-    for (guint8 i = 0; i < PH_CANDIDATE_N; i++)
-        candidates[i] = (PhCandidate){i, at("[2001:db8:f::2]:5000").remote};
+    for (guint i = 0; i < PH_CANDIDATE_N; i++)
+        candidates[i] = (PhCandidate){(guint8)i, at("[2001:db8:f::2]:5000").remote};
     update(&scene, scene.alice, candidates, PH_CANDIDATE_N);
     assert_names(introduce(&scene), &scene.alice->path.remote, NULL);
     show(&scene); /* not even when she is somewhere in that family */

@@ -17,12 +17,14 @@
 
 /* Others may have the same terminal or pipe, and expect it to block: this is one of our own, which
  * does not. A file always takes what is written, and has a position that belongs to all. -1: there
- * can be none. */
+ * can be none, or nothing may be written to this one. */
 static int open_again(void)
 {
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
     struct stat about;
 
-    if (fstat(STDOUT_FILENO, &about) < 0 || !(S_ISFIFO(about.st_mode) || S_ISCHR(about.st_mode)))
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || fstat(STDOUT_FILENO, &about) < 0 ||
+        !(S_ISFIFO(about.st_mode) || S_ISCHR(about.st_mode)))
         return -1;
     return open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
